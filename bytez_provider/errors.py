@@ -1,0 +1,203 @@
+"""Every error of this package: one sentence that says what to do.
+
+BytezError                     could not <verb> '<subject>': <observed>. <state>. <action>.
+├── ConfigError                key, endpoint, dialect, price
+│   ├── MissingKeyError        no API key is set
+│   ├── PlainTextKeyError      `bytez:key` is set without --secret
+│   └── UntrustedEndpointError a key from the environment may not go to this endpoint
+├── InvalidInputError          what the user declared cannot be
+│   └── UnknownModelError      the catalogue has no such model
+├── ApiError                   the service refused, or its answer was of no use
+│   ├── AuthenticationError    the key was refused (401, 403)
+│   ├── CreditsError           the account is out of credits (429 that speaks of credits)
+│   ├── RateLimitedError       too many requests, also after waiting (429)
+│   ├── UnreachableError       no answer: refused, reset, timed out, gateway error
+│   └── MalformedAnswerError   an answer that is not of this API (HTML, broken JSON, too long)
+└── LifecycleError             the operation ended without what was asked
+    ├── AlreadyLoadedError     somebody else's load is in the way
+    ├── NotLoadedError         the model is not loaded
+    ├── LoadLostError          the load was unloaded or replaced by somebody else
+    ├── BootFailedError        the service reported FAILED
+    ├── BootTimeoutError       not RUNNING within the limit (also a TimeoutError)
+    ├── UnloadError            the model is still loaded after the unload
+    ├── AccountChangedError    the state was made with another key or endpoint
+    └── InterruptedLoadError   the deployment was stopped
+"""
+
+from __future__ import annotations
+
+import re
+
+NOTHING_CHANGED = "Nothing was changed"
+
+_SERVER_TEXT_LIMIT = 300
+_UNPRINTABLE = re.compile(
+    r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+"
+)
+
+
+def printable(text: str, *, limit: int = _SERVER_TEXT_LIMIT) -> str:
+    """Return `text` as one line without control characters, at most `limit` characters long.
+
+    For everything that a server or a file says before it is shown to a person: an answer must
+    not be able to move the cursor, recolour the terminal or fill the screen.
+    """
+    # Cut first: the answer may be megabytes, and only its start is shown.
+    line = " ".join(_UNPRINTABLE.sub(" ", text[: limit * 8]).split())
+    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+
+
+class BytezError(Exception):
+    """Something could not be done; `str(error)` is the whole message, on one line.
+
+    Attributes:
+        verb: What was tried, as in "load".
+        subject: The model id it was tried on, or "" for none.
+        observed: What was seen, with status and units.
+        state: What state things are in now.
+        action: The one thing to do next.
+    """
+
+    def __init__(
+        self,
+        *,
+        verb: str,
+        subject: str = "",
+        observed: str,
+        state: str = NOTHING_CHANGED,
+        action: str,
+    ) -> None:
+        self.verb = verb
+        self.subject = subject
+        self.observed = observed
+        self.state = state
+        self.action = action
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        what = f"{self.verb} '{self.subject}'" if self.subject else self.verb
+        parts = (f"could not {what}: {self.observed}", self.state, self.action)
+        return " ".join(part.rstrip(".") + "." for part in parts if part)
+
+    def restated(
+        self,
+        *,
+        verb: str | None = None,
+        subject: str | None = None,
+        state: str | None = None,
+        action: str | None = None,
+    ) -> BytezError:
+        """Return the same error told from where the caller stands, keeping what was observed."""
+        twin = self.__class__.__new__(self.__class__)
+        twin.__dict__.update(self.__dict__)
+        twin.verb = self.verb if verb is None else verb
+        twin.subject = self.subject if subject is None else subject
+        twin.state = self.state if state is None else state
+        twin.action = self.action if action is None else action
+        twin.args = (str(twin),)
+        return twin
+
+
+class ConfigError(BytezError):
+    """The configuration cannot be used."""
+
+
+class MissingKeyError(ConfigError):
+    """No API key is set."""
+
+
+class PlainTextKeyError(ConfigError):
+    """The API key is in stack config in plain text."""
+
+
+class UntrustedEndpointError(ConfigError):
+    """A key from the environment would go to an endpoint that only the stack's config names."""
+
+
+class InvalidInputError(BytezError):
+    """What the user declared cannot be."""
+
+
+class UnknownModelError(InvalidInputError):
+    """The catalogue has no such model."""
+
+
+class ApiError(BytezError):
+    """The service refused, or its answer was of no use.
+
+    Attributes:
+        status: The HTTP status, or None when there was no answer.
+        maybe_done: True when the request may have had its effect all the same: it was sent, and
+            no answer of the service came back.
+    """
+
+    def __init__(
+        self,
+        *,
+        verb: str,
+        subject: str = "",
+        observed: str,
+        state: str = NOTHING_CHANGED,
+        action: str,
+        status: int | None = None,
+        maybe_done: bool = False,
+    ) -> None:
+        super().__init__(verb=verb, subject=subject, observed=observed, state=state, action=action)
+        self.status = status
+        self.maybe_done = maybe_done
+
+
+class AuthenticationError(ApiError):
+    """The key was refused."""
+
+
+class CreditsError(ApiError):
+    """The account is out of credits."""
+
+
+class RateLimitedError(ApiError):
+    """Too many requests, also after waiting as long as the service asked."""
+
+
+class UnreachableError(ApiError):
+    """No answer of the service: refused, reset, timed out, or a gateway's error."""
+
+
+class MalformedAnswerError(ApiError):
+    """An answer that is not of this API: HTML, broken JSON, more than is read."""
+
+
+class LifecycleError(BytezError):
+    """The operation ended without what was asked."""
+
+
+class AlreadyLoadedError(LifecycleError):
+    """Somebody else's load of the model is in the way."""
+
+
+class NotLoadedError(LifecycleError):
+    """The model is not loaded."""
+
+
+class LoadLostError(LifecycleError):
+    """The load was unloaded or replaced by somebody else before it was ready."""
+
+
+class BootFailedError(LifecycleError):
+    """The service reported that the boot failed."""
+
+
+class BootTimeoutError(LifecycleError, TimeoutError):
+    """The model was not RUNNING within the limit."""
+
+
+class UnloadError(LifecycleError):
+    """The model is still loaded after it was told to unload."""
+
+
+class AccountChangedError(LifecycleError):
+    """The state was made with another key or endpoint than the one in use."""
+
+
+class InterruptedLoadError(LifecycleError):
+    """The deployment was stopped before the load was finished."""

@@ -1,0 +1,181 @@
+"""`Model`: a loaded Bytez model, as a program declares it."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pulumi
+from pulumi.dynamic import Resource
+from pulumi.runtime import is_config_secret
+
+from bytez_provider.errors import BytezError, InvalidInputError, PlainTextKeyError
+from bytez_provider.provider import ModelProvider
+
+# Python's names, and the names in state, policies and plans.
+_INPUTS = {
+    "model_id": "modelId",
+    "concurrency": "concurrency",
+    "expiration_period_seconds": "expirationPeriodSeconds",
+    "adopt": "adopt",
+    "on_expiry": "onExpiry",
+    "expected_hours_per_day": "expectedHoursPerDay",
+}
+_OUTPUTS = {
+    "status": "status",
+    "created": "created",
+    "adopted_at": "adoptedAt",
+    "granted": "granted",
+    "required_ram_gb": "requiredRamGb",
+    "benchmarked": "benchmarked",
+    "endpoint": "endpoint",
+    "account": "account",
+}
+_IN_STATE = {**_INPUTS, **_OUTPUTS}
+_IN_PYTHON = {state: python for python, state in _IN_STATE.items()}
+
+
+class Model(Resource, module="bytez", name="Model"):
+    """A Bytez model that is loaded for as long as the stack declares it.
+
+    A change of `model_id`, `concurrency` or `expiration_period_seconds` replaces the instance:
+    the API cannot rescale in place, so the old one is unloaded first and the model is away for
+    one boot, 6 to 15 minutes. The other arguments change nothing that runs.
+
+    The boot may take `customTimeouts` (create, and update), 30 minutes when unset; the unload
+    (delete) 2 minutes.
+    """
+
+    model_id: pulumi.Output[str]
+    """The model as `owner/name`; also the resource's id."""
+    concurrency: pulumi.Output[int]
+    """Instances behind the model's address; each is paid for."""
+    expiration_period_seconds: pulumi.Output[int | None]
+    """Idle seconds after which the service unloads the model; the service's own (1800) if None."""
+    adopt: pulumi.Output[bool]
+    """Whether a load that this resource did not make may be taken over."""
+    on_expiry: pulumi.Output[str]
+    """"reload": a model found unloaded is loaded again by the next `up`; "accept": it is not."""
+    expected_hours_per_day: pulumi.Output[float | None]
+    """Hours a day that it is expected to be loaded, 0 to 24; for the cost in reviews only."""
+    status: pulumi.Output[str]
+    """RUNNING; DEPLOYING after an interrupted wait; FAILED; NOT_LOADED where expiry is accepted."""
+    created: pulumi.Output[str | None]
+    """When the load was accepted, ISO 8601 in UTC. Identifies the load."""
+    adopted_at: pulumi.Output[str | None]
+    """When the load was taken over, ISO 8601 in UTC; None for a load of its own."""
+    granted: pulumi.Output[dict[str, int] | None]
+    """What the service made of the settings, where that is not what was asked."""
+    required_ram_gb: pulumi.Output[float | None]
+    """GPU RAM of one instance in GB, from the catalogue; None where it is unknown."""
+    benchmarked: pulumi.Output[bool | None]
+    """Whether the catalogue calls the model benchmarked."""
+    endpoint: pulumi.Output[str]
+    """The address of the API it is loaded at."""
+    account: pulumi.Output[str]
+    """A hash that tells accounts apart and nothing else."""
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        model_id: pulumi.Input[str],
+        concurrency: pulumi.Input[int] = 1,
+        expiration_period_seconds: pulumi.Input[int] | None = None,
+        adopt: pulumi.Input[bool] = False,
+        on_expiry: pulumi.Input[str] = "reload",
+        expected_hours_per_day: pulumi.Input[float] | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """Declare a model.
+
+        Args:
+            resource_name: The name of the resource in the stack.
+            model_id: The model, as `owner/name`. A change replaces.
+            concurrency: Instances behind the model's address, at least 1. A change replaces.
+            expiration_period_seconds: Idle seconds until the service unloads it, 60 to 604800;
+                sent only when given. A change replaces.
+            adopt: Take over a load of the model that exists already, instead of refusing.
+            on_expiry: What to do with a model found unloaded: "reload" or "accept".
+            expected_hours_per_day: For the cost in reviews only, 0 to 24.
+            opts: Pulumi's resource options; `delete_before_replace` is always on.
+
+        Raises:
+            pulumi.RunError: `delete_before_replace=False`, or a key in plain text in the config.
+        """
+        given = {
+            "model_id": model_id,
+            "concurrency": concurrency,
+            "expiration_period_seconds": expiration_period_seconds,
+            "adopt": adopt,
+            "on_expiry": on_expiry,
+            "expected_hours_per_day": expected_hours_per_day,
+        }
+        self._register(resource_name, given, opts)
+
+    @classmethod
+    def get(
+        cls,
+        resource_name: str,
+        id: pulumi.Input[str],  # noqa: A002  (the name that Pulumi gives it everywhere)
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> Model:
+        """Read a loaded model that this stack does not manage; a failure where it is not loaded.
+
+        Args:
+            resource_name: The name of the resource in the stack.
+            id: The model, as `owner/name`.
+            opts: Pulumi's resource options.
+        """
+        model = cls.__new__(cls)
+        by_id = pulumi.ResourceOptions(id=id)
+        model._register(resource_name, {}, pulumi.ResourceOptions.merge(opts, by_id))
+        return model
+
+    def _register(
+        self, resource_name: str, given: dict[str, Any], opts: pulumi.ResourceOptions | None
+    ) -> None:
+        try:
+            _refuse_plain_key()
+            _refuse_side_by_side(resource_name, opts)
+        except BytezError as error:
+            # Pulumi shows the message of a RunError and the traceback of anything else.
+            raise pulumi.RunError(str(error)) from None
+        no_gap = pulumi.ResourceOptions(delete_before_replace=True)
+        super().__init__(
+            ModelProvider(),
+            resource_name,
+            {**dict.fromkeys(_IN_STATE), **given},
+            pulumi.ResourceOptions.merge(opts, no_gap),
+        )
+
+    def translate_input_property(self, prop: str) -> str:
+        """Return the name in state of a Python name."""
+        return _IN_STATE.get(prop, prop)
+
+    def translate_output_property(self, prop: str) -> str:
+        """Return the Python name of a name in state."""
+        return _IN_PYTHON.get(prop, prop)
+
+
+def _refuse_plain_key() -> None:
+    is_told = "PULUMI_CONFIG_SECRET_KEYS" in os.environ
+    if pulumi.Config("bytez").get("key") and is_told and not is_config_secret("bytez:key"):
+        raise PlainTextKeyError(
+            verb="configure bytez",
+            observed="`bytez:key` is in the stack's config in plain text",
+            action="Run `pulumi config set --secret bytez:key <key>`, and replace the key if the "
+            "file was ever committed",
+        )
+
+
+def _refuse_side_by_side(resource_name: str, opts: pulumi.ResourceOptions | None) -> None:
+    if opts is not None and opts.delete_before_replace is False:
+        raise InvalidInputError(
+            verb="declare",
+            subject=resource_name,
+            observed="`delete_before_replace=False` is set, and the service holds one instance a "
+            "model, so a new one cannot stand beside the old one",
+            action="Leave the option out; to swap models without a gap, declare the new model "
+            "beside the old one, and remove the old one in a later `up`",
+        )

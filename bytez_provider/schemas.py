@@ -1,0 +1,301 @@
+"""What the API answers, read tolerantly, and what users declare, held strictly."""
+
+from __future__ import annotations
+
+import enum
+import math
+import re
+from datetime import datetime, timezone
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+EXPIRY_MIN_SECONDS = 60
+"""Shortest idle period accepted (choice: the API's own bounds are undocumented)."""
+EXPIRY_MAX_SECONDS = 7 * 24 * 3600
+"""Longest idle period accepted (choice)."""
+
+_MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*\Z")
+
+# ------------------------------------------------------------------------------- statuses
+
+
+class Phase(enum.Enum):
+    """Where an instance is, whatever word the service uses for it."""
+
+    BOOTING = "booting"
+    RUNNING = "running"
+    FAILED = "failed"
+    STOPPED = "stopped"
+
+
+_PHASES = {
+    "STARTED": Phase.BOOTING,  # seed, the answer to /model/load
+    "DEPLOYING": Phase.BOOTING,  # client
+    "RUNNING": Phase.RUNNING,  # seed
+    "FAILED": Phase.FAILED,  # client
+    "STOPPED": Phase.STOPPED,  # seed, in prose
+}
+
+
+def phase_of(status: str) -> Phase:
+    """Return the phase that a raw status stands for; an unknown word means "still going"."""
+    return _PHASES.get(status.strip().upper(), Phase.BOOTING)
+
+
+# ---------------------------------------------------------------------------------- times
+
+
+def iso(moment: datetime) -> str:
+    """Return a moment as the API writes them: ISO 8601 in UTC, with milliseconds and a Z."""
+    moment = moment.astimezone(timezone.utc)
+    # An exact copy matters more than a short one: `created` is compared for equality.
+    timespec = "microseconds" if moment.microsecond % 1000 else "milliseconds"
+    return moment.isoformat(timespec=timespec).replace("+00:00", "Z")
+
+
+def moment_of(text: object) -> datetime | None:
+    """Read an ISO 8601 moment of any zone (UTC where none is given); None when it is not one."""
+    if not isinstance(text, str):
+        return None
+    try:
+        # Python 3.10 reads neither a Z nor a fraction of other than 3 or 6 digits.
+        whole = re.sub(r"\.(\d+)", lambda m: "." + m[1][:6].ljust(6, "0"), text.strip(), count=1)
+        moment = datetime.fromisoformat(re.sub(r"[zZ]\Z", "+00:00", whole))
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=timezone.utc)
+        return moment.astimezone(timezone.utc)
+    except (ValueError, OverflowError):
+        return None
+
+
+# ------------------------------------------------------------------- what the API answers
+
+
+def _number_or_none(value: object) -> float | None:
+    try:
+        number = float(value) if isinstance(value, (int, float, str)) else math.nan
+    except ValueError:
+        return None
+    return number if math.isfinite(number) and not isinstance(value, bool) else None
+
+
+def _count_or_none(value: object) -> int | None:
+    number = _number_or_none(value)
+    return int(number) if number is not None and number >= 0 else None
+
+
+def _text_or_none(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _flag_or_none(value: object) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+_Moment = Annotated[datetime | None, BeforeValidator(moment_of)]
+_Count = Annotated[int | None, BeforeValidator(_count_or_none)]
+_Number = Annotated[float | None, BeforeValidator(_number_or_none)]
+_Text = Annotated[str | None, BeforeValidator(_text_or_none)]
+_Flag = Annotated[bool | None, BeforeValidator(_flag_or_none)]
+
+
+class _Answer(BaseModel):
+    """Wrong or missing detail reads as None; what nobody asked about is ignored."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        populate_by_name=True,
+        extra="ignore",
+        frozen=True,
+        protected_namespaces=(),
+    )
+
+
+class Instance(_Answer):
+    """A loaded model, as `/model/status` tells it (seed); `/model/instances` may tell less."""
+
+    model_id: str
+    status: str
+    """The raw word of the service."""
+    concurrency: _Count = None
+    """Instances of the model behind one address."""
+    inferences: _Count = None
+    """Runs since it was loaded."""
+    expiration_period_seconds: _Count = None
+    """Idle seconds after which the service unloads it."""
+    expires_at: _Moment = None
+    created: _Moment = None
+    """When the load was accepted, in server time. Identifies the load (choice)."""
+    modified: _Moment = None
+    error: _Text = None
+    """Why it failed, where the service says."""
+
+    @property
+    def phase(self) -> Phase:
+        """Where the instance is."""
+        return phase_of(self.status)
+
+
+class CatalogueEntry(_Answer):
+    """A model that can be loaded."""
+
+    model_id: str
+    required_ram_gb: _Number = None
+    """GPU RAM of one instance in GB; None when the service does not know (seed: null)."""
+    benchmarked: _Flag = None
+
+
+class LoadOutcome(enum.Enum):
+    """What `/model/load` made of the request."""
+
+    ACCEPTED = "accepted"
+    ALREADY_LOADED = "already loaded"
+    IN_PROGRESS = "a load is in progress"
+
+
+class LoadAnswer(_Answer):
+    """The answer to `/model/load`, told in one way for both dialects."""
+
+    outcome: LoadOutcome
+    concurrency: _Count = None
+    answer_lost: bool = False
+    """True when an earlier attempt of the same call was sent and really got no answer, so that
+    an "already loaded" may be this call's own doing."""
+    first_attempt: datetime
+    """Server time just before the first attempt."""
+
+
+# -------------------------------------------------------------------- what users declare
+
+
+def _known_text(value: object) -> str:
+    if not isinstance(value, str) or not _MODEL_ID.match(value):
+        raise ValueError("must be a model id of the form 'owner/name', as 'openai-community/gpt2'")
+    return value
+
+
+def _whole(value: object, *, least: int, most: int | None, what: str) -> int:
+    # Numbers reach a dynamic provider as floats: 2.0 is 2, and 2.5 is a mistake.
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value // 1:
+        raise ValueError(f"must be {what}, not {value!r}")
+    number = int(value)
+    if number < least or (most is not None and number > most):
+        raise ValueError(f"must be {what}, not {number}")
+    return number
+
+
+def _concurrency(value: object) -> int:
+    return _whole(value, least=1, most=None, what="a whole number of at least 1")
+
+
+def _expiry(value: object) -> int | None:
+    if value is None:
+        return None
+    return _whole(
+        value,
+        least=EXPIRY_MIN_SECONDS,
+        most=EXPIRY_MAX_SECONDS,
+        what=f"a whole number of seconds from {EXPIRY_MIN_SECONDS} to {EXPIRY_MAX_SECONDS}",
+    )
+
+
+def _hours(value: object) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 24:
+        raise ValueError(f"must be a number of hours from 0 to 24, not {value!r}")
+    return float(value)
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"must be true or false, not {value!r}")
+    return value
+
+
+def _on_expiry(value: object) -> object:
+    if value not in ("reload", "accept"):
+        raise ValueError(f"must be 'reload' or 'accept', not {value!r}")
+    return value
+
+
+class _Bag(BaseModel):
+    """A property bag: snake_case in Python, camelCase in state."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        populate_by_name=True,
+        extra="forbid",
+        frozen=True,
+        protected_namespaces=(),
+    )
+
+    def bag(self) -> dict[str, Any]:
+        """Return the properties as Pulumi keeps them: camelCase, no Nones."""
+        return self.model_dump(by_alias=True, exclude_none=True)
+
+
+class ModelInputs(_Bag):
+    """What a user declares of one model.
+
+    Raises:
+        pydantic.ValidationError: see `problems_of`.
+    """
+
+    model_id: Annotated[str, BeforeValidator(_known_text)]
+    concurrency: Annotated[int, BeforeValidator(_concurrency)] = 1
+    expiration_period_seconds: Annotated[int | None, BeforeValidator(_expiry)] = None
+    adopt: Annotated[bool, BeforeValidator(_flag)] = False
+    on_expiry: Annotated[Literal["reload", "accept"], BeforeValidator(_on_expiry)] = "reload"
+    expected_hours_per_day: Annotated[float | None, BeforeValidator(_hours)] = None
+
+
+class Granted(_Bag):
+    """What the service made of our load where that differs from what was asked."""
+
+    concurrency: _Count = None
+    expiration_period_seconds: _Count = None
+
+
+class ModelState(ModelInputs):
+    """What is kept in Pulumi's state of one model.
+
+    Nothing here changes from minute to minute: every refresh would show it as a change.
+    """
+
+    # A state written by a later version must stay readable.
+    model_config = ConfigDict(extra="ignore")
+
+    status: str
+    """RUNNING, DEPLOYING, FAILED, NOT_LOADED, or a word of the service that is none of these."""
+    created: str | None = None
+    """Identifies the load, as the service wrote it."""
+    adopted_at: str | None = None
+    """Server time of the take-over, where the load was adopted: tells its holders apart."""
+    granted: Granted | None = None
+    required_ram_gb: float | None = None
+    benchmarked: bool | None = None
+    endpoint: str
+    account: str
+    """First 12 hex digits of a keyed hash of the key: for equality only."""
+
+    def inputs(self) -> ModelInputs:
+        """Return the declared half."""
+        return ModelInputs(**{name: getattr(self, name) for name in ModelInputs.model_fields})
+
+
+def problems_of(error: ValidationError) -> list[tuple[str, str]]:
+    """Return `(property, reason)` for each thing wrong, the property spelled as in state."""
+    problems = []
+    for detail in error.errors(include_url=False):
+        place = ".".join(str(part) for part in detail["loc"])
+        if detail["type"] == "extra_forbidden":
+            names = ", ".join(to_camel(name) for name in ModelInputs.model_fields)
+            problems.append((place, f"is not an argument; the arguments are {names}"))
+        elif detail["type"] == "missing":
+            problems.append((place, "is missing"))
+        else:
+            problems.append((place, detail["msg"].removeprefix("Value error, ")))
+    return problems

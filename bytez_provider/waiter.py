@@ -1,0 +1,272 @@
+"""Waiting for an instance with a deadline, telling how it goes, and stopping when asked to."""
+
+from __future__ import annotations
+
+import enum
+import random
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from bytez_provider.client import BytezClient
+from bytez_provider.clock import Clock
+from bytez_provider.errors import (
+    ApiError,
+    MalformedAnswerError,
+    RateLimitedError,
+    UnreachableError,
+    printable,
+)
+from bytez_provider.schemas import Instance, Phase
+
+NOT_FOUND_GRACE_SECONDS = 60.0
+"""After an acceptance the status may lag: so long "not found" means "still going" (choice)."""
+
+CLOCK_TOLERANCE = timedelta(seconds=2)
+"""The `Date` header is whole seconds, and two servers of one service may disagree by one more."""
+
+_POLL_SHARE = 0.1  # of the age, so that a boot is noticed within a tenth of the time it took
+_POLL_MIN_SECONDS = 0.5
+_POLL_MAX_SECONDS = 5.0
+_UNLOAD_POLL_SECONDS = 0.5
+_QUIET_REPORT_SECONDS = 60.0
+
+# The service is there and will answer again, or is not and may come back: a boot of a quarter
+# of an hour must outlive both.
+_PASSING = (UnreachableError, RateLimitedError, MalformedAnswerError)
+
+
+class Stop(enum.Enum):
+    """Why the deployment wants an operation to end before its time."""
+
+    CANCELLED = "cancelled"
+    """The first Ctrl-C: what is returned now is still written to state."""
+    ENGINE_GONE = "engine gone"
+    """The second Ctrl-C, or a kill: nobody is there to hear the answer."""
+
+
+class Caller(Protocol):
+    """Who asks for an operation, and how to talk to them while it runs."""
+
+    @property
+    def urn(self) -> str | None:
+        """The resource, where the caller knows it."""
+
+    @property
+    def timeout_seconds(self) -> float | None:
+        """The user's `customTimeouts` for this operation."""
+
+    @property
+    def wake(self) -> threading.Event:
+        """Set as soon as `stop` has something to say."""
+
+    def stop(self) -> Stop | None:
+        """Say why to end now; None to go on."""
+
+    def report(self, message: str) -> None:
+        """Show a line of progress, in place of the last one."""
+
+    def note(self, message: str) -> None:
+        """Show a line that stays."""
+
+    def warn(self, message: str) -> None:
+        """Show a warning that stays."""
+
+
+@dataclass
+class Claim:
+    """Which load is meant: the one with this `created`, or one not made before a moment.
+
+    A server that gives no `created` cannot tell loads apart; any load is then the one meant.
+    """
+
+    created: datetime | None = None
+    not_before: datetime | None = None
+
+    def covers(self, instance: Instance) -> bool:
+        """Tell whether the instance is the load that is meant."""
+        if instance.created is None:
+            return True
+        if self.created is not None:
+            return instance.created == self.created
+        return self.not_before is None or instance.created >= self.not_before - CLOCK_TOLERANCE
+
+
+class Ended(enum.Enum):
+    """How a wait for RUNNING ended."""
+
+    RUNNING = "running"
+    FAILED = "failed"
+    GONE = "gone"
+    OTHER_LOAD = "other load"
+    LIMIT = "limit"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True)
+class Wait:
+    """The end of a wait, and what was last seen of the instance."""
+
+    ended: Ended
+    instance: Instance | None
+    trouble: ApiError | None = None
+    """The last poll's failure, where the last poll failed."""
+
+
+def duration(seconds: float) -> str:
+    """Return a duration as people read it: 8s, 3m12s, 1h05m."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02d}s" if whole % 60 else f"{whole // 60}m"
+    return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+
+
+class Waiter:
+    """Waits for instances by asking for their status."""
+
+    def __init__(self, client: BytezClient, clock: Clock, *, quiet: bool = False) -> None:
+        """Make a waiter; `quiet` reports on a change and once a minute, for logs of lines."""
+        self._client = client
+        self._clock = clock
+        self._quiet = quiet
+
+    def until_running(
+        self,
+        model_id: str,
+        claim: Claim,
+        caller: Caller,
+        *,
+        limit_seconds: float,
+        accepted_seconds_ago: float,
+        on_identified: Callable[[Instance], None],
+    ) -> Wait:
+        """Wait until the claimed load is RUNNING, or cannot become so.
+
+        Args:
+            model_id: The model.
+            claim: The load that is meant; its `created` is filled in once it is seen.
+            caller: Told of progress; its wish to stop ends the wait.
+            limit_seconds: How long to wait from now.
+            accepted_seconds_ago: Age of the load, for as long as "not found" is no answer yet.
+            on_identified: Called once, when `created` is first seen.
+
+        Raises:
+            ApiError: An answer that waiting does not mend: a refused key, no credits.
+        """
+        start = self._clock.monotonic()
+        report = self._reporter(caller, limit_seconds)
+        seen: Instance | None = None
+        while True:
+            elapsed = self._clock.monotonic() - start
+            in_grace = accepted_seconds_ago + elapsed < NOT_FOUND_GRACE_SECONDS
+            trouble: ApiError | None = None
+            ended: Ended | None = None
+            # Also once after a Ctrl-C where the load has no identity yet: state should have it.
+            if caller.stop() is None or claim.created is None:
+                try:
+                    live = self._client.status(model_id, tries=1)
+                except _PASSING as error:
+                    trouble = error
+                else:
+                    if live is not None and self._is_meant(claim, live, in_grace, on_identified):
+                        seen = live
+                        ended = _end_of(live)
+                    elif not in_grace:
+                        ended = Ended.GONE if live is None else Ended.OTHER_LOAD
+            elapsed = self._clock.monotonic() - start
+            if ended is None and caller.stop() is not None:
+                ended = Ended.STOPPED
+            if ended is None and elapsed >= limit_seconds:
+                ended = Ended.LIMIT
+            if ended is not None:
+                return Wait(ended, seen, trouble)
+            age = self._age(seen, claim, accepted_seconds_ago + elapsed)
+            report(_stage(seen, trouble), age)
+            pause = min(max(age * _POLL_SHARE, _POLL_MIN_SECONDS), _POLL_MAX_SECONDS)
+            # Spread, so that a fleet loaded in one second does not ask in one second.
+            pause *= random.uniform(0.9, 1.1)  # noqa: S311  (spreads load, guards nothing)
+            self._clock.wait(min(pause, max(limit_seconds - elapsed, 0.01)), caller.wake)
+
+    def until_unloaded(
+        self, model_id: str, claim: Claim, *, limit_seconds: float
+    ) -> Instance | None:
+        """Wait until the status agrees that the claimed load is gone.
+
+        Not ended by Ctrl-C: the request is out, and a load right after it would be refused.
+
+        Returns:
+            None when it is gone, or the instance that is still there at the limit.
+
+        Raises:
+            ApiError: The status could not be read until the limit.
+        """
+        start = self._clock.monotonic()
+        while True:
+            trouble: ApiError | None = None
+            live: Instance | None = None
+            try:
+                live = self._client.status(model_id, tries=1)
+            except _PASSING as error:
+                trouble = error
+            else:
+                if live is None or not claim.covers(live):
+                    return None
+            left = limit_seconds - (self._clock.monotonic() - start)
+            if left <= 0:
+                if trouble is not None:
+                    raise trouble
+                return live
+            self._clock.wait(min(_UNLOAD_POLL_SECONDS, left))
+
+    def _is_meant(
+        self,
+        claim: Claim,
+        live: Instance,
+        in_grace: bool,
+        on_identified: Callable[[Instance], None],
+    ) -> bool:
+        """Tell whether `live` is the claimed load, learning its identity the first time."""
+        if not claim.covers(live):
+            if claim.created is not None or in_grace:
+                return False
+            # The service took our load and goes on showing an older `created`: then it does not
+            # renew it, and this is the load.
+        if claim.created is None and live.created is not None:
+            claim.created = live.created
+            on_identified(live)
+        return True
+
+    def _age(self, seen: Instance | None, claim: Claim, fallback: float) -> float:
+        created = claim.created or (seen.created if seen else None)
+        if created is None:
+            return fallback
+        return max(0.0, (self._client.server_now() - created).total_seconds())
+
+    def _reporter(self, caller: Caller, limit_seconds: float) -> Callable[[str, float], None]:
+        last: tuple[str, float] | None = None
+
+        def report(stage: str, age: float) -> None:
+            nonlocal last
+            now = self._clock.monotonic()
+            is_due = last is None or stage != last[0] or now - last[1] >= _QUIET_REPORT_SECONDS
+            if self._quiet and not is_due:
+                return
+            last = (stage, now)
+            caller.report(f"{stage} for {duration(age)} of at most {duration(limit_seconds)}")
+
+        return report
+
+
+def _end_of(live: Instance) -> Ended | None:
+    if live.phase is Phase.RUNNING:
+        return Ended.RUNNING
+    return Ended.FAILED if live.phase is Phase.FAILED else None
+
+
+def _stage(seen: Instance | None, trouble: ApiError | None) -> str:
+    stage = printable(seen.status, limit=40) if seen else "accepted"
+    return f"{stage}, no answer now" if trouble else stage
