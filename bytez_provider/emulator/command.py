@@ -1,0 +1,140 @@
+"""The command `bytez-emulator`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from bytez_provider.emulator.server import Emulator
+
+KEYS_VARIABLE = "BYTEZ_EMULATOR_KEYS"
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong in one line, without the usage."""
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serve until SIGINT or SIGTERM.
+
+    Returns:
+        0 after a signal, 1 when the port cannot be had, 2 for wrong usage or an invalid file.
+    """
+    parser = _parser()
+    options = parser.parse_args(argv)
+    try:
+        emulator = _emulator(options)
+    except ImportError as error:
+        parser.error(f"{error.name} is missing; install bytez-provider[emulator]")
+    except ValueError as error:
+        parser.error(str(error))
+    told_to_end = threading.Event()
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, lambda _signum, _frame: told_to_end.set())
+    try:
+        emulator.start()
+    except OSError as error:
+        print(f"{parser.prog}: port {options.port}: {error.strerror}", file=sys.stderr)
+        return 1
+    print(f"listening on {emulator.url}", flush=True)
+    told_to_end.wait()
+    emulator.stop()
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="bytez-emulator",
+        description="A Bytez server on this machine, for tests, demos and offline work.",
+        epilog=f"Keys also from {KEYS_VARIABLE}, comma between; none given: any key passes.",
+    )
+    add = parser.add_argument
+    add("--port", type=_port, default=0, help="loopback port; 0, the default, takes a free one")
+    add("--key-file", type=Path, metavar="FILE", help="keys that pass, one a line")
+    add(
+        "--boot-seconds",
+        type=float,
+        default=403,
+        metavar="S",
+        help="emulated seconds from load to RUNNING (403)",
+    )
+    add("--speed", type=float, default=1, metavar="X", help="emulated seconds a real second (1)")
+    add(
+        "--clock",
+        choices=("real", "manual"),
+        default="real",
+        help="manual: time stands still until POST /_emulator/clock (real)",
+    )
+    add("--state", type=Path, metavar="FILE", help="keeps the loads over a restart")
+    add("--faults", type=Path, metavar="FILE", help="fault script, a JSON list of rules")
+    add(
+        "--not-loaded",
+        choices=("404", "stopped"),
+        default="404",
+        help="what the status of a model that is not loaded is (404)",
+    )
+    return parser
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise argparse.ArgumentTypeError("must be from 0 to 65535")
+    return port
+
+
+def _emulator(options: argparse.Namespace) -> Emulator:
+    # Late: it needs the extra, and main says so where it is missing.
+    from bytez_provider.emulator.server import Emulator
+
+    return Emulator(
+        keys=_keys(options.key_file),
+        boot_seconds=options.boot_seconds,
+        speed=options.speed,
+        clock=options.clock,
+        state=options.state,
+        faults=_faults(options.faults),
+        not_loaded=options.not_loaded,
+        port=options.port,
+    )
+
+
+def _keys(key_file: Path | None) -> list[str]:
+    keys = os.environ.get(KEYS_VARIABLE, "").split(",")
+    if key_file is not None:
+        in_file = [line.strip() for line in _text(key_file, "key file").splitlines()]
+        if not any(in_file):
+            # An empty file would otherwise let any key pass.
+            raise ValueError(f"key file '{key_file}' has no key")
+        keys += in_file
+    return [key.strip() for key in keys if key.strip()]
+
+
+def _faults(path: Path | None) -> Any:
+    if path is None:
+        return []
+    try:
+        return json.loads(_text(path, "fault script"))
+    except json.JSONDecodeError as error:
+        raise ValueError(
+            f"fault script '{path}' is not JSON: {error.msg} in line {error.lineno}"
+        ) from None
+
+
+def _text(path: Path, what: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ValueError(f"could not read {what} '{path}': {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"could not read {what} '{path}': it is not text") from None
