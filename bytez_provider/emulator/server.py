@@ -109,10 +109,13 @@ class Emulator(Service):
 
     def stop(self) -> None:
         """Cut every connection and stop listening. Does nothing when it is not running."""
-        if self._server is not None and self._thread is not None:
-            self._server.end()
-            self._thread.join()
+        server, thread = self._server, self._thread
         self._server = self._thread = None
+        if server is not None and thread is not None:
+            server.end()
+            thread.join()
+            # Where it runs fast, emulated time is far from that of the last change.
+            self.save()
 
     def __enter__(self) -> Emulator:
         """Start."""

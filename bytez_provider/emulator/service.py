@@ -84,7 +84,7 @@ class Service:
         self.clock = EmulatedClock(
             began.astimezone(timezone.utc), 0 if clock == "manual" else speed
         )
-        self._save()
+        self.save()
 
     # ---------------------------------------------------------------- for those who test
 
@@ -100,7 +100,7 @@ class Service:
         """
         with self._lock:
             self.clock.advance(seconds)
-            self._save()
+            self.save()
 
     def requests(self, path: str | None = None) -> list[RequestRecord]:
         """Return the requests in the order of their arrival, those of one path if given."""
@@ -141,7 +141,7 @@ class Service:
             self._world = World(self._ram, self._boot_seconds)
             self._faults = FaultScript(self._first_faults)
             self._log.clear()
-            self._save()
+            self.save()
 
     def load_by_somebody_else(self, model_id: str, concurrency: int = 1) -> str:
         """Load a model as another user of the account would, without a logged request.
@@ -171,7 +171,7 @@ class Service:
         """Give the world and the moment for a change; it is kept in the state file after."""
         with self._lock:
             yield self._world, self.now()
-            self._save()
+            self.save()
 
     @contextmanager
     def reading(self) -> Iterator[tuple[World, datetime]]:
@@ -187,6 +187,11 @@ class Service:
             self._log.append(record)
             return record, self._faults.judge(path, model, now)
 
-    def _save(self) -> None:
+    def save(self) -> None:
+        """Write the state file, if there is one.
+
+        Raises:
+            StateError: it cannot be written.
+        """
         if self._state is not None:
             write_state(self._state, self._world, self.now())
