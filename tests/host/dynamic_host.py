@@ -1,0 +1,383 @@
+"""The real dynamic host in a process of its own, driven over gRPC as the engine drives it.
+
+    with DynamicHost(ModelProvider(), config={"bytez:endpoint": url}, env={"BYTEZ_KEY": key}) as host:
+        created = host.create({"modelId": "openai-community/gpt2"}, name="gpt2", timeout=60)
+        waiting = host.create_async({"modelId": "microsoft/phi-1"}, name="phi")
+        host.wait_for_log(lambda line: line.ephemeral and line.urn == urn("phi"))
+        host.cancel()
+        waiting.result()
+
+What the test process does here is the engine's part: it serves `Engine.Log`, starts
+`python -m pulumi.dynamic <address>`, and calls the `ResourceProvider` that this process serves.
+The provider must be an instance of a class in a module that the host's process can import; the
+repository's root is on its path.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Mapping
+from concurrent import futures
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Generic, TypeVar, final
+
+import grpc
+from google.protobuf import empty_pb2, json_format, struct_pb2
+from pulumi.dynamic import ResourceProvider
+from pulumi.dynamic.dynamic import serialize_provider
+from pulumi.runtime import rpc
+from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, provider_pb2, provider_pb2_grpc
+
+Props = Mapping[str, Any]
+T = TypeVar("T")
+
+UNKNOWN: str = rpc.UNKNOWN
+"""Stands for a value that a preview does not know, anywhere in the properties given."""
+
+PROVIDER_KEY = "__provider"
+ROOT = Path(__file__).resolve().parents[2]
+
+_PATIENCE_SECONDS = 60.0
+"""How long anything here may take before the test fails; a hang is a failure, not a wait."""
+
+
+def urn(name: str, type_: str = "pulumi-python:dynamic/bytez:Model") -> str:
+    """Return the URN that `DynamicHost` gives a resource of this name."""
+    return f"urn:pulumi:s::p::{type_}::{name}"
+
+
+def pickled(provider: ResourceProvider) -> str:
+    """Return `provider` as the SDK stores it in every resource under `__provider`."""
+    text: str = serialize_provider(provider)
+    return text
+
+
+@dataclass(frozen=True)
+class Logged:
+    """One `Engine.Log` call: what the user would see."""
+
+    severity: str
+    """"DEBUG", "INFO", "WARNING" or "ERROR"."""
+    message: str
+    urn: str
+    ephemeral: bool
+    """True for a message that only lives in the resource's row."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """The answer to `check`."""
+
+    inputs: dict[str, Any]
+    failures: list[tuple[str, str]]
+    """Property and reason of each."""
+
+
+@dataclass(frozen=True)
+class Diffed:
+    """The answer to `diff`."""
+
+    changes: bool | None
+    """None for unknown."""
+    replaces: list[str]
+    delete_before_replace: bool
+
+
+@dataclass(frozen=True)
+class Resource:
+    """The answer to `create` and `read`; an id of "" is a resource that is gone."""
+
+    id: str
+    outputs: dict[str, Any]
+    inputs: dict[str, Any]
+    """The corrected inputs of a `read`; empty for a `create`."""
+
+
+class OperationError(Exception):
+    """The operation failed; `str(error)` is the whole text that the engine gets.
+
+    Attributes:
+        code: The gRPC status: UNKNOWN for an exception in the provider, CANCELLED after `drop`.
+    """
+
+    def __init__(self, code: grpc.StatusCode, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class Pending(Generic[T]):
+    """An operation in flight."""
+
+    def __init__(self, call: Any, convert: Callable[[Any], T]) -> None:
+        self._call = call
+        self._convert = convert
+
+    def done(self) -> bool:
+        """Return whether the answer is there."""
+        return bool(self._call.done())
+
+    def drop(self) -> None:
+        """End the call from the engine's side: its context in the host turns inactive."""
+        self._call.cancel()
+
+    def result(self) -> T:
+        """Return the answer, or raise `OperationError`."""
+        try:
+            return self._convert(self._call.result(timeout=_PATIENCE_SECONDS))
+        except grpc.FutureCancelledError:
+            raise OperationError(grpc.StatusCode.CANCELLED, "dropped by the test") from None
+        except grpc.RpcError as error:
+            raise OperationError(error.code(), error.details()) from None
+
+
+@final
+class DynamicHost:
+    """The real `python -m pulumi.dynamic`, and the engine that it talks to.
+
+    Args:
+        provider: What the operations are done by; pickled into the properties of each, unless
+            they hold a `__provider` of their own (see `pickled`).
+        config: Stack config as the host is given it: full keys ("bytez:endpoint"), plain strings.
+        env: Added to the environment of the process. Nothing else of the test's environment that
+            begins with `BYTEZ_` gets there.
+        project: The Pulumi project, which config keys without a namespace belong to.
+
+    An operation comes in two kinds: `create` waits for the answer, `create_async` returns at once
+    a `Pending`. Times are in seconds. `name` is the resource's; its URN is `urn(name)`.
+    """
+
+    def __init__(
+        self,
+        provider: ResourceProvider,
+        config: Mapping[str, str] | None = None,
+        env: Mapping[str, str] | None = None,
+        project: str = "p",
+    ) -> None:
+        self._provider = pickled(provider)
+        self._config = dict(config or {})
+        self._env = dict(env or {})
+        self._project = project
+        self._log = _Log()
+        self._engine = grpc.server(futures.ThreadPoolExecutor(max_workers=8))
+        # A file: nobody reads while the process runs, and a full pipe would stop it.
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
+
+    def __enter__(self) -> DynamicHost:
+        engine_pb2_grpc.add_EngineServicer_to_server(self._log, self._engine)
+        address = f"127.0.0.1:{self._engine.add_insecure_port('127.0.0.1:0')}"
+        self._engine.start()
+        self._process = subprocess.Popen(
+            [sys.executable, "-u", "-m", "pulumi.dynamic", address],
+            env=self._environment(),
+            stdout=subprocess.PIPE,
+            stderr=self._stderr,
+            start_new_session=True,
+        )
+        assert self._process.stdout is not None
+        port = self._process.stdout.readline().decode().strip()
+        if not port:
+            raise RuntimeError(f"the host did not start: {self.stderr}")
+        self._channel = grpc.insecure_channel(f"127.0.0.1:{port}")
+        self._stub = provider_pb2_grpc.ResourceProviderStub(self._channel)
+        self._stub.Configure(
+            provider_pb2.ConfigureRequest(args=_struct(self._config)), timeout=_PATIENCE_SECONDS
+        )
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End the process as the engine does: an interrupt, and a kill where that is not enough."""
+        self._channel.close()
+        self._process.send_signal(signal.SIGINT)
+        try:
+            self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+        self._stderr.close()
+        self._engine.stop(None)
+
+    @property
+    def logged(self) -> list[Logged]:
+        """Everything logged so far, in the order of arrival."""
+        return self._log.lines()
+
+    @property
+    def stderr(self) -> str:
+        """What the process has written to stderr so far; the CLI would show it to the user."""
+        self._stderr.seek(0)
+        return self._stderr.read().decode()
+
+    def wait_for_log(self, wanted: Callable[[Logged], bool]) -> Logged:
+        """Return the first line that is `wanted`, now or as soon as it comes."""
+        return self._log.wait_for(wanted)
+
+    def cancel(self) -> None:
+        """Call `Cancel`, as the engine does at the first Ctrl-C; return when it is answered."""
+        self._stub.Cancel(empty_pb2.Empty(), timeout=_PATIENCE_SECONDS)
+
+    def drop(self) -> None:
+        """Cut the connection, as a killed engine does; no operation is possible after it."""
+        self._channel.close()
+
+    def check(self, olds: Props, news: Props, *, name: str = "r") -> Checked:
+        """Do `check`."""
+        request = provider_pb2.CheckRequest(
+            urn=urn(name), name=name, olds=self._bag(olds), news=self._bag(news)
+        )
+        return Pending(self._stub.Check.future(request), _checked).result()
+
+    def diff(self, id_: str, olds: Props, news: Props, *, name: str = "r") -> Diffed:
+        """Do `diff`: old outputs against new inputs."""
+        request = provider_pb2.DiffRequest(
+            id=id_, urn=urn(name), name=name, olds=self._bag(olds), news=self._bag(news)
+        )
+        return Pending(self._stub.Diff.future(request), _diffed).result()
+
+    def create(self, props: Props, *, name: str = "r", timeout: float = 0) -> Resource:
+        """Do `create`, with `timeout` as the user's `customTimeouts.create`; 0 is unset."""
+        return self.create_async(props, name=name, timeout=timeout).result()
+
+    def create_async(
+        self, props: Props, *, name: str = "r", timeout: float = 0
+    ) -> Pending[Resource]:
+        """Begin a `create`."""
+        request = provider_pb2.CreateRequest(
+            urn=urn(name), name=name, properties=self._bag(props), timeout=timeout
+        )
+        return Pending(self._stub.Create.future(request), _resource)
+
+    def read(
+        self, id_: str, props: Props, *, inputs: Props | None = None, name: str = "r"
+    ) -> Resource:
+        """Do `read`: a refresh with `props`, a `Model.get` with `inputs` and empty `props`."""
+        request = provider_pb2.ReadRequest(
+            id=id_,
+            urn=urn(name),
+            name=name,
+            properties=self._bag(props) if props else None,
+            inputs=None if inputs is None else self._bag(inputs),
+        )
+        return Pending(self._stub.Read.future(request), _resource).result()
+
+    def update(
+        self, id_: str, olds: Props, news: Props, *, name: str = "r", timeout: float = 0
+    ) -> dict[str, Any]:
+        """Do `update`; return the new outputs."""
+        return self.update_async(id_, olds, news, name=name, timeout=timeout).result()
+
+    def update_async(
+        self, id_: str, olds: Props, news: Props, *, name: str = "r", timeout: float = 0
+    ) -> Pending[dict[str, Any]]:
+        """Begin an `update`."""
+        request = provider_pb2.UpdateRequest(
+            id=id_,
+            urn=urn(name),
+            name=name,
+            olds=self._bag(olds),
+            news=self._bag(news),
+            timeout=timeout,
+        )
+        return Pending(self._stub.Update.future(request), lambda answer: _dict(answer.properties))
+
+    def delete(self, id_: str, props: Props, *, name: str = "r", timeout: float = 0) -> None:
+        """Do `delete`."""
+        self.delete_async(id_, props, name=name, timeout=timeout).result()
+
+    def delete_async(
+        self, id_: str, props: Props, *, name: str = "r", timeout: float = 0
+    ) -> Pending[None]:
+        """Begin a `delete`."""
+        request = provider_pb2.DeleteRequest(
+            id=id_, urn=urn(name), name=name, properties=self._bag(props), timeout=timeout
+        )
+        return Pending(self._stub.Delete.future(request), lambda answer: None)
+
+    def _bag(self, props: Props) -> struct_pb2.Struct:
+        return _struct({PROVIDER_KEY: self._provider, **props})
+
+    def _environment(self) -> dict[str, str]:
+        kept = {key: value for key, value in os.environ.items() if not key.startswith("BYTEZ_")}
+        path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+        return {**kept, "PULUMI_PROJECT": self._project, "PYTHONPATH": path, **self._env}
+
+
+class _Log(engine_pb2_grpc.EngineServicer):
+    """The engine's `Log`, remembering what it was told."""
+
+    def __init__(self) -> None:
+        self._lines: list[Logged] = []
+        self._changed = threading.Condition()
+
+    def Log(self, request: engine_pb2.LogRequest, context: grpc.ServicerContext) -> empty_pb2.Empty:
+        line = Logged(
+            severity=engine_pb2.LogSeverity.Name(request.severity),
+            message=request.message,
+            urn=request.urn,
+            ephemeral=request.ephemeral,
+        )
+        with self._changed:
+            self._lines.append(line)
+            self._changed.notify_all()
+        return empty_pb2.Empty()
+
+    def lines(self) -> list[Logged]:
+        with self._changed:
+            return list(self._lines)
+
+    def wait_for(self, wanted: Callable[[Logged], bool]) -> Logged:
+        def found() -> Logged | None:
+            return next(filter(wanted, self._lines), None)
+
+        with self._changed:
+            line = self._changed.wait_for(found, timeout=_PATIENCE_SECONDS)
+            if line is None:
+                raise AssertionError(f"no such line was logged, only {self._lines}")
+            return line
+
+
+def _struct(props: Props) -> struct_pb2.Struct:
+    struct = struct_pb2.Struct()
+    struct.update(dict(props))
+    return struct
+
+
+def _dict(struct: struct_pb2.Struct) -> dict[str, Any]:
+    plain: dict[str, Any] = json_format.MessageToDict(struct)
+    plain.pop(PROVIDER_KEY, None)
+    return plain
+
+
+def _checked(answer: provider_pb2.CheckResponse) -> Checked:
+    failures = [(failure.property, failure.reason) for failure in answer.failures]
+    return Checked(inputs=_dict(answer.inputs), failures=failures)
+
+
+def _diffed(answer: provider_pb2.DiffResponse) -> Diffed:
+    known = {
+        provider_pb2.DiffResponse.DIFF_SOME: True,
+        provider_pb2.DiffResponse.DIFF_NONE: False,
+    }
+    return Diffed(
+        changes=known.get(answer.changes),
+        replaces=list(answer.replaces),
+        delete_before_replace=answer.deleteBeforeReplace,
+    )
+
+
+def _resource(answer: provider_pb2.CreateResponse | provider_pb2.ReadResponse) -> Resource:
+    inputs = _dict(answer.inputs) if isinstance(answer, provider_pb2.ReadResponse) else {}
+    return Resource(id=answer.id, outputs=_dict(answer.properties), inputs=inputs)

@@ -1,0 +1,166 @@
+"""A provider that shows what `bytez_provider.host` gives it; it runs in the host's process.
+
+What an operation does is the property `do`. `PROBE_DOCTOR` in the environment moves one thing of
+the host's inside out of place before `prepare` looks for it, as a new release of the SDK might.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+from typing import Any
+
+from pulumi.dynamic import (
+    CheckResult,
+    ConfigureRequest,
+    CreateResult,
+    DiffResult,
+    ReadResult,
+    ResourceProvider,
+    UpdateResult,
+)
+
+from bytez_provider import errors, host
+from tests.host.rendezvous import meet
+
+SENTENCE = "could not load 'a/b': it is a probe. Nothing was changed. Do nothing."
+LONE_SURROGATE = "\ud800"
+
+
+class ProbeProvider(ResourceProvider):
+    """Does as it is told."""
+
+    serialize_as_secret_always = False
+
+    def configure(self, req: ConfigureRequest) -> None:
+        """Prepare the host, twice: it must do no harm."""
+        _doctor(os.environ.get("PROBE_DOCTOR", ""))
+        host.prepare()
+        host.prepare()
+
+    def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
+        """Show the call."""
+        return CheckResult({**news, **_seen()}, [])
+
+    def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
+        """Say which resource it was asked about, as what to replace."""
+        return DiffResult(changes=True, replaces=[str(_seen()["name"])])
+
+    def create(self, props: dict[str, Any]) -> CreateResult:
+        """Act, and show the call."""
+        return CreateResult("probe", {**props, **_act(props)})
+
+    def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
+        """Show the call."""
+        return ReadResult(id_, {**props, **_seen()})
+
+    def update(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
+        """Act, and show the call."""
+        return UpdateResult({**olds, **news, **_act(news)})
+
+    def delete(self, _id: str, props: dict[str, Any]) -> None:
+        """Act."""
+        _act(props)
+
+
+def _seen() -> dict[str, Any]:
+    with host.current_call() as call:
+        return _shown(call)
+
+
+def _shown(call: host.Call) -> dict[str, Any]:
+    """Return the call as properties; None becomes "", because Pulumi drops what is None."""
+    stop = call.stop()
+    return {
+        "urn": call.urn or "",
+        "name": call.name or "",
+        "timeoutSeconds": "" if call.timeout_seconds is None else call.timeout_seconds,
+        "stop": stop.name if stop else "",
+        "awake": call.wake.is_set(),
+    }
+
+
+def _act(props: dict[str, Any]) -> dict[str, Any]:
+    with host.current_call() as call:
+        _ACTS[props.get("do", "nothing")](call, props)
+        return _shown(call)
+
+
+def _hold(_call: host.Call, props: dict[str, Any]) -> None:
+    """Stand at the rendezvous, deaf to everything but the test."""
+    test = meet(props["at"])
+    test.hear()
+
+
+def _wait(call: host.Call, props: dict[str, Any]) -> None:
+    """Wait as the waiter does, and tell the test why it ended."""
+    test = meet(props["at"])
+    call.wake.wait()
+    test.say(str(_shown(call)["stop"]))
+
+
+def _wait_twice(call: host.Call, props: dict[str, Any]) -> None:
+    """Be woken, tell the test why, and wait on as if nothing had happened."""
+    test = meet(props["at"])
+    for _ in range(2):
+        call.wake.wait()
+        call.wake.clear()
+        test.say(str(_shown(call)["stop"]))
+
+
+def _speak(call: host.Call, props: dict[str, Any]) -> None:
+    call.report("live")
+    call.note("noted")
+    call.warn(f"first\nsecond {LONE_SURROGATE}")
+    call.debug("debugged")
+
+
+def _fail(call: host.Call, props: dict[str, Any]) -> None:
+    try:
+        raise KeyError("the cause")
+    except KeyError as error:
+        raise errors.BootFailedError(
+            verb="load",
+            subject="a/b",
+            observed=f"it is a probe{props.get('more', '')}",
+            action="Do nothing",
+        ) from error
+
+
+def _fail_encoding(call: host.Call, props: dict[str, Any]) -> None:
+    _fail(call, {"more": LONE_SURROGATE})
+
+
+def _crash(_call: host.Call, _props: dict[str, Any]) -> None:
+    raise ZeroDivisionError("a bug of ours")
+
+
+def _nothing(_call: host.Call, _props: dict[str, Any]) -> None:
+    pass
+
+
+_ACTS = {
+    "nothing": _nothing,
+    "hold": _hold,
+    "wait": _wait,
+    "wait twice": _wait_twice,
+    "speak": _speak,
+    "fail": _fail,
+    "fail with what cannot be sent": _fail_encoding,
+    "crash": _crash,
+}
+
+
+def _doctor(what: str) -> None:
+    if what == "pool stays small":
+        host._WORKERS = 4
+    elif what == "pool not found":
+        bare = SimpleNamespace(thread=None, ThreadPoolExecutor=ThreadPoolExecutor)
+        host.concurrent = SimpleNamespace(futures=bare)  # type: ignore[assignment, attr-defined]
+    elif what == "table not found":
+        host._CANCEL = "/pulumirpc.Elsewhere/Cancel"
+    elif what == "frame not found":
+        host._servicer_frame = lambda: None
+    elif what:
+        raise ValueError(what)

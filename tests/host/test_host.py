@@ -1,0 +1,207 @@
+"""`bytez_provider.host` inside the real dynamic host: these fail when an SDK release moves it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.host.dynamic_host import DynamicHost, Logged, OperationError, urn
+from tests.host.probe import SENTENCE, ProbeProvider
+from tests.host.rendezvous import Rendezvous
+
+MORE_THAN_THE_HOSTS_FOUR = 32
+
+
+@pytest.fixture
+def host() -> Iterator[DynamicHost]:
+    with DynamicHost(ProbeProvider()) as started:
+        yield started
+
+
+@pytest.fixture
+def rendezvous() -> Iterator[Rendezvous]:
+    with Rendezvous() as opened:
+        yield opened
+
+
+def doctored(what: str) -> DynamicHost:
+    return DynamicHost(ProbeProvider(), env={"PROBE_DOCTOR": what})
+
+
+def debug(line: Logged) -> bool:
+    return line.severity == "DEBUG"
+
+
+class TestCall:
+    def test_every_operation_knows_its_resource(self, host: DynamicHost) -> None:
+        assert host.check({}, {}, name="a").inputs["urn"] == urn("a")
+        assert host.diff("probe", {}, {}, name="b").replaces == ["b"]
+        assert host.create({}, name="c").outputs["urn"] == urn("c")
+        assert host.read("probe", {"x": 1}, name="d").outputs["name"] == "d"
+        assert host.update("probe", {}, {}, name="e")["name"] == "e"
+
+    def test_delete_knows_its_resource(self, host: DynamicHost) -> None:
+        host.delete("probe", {"do": "speak"}, name="f")
+        assert {line.urn for line in host.logged} == {urn("f")}
+
+    def test_custom_timeouts_are_seconds(self, host: DynamicHost) -> None:
+        assert host.create({}, timeout=1020).outputs["timeoutSeconds"] == 1020.0
+        assert host.update("probe", {}, {}, timeout=7)["timeoutSeconds"] == 7.0
+
+    def test_unset_timeout_is_none(self, host: DynamicHost) -> None:
+        assert host.create({}).outputs["timeoutSeconds"] == ""
+        assert host.check({}, {}).inputs["timeoutSeconds"] == ""
+
+    def test_nothing_stops_a_call_that_nobody_stops(self, host: DynamicHost) -> None:
+        outputs = host.create({}).outputs
+        assert (outputs["stop"], outputs["awake"]) == ("", False)
+
+    def test_without_the_frame_the_call_knows_nothing(self) -> None:
+        with doctored("frame not found") as host:
+            outputs = host.create({"do": "speak"}, timeout=9).outputs
+            assert (outputs["urn"], outputs["name"], outputs["timeoutSeconds"]) == ("", "", "")
+            assert host.logged == []
+
+
+class TestMessages:
+    def test_arrive_with_severity_and_urn_each_on_one_line(self, host: DynamicHost) -> None:
+        host.create({"do": "speak"}, name="gpt2")
+        assert host.logged == [
+            Logged("INFO", "live", urn("gpt2"), ephemeral=True),
+            Logged("INFO", "noted", urn("gpt2"), ephemeral=False),
+            Logged("WARNING", "first second ?", urn("gpt2"), ephemeral=False),
+            Logged("DEBUG", "debugged", urn("gpt2"), ephemeral=False),
+        ]
+
+    def test_nothing_is_printed(self, host: DynamicHost) -> None:
+        host.create({"do": "speak"})
+        assert host.stderr == ""
+
+
+class TestPool:
+    def test_calls_are_in_flight_all_at_once(
+        self, host: DynamicHost, rendezvous: Rendezvous
+    ) -> None:
+        host.check({}, {})  # As the engine does, so that the provider is configured.
+        props = {"do": "hold", "at": rendezvous.address}
+        pending = [host.create_async(props) for _ in range(MORE_THAN_THE_HOSTS_FOUR)]
+        for guest in rendezvous.await_guests(MORE_THAN_THE_HOSTS_FOUR):
+            guest.say("go on")
+        assert [each.result().id for each in pending] == ["probe"] * MORE_THAN_THE_HOSTS_FOUR
+
+    def test_calls_queued_before_the_provider_was_configured_are_too(
+        self, host: DynamicHost, rendezvous: Rendezvous
+    ) -> None:
+        """A destroy begins with its deletes; no check comes before them."""
+        props = {"do": "hold", "at": rendezvous.address}
+        pending = [host.delete_async("probe", props) for _ in range(MORE_THAN_THE_HOSTS_FOUR)]
+        for guest in rendezvous.await_guests(MORE_THAN_THE_HOSTS_FOUR):
+            guest.say("go on")
+        for each in pending:
+            each.result()
+
+    def test_not_found_is_said_in_the_debug_log_and_all_else_works(
+        self, rendezvous: Rendezvous
+    ) -> None:
+        with doctored("pool not found") as host:
+            assert host.check({}, {}, name="a").inputs["name"] == "a"
+            assert "thread pool" in host.wait_for_log(debug).message
+            waiting = host.create_async({"do": "wait", "at": rendezvous.address})
+            rendezvous.await_guests(1)
+            host.cancel()
+            assert waiting.result().outputs["stop"] == "CANCELLED"
+
+
+class TestCancel:
+    def test_wakes_everything_that_waits_and_its_answers_arrive(
+        self, host: DynamicHost, rendezvous: Rendezvous
+    ) -> None:
+        props = {"do": "wait", "at": rendezvous.address}
+        pending = [host.create_async(props, name=f"r{n}") for n in range(11)]
+        rendezvous.await_guests(11)
+        host.cancel()
+        outputs = [each.result().outputs for each in pending]
+        assert {each["stop"] for each in outputs} == {"CANCELLED"}
+        assert [each["name"] for each in outputs] == [f"r{n}" for n in range(11)]
+
+    def test_gets_through_where_the_pool_is_full(self, rendezvous: Rendezvous) -> None:
+        with doctored("pool stays small") as host:
+            props = {"do": "wait", "at": rendezvous.address}
+            pending = [host.create_async(props) for _ in range(4)]
+            rendezvous.await_guests(4)
+            host.cancel()
+            assert {each.result().outputs["stop"] for each in pending} == {"CANCELLED"}
+
+    def test_holds_for_a_call_that_was_on_its_way(self, host: DynamicHost) -> None:
+        host.check({}, {})
+        host.cancel()
+        outputs = host.create({}).outputs
+        assert (outputs["stop"], outputs["awake"]) == ("CANCELLED", True)
+
+    def test_before_the_provider_is_configured_is_not_heard(self, host: DynamicHost) -> None:
+        host.cancel()
+        assert host.create({}).outputs["stop"] == ""
+
+    def test_not_found_is_said_in_the_debug_log_and_the_call_goes_on(
+        self, rendezvous: Rendezvous
+    ) -> None:
+        with doctored("table not found") as host:
+            going = host.create_async({"do": "hold", "at": rendezvous.address})
+            (guest,) = rendezvous.await_guests(1)
+            assert "table of handlers" in host.wait_for_log(debug).message
+            host.cancel()
+            guest.say("go on")
+            assert going.result().outputs["stop"] == ""
+
+
+class TestEngineGone:
+    def test_wakes_the_call_whose_engine_dropped_it(
+        self, host: DynamicHost, rendezvous: Rendezvous
+    ) -> None:
+        props = {"do": "wait", "at": rendezvous.address}
+        dropped, kept = host.create_async(props), host.create_async({})
+        (guest,) = rendezvous.await_guests(1)
+        dropped.drop()
+        assert guest.hear() == "ENGINE_GONE"
+        assert kept.result().outputs["stop"] == ""
+
+    def test_wakes_all_when_the_connection_is_cut(
+        self, host: DynamicHost, rendezvous: Rendezvous
+    ) -> None:
+        props = {"do": "wait", "at": rendezvous.address}
+        pending = [host.create_async(props) for _ in range(6)]
+        guests = rendezvous.await_guests(6)
+        host.drop()
+        assert [guest.hear() for guest in guests] == ["ENGINE_GONE"] * 6
+        with pytest.raises(OperationError):
+            pending[0].result()
+
+    def test_outranks_cancel(self, host: DynamicHost, rendezvous: Rendezvous) -> None:
+        """The second Ctrl-C: an answer would reach nobody."""
+        waiting = host.create_async({"do": "wait twice", "at": rendezvous.address})
+        (guest,) = rendezvous.await_guests(1)
+        host.cancel()
+        assert guest.hear() == "CANCELLED"
+        waiting.drop()
+        assert guest.hear() == "ENGINE_GONE"
+
+
+class TestErrors:
+    def test_ours_is_one_sentence_without_its_cause(self, host: DynamicHost) -> None:
+        with pytest.raises(OperationError) as caught:
+            host.create({"do": "fail"})
+        assert str(caught.value) == SENTENCE
+
+    def test_ours_arrives_whatever_a_server_put_in_it(self, host: DynamicHost) -> None:
+        with pytest.raises(OperationError) as caught:
+            host.create({"do": "fail with what cannot be sent"})
+        assert str(caught.value) == SENTENCE.replace("probe", "probe?")
+
+    def test_a_bug_keeps_its_traceback(self, host: DynamicHost) -> None:
+        with pytest.raises(OperationError) as caught:
+            host.create({"do": "crash"})
+        text = str(caught.value)
+        assert text.startswith("Traceback (most recent call last):")
+        assert text.endswith("ZeroDivisionError: a bug of ours\n")
+        assert "in _crash" in text
