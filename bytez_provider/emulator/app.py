@@ -37,8 +37,8 @@ class App:
             return
         call, refusal = await read_call(request)
         record, verdict = self._service.arrive(call.method, call.path, call.model)
-        if verdict.delay_seconds:
-            await self._service.clock.sleep(verdict.delay_seconds)
+        if verdict.delayed_until is not None:
+            await self._service.clock.sleep_until(verdict.delayed_until)
         if verdict.respond is not None:
             response = _scripted(verdict.respond)
         elif verdict.reset == "before":

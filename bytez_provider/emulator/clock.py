@@ -53,9 +53,8 @@ class EmulatedClock:
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(woken.set)
 
-    async def sleep(self, seconds: float) -> None:
-        """Return when `seconds` of emulated time have passed, by themselves or by `advance`."""
-        until = self.now() + timedelta(seconds=seconds)
+    async def sleep_until(self, until: datetime) -> None:
+        """Return when emulated time has come to `until`, by itself or by `advance`."""
         woken = asyncio.Event()
         sleeper = (asyncio.get_running_loop(), woken)
         with self._lock:

@@ -48,7 +48,7 @@ class Verdict:
 
     respond: Respond | None = None
     reset: Literal["before", "after"] | None = None
-    delay_seconds: float = 0
+    delayed_until: datetime | None = None
     boot: Literal["running", "failed", "never"] = "running"
     boot_error: str | None = None
     shutdown_seconds: float = 0
@@ -221,8 +221,8 @@ def _reset(do: Mapping[str, Any], where: str) -> Effect:
 def _delay(do: Mapping[str, Any], where: str) -> Effect:
     seconds = _number(do["delaySeconds"], where)
 
-    def effect(verdict: Verdict, _now: datetime) -> None:
-        verdict.delay_seconds += seconds
+    def effect(verdict: Verdict, now: datetime) -> None:
+        verdict.delayed_until = (verdict.delayed_until or now) + timedelta(seconds=seconds)
 
     return effect
 
