@@ -29,11 +29,17 @@ REACH_SECONDS = 20
 DOWNLOAD_SECONDS = 600
 """How long the installer may take once its host has answered: it fetches about 150 MB."""
 
+BUILD_SECONDS = 3600
+"""How long the build may take; far more than it needs on a slow machine."""
+
 REPORT_SECONDS = 15
-"""How often the long build says that it is still going."""
+"""How often a long step says that it is still going."""
 
 EXPECTED_BUILD = "about 5 minutes on 2 cores, and 4 GB in Go's caches"
 DOCS = "https://www.pulumi.com/docs/install/"
+
+OFFICIAL = "official release"
+"""What the stamp says about a CLI that Pulumi's installer brought."""
 
 CLI_MODULE = "github.com/pulumi/pulumi/pkg/v3"
 SDK_MODULE = "github.com/pulumi/pulumi/sdk/v3"
@@ -50,7 +56,7 @@ class CannotInstallError(Exception):
 
 def say(text: str) -> None:
     """Tell the user at once, in a pipe too."""
-    print(f"pulumi: {text}", flush=True)  # noqa: T201 - a set-up script talks on stdout
+    print(f"pulumi: {text}", flush=True)
 
 
 def search_path() -> str:
@@ -59,33 +65,50 @@ def search_path() -> str:
     return os.pathsep.join(folder for folder in folders if Path(folder) != BIN)
 
 
-def go_version_wanted(go_mod: str) -> str:
-    """The version in the `go` line of `go_mod`."""
-    found = re.search(r"^go (\S+)$", go_mod, re.MULTILINE)
-    assert found, "go.mod has no go line"
-    return found[1]
+def read_go_mod() -> tuple[str, str]:
+    """The version of the CLI that `go.mod` requires (as in "v3.259.0"), and of Go to build it."""
+    text = (HERE / "go.mod").read_text()
+    cli = re.search(rf"^\s*{re.escape(CLI_MODULE)} (\S+)", text, re.MULTILINE)
+    go = re.search(r"^go (\S+)$", text, re.MULTILINE)
+    if cli is None or go is None:
+        raise CannotInstallError(f"{HERE / 'go.mod'} names no version. Restore it from git")
+    return cli[1], go[1]
 
 
-def cli_version(go_mod: str) -> str:
-    """The version of the CLI that `go_mod` requires, as in "v3.259.0"."""
-    found = re.search(rf"^\s*{re.escape(CLI_MODULE)} (\S+)", go_mod, re.MULTILINE)
-    assert found, f"go.mod does not require {CLI_MODULE}"
-    return found[1]
+def run_long(command: list[str], doing: str, log: Path, limit: int) -> int:
+    """Run `command` with its output in `log`, and say now and then that it is still going.
+
+    Returns its exit code, or -1 when it was ended because `limit` seconds had passed.
+    """
+    started = time.monotonic()
+    with log.open("w") as output:
+        process = subprocess.Popen(command, cwd=HERE, stdout=output, stderr=output)
+        try:
+            while time.monotonic() < started + limit:
+                try:
+                    return process.wait(timeout=REPORT_SECONDS)
+                except subprocess.TimeoutExpired:
+                    minutes, seconds = divmod(int(time.monotonic() - started), 60)
+                    say(f"still {doing}, {minutes} min {seconds:02} s so far")
+            return -1
+        finally:
+            process.kill()
+            process.wait()
 
 
-def has_installer_host() -> bool:
-    """Whether the Automation API's installer has a host to download from; says so if not."""
-    script = f"import urllib.request as u; u.urlopen('https://{INSTALLER_HOST}/').close()"
+def is_installer_reachable() -> bool:
+    """Whether the Automation API's installer can be fetched; says so if not."""
+    script = f"import urllib.request as u; u.urlopen('https://{INSTALLER_HOST}/install.sh').close()"
     try:
         # In a process of its own, because a name look-up cannot be given a limit.
         answer = subprocess.run(
             [sys.executable, "-c", script], capture_output=True, timeout=REACH_SECONDS, check=False
         )
     except subprocess.TimeoutExpired:
-        say(f"{INSTALLER_HOST} does not answer: building from source instead")
+        say(f"none on PATH, and {INSTALLER_HOST} does not answer")
         return False
     if answer.returncode:
-        say(f"{INSTALLER_HOST} cannot be reached: building from source instead")
+        say(f"none on PATH, and {INSTALLER_HOST} cannot be reached")
         return False
     return True
 
@@ -97,19 +120,12 @@ def download(into: Path) -> bool:
         "import sys; from pulumi.automation import PulumiCommand; "
         "PulumiCommand.install(root=sys.argv[1])"
     )
-    try:
-        done = subprocess.run(
-            [sys.executable, "-c", script, str(into)],
-            capture_output=True,
-            timeout=DOWNLOAD_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        say("the download did not finish: building from source instead")
+    log = into / "download.log"
+    command = [sys.executable, "-c", script, str(into)]
+    if run_long(command, "downloading", log, DOWNLOAD_SECONDS):
+        say("the download failed")
         return False
-    if done.returncode:
-        say("the download failed: building from source instead")
-        return False
+    log.unlink()
     return True
 
 
@@ -143,22 +159,8 @@ def build(go: str, version: str, into: Path) -> None:
         *("-o", str(binary), f"{CLI_MODULE}/cmd/pulumi"),
     ]
     say(f"building the CLI {version} from its Go module: {EXPECTED_BUILD}")
-    started = time.monotonic()
-    with log.open("w") as output:
-        process = subprocess.Popen(command, cwd=HERE, stdout=output, stderr=output)
-        try:
-            while True:
-                try:
-                    code = process.wait(timeout=REPORT_SECONDS)
-                    break
-                except subprocess.TimeoutExpired:
-                    spent = int(time.monotonic() - started)
-                    say(f"still building, {spent // 60} min {spent % 60:02} s so far")
-        finally:
-            process.kill()
-            process.wait()
-    if code:
-        reason = (log.read_text().strip().splitlines() or [f"exit code {code}"])[-1]
+    if run_long(command, "building", log, BUILD_SECONDS):
+        reason = (log.read_text().strip().splitlines() or ["it did not finish"])[-1]
         raise CannotInstallError(
             f"the build failed ({reason}). Mend that, or install Pulumi ({DOCS})"
         )
@@ -182,47 +184,61 @@ def add_release_parts(go: str, into: Path) -> None:
         target = into / "bin" / source.name
         target.write_bytes(source.read_bytes())
         target.chmod(0o755)
-    launcher = into / "bin" / "pulumi-language-python"
-    launcher.write_text(language_host_launcher())
-    launcher.chmod(0o755)
+    write_launcher(into)
 
 
-def language_host_launcher() -> str:
-    """The program that the engine starts: our stand-in, under the project's own Python."""
+def write_launcher(into: Path) -> None:
+    """Write the program that the engine starts: our stand-in, under the project's own Python."""
     # A shell script, because the line after #! can hold neither a space nor a long path.
     command = [sys.executable, HERE / "language_host.py", BIN / "pulumi-language-python-exec"]
-    return (
+    text = (
         "#!/bin/sh\n"
         "# Stands in for the Python language host of a Pulumi release; see language_host.py.\n"
         f'exec {" ".join(shlex.quote(str(part)) for part in command)} "$@"\n'
     )
+    launcher = into / "bin" / "pulumi-language-python"
+    if not launcher.exists() or launcher.read_text() != text:
+        launcher.write_text(text)
+        launcher.chmod(0o755)
 
 
 def install(version: str, go_wanted: str) -> None:
     """Fill `ROOT` by the first way that works; it appears under its name only when complete."""
     partial = ROOT.with_name("pulumi.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    (partial / "bin").mkdir(parents=True)
-    if has_installer_host() and download(partial):
-        source = "official release"
+    empty(partial)
+    if is_installer_reachable() and download(partial):
+        source = OFFICIAL
     else:
         go = find_go(go_wanted)
+        empty(partial)
         build(go, version, partial)
         add_release_parts(go, partial)
-        source = f"built from source, {version}"
+        source = built(version)
     (partial / STAMP.name).write_text(f"{source}\n")
     shutil.rmtree(ROOT, ignore_errors=True)
     partial.rename(ROOT)
     say(f"ready in .tools/pulumi/bin ({source})")
 
 
-def is_installed(version: str) -> bool:
-    """Whether `ROOT` holds a complete CLI of the version wanted now."""
-    try:
-        stamp = STAMP.read_text().strip()
-    except OSError:
-        return False
-    return stamp in {"official release", f"built from source, {version}"}
+def empty(folder: Path) -> None:
+    """Make `folder` hold an empty bin and nothing else."""
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "bin").mkdir(parents=True)
+
+
+def built(version: str) -> str:
+    """What the stamp says about a CLI that was built here."""
+    return f"built from source, {version}"
+
+
+def ensure() -> None:
+    """Leave a complete CLI of the version wanted now in `ROOT`."""
+    version, go_wanted = read_go_mod()
+    stamp = STAMP.read_text().strip() if STAMP.exists() else ""
+    if stamp == built(version):
+        write_launcher(ROOT)  # the checkout or its Python may have moved since
+    elif stamp != OFFICIAL:
+        install(version, go_wanted)
 
 
 def main() -> int:
@@ -231,14 +247,10 @@ def main() -> int:
     if on_path:
         say(f"using {on_path}")
         return 0
-    go_mod = (HERE / "go.mod").read_text()
-    version = cli_version(go_mod)
-    if is_installed(version):
-        return 0
     try:
-        install(version, go_version_wanted(go_mod))
+        ensure()
     except CannotInstallError as error:
-        print(f"could not install 'pulumi': {error}.", file=sys.stderr)  # noqa: T201 - as above
+        print(f"could not install 'pulumi': {error}.", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

@@ -19,6 +19,7 @@ if __name__ == "__main__":
     # traceback, which the engine would show to the user; `main` takes the signal over.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
+import contextlib
 import json
 import os
 import platform
@@ -100,10 +101,8 @@ class Children:
     def end(self, child: subprocess.Popen[bytes]) -> None:
         """End `child` and all that it started; nothing to do when it is already gone."""
         if child.poll() is None:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
 
     def close(self) -> None:
         """End every child, and start no more."""
@@ -183,44 +182,44 @@ class LanguageHost(service.LanguageRuntimeServicer):
         self._engine = engine
         self.children = Children()
 
-    def Handshake(  # noqa: N802 - the service's name
+    def Handshake(
         self, request: messages.LanguageHandshakeRequest, context: grpc.ServicerContext
     ) -> messages.LanguageHandshakeResponse:
         """Only sent to a host that the engine did not start itself: learn its address."""
         self._engine = request.engine_address
         return messages.LanguageHandshakeResponse()
 
-    def GetPluginInfo(  # noqa: N802 - the service's name
+    def GetPluginInfo(
         self, request: empty_pb2.Empty, context: grpc.ServicerContext
     ) -> plugin_pb2.PluginInfo:
         """The version shown by `pulumi about`: that of the SDK whose stubs are served."""
         return plugin_pb2.PluginInfo(version=metadata.version("pulumi"))
 
-    def GetRequiredPackages(  # noqa: N802 - the service's name
+    def GetRequiredPackages(
         self, request: messages.GetRequiredPackagesRequest, context: grpc.ServicerContext
     ) -> messages.GetRequiredPackagesResponse:
         """None: what is run here comes with its dynamic provider, and needs no plugin."""
         return messages.GetRequiredPackagesResponse()
 
-    def GetRequiredPlugins(  # noqa: N802 - the service's name
+    def GetRequiredPlugins(
         self, request: messages.GetRequiredPluginsRequest, context: grpc.ServicerContext
     ) -> messages.GetRequiredPluginsResponse:
         """None, as above; older engines ask this way."""
         return messages.GetRequiredPluginsResponse()
 
-    def InstallDependencies(  # noqa: N802 - the service's name
+    def InstallDependencies(
         self, request: messages.InstallDependenciesRequest, context: grpc.ServicerContext
     ) -> Iterator[messages.InstallDependenciesResponse]:
         """Nothing: `make setup` has installed what the programs here need."""
         return iter(())
 
-    def About(  # noqa: N802 - the service's name
+    def About(
         self, request: messages.AboutRequest, context: grpc.ServicerContext
     ) -> messages.AboutResponse:
         """The interpreter that runs this host, for `pulumi about`."""
         return messages.AboutResponse(executable=sys.executable, version=platform.python_version())
 
-    def Run(  # noqa: N802 - the service's name
+    def Run(
         self, request: messages.RunRequest, context: grpc.ServicerContext
     ) -> messages.RunResponse:
         """Run a program to its end; what it prints goes straight to the engine."""
@@ -239,7 +238,7 @@ class LanguageHost(service.LanguageRuntimeServicer):
             return messages.RunResponse(error=f"program exited with non-zero exit code: {code}")
         return messages.RunResponse()
 
-    def RunPlugin(  # noqa: N802 - the service's name
+    def RunPlugin(
         self, request: messages.RunPluginRequest, context: grpc.ServicerContext
     ) -> Iterator[messages.RunPluginResponse]:
         """Run a policy pack, or another plugin written in Python; stream what it prints."""
@@ -277,11 +276,10 @@ class LanguageHost(service.LanguageRuntimeServicer):
 def stream_output(child: subprocess.Popen[bytes]) -> Iterator[messages.RunPluginResponse]:
     """What `child` writes to stdout and stderr, as it comes, until it has closed both."""
     arrived: queue.SimpleQueue[tuple[str, bytes]] = queue.SimpleQueue()
-    streams = {"stdout": child.stdout, "stderr": child.stderr}
-    for name, stream in streams.items():
-        assert stream is not None
+    still_open = 0
+    for name, stream in (("stdout", child.stdout), ("stderr", child.stderr)):
         threading.Thread(target=pump, args=(stream, name, arrived), daemon=True).start()
-    still_open = len(streams)
+        still_open += 1
     while still_open:
         name, data = arrived.get()
         if not data:
