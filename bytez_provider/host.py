@@ -5,12 +5,12 @@ process knows things it does not pass on (the resource's URN, its `customTimeout
 pressed Ctrl-C) and has habits that hurt (four calls at a time, errors as tracebacks). Here they
 are reached for:
 
-    what                        where it is found                           where it is not found
-    URN, name, timeout, context the servicer method's frame, up our stack   None; `report` does nothing
-    calls at a time             the thread pool, at the bottom of our stack four at a time
-    Ctrl-C                      the gRPC server's table of handlers         the operation runs to its end
-    errors in one line          the name `traceback` in the host's module   `sys.tracebacklimit = 0`
-    rows, warnings              the engine's address in `sys.argv`          nothing is shown
+    what                  where it is found                    where it is not found
+    URN, timeout, context the servicer method's frame, above   None, and nothing is shown
+    calls at a time       the pool, at the bottom of the stack four at a time
+    Ctrl-C                gRPC's table of handlers             the operation runs to its end
+    errors in one line    `traceback` in the host's module     `sys.tracebacklimit = 0`
+    rows and warnings     the engine's address in `sys.argv`   nothing is shown
 
 None of it is an interface that Pulumi promises, so each item falls back on its own, and
 `tests/host` holds each against the real host. Read `pulumi/dynamic/__main__.py` beside it.
@@ -19,7 +19,6 @@ None of it is an interface that Pulumi promises, so each item falls back on its 
 from __future__ import annotations
 
 import concurrent.futures.thread
-import enum
 import functools
 import gc
 import re
@@ -34,6 +33,7 @@ from google.protobuf import empty_pb2
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc
 
 from bytez_provider.errors import BytezError, printable
+from bytez_provider.waiter import Stop
 
 # Threads are started only when calls ask for them, and how many calls there are at once is the
 # user's `--parallel`. This is merely above any that makes sense.
@@ -41,16 +41,6 @@ _WORKERS = 512
 _CANCEL = "/pulumirpc.ResourceProvider/Cancel"
 _LOG_DEADLINE_SECONDS = 1.0
 _LOG_TEXT_LIMIT = 2000
-
-
-class Stop(enum.Enum):
-    """Why an operation should end before its work is done."""
-
-    CANCELLED = "cancelled"
-    """The first Ctrl-C: what is returned still reaches the state."""
-
-    ENGINE_GONE = "engine gone"
-    """The second Ctrl-C, or a killed engine: nobody is there to take an answer."""
 
 
 @final
@@ -193,7 +183,7 @@ def current_call() -> Call:
 
 
 _prepare_lock = threading.Lock()
-_prepared = False
+_prepared = threading.Event()
 
 
 def prepare() -> None:
@@ -202,12 +192,11 @@ def prepare() -> None:
     Once a process is enough, more do no harm, and outside the host it does nothing. What cannot
     be mended stays as Pulumi made it, and the debug log says so.
     """
-    global _prepared
     with _prepare_lock:
         frame = _servicer_frame()
-        if frame is None or _prepared:
+        if frame is None or _prepared.is_set():
             return
-        _prepared = True
+        _prepared.set()
         mends: dict[str, Callable[[], None]] = {
             "the formatting of errors": functools.partial(_shorten_errors, frame.f_globals),
             "the thread pool": _lift_pool,

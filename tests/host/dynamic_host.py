@@ -1,6 +1,6 @@
 """The real dynamic host in a process of its own, driven over gRPC as the engine drives it.
 
-    with DynamicHost(ModelProvider(), config={"bytez:endpoint": url}, env={"BYTEZ_KEY": key}) as host:
+    with DynamicHost(ModelProvider(), {"bytez:endpoint": url}, env={"BYTEZ_KEY": key}) as host:
         created = host.create({"modelId": "openai-community/gpt2"}, name="gpt2", timeout=60)
         waiting = host.create_async({"modelId": "microsoft/phi-1"}, name="phi")
         host.wait_for_log(lambda line: line.ephemeral and line.urn == urn("phi"))
@@ -134,7 +134,7 @@ class Pending(Generic[T]):
         except grpc.FutureCancelledError:
             raise OperationError(grpc.StatusCode.CANCELLED, "dropped by the test") from None
         except grpc.RpcError as error:
-            raise OperationError(error.code(), error.details()) from None
+            raise OperationError(error.code(), error.details() or "") from None
 
 
 @final
@@ -208,7 +208,7 @@ class DynamicHost:
         assert self._process.stdout is not None
         self._process.stdout.close()
         self._stderr.close()
-        self._engine.stop(None)
+        self.hang_up()
 
     @property
     def logged(self) -> list[Logged]:
@@ -232,6 +232,15 @@ class DynamicHost:
     def drop(self) -> None:
         """Cut the connection, as a killed engine does; no operation is possible after it."""
         self._channel.close()
+
+    def stall(self) -> None:
+        """Answer no `Engine.Log` from now on, as an engine stopped with Ctrl-Z does."""
+        self._log.stalled.set()
+
+    def hang_up(self) -> None:
+        """Serve no `Engine.Log` from now on: who calls it is refused."""
+        self._log.hang_up()
+        self._engine.stop(None).wait()
 
     def check(self, olds: Props, news: Props, *, name: str = "r") -> Checked:
         """Do `check`."""
@@ -304,7 +313,7 @@ class DynamicHost:
         request = provider_pb2.DeleteRequest(
             id=id_, urn=urn(name), name=name, properties=self._bag(props), timeout=timeout
         )
-        return Pending(self._stub.Delete.future(request), lambda answer: None)
+        return Pending(self._stub.Delete.future(request), lambda _answer: None)
 
     def _bag(self, props: Props) -> struct_pb2.Struct:
         return _struct({PROVIDER_KEY: self._provider, **props})
@@ -321,8 +330,12 @@ class _Log(engine_pb2_grpc.EngineServicer):
     def __init__(self) -> None:
         self._lines: list[Logged] = []
         self._changed = threading.Condition()
+        self.stalled = threading.Event()
+        self._hung_up = threading.Event()
 
-    def Log(self, request: engine_pb2.LogRequest, context: grpc.ServicerContext) -> empty_pb2.Empty:
+    def Log(  # noqa: N802 - gRPC's own name
+        self, request: engine_pb2.LogRequest, context: grpc.ServicerContext
+    ) -> empty_pb2.Empty:
         line = Logged(
             severity=engine_pb2.LogSeverity.Name(request.severity),
             message=request.message,
@@ -332,7 +345,13 @@ class _Log(engine_pb2_grpc.EngineServicer):
         with self._changed:
             self._lines.append(line)
             self._changed.notify_all()
+        if self.stalled.is_set():
+            self._hung_up.wait()
         return empty_pb2.Empty()
+
+    def hang_up(self) -> None:
+        """Let go of the calls that are not answered."""
+        self._hung_up.set()
 
     def lines(self) -> list[Logged]:
         with self._changed:

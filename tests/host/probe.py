@@ -109,14 +109,14 @@ def _wait_twice(call: host.Call, props: dict[str, Any]) -> None:
         test.say(str(_shown(call)["stop"]))
 
 
-def _speak(call: host.Call, props: dict[str, Any]) -> None:
+def _speak(call: host.Call, _props: dict[str, Any]) -> None:
     call.report("live")
     call.note("noted")
     call.warn(f"first\nsecond {LONE_SURROGATE}")
     call.debug("debugged")
 
 
-def _fail(call: host.Call, props: dict[str, Any]) -> None:
+def _fail(_call: host.Call, props: dict[str, Any]) -> None:
     try:
         raise KeyError("the cause")
     except KeyError as error:
@@ -128,7 +128,7 @@ def _fail(call: host.Call, props: dict[str, Any]) -> None:
         ) from error
 
 
-def _fail_encoding(call: host.Call, props: dict[str, Any]) -> None:
+def _fail_encoding(call: host.Call, _props: dict[str, Any]) -> None:
     _fail(call, {"more": LONE_SURROGATE})
 
 
@@ -162,5 +162,7 @@ def _doctor(what: str) -> None:
         host._CANCEL = "/pulumirpc.Elsewhere/Cancel"
     elif what == "frame not found":
         host._servicer_frame = lambda: None
+    elif what == "little patience":
+        host._LOG_DEADLINE_SECONDS = 0.05
     elif what:
         raise ValueError(what)

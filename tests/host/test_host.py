@@ -74,6 +74,16 @@ class TestMessages:
             Logged("DEBUG", "debugged", urn("gpt2"), ephemeral=False),
         ]
 
+    def test_an_engine_that_hung_up_does_not_fail_the_operation(self, host: DynamicHost) -> None:
+        host.create({"do": "speak"})
+        host.hang_up()
+        assert host.create({"do": "speak"}, name="gpt2").outputs["name"] == "gpt2"
+
+    def test_an_engine_that_does_not_answer_does_not_hold_the_operation(self) -> None:
+        with doctored("little patience") as host:
+            host.stall()
+            assert host.create({"do": "speak"}, name="gpt2").outputs["name"] == "gpt2"
+
     def test_nothing_is_printed(self, host: DynamicHost) -> None:
         host.create({"do": "speak"})
         assert host.stderr == ""
