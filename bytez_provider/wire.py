@@ -1,0 +1,202 @@
+"""The wire: what each endpoint is asked, and how its answer reads, in both dialects.
+
+The vendor changed its wire within three weeks, and left it a year later. So a dialect is data,
+and nothing outside this module knows a path or a field name. No request here holds the key:
+`Request.with_key` puts it in at the last moment.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from pydantic import ValidationError
+
+from bytez_provider.config import DialectName, Key
+from bytez_provider.schemas import CatalogueEntry, Instance, Phase
+
+UNKNOWN_STATUS: Final = "UNKNOWN"
+"""Status of a listed instance that comes without one. Reads as "still going"."""
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """Where the two forms of the API differ."""
+
+    key_in: Literal["body", "header"]
+    model_field: str
+    list_method: Literal["POST", "GET"]
+    """Method of `/model/list` and `/model/instances`."""
+    entry_name: str
+    entry_ram: str
+
+
+DIALECTS: Final[Mapping[DialectName, Dialect]] = {
+    "seed": Dialect("body", "modelId", "POST", "name", "requiredRAM"),
+    "june": Dialect("header", "model", "GET", "modelId", "ramRequired"),
+}
+
+
+# ------------------------------------------------------------------------------- requests
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request without its key. `body` is sent as JSON; None sends none."""
+
+    dialect: Dialect
+    path: str
+    body: Mapping[str, Any] | None
+    method: Literal["POST", "GET"] = "POST"
+
+    def with_key(self, key: Key) -> SignedRequest:
+        """Return what goes on the wire."""
+        headers = {}
+        body = None if self.body is None else dict(self.body)
+        if self.dialect.key_in == "header":
+            headers["Authorization"] = f"Key {key.reveal()}"
+        else:
+            body = {"key": key.reveal(), **(body or {})}
+        data = None
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+            data = json.dumps(body).encode()
+        return SignedRequest(self.method, self.path, headers, data)
+
+
+@dataclass(frozen=True)
+class SignedRequest:
+    """One request as it is sent; its repr does not show what holds the key."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str] = field(repr=False)
+    data: bytes | None = field(repr=False)
+
+
+def list_request(dialect: Dialect) -> Request:
+    """Ask for the catalogue."""
+    return _listing(dialect, "/model/list")
+
+
+def instances_request(dialect: Dialect) -> Request:
+    """Ask for the loaded models."""
+    return _listing(dialect, "/model/instances")
+
+
+def load_request(
+    dialect: Dialect, model_id: str, concurrency: int, expiration_period_seconds: int | None
+) -> Request:
+    """Ask for a load; the expiry is a field of June, sent in both dialects when it is asked for."""
+    body: dict[str, Any] = {dialect.model_field: model_id, "concurrency": concurrency}
+    if expiration_period_seconds is not None:
+        body["expirationPeriodSeconds"] = expiration_period_seconds
+    return Request(dialect, "/model/load", body)
+
+
+def status_request(dialect: Dialect, model_id: str) -> Request:
+    """Ask for the status of one model."""
+    return Request(dialect, "/model/status", {dialect.model_field: model_id})
+
+
+def run_request(
+    dialect: Dialect, model_id: str, text: str, params: Mapping[str, Any], *, stream: bool
+) -> Request:
+    """Ask for text; field names of the seed's requests, which its list of parameters gainsays."""
+    body = {"app": False, dialect.model_field: model_id, "text": text}
+    return Request(dialect, "/model/run", {**body, "params": dict(params), "stream": stream})
+
+
+def delete_request(dialect: Dialect, model_id: str) -> Request:
+    """Ask for an unload."""
+    return Request(dialect, "/model/delete", {dialect.model_field: model_id})
+
+
+def _listing(dialect: Dialect, path: str) -> Request:
+    if dialect.list_method == "GET":
+        return Request(dialect, path, None, "GET")
+    return Request(dialect, path, {})
+
+
+# -------------------------------------------------------------------------------- answers
+
+
+def read_entries(dialect: Dialect, payload: object) -> list[CatalogueEntry] | None:
+    """Read the answer to `/model/list`.
+
+    Returns:
+        The usable entries; None when the answer is no catalogue of this dialect: no array, or an
+        array without one usable entry.
+    """
+    if not isinstance(payload, list):
+        return None
+    entries = []
+    for row in payload:
+        name = row.get(dialect.entry_name) if isinstance(row, dict) else None
+        if isinstance(name, str) and name:
+            entries.append(
+                CatalogueEntry(
+                    model_id=name,
+                    required_ram_gb=_positive(row.get(dialect.entry_ram)),
+                    benchmarked=row.get("benchmarked"),
+                )
+            )
+    return entries if entries or not payload else None
+
+
+def read_instances(payload: object) -> list[Instance] | None:
+    """Read the answer to `/model/instances`, whose elements are undocumented.
+
+    Returns:
+        One instance for each element that names a model, however little else it tells; None when
+        the answer is no array.
+    """
+    if not isinstance(payload, list):
+        return None
+    instances = []
+    for row in payload:
+        name = (row.get("modelId") or row.get("model")) if isinstance(row, dict) else None
+        if isinstance(name, str):
+            told = {"status": UNKNOWN_STATUS, **row, "modelId": name}
+            instance = _instance(told) or _instance({**told, "status": UNKNOWN_STATUS})
+            if instance is not None:
+                instances.append(instance)
+    return instances
+
+
+def read_status(payload: object, model_id: str) -> Instance | None:
+    """Read the answer to `/model/status`; None when it holds no status."""
+    if not isinstance(payload, dict):
+        return None
+    return _instance({**payload, "modelId": model_id})
+
+
+def is_stopped(instance: Instance) -> bool:
+    """Return whether a status says that nothing is loaded (choice: a 200 may say so)."""
+    return instance.phase is Phase.STOPPED
+
+
+def error_text(payload: object) -> str:
+    """Return what an answer's `error` says (client); "" when it has none."""
+    error = payload.get("error") if isinstance(payload, dict) else None
+    if isinstance(error, dict) and isinstance(error.get("message"), str):
+        error = error["message"]
+    if not error:
+        return ""
+    return error if isinstance(error, str) else json.dumps(error)
+
+
+def _instance(told: Mapping[str, Any]) -> Instance | None:
+    known = {**told, "error": error_text(told)}
+    try:
+        instance = Instance.model_validate(known)
+    except ValidationError:
+        return None
+    return instance if instance.status.strip() else None
+
+
+def _positive(value: object) -> object:
+    # Zero GB is "not measured": taken as a figure it would make a model that costs nothing.
+    return value if not isinstance(value, (int, float)) or value > 0 else None
