@@ -10,16 +10,15 @@ from datetime import datetime, timedelta
 
 
 class EmulatedClock:
-    """A clock that starts at a given moment and runs at a given speed."""
+    """A clock that starts at a given moment and runs at a given speed.
+
+    Args:
+        start: The emulated moment at which it starts, with a time zone.
+        speed: Emulated seconds in one real second; 0 makes a manual clock, which stands still
+            until it is advanced.
+    """
 
     def __init__(self, start: datetime, speed: float) -> None:
-        """Start the clock.
-
-        Args:
-            start: The emulated moment at which it starts, with a time zone.
-            speed: Emulated seconds in one real second; 0 makes a manual clock, which stands
-                still until it is advanced.
-        """
         self._start = start
         self._speed = speed
         self._began = time.monotonic()

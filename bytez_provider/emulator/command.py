@@ -25,10 +25,10 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Serve until SIGINT or SIGTERM.
+    """Serve until SIGINT or SIGTERM, and return 0.
 
-    Returns:
-        0 after a signal, 1 when the port cannot be had, 2 for wrong usage or an invalid file.
+    Raises:
+        SystemExit: 1 when the port cannot be had, 2 for wrong usage or an invalid file.
     """
     parser = _parser()
     options = parser.parse_args(argv)
@@ -44,9 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         emulator.start()
     except OSError as error:
-        print(f"{parser.prog}: port {options.port}: {error.strerror}", file=sys.stderr)
-        return 1
-    print(f"listening on {emulator.url}", flush=True)
+        parser.exit(1, f"{parser.prog}: port {options.port}: {error.strerror}\n")
+    sys.stdout.write(f"listening on {emulator.url}\n")
+    sys.stdout.flush()
     told_to_end.wait()
     emulator.stop()
     return 0

@@ -27,9 +27,24 @@ class Emulator(Service):
 
     A context manager. Started again after `stop`, it listens on the same port, and what was
     loaded still is.
+
+    Args:
+        keys: The keys that pass; with none given any key does.
+        boot_seconds: Emulated seconds from acceptance to RUNNING (seed: 403).
+        speed: Emulated seconds in one real second, on the real clock.
+        clock: A manual clock stands still until `advance`.
+        state: File that keeps the loads over a restart.
+        faults: A fault script, see `bytez_provider/emulator/README.md`.
+        not_loaded: What `/model/status` answers for a model that is not loaded: 404, or 200
+            with status "stopped".
+        port: Loopback port; 0 takes a free one.
+        start: Emulated moment of the start; the present when left out.
+
+    Raises:
+        ValueError: an argument, the fault script or the state file cannot be used.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is an option of the command too
         self,
         *,
         keys: Sequence[str] = (),
@@ -42,23 +57,6 @@ class Emulator(Service):
         port: int = 0,
         start: datetime | None = None,
     ) -> None:
-        """Make an emulator that does not listen yet.
-
-        Args:
-            keys: The keys that pass; with none given any key does.
-            boot_seconds: Emulated seconds from acceptance to RUNNING (seed: 403).
-            speed: Emulated seconds in one real second, on the real clock.
-            clock: A manual clock stands still until `advance`.
-            state: File that keeps the loads over a restart.
-            faults: A fault script, see `bytez_provider/emulator/README.md`.
-            not_loaded: What `/model/status` answers for a model that is not loaded: 404, or 200
-                with status "stopped".
-            port: Loopback port; 0 takes a free one.
-            start: Emulated moment of the start; the present when left out.
-
-        Raises:
-            ValueError: an argument, the fault script or the state file cannot be used.
-        """
         super().__init__(
             keys=keys,
             boot_seconds=boot_seconds,
@@ -192,10 +190,8 @@ class _Server(uvicorn.Server):
             sock.close()
         for connection in list(self.server_state.connections):
             connection.transport.abort()
-        while self.server_state.connections:
-            await asyncio.sleep(0)
         # A delayed request may wait for a clock that nobody will move any more.
-        for task in list(self.server_state.tasks):
+        tasks = list(self.server_state.tasks)
+        for task in tasks:
             task.cancel()
-        while self.server_state.tasks:
-            await asyncio.sleep(0)
+        await asyncio.gather(*tasks, return_exceptions=True)

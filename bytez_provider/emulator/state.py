@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from dataclasses import asdict
 from datetime import datetime
@@ -37,7 +36,7 @@ def write_state(path: Path, world: World, now: datetime) -> None:
             "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
         ) as draft:
             json.dump(content, draft)
-        os.replace(draft.name, path)
+        Path(draft.name).replace(path)
     except OSError as error:
         raise StateError(f"could not write state file '{path}': {error.strerror}") from None
 

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from bytez_provider.emulator import Emulator
-from bytez_provider.emulator.fixtures import bytez_emulator as bytez_emulator
+from bytez_provider.emulator.fixtures import bytez_emulator
 from tests.emulator.talk import Talker
+
+__all__ = ["bytez_emulator", "talk"]
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any
+from typing import Any, final
 
 import requests
 
@@ -16,6 +16,7 @@ _LONGEST_SECONDS = 20
 """A test that would hang fails instead."""
 
 
+@final
 class Talker:
     """One connection pool to one emulator."""
 

@@ -1,0 +1,133 @@
+"""The state file: loads survive a restart, and a broken file is said to be one."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+from bytez_provider.emulator import Emulator
+from bytez_provider.emulator.state import StateError
+from tests.emulator.talk import CODER, GPT2, Talker
+
+START = datetime(2024, 6, 3, tzinfo=timezone.utc)
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    return tmp_path / "state.json"
+
+
+def manual(state: Path) -> Emulator:
+    return Emulator(clock="manual", state=state, start=START)
+
+
+def test_loads_and_ledger_and_time_survive_a_restart(state: Path) -> None:
+    with manual(state) as before, Talker(before.url, "any") as talk:
+        before.set_faults([{"model": CODER, "do": {"boot": "failed", "error": "out of memory"}}])
+        talk.load(GPT2, concurrency=2)
+        talk.seed("/model/delete", modelId=GPT2)
+        talk.load(GPT2, concurrency=3)
+        talk.load(CODER)
+        before.advance(403)
+        talk.seed("/model/run", modelId=GPT2, text="Once")
+        before.advance(61)
+        told = (before.now(), before.instances(), before.ledger())
+    with manual(state) as after:
+        assert (after.now(), after.instances(), after.ledger()) == told
+        assert {one["modelId"]: one["status"] for one in after.instances()} == {
+            CODER: "FAILED",
+            GPT2: "RUNNING",
+        }
+        assert after.requests() == []
+
+
+def test_what_was_changed_is_in_the_file_at_once(state: Path) -> None:
+    """As after `kill -9`: the first emulator never learns that it has ended."""
+    with manual(state) as before, Talker(before.url, "any") as talk:
+        talk.load(GPT2)
+        before.advance(403)
+        with manual(state) as after:
+            assert after.instances() == before.instances()
+        talk.seed("/model/delete", modelId=GPT2)
+        with manual(state) as after:
+            assert after.instances() == []
+    assert [entry.name for entry in state.parent.iterdir()] == [state.name]
+
+
+def test_created_stays_new_over_a_restart(state: Path) -> None:
+    with manual(state) as before:
+        first = before.load_by_somebody_else(GPT2)
+        before.unload_by_somebody_else(GPT2)
+    with manual(state) as after:
+        assert after.load_by_somebody_else(GPT2) > first
+
+
+def test_a_fast_clock_does_not_run_backwards_over_a_restart(state: Path) -> None:
+    with Emulator(speed=100, state=state) as before:
+        before.advance(10**6)
+        stopped = before.now()
+    with Emulator(speed=100, state=state) as after:
+        assert stopped <= after.now() < stopped + timedelta(days=1)
+
+
+def test_reset_empties_the_file_too(state: Path) -> None:
+    with manual(state) as before:
+        before.load_by_somebody_else(GPT2)
+        before.reset()
+    with manual(state) as after:
+        assert after.ledger() == {}
+
+
+def _with(state: Path, **changes: object) -> str:
+    """Return the text of a state file with one load, some of whose fields are changed."""
+    with manual(state) as emulator:
+        emulator.load_by_somebody_else(GPT2)
+    content = json.loads(state.read_text(encoding="utf-8"))
+    content["loads"][0].update(changes)
+    return json.dumps(content)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "null", "{}", '{"format": "another/1"}', '{"format": "bytez-emulator/1"}'],
+)
+def test_a_broken_file_is_named_in_one_line_and_left_alone(state: Path, text: str) -> None:
+    state.write_text(text, encoding="utf-8")
+    with pytest.raises(StateError) as caught:
+        manual(state)
+    assert str(caught.value) == (
+        f"could not read state file '{state}': it is not one of this emulator; "
+        "delete it or name another"
+    )
+    assert state.read_text(encoding="utf-8") == text
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"model_id": "no/such"},
+        {"concurrency": "2"},
+        {"created": "yesterday"},
+        {"created": "2024-06-03T00:00:00"},
+        {"fate": None},
+        {"mood": "good"},
+    ],
+    ids=str,
+)
+def test_a_file_with_a_wrong_field_is_broken(state: Path, changes: dict[str, object]) -> None:
+    state.write_text(_with(state, **changes), encoding="utf-8")
+    with pytest.raises(StateError, match="it is not one of this emulator"):
+        manual(state)
+
+
+def test_a_file_that_cannot_be_had_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StateError, match=r"could not read state file '.*': Is a directory"):
+        manual(tmp_path)
+    with pytest.raises(StateError, match=r"could not write state file '.*': No such file"):
+        manual(tmp_path / "nowhere" / "state.json")
+    (tmp_path / "bytes").write_bytes(b"\xff\xfe")
+    with pytest.raises(StateError, match="it is not text"):
+        manual(tmp_path / "bytes")
