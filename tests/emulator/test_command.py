@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from bytez_provider.emulator import Emulator
+from bytez_provider.emulator.command import main
 from tests.emulator.talk import GPT2, Talker
 
 COMMAND = [sys.executable, "-m", "bytez_provider.emulator"]
@@ -46,9 +47,9 @@ def running(*arguments: str, **environment: str) -> Iterator[tuple[subprocess.Po
             process.kill()
 
 
-def refused(*arguments: str) -> str:
-    """Run the command, which must refuse in one line, and return the line."""
-    done = subprocess.run(
+def finish(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command, which must end by itself."""
+    return subprocess.run(
         [*COMMAND, *arguments],
         capture_output=True,
         text=True,
@@ -56,10 +57,6 @@ def refused(*arguments: str) -> str:
         timeout=_LONGEST_SECONDS,
         check=False,
     )
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("bytez-emulator: ")
-    assert done.stderr.count("\n") == 1
-    return done.stderr.removeprefix("bytez-emulator: ").rstrip()
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
@@ -111,33 +108,43 @@ def test_a_fast_clock_boots_by_itself() -> None:
 
 def test_a_port_that_is_taken_is_one_line_and_exit_1(bytez_emulator: Emulator) -> None:
     port = bytez_emulator.url.rpartition(":")[2]
-    done = subprocess.run(
-        [*COMMAND, "--port", port],
-        capture_output=True,
-        text=True,
-        timeout=_LONGEST_SECONDS,
-        check=False,
-    )
+    done = finish("--port", port)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"bytez-emulator: port {port}: Address already in use\n"
 
 
 def test_wrong_usage_is_one_line_and_exit_2() -> None:
-    assert refused("--bot-seconds", "3") == "unrecognized arguments: --bot-seconds 3"
-    assert refused("--port", "70000") == "argument --port: must be from 0 to 65535"
-    assert refused("--speed", "0") == "speed must be above 0 and at most 1000000"
+    done = finish("--bot-seconds", "3")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "bytez-emulator: unrecognized arguments: --bot-seconds 3\n"
 
 
-def test_a_bad_file_is_one_line_and_exit_2(tmp_path: Path) -> None:
-    bad = tmp_path / "bad"
-    bad.write_text("{\n nonsense", encoding="utf-8")
-    assert refused("--faults", str(bad)).startswith(f"fault script '{bad}' is not JSON: ")
-    assert refused("--state", str(bad)).startswith(f"could not read state file '{bad}': ")
-    bad.write_text('[{"do": {}}]', encoding="utf-8")
-    assert refused("--faults", str(bad)).startswith("fault rule 1, 'do' must have exactly one of")
-    bad.write_text("\n", encoding="utf-8")
-    assert refused("--key-file", str(bad)) == f"key file '{bad}' has no key"
-    missing = tmp_path / "missing"
-    assert refused("--key-file", str(missing)) == (
-        f"could not read key file '{missing}': No such file or directory"
-    )
+@pytest.mark.parametrize(
+    ("option", "content", "message"),
+    [
+        ("--faults", "{\n nonsense", "fault script 'FILE' is not JSON: Expecting property name"),
+        ("--faults", '[{"do": {}}]', "fault rule 1, 'do' must have exactly one of respond,"),
+        ("--faults", None, "could not read fault script 'FILE': No such file or directory\n"),
+        ("--state", "{", "could not read state file 'FILE': it is not one of this emulator;"),
+        ("--key-file", "\n", "key file 'FILE' has no key\n"),
+        ("--key-file", None, "could not read key file 'FILE': No such file or directory\n"),
+        ("--port", 70000, "argument --port: must be a number from 0 to 65535\n"),
+        ("--port", "x", "argument --port: must be a number from 0 to 65535\n"),
+        ("--speed", 0, "speed must be above 0 and at most 1000000\n"),
+    ],
+)
+def test_what_cannot_be_used_is_one_line_and_exit_2(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    option: str,
+    content: str | int | None,
+    message: str,
+) -> None:
+    file = tmp_path / "file"
+    if isinstance(content, str):
+        file.write_text(content, encoding="utf-8")
+    with pytest.raises(SystemExit) as ended:
+        main([option, str(content) if isinstance(content, int) else str(file)])
+    out, err = capsys.readouterr()
+    assert (ended.value.code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("bytez-emulator: " + message.replace("FILE", str(file)))

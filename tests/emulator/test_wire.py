@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-from concurrent.futures import ThreadPoolExecutor
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -270,13 +269,15 @@ def test_three_hundred_at_once(talk: Talker, bytez_emulator: Emulator) -> None:
     """All are open at the same time: nobody is answered before the clock is advanced."""
     bytez_emulator.set_faults([{"endpoint": "/model/instances", "do": {"delaySeconds": 1}}])
 
-    def ask(_: int) -> int:
-        with Talker(bytez_emulator.url, bytez_emulator.keys[0]) as one:
-            return one.seed("/model/instances").status_code
-
-    with ThreadPoolExecutor(300) as pool:
-        answers = pool.map(ask, range(300))
-        while len(bytez_emulator.requests("/model/instances")) < 300:
-            talk.seed("/model/list")
-        bytez_emulator.advance(1)
-        assert list(answers) == [200] * 300
+    body = json.dumps({"key": bytez_emulator.keys[0]})
+    connections = []
+    for _ in range(300):
+        connection = http.client.HTTPConnection(urlsplit(talk.url).netloc, timeout=20)
+        connection.request("POST", "/model/instances", body)
+        connections.append(connection)
+    while len(bytez_emulator.requests("/model/instances")) < 300:
+        talk.send("GET", "/_emulator/instances")
+    bytez_emulator.advance(1)
+    assert [connection.getresponse().read() for connection in connections] == [b"[]"] * 300
+    for connection in connections:
+        connection.close()
