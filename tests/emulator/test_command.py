@@ -148,3 +148,16 @@ def test_what_cannot_be_used_is_one_line_and_exit_2(
     out, err = capsys.readouterr()
     assert (ended.value.code, out, err.count("\n")) == (2, "", 1)
     assert err.startswith("bytez-emulator: " + message.replace("FILE", str(file)))
+
+
+def test_without_the_extra_it_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delitem(sys.modules, "bytez_provider.emulator.server")
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    with pytest.raises(SystemExit) as ended:
+        main([])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == (
+        "bytez-emulator: uvicorn is missing; install bytez-provider[emulator]\n"
+    )
