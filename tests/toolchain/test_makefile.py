@@ -1,0 +1,47 @@
+"""What `make` says to somebody whose machine lacks something."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parents[2]
+
+OLD = "#!/bin/sh\nexit 1\n"
+WITHOUT_VENV = '#!/bin/sh\ncase "$2" in *venv*) exit 1 ;; esac\n'
+
+
+def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(HERE / name, folder)
+    return subprocess.run(
+        ["/usr/bin/env", "make", "--no-print-directory", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_without_a_target_it_lists_them(tmp_path: Path) -> None:
+    listed = make(tmp_path).stdout
+    for target in ("setup", "demo", "test", "check", "clean"):
+        assert f"make {target} " in listed
+
+
+@pytest.mark.parametrize(
+    ("python", "said"), [(OLD, "is not Python 3.10 or newer"), (WITHOUT_VENV, "has no venv module")]
+)
+def test_a_python_that_will_not_do_gets_one_line(tmp_path: Path, python: str, said: str) -> None:
+    interpreter = tmp_path / "python"
+    interpreter.write_text(python)
+    interpreter.chmod(0o755)
+    done = make(tmp_path, "setup", f"PYTHON={interpreter}")
+    ours, makes = done.stderr.splitlines()
+    assert said in ours
+    assert makes.startswith("make: ***")
+    assert done.returncode == 2
+    assert not (tmp_path / ".venv").exists()
