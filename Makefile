@@ -12,7 +12,7 @@ READY := $(VENV)/ready
 WITH_CLI = PATH="$$(command -v pulumi >/dev/null || printf '%s:' '$(CURDIR)/.tools/pulumi/bin')$$PATH"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check clean distclean
+.PHONY: help setup demo test bench check clean distclean
 
 help: ## List the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -29,6 +29,9 @@ demo: setup ## Show a fleet come up, change, heal and go, on an emulator: no key
 
 test: setup ## Run every tier of the tests, the one with the real CLI included
 	$(WITH_CLI) $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $(ARGS)
+
+bench: setup ## Measure the boot of many models against one, and the import
+	@$(WITH_CLI) $(BIN)/python -m benchmarks
 
 check: $(READY) ## Lint, check the format and the types
 	$(BIN)/ruff check .
