@@ -18,7 +18,7 @@ def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     for name in ("Makefile", "pyproject.toml", "constraints.txt"):
         shutil.copy(HERE / name, folder)
     return subprocess.run(
-        ["/usr/bin/env", "make", "--no-print-directory", *arguments],
+        ["make", "--no-print-directory", *arguments],
         cwd=folder,
         capture_output=True,
         text=True,
