@@ -1,0 +1,1 @@
+"""What the provider costs in time, each figure a ratio within one run."""

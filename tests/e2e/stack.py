@@ -1,0 +1,179 @@
+"""A Pulumi stack on a file backend, driven by the real command line."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+TOOLS = Path(__file__).resolve().parents[2] / ".tools" / "pulumi" / "bin"
+MODEL_TYPE = "pulumi-python:dynamic/bytez:Model"
+COMMAND_SECONDS = 120
+
+
+def pulumi_path() -> str:
+    """Return a PATH with a pulumi on it; where there is none the run fails, it does not skip."""
+    path = os.environ["PATH"]
+    if shutil.which("pulumi") is None:
+        path = f"{TOOLS}{os.pathsep}{path}"
+    if shutil.which("pulumi", path=path) is None:
+        raise RuntimeError("no pulumi on PATH and none in .tools: run `make setup`")
+    return path
+
+
+@dataclass(frozen=True)
+class Run:
+    """One finished command."""
+
+    args: Sequence[str]
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def output(self) -> str:
+        """All that a person would have seen."""
+        return self.stdout + self.stderr
+
+    def lines(self, text: str) -> list[str]:
+        """Return the lines of the output that hold the text, stripped."""
+        return [line.strip() for line in self.output.splitlines() if text in line]
+
+    def ok(self) -> Run:
+        """Assert that the command succeeded, showing what it said where it did not."""
+        assert self.code == 0, f"pulumi {' '.join(self.args)} exited {self.code}:\n{self.output}"
+        return self
+
+    def failed(self) -> Run:
+        """Assert that the command failed."""
+        assert self.code != 0, f"pulumi {' '.join(self.args)} succeeded:\n{self.output}"
+        return self
+
+
+class Running:
+    """A command under way, in a process group of its own as a terminal gives it."""
+
+    def __init__(self, args: Sequence[str], process: subprocess.Popen[str]) -> None:
+        self.args = args
+        self.process = process
+
+    def interrupt(self) -> None:
+        """Press Ctrl-C: the whole process group gets SIGINT."""
+        os.killpg(self.process.pid, signal.SIGINT)
+
+    def kill_engine(self) -> None:
+        """Kill the CLI, which is the engine, and nothing else, as an out-of-memory kill does."""
+        self.process.kill()
+
+    def finish(self, timeout: float = COMMAND_SECONDS) -> Run:
+        """Wait for the end."""
+        try:
+            out, err = self.process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            out, err = self.process.communicate()
+            raise AssertionError(f"pulumi {' '.join(self.args)} hangs:\n{out}{err}") from None
+        return Run(self.args, self.process.returncode, out, err)
+
+
+class Stack:
+    """The stack `dev` of a project in a folder of its own.
+
+    Attributes:
+        env: The environment of every command, to be changed by a test.
+        folder: Holds the project, the backend and the journal.
+    """
+
+    def __init__(self, folder: Path, env: Mapping[str, str], *, refresh: bool) -> None:
+        self.folder = folder
+        self.env = {
+            "PATH": pulumi_path(),
+            "HOME": str(folder),
+            "PULUMI_HOME": str(folder / "pulumi-home"),
+            "PULUMI_BACKEND_URL": f"file://{folder / 'backend'}",
+            "PULUMI_CONFIG_PASSPHRASE": "only for tests",
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+            "BYTEZ_JOURNAL": str(folder / "journal"),
+            **env,
+        }
+        self.project = folder / "project"
+        self.project.mkdir(parents=True)
+        (folder / "backend").mkdir()
+        options = "options: {refresh: always}\n" if refresh else ""
+        (self.project / "Pulumi.yaml").write_text(
+            f"name: fleet\nruntime: {{name: python, options: {{virtualenv: {sys.prefix}}}}}\n"
+            + options
+        )
+        self.program("")
+        self.run("stack", "init", "dev").ok()
+
+    def program(self, body: str) -> None:
+        """Replace the program; `pulumi` and `bytez` are imported."""
+        (self.project / "__main__.py").write_text(
+            f"import pulumi\nimport bytez_provider as bytez\n{body}\n"
+        )
+
+    def start(self, *args: str) -> Running:
+        """Start a command."""
+        process = subprocess.Popen(
+            ["pulumi", *args, "--non-interactive", "--color=never"],
+            executable=shutil.which("pulumi", path=self.env["PATH"]),
+            cwd=self.project,
+            env=self.env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        return Running(args, process)
+
+    def run(self, *args: str) -> Run:
+        """Run a command to its end."""
+        return self.start(*args).finish()
+
+    def up(self, *args: str) -> Run:
+        """Run `pulumi up`, without the preview that a person would confirm."""
+        return self.run("up", "--yes", "--skip-preview", *args)
+
+    def preview(self, *args: str) -> Run:
+        """Run `pulumi preview`."""
+        return self.run("preview", *args)
+
+    def refresh(self) -> Run:
+        """Run `pulumi refresh`."""
+        return self.run("refresh", "--yes", "--skip-preview")
+
+    def destroy(self) -> Run:
+        """Run `pulumi destroy`."""
+        return self.run("destroy", "--yes", "--skip-preview")
+
+    def end(self) -> None:
+        """End what a killed engine left behind: Pulumi's provider process outlives it."""
+        for path in Path("/proc").glob("[0-9]*/environ"):
+            with contextlib.suppress(OSError):
+                if f"BYTEZ_JOURNAL={self.env['BYTEZ_JOURNAL']}\0".encode() in path.read_bytes():
+                    os.kill(int(path.parent.name), signal.SIGKILL)
+
+    def export(self) -> dict[str, Any]:
+        """Return the state, secrets still encrypted."""
+        document: dict[str, Any] = json.loads(self.run("stack", "export").ok().stdout)
+        deployment: dict[str, Any] = document["deployment"]
+        return deployment
+
+    def models(self) -> dict[str, dict[str, Any]]:
+        """Return the outputs of every Model in state, by the resource's name."""
+        return {
+            resource["urn"].split("::")[-1]: resource["outputs"]
+            for resource in self.export().get("resources", [])
+            if resource["type"] == MODEL_TYPE and not resource.get("external")
+        }
