@@ -1,16 +1,18 @@
 """Which loads this machine began and has not finished, and who holds an adopted one.
 
 One small file a load, so that a killed deployment leaves a trace that the next one finds. A
-journal that cannot be written or read costs that trace, never the deployment: it is a warning,
-and what this process wrote it still remembers.
+journal that cannot be written or read costs that trace, never the deployment: it is one warning a
+process, and what the disk did not take, this process remembers.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import tempfile
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,12 +31,16 @@ class Note:
         urn: The resource it was begun for.
         model_id: The model.
         began: Server time just before the first request.
+        concurrency: What was asked for; what runs may differ, where the service rounds.
+        expiration_period_seconds: What was asked for, None for nothing.
         created: What identifies the load, once it is known.
     """
 
     urn: str
     model_id: str
     began: datetime
+    concurrency: int
+    expiration_period_seconds: int | None = None
     created: datetime | None = None
 
 
@@ -51,7 +57,7 @@ def journal_folder(environ: Mapping[str, str]) -> Path:
     chosen = environ.get("BYTEZ_JOURNAL")
     if chosen:
         return Path(chosen).expanduser()
-    from platformdirs import user_state_path  # noqa: PLC0415  (only when nothing is chosen)
+    from platformdirs import user_state_path
 
     return user_state_path("bytez-provider", appauthor=False)
 
@@ -65,8 +71,9 @@ class Journal:
         self._folder = folder
         self._owner = {"endpoint": endpoint, "account": account}
         self._warn = warn
-        # What this process wrote, also where the disk did not take it; None is "cleared".
-        self._written: dict[str, dict[str, Any] | None] = {}
+        self._complained = threading.Event()
+        # What the disk did not take; None is "removed".
+        self._unsaved: dict[str, dict[str, Any] | None] = {}
 
     # ---------------------------------------------------------------------- unfinished loads
 
@@ -82,6 +89,8 @@ class Journal:
                 "urn": note.urn,
                 "modelId": note.model_id,
                 "began": iso(note.began),
+                "concurrency": note.concurrency,
+                "expirationPeriodSeconds": note.expiration_period_seconds,
                 "created": iso(note.created) if note.created else None,
             },
         )
@@ -93,7 +102,7 @@ class Journal:
 
     def unfinished(self) -> list[Note]:
         """Return all loads begun and not finished, oldest first."""
-        names = {name for name in self._written if name.startswith("load-")}
+        names = {name for name in self._unsaved if name.startswith("load-")}
         try:
             names.update(path.name for path in self._folder.glob("load-*.json"))
         except OSError as error:
@@ -132,24 +141,23 @@ class Journal:
         return f"{kind}-{hashlib.sha256(parts.encode()).hexdigest()[:32]}.json"
 
     def _read(self, name: str) -> dict[str, Any] | None:
-        if name in self._written:
-            return self._written[name]
+        if name in self._unsaved:
+            return self._unsaved[name]
         try:
             kept = json.loads((self._folder / name).read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             self._complain("read", error)
             return None
         if not isinstance(kept, dict):
-            self._complain("read", ValueError(f"{name} is not a note"))
+            self._complain("read", ValueError(f"{name} holds no note"))
             return None
         # The listing of unfinished loads meets the notes of other accounts too.
         return kept if all(kept.get(k) == v for k, v in self._owner.items()) else None
 
     def _save(self, name: str, content: dict[str, Any]) -> None:
         content = {**self._owner, **content}
-        self._written[name] = content
         temporary = None
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -158,31 +166,43 @@ class Journal:
                 json.dump(content, file)
             Path(temporary).replace(self._folder / name)
         except OSError as error:
+            self._unsaved[name] = content
             self._complain("write", error)
             if temporary is not None:
-                Path(temporary).unlink(missing_ok=True)
+                with contextlib.suppress(OSError):
+                    Path(temporary).unlink(missing_ok=True)
+        else:
+            self._unsaved.pop(name, None)
 
     def _remove(self, name: str) -> None:
-        self._written[name] = None
         try:
             (self._folder / name).unlink(missing_ok=True)
         except OSError as error:
+            self._unsaved[name] = None
             self._complain("write", error)
+        else:
+            self._unsaved.pop(name, None)
 
     def _complain(self, verb: str, error: Exception) -> None:
+        if self._complained.is_set():
+            return
+        self._complained.set()
         reason = getattr(error, "strerror", None) or str(error)
         self._warn(
             f"could not {verb} the journal in {self._folder}: {printable(str(reason))}. "
             "A deployment that is killed now may not be picked up by the next one. "
-            "Make the folder writable, or name another in BYTEZ_JOURNAL."
+            "Mend the folder, or name another in BYTEZ_JOURNAL."
         )
 
 
 def _note_of(kept: dict[str, Any] | None) -> Note | None:
     if kept is None:
         return None
-    began = moment_of(kept.get("began"))
-    urn, model_id = kept.get("urn"), kept.get("modelId")
-    if began is None or not isinstance(urn, str) or not isinstance(model_id, str):
+    urn, model_id, concurrency = (kept.get(name) for name in ("urn", "modelId", "concurrency"))
+    began, asked = moment_of(kept.get("began")), kept.get("expirationPeriodSeconds")
+    if not (isinstance(urn, str) and isinstance(model_id, str) and isinstance(concurrency, int)):
         return None
-    return Note(urn=urn, model_id=model_id, began=began, created=moment_of(kept.get("created")))
+    if began is None or not (asked is None or isinstance(asked, int)):
+        return None
+    created = moment_of(kept.get("created"))
+    return Note(urn, model_id, began, concurrency, asked, created)

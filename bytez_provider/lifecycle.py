@@ -13,13 +13,12 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from pydantic import ValidationError
 
 from bytez_provider.catalogue import CatalogueSource
 from bytez_provider.client import BytezClient
-from bytez_provider.clock import Clock
 from bytez_provider.config import Settings
 from bytez_provider.errors import (
     NOTHING_CHANGED,
@@ -142,7 +141,6 @@ class Lifecycle:
         catalogue: CatalogueSource,
         journal: Journal,
         waiter: Waiter,
-        clock: Clock,
         consent: Consent,
     ) -> None:
         self._settings = settings
@@ -150,7 +148,6 @@ class Lifecycle:
         self._catalogue = catalogue
         self._journal = journal
         self._waiter = waiter
-        self._clock = clock
         self._consent = consent
         # Resources unloaded by this deployment: a create that follows is a replacement's.
         self._unloaded: set[str] = set()
@@ -197,7 +194,7 @@ class Lifecycle:
             BytezError: It is not RUNNING; the sentence says what state things are in.
         """
         if caller.stop() is not None:
-            raise self._interrupted(inputs.model_id, NOTHING_CHANGED)
+            raise _interrupted(inputs.model_id)
         with self._told(caller, inputs.model_id):
             note = self._journal.note(caller.urn)
             if note is not None and note.model_id != inputs.model_id:
@@ -206,13 +203,23 @@ class Lifecycle:
             live = self._client.status(inputs.model_id, stop=caller.wake)
             if live is not None:
                 return self._meet(live, inputs, caller, note)
-            return self._load(inputs, caller)
+            return self._load(inputs, caller, note)
 
-    def _load(self, inputs: ModelInputs, caller: Caller) -> ModelState:
+    def _load(self, inputs: ModelInputs, caller: Caller, earlier: Note | None = None) -> ModelState:
+        """Load what is not loaded, as far as the status tells.
+
+        `earlier` is what an interrupted deployment began: a load that may not show yet.
+        """
         model_id = inputs.model_id
         if caller.stop() is not None:
-            raise self._interrupted(model_id, NOTHING_CHANGED)
-        note = Note(urn=caller.urn or "", model_id=model_id, began=self._client.server_now())
+            raise _interrupted(model_id)
+        note = Note(
+            urn=caller.urn or "",
+            model_id=model_id,
+            began=self._client.server_now(),
+            concurrency=inputs.concurrency,
+            expiration_period_seconds=inputs.expiration_period_seconds,
+        )
         self._keep(note)
         try:
             answer = self._client.load(
@@ -221,66 +228,85 @@ class Lifecycle:
                 inputs.expiration_period_seconds,
                 stop=caller.wake,
             )
-        except ApiError as error:
-            if error.maybe_done:
-                raise error.restated(
-                    state="The load may have been accepted all the same",
-                    action="Run `pulumi up` again: it goes on with the load if there is one",
-                ) from None
-            self._journal.clear(caller.urn)
-            raise
-        except BytezError:
-            self._journal.clear(caller.urn)
+        except BytezError as error:
+            if isinstance(error, ApiError) and error.maybe_done:
+                raise _unsure(error) from None
+            self._put_back(earlier, caller)
             raise
         if answer.outcome is LoadOutcome.ACCEPTED:
-            claim = Claim(not_before=note.began)
-            return self._await(inputs, claim, caller, accepted_at=note.began)
-        return self._refused_load(inputs, caller, answer.answer_lost, answer.first_attempt)
+            self._journal.release(model_id)
+            now = self._client.server_now()
+            return self._await(inputs, Claim(not_before=note.began, accepted_at=now), caller)
+        own = note if answer.answer_lost else None
+        self._put_back(own or earlier, caller)
+        return self._refused_load(inputs, caller, own, earlier)
 
     def _refused_load(
-        self, inputs: ModelInputs, caller: Caller, answer_lost: bool, first_attempt: datetime
+        self, inputs: ModelInputs, caller: Caller, own: Note | None, earlier: Note | None
     ) -> ModelState:
-        """The service says that the model is loaded already: by this very call, or by others."""
-        live = self._client.status(inputs.model_id, stop=caller.wake)
-        own = Claim(not_before=first_attempt)
-        if answer_lost and (live is None or (live.created is not None and own.covers(live))):
-            return self._await(inputs, own, caller, accepted_at=first_attempt)
-        self._journal.clear(caller.urn)
+        """Deal with a load that the service has already, though the status did not show it.
+
+        Made by this very call, one of whose answers was lost (`own`), by an interrupted
+        deployment (`earlier`), or by others.
+        """
+        mine = own or earlier
+        try:
+            live = self._client.status(inputs.model_id, stop=caller.wake)
+        except ApiError as error:
+            raise (_unsure(error) if mine else error) from None
+        if live is None and mine is not None:
+            return self._await(inputs, Claim(mine.created, not_before=mine.began), caller)
         if live is None:
-            raise AlreadyLoadedError(
-                verb="load",
-                subject=inputs.model_id,
-                observed="the service says that a load of it exists, and does not show it",
-                action="Run `pulumi up` again in a minute",
-            )
-        return self._meet(live, inputs, caller, None)
+            raise _not_shown(inputs.model_id)
+        if own is not None and _is_of(own, live):
+            return self._await(inputs, Claim(live.created), caller)
+        return self._meet(live, inputs, caller, earlier)
 
     def _meet(
         self, live: Instance, inputs: ModelInputs, caller: Caller, note: Note | None
     ) -> ModelState:
         """Deal with a model that is loaded before this resource loads it."""
+        model_id = inputs.model_id
+        has_failed = live.phase is Phase.FAILED
         if note is not None and _is_of(note, live):
             # Begun by this resource in a deployment that did not end: no second boot.
-            if live.phase is Phase.FAILED or _differences(live, inputs):
-                return self._load_again(live, inputs, caller)
-            return self._await(inputs, Claim(created=live.created), caller)
-        if not (inputs.adopt or inputs.model_id in self._consent.adopt):
-            raise _held_by_others(live)
-        differences = _differences(live, inputs)
-        if live.phase is Phase.FAILED or differences:
-            why = "it had failed" if live.phase is Phase.FAILED else "; ".join(differences)
-            caller.warn(f"'{inputs.model_id}' was taken over and is loaded again: {why}")
+            if not has_failed and _asked_for(note, inputs):
+                return self._await(inputs, Claim(live.created), caller)
+            why = "it had failed" if has_failed else "its declaration has changed since"
+            caller.note(f"'{model_id}', begun by an interrupted deployment, is loaded again: {why}")
             return self._load_again(live, inputs, caller)
-        adopted_at = iso(self._client.server_now())
-        self._journal.hold(inputs.model_id, Holder(live.created, adopted_at))
         self._journal.clear(caller.urn)
-        caller.note(f"'{inputs.model_id}' was taken over as it runs, without a load")
-        return self._await(inputs, Claim(created=live.created), caller, adopted_at=adopted_at)
+        if not (inputs.adopt or model_id in self._consent.adopt):
+            raise _held_by_others(live)
+        differences = ["it had failed"] if has_failed else _differences(live, inputs)
+        if differences:
+            caller.warn(
+                f"'{model_id}' was taken over and is loaded again: {'; '.join(differences)}"
+            )
+            return self._load_again(live, inputs, caller)
+        return self._adopt(live, inputs, caller)
+
+    def _adopt(self, live: Instance, inputs: ModelInputs, caller: Caller) -> ModelState:
+        """Take an instance over as it is."""
+        model_id = inputs.model_id
+        before = self._journal.holder(model_id)
+        adopted_at = iso(self._client.server_now())
+        # First of all: the delete of an older resource may come while this one waits.
+        self._journal.hold(model_id, Holder(live.created, adopted_at))
+        caller.note(f"'{model_id}' was taken over as it runs, without a load")
+        try:
+            return self._await(inputs, Claim(live.created), caller, adopted_at=adopted_at)
+        except BytezError:
+            # No state will say that this resource holds it.
+            if before is None:
+                self._journal.release(model_id)
+            else:
+                self._journal.hold(model_id, before)
+            raise
 
     def _load_again(self, live: Instance, inputs: ModelInputs, caller: Caller) -> ModelState:
-        self._unload(inputs.model_id, Claim(created=live.created), UNLOAD_LIMIT_SECONDS)
-        if caller.urn is not None:
-            self._unloaded.add(caller.urn)
+        self._unload(inputs.model_id, Claim(live.created), UNLOAD_LIMIT_SECONDS)
+        self._tell_unloaded(caller)
         return self._load(inputs, caller)
 
     def _drop_leftover(self, note: Note, caller: Caller) -> None:
@@ -288,8 +314,9 @@ class Lifecycle:
         live = self._client.status(note.model_id, stop=caller.wake)
         if live is not None and _is_of(note, live):
             caller.warn(f"'{note.model_id}', begun by an interrupted deployment, is unloaded")
-            self._unload(note.model_id, Claim(created=live.created), UNLOAD_LIMIT_SECONDS)
-        self._journal.clear(note.urn)
+            self._unload(note.model_id, Claim(live.created), UNLOAD_LIMIT_SECONDS)
+            self._tell_unloaded(caller)
+        self._journal.clear(caller.urn)
 
     # --------------------------------------------------------------------- waiting for RUNNING
 
@@ -299,13 +326,9 @@ class Lifecycle:
         claim: Claim,
         caller: Caller,
         *,
-        accepted_at: datetime | None = None,
         adopted_at: str | None = None,
     ) -> ModelState:
-        """Wait for the claimed load and turn the end of the wait into a state or an error.
-
-        `accepted_at` stands in for `created` where the load has not been seen yet.
-        """
+        """Wait for the claimed load and turn the end of the wait into a state or an error."""
         model_id = inputs.model_id
         limit = caller.timeout_seconds or BOOT_LIMIT_SECONDS
 
@@ -316,30 +339,29 @@ class Lifecycle:
 
         try:
             wait = self._waiter.until_running(
-                model_id,
-                claim,
-                caller,
-                limit_seconds=limit,
-                accepted_seconds_ago=self._seconds_since(claim.created or accepted_at),
-                on_identified=identified,
+                model_id, claim, caller, limit_seconds=limit, on_identified=identified
             )
         except ApiError as error:
             raise error.restated(
-                state="The load was accepted, may still be running and may cost money",
-                action=f"{error.action}; then run `pulumi up` again, which goes on with it",
+                state="The load was accepted, and may be running and cost money",
+                action=f"{error.action}, then run `pulumi up` again, which goes on with it",
             ) from None
-        seen = wait.instance
-        if wait.ended is Ended.RUNNING:
-            state = self._state(inputs, claim, seen, "RUNNING", adopted_at)
-            self._tell_granted(state, caller)
-        elif wait.ended is Ended.STOPPED:
-            if caller.stop() is Stop.ENGINE_GONE:
-                raise self._interrupted(
-                    model_id, "The load goes on, and the journal names it for the next `up`"
-                )
-            state = self._state(inputs, claim, seen, DEPLOYING, adopted_at)
-        else:
+        if wait.ended not in (Ended.RUNNING, Ended.STOPPED):
             raise self._not_running(wait, claim, inputs, caller, limit)
+        if caller.stop() is Stop.ENGINE_GONE:
+            # Nobody takes a state any more, be it RUNNING: the note must stay.
+            raise _interrupted(
+                model_id, "The load goes on, and the journal names it for the next `up`"
+            )
+        status = "RUNNING" if wait.ended is Ended.RUNNING else DEPLOYING
+        state = self._state(inputs, claim, wait.instance, status, adopted_at)
+        if wait.ended is Ended.RUNNING:
+            self._tell_granted(state, caller)
+        if claim.created is None and wait.instance is not None:
+            caller.debug(
+                f"'{model_id}': the service tells no `created`, so any load of it is taken for "
+                "that of this resource"
+            )
         if claim.created is not None or wait.ended is Ended.RUNNING:
             self._journal.clear(caller.urn)
         return state
@@ -348,61 +370,64 @@ class Lifecycle:
         self, wait: Wait, claim: Claim, inputs: ModelInputs, caller: Caller, limit: float
     ) -> BytezError:
         """Unload what did not come up and return the error that says so."""
-        model_id = inputs.model_id
-        if wait.ended in (Ended.GONE, Ended.OTHER_LOAD):
+        model_id, seen = inputs.model_id, wait.instance
+        if seen is None and claim.accepted_at is None and claim.created is None:
+            # Not known to be ours, so not ours to unload. The note stays: it may be all the same.
+            return _unsure(_not_shown(model_id))
+        if wait.ended is Ended.OTHER_LOAD or (wait.ended is Ended.GONE and claim.created):
             self._journal.clear(caller.urn)
+            other = ", and loaded by somebody else" if wait.ended is Ended.OTHER_LOAD else ""
             return LoadLostError(
                 verb="load",
                 subject=model_id,
-                observed="it was unloaded while it was booting"
-                + (", and loaded by somebody else" if wait.ended is Ended.OTHER_LOAD else ""),
-                state=self._outcome("Nothing of this load is left running", caller),
+                observed=f"it was unloaded while it was booting{other}",
+                state="Nothing of this load is left running",
                 action="Find out who unloads it, then run `pulumi up` again",
             )
-        state, mended = self._roll_back(model_id, claim, caller)
-        again = "run `pulumi up` again"
+        state, way_out = self._roll_back(model_id, claim, caller)
+        if wait.ended is Ended.GONE:
+            return LoadLostError(
+                verb="load",
+                subject=model_id,
+                observed="the service took the load and then showed none",
+                state=state,
+                action=way_out or "Run `pulumi up` again",
+            )
         if wait.ended is Ended.FAILED:
-            reason = wait.instance.error if wait.instance else None
-            said = f': "{printable(reason)}"' if reason else ", and it gave no reason"
+            reason = printable(seen.error) if seen and seen.error else None
+            said = f': "{reason}"' if reason else ", and gave no reason"
+            again = "Mend what the reason names, then run" if reason else "Run"
             return BootFailedError(
                 verb="load",
                 subject=model_id,
                 observed=f"the service reported FAILED{said}",
                 state=state,
-                action=f"Mend what the reason names, or {again}" if mended is None else mended,
+                action=way_out or f"{again} `pulumi up` again",
             )
-        last = wait.instance.status if wait.instance else "not found"
+        last = printable(seen.status, limit=40) if seen else "not found"
         trouble = f", and the last answer was: {wait.trouble.observed}" if wait.trouble else ""
         return BootTimeoutError(
             verb="load",
             subject=model_id,
-            observed=f"it was not RUNNING within {duration(limit)}"
-            f" (last status: {printable(last, limit=40)}{trouble})",
+            observed=f"it was not RUNNING within {duration(limit)} (last status: {last}{trouble})",
             state=state,
-            action="Allow more time with `customTimeouts` (create, and update), then " + again
-            if mended is None
-            else mended,
+            action=way_out
+            or "Allow more time with `customTimeouts` (create, and update), then run `pulumi up` "
+            "again",
         )
 
     def _roll_back(self, model_id: str, claim: Claim, caller: Caller) -> tuple[str, str | None]:
         """Unload a load that came to nothing; return the state of things, and an action if due."""
         try:
-            self._unload(model_id, claim, UNLOAD_LIMIT_SECONDS)
+            live = self._client.status(model_id)
+            # Not found is no reason to leave it: what was accepted may not show yet.
+            if live is None or claim.covers(live):
+                self._unload(model_id, claim, UNLOAD_LIMIT_SECONDS)
         except BytezError as error:
-            return (
-                self._outcome(
-                    f"Unloading it failed too ({error.observed}), so it may still be running "
-                    "and cost money",
-                    caller,
-                ),
-                f"Stop it with `bytez-fleet unload {model_id}`",
-            )
+            state = f"Unloading it failed too ({error.observed}), so it may still be running"
+            return f"{state} and cost money", f"Stop it with `bytez-fleet unload {model_id}`"
         self._journal.clear(caller.urn)
-        return self._outcome("It was unloaded: nothing is left running", caller), None
-
-    def _outcome(self, state: str, caller: Caller) -> str:
-        replacing = caller.urn is not None and caller.urn in self._unloaded
-        return f"{state}; the old one is already unloaded" if replacing else state
+        return "It was unloaded: nothing is left running", None
 
     # ---------------------------------------------------------------------------------- read
 
@@ -414,18 +439,19 @@ class Lifecycle:
             ApiError: No answer: the state stays as it was.
         """
         live = self._status_for("read", old)
-        claim = Claim(created=moment_of(old.created))
-        if live is None and self._may_lag(old, caller):
-            return old
-        if live is None or not claim.covers(live):
-            if live is None:
-                self._refuse_other_account("read", old)
-            return (
-                old.model_copy(update={"status": NOT_LOADED}) if old.on_expiry == "accept" else None
-            )
+        claim = self._claim_of(old, caller)
+        if live is None or not self._is_ours("read", old, claim, live):
+            if live is None and self._may_lag(old, claim):
+                return old
+            self._refuse_other_account("read", old)
+            accepts = old.on_expiry == "accept"
+            return old.model_copy(update={"status": NOT_LOADED}) if accepts else None
         seen = {
             "status": _status_word(live),
             "created": iso(live.created) if live.created else None,
+            # Found under a new key or address, it is theirs from now on: keys are changed.
+            "endpoint": self._settings.endpoint,
+            "account": self._settings.account,
         }
         drift = _drift(old, live)
         if drift:
@@ -461,17 +487,16 @@ class Lifecycle:
         if phase_of(old.status) is Phase.RUNNING:
             return old.model_copy(update=dict(inputs))
         if caller.stop() is not None:
-            raise self._interrupted(inputs.model_id, NOTHING_CHANGED)
+            raise _interrupted(inputs.model_id)
         with self._told(caller, inputs.model_id):
             live = self._client.status(inputs.model_id, stop=caller.wake)
-            claim = Claim(created=moment_of(old.created))
-            if live is None and self._may_lag(old, caller):
-                accepted_at = self._accepted_at(old, caller)
-                return self._await(inputs, claim, caller, accepted_at=accepted_at)
+            claim = self._claim_of(old, caller)
+            if live is None and self._may_lag(old, claim):
+                return self._await(inputs, claim, caller, adopted_at=old.adopted_at)
             if live is None:
                 self._refuse_other_account("load", old)
                 return self._load(inputs, caller)
-            if old.status == NOT_LOADED or not claim.covers(live):
+            if not self._is_ours("load", old, claim, live):
                 return self._meet(live, inputs, caller, self._journal.note(caller.urn))
             if live.phase is Phase.FAILED:
                 return self._load_again(live, inputs, caller)
@@ -492,56 +517,51 @@ class Lifecycle:
         """
         model_id = old.model_id
         live = self._status_for("unload", old)
-        claim = Claim(created=moment_of(old.created))
-        if live is None:
+        claim = self._claim_of(old, caller)
+        if live is None and not self._may_lag(old, claim):
             self._refuse_other_account("unload", old)
-            if not self._may_lag(old, caller):
-                self._forget(old, caller)
-                return
-        elif not claim.covers(live):
+        elif live is not None and not self._is_ours("unload", old, claim, live):
             caller.warn(
                 f"'{model_id}' was left alone: the load that runs now, made "
                 f"{_since(live)}, is not the one that this resource made"
             )
-            self._journal.clear(caller.urn)
-            return
-        holder = self._journal.holder(model_id)
-        if holder is not None and holder.created == claim.created:
-            if holder.adopted_at != old.adopted_at:
-                caller.note(f"'{model_id}' was left running: another resource has taken it over")
-                self._journal.clear(caller.urn)
-                return
-        self._unload(model_id, claim, caller.timeout_seconds or UNLOAD_LIMIT_SECONDS)
-        self._forget(old, caller)
-
-    def _forget(self, old: ModelState, caller: Caller) -> None:
+        elif self._is_held_by_another(old, live):
+            caller.note(f"'{model_id}' was left running: another resource has taken it over")
+        else:
+            self._unload(model_id, claim, caller.timeout_seconds or UNLOAD_LIMIT_SECONDS)
+            self._tell_unloaded(caller)
         self._journal.clear(caller.urn)
-        if old.adopted_at is not None:
-            self._journal.release(old.model_id)
-        if caller.urn is not None:
-            self._unloaded.add(caller.urn)
+
+    def _is_held_by_another(self, old: ModelState, live: Instance | None) -> bool:
+        holder = self._journal.holder(old.model_id)
+        if holder is None or holder.adopted_at == old.adopted_at:
+            return False
+        return holder.created == (live.created if live else moment_of(old.created))
 
     def _unload(self, model_id: str, claim: Claim, limit_seconds: float) -> None:
-        """Unload the claimed load, if it is there, and wait until the status agrees."""
-        live = self._client.status(model_id)
-        if live is not None and not claim.covers(live):
-            return
+        """Unload what the status just showed to be the claimed load; wait until it agrees."""
         try:
             self._client.delete(model_id)
         except UnreachableError as error:
             if not error.maybe_done:
                 raise
             # The request may have had its effect: the status will tell.
-        left = self._waiter.until_unloaded(model_id, claim, limit_seconds=limit_seconds)
+        try:
+            left = self._waiter.until_unloaded(model_id, claim, limit_seconds=limit_seconds)
+        except ApiError as error:
+            raise error.restated(
+                verb="unload", state="It was told to unload, and may still be running"
+            ) from None
         if left is not None:
             raise UnloadError(
                 verb="unload",
                 subject=model_id,
                 observed=f"it is still {printable(left.status, limit=40)} "
-                f"{duration(limit_seconds)} after the service took the unload",
+                f"{duration(limit_seconds)} after it was told to unload",
                 state="It may go on costing money until it expires",
                 action="Run the same command again in a minute",
             )
+        self._journal.release(model_id)
 
     # ------------------------------------------------------------------------------- helpers
 
@@ -550,24 +570,35 @@ class Lifecycle:
         if note.urn:
             self._journal.write(note)
 
+    def _put_back(self, note: Note | None, caller: Caller) -> None:
+        """Let the journal say what it said before this call, or nothing."""
+        if note is None:
+            self._journal.clear(caller.urn)
+        else:
+            self._keep(note)
+
+    def _tell_unloaded(self, caller: Caller) -> None:
+        if caller.urn is not None:
+            self._unloaded.add(caller.urn)
+
     @contextmanager
     def _told(self, caller: Caller, model_id: str) -> Iterator[None]:
         """Tell every error as one of the load, and what this deployment unloaded before it."""
         try:
             yield
         except BytezError as error:
-            is_part = isinstance(error, ApiError)
-            unloaded = error.state == NOTHING_CHANGED and caller.urn in self._unloaded
-            raise error.restated(
-                verb="load" if is_part else None,
-                subject=model_id if is_part else None,
-                state="The old one is already unloaded" if unloaded else None,
-            ) from None
+            state = error.state
+            if caller.urn in self._unloaded:
+                gone = "the old one is already unloaded"
+                state = gone.capitalize() if state == NOTHING_CHANGED else f"{state}; {gone}"
+            if error.verb == "unload":
+                raise error.restated(state=state) from None
+            raise error.restated(verb="load", subject=model_id, state=state) from None
 
     def _status_for(self, verb: str, old: ModelState) -> Instance | None:
         try:
             return self._client.status(old.model_id)
-        except ApiError as error:
+        except BytezError as error:
             raise error.restated(
                 verb=verb,
                 state="The state is as it was",
@@ -575,46 +606,47 @@ class Lifecycle:
                 "last `up`, where they are in stack config)",
             ) from None
 
+    def _claim_of(self, old: ModelState, caller: Caller) -> Claim:
+        """Return the claim on the load that the state names.
+
+        After a Ctrl-C before the load showed, the state knows no `created`, and the note does.
+        """
+        created = moment_of(old.created)
+        note = self._journal.note(caller.urn) if created is None else None
+        if note is None:
+            return Claim(created)
+        return Claim(note.created, not_before=note.began, accepted_at=note.began)
+
+    def _is_ours(self, verb: str, old: ModelState, claim: Claim, live: Instance) -> bool:
+        """Tell whether what is loaded is the load that the state names."""
+        if old.status == NOT_LOADED:
+            return False
+        if live.created is None or live.created != claim.created:
+            self._refuse_other_account(verb, old)
+        return claim.covers(live)
+
     def _refuse_other_account(self, verb: str, old: ModelState) -> None:
         """Refuse to take "not found" for "gone" when it was asked of another account."""
         same = (old.endpoint, old.account) == (self._settings.endpoint, self._settings.account)
-        if same or self._consent.account_change:
+        if same or self._consent.account_change or old.status == NOT_LOADED:
             return
         what = "endpoint" if old.endpoint != self._settings.endpoint else "key"
         was = f" ({printable(old.endpoint, limit=80)})" if what == "endpoint" else ""
         raise AccountChangedError(
             verb=verb,
             subject=old.model_id,
-            observed=f"it is not loaded under the {what} in use, and it was loaded under "
-            f"another{was}",
+            observed=f"this load of it is not found under the {what} in use, and it was made "
+            f"under another{was}",
             state="The state is as it was, and the model may still run there",
             action=f"Use that {what} again, or set BYTEZ_ACCEPT_ACCOUNT_CHANGE=1 to give it up",
         )
 
-    def _may_lag(self, old: ModelState, caller: Caller) -> bool:
+    def _may_lag(self, old: ModelState, claim: Claim) -> bool:
         """Tell whether "not found" may only mean that the service does not show the load yet."""
-        if phase_of(old.status) is Phase.RUNNING or old.status == NOT_LOADED:
+        since = claim.created or claim.accepted_at
+        if since is None or old.status == NOT_LOADED or phase_of(old.status) is not Phase.BOOTING:
             return False
-        accepted_at = self._accepted_at(old, caller)
-        return self._seconds_since(accepted_at) < NOT_FOUND_GRACE_SECONDS
-
-    def _accepted_at(self, old: ModelState, caller: Caller) -> datetime | None:
-        note = self._journal.note(caller.urn)
-        return moment_of(old.created) or (note.began if note is not None else None)
-
-    def _seconds_since(self, moment: datetime | None) -> float:
-        if moment is None:
-            return NOT_FOUND_GRACE_SECONDS
-        return max(0.0, (self._client.server_now() - moment).total_seconds())
-
-    def _interrupted(self, model_id: str, state: str) -> BytezError:
-        return InterruptedLoadError(
-            verb="load",
-            subject=model_id,
-            observed="the deployment was stopped",
-            state=state,
-            action="Run `pulumi up` again",
-        )
+        return (self._client.server_now() - since).total_seconds() < NOT_FOUND_GRACE_SECONDS
 
     def _state(
         self,
@@ -653,6 +685,33 @@ class Lifecycle:
             )
 
 
+def _interrupted(model_id: str, state: str = NOTHING_CHANGED) -> BytezError:
+    return InterruptedLoadError(
+        verb="load",
+        subject=model_id,
+        observed="the deployment was stopped",
+        state=state,
+        action="Run `pulumi up` again",
+    )
+
+
+def _unsure(error: BytezError) -> BytezError:
+    """Tell of an error after which there may be a load of ours; the journal has a note of it."""
+    return error.restated(
+        state="The load may have been accepted all the same",
+        action="Run `pulumi up` again: it goes on with the load if there is one",
+    )
+
+
+def _not_shown(model_id: str) -> BytezError:
+    return AlreadyLoadedError(
+        verb="load",
+        subject=model_id,
+        observed="the service says that a load of it exists, and does not show it",
+        action="Run `pulumi up` again in a minute",
+    )
+
+
 def _is_of(note: Note, live: Instance) -> bool:
     """Tell whether an instance is the load that the note is about."""
     if live.created is None:
@@ -660,6 +719,12 @@ def _is_of(note: Note, live: Instance) -> bool:
     if note.created is not None:
         return live.created == note.created
     return note.began - CLOCK_TOLERANCE <= live.created <= note.began + _RESUME_WINDOW
+
+
+def _asked_for(note: Note, inputs: ModelInputs) -> bool:
+    """Tell whether the load was begun as it is declared now; what runs may be rounded."""
+    asked = (note.concurrency, note.expiration_period_seconds)
+    return asked == (inputs.concurrency, inputs.expiration_period_seconds)
 
 
 def _differences(live: Instance, inputs: ModelInputs) -> list[str]:
@@ -705,12 +770,13 @@ def _since(live: Instance) -> str:
 
 
 def _held_by_others(live: Instance) -> BytezError:
+    model_id = live.model_id
     at = f" at concurrency {live.concurrency}" if live.concurrency else ""
     since = f" since {iso(live.created)}" if live.created else ""
     return AlreadyLoadedError(
         verb="load",
-        subject=live.model_id,
+        subject=model_id,
         observed=f"it is already loaded{at}{since} ({_status_word(live)}), not by this resource",
-        action="Set `adopt=True` (or BYTEZ_ADOPT) to take it over, give the resource its old name "
-        f"in `aliases` if it was renamed, or unload it with `bytez-fleet unload {live.model_id}`",
+        action=f"Take it over with `adopt=True` or BYTEZ_ADOPT={model_id}, name the old resource "
+        f"in `aliases` if this one was renamed, or unload it with `bytez-fleet unload {model_id}`",
     )

@@ -74,16 +74,25 @@ class Caller(Protocol):
     def warn(self, message: str) -> None:
         """Show a warning that stays."""
 
+    def debug(self, message: str) -> None:
+        """Show a line to those who asked for the debug log."""
+
 
 @dataclass
 class Claim:
     """Which load is meant: the one with this `created`, or one not made before a moment.
 
     A server that gives no `created` cannot tell loads apart; any load is then the one meant.
+
+    Attributes:
+        created: What identifies the load; None as long as it is not known.
+        not_before: Server time before which it cannot have been made.
+        accepted_at: Server time of its acceptance; None where it is not known to be accepted.
     """
 
     created: datetime | None = None
     not_before: datetime | None = None
+    accepted_at: datetime | None = None
 
     def covers(self, instance: Instance) -> bool:
         """Tell whether the instance is the load that is meant."""
@@ -141,7 +150,6 @@ class Waiter:
         caller: Caller,
         *,
         limit_seconds: float,
-        accepted_seconds_ago: float,
         on_identified: Callable[[Instance], None],
     ) -> Wait:
         """Wait until the claimed load is RUNNING, or cannot become so.
@@ -151,7 +159,6 @@ class Waiter:
             claim: The load that is meant; its `created` is filled in once it is seen.
             caller: Told of progress; its wish to stop ends the wait.
             limit_seconds: How long to wait from now.
-            accepted_seconds_ago: Age of the load, for as long as "not found" is no answer yet.
             on_identified: Called once, when `created` is first seen.
 
         Raises:
@@ -162,21 +169,16 @@ class Waiter:
         seen: Instance | None = None
         while True:
             elapsed = self._clock.monotonic() - start
-            in_grace = accepted_seconds_ago + elapsed < NOT_FOUND_GRACE_SECONDS
+            in_grace = self._age(claim, elapsed) < NOT_FOUND_GRACE_SECONDS
             trouble: ApiError | None = None
             ended: Ended | None = None
             # Also once after a Ctrl-C where the load has no identity yet: state should have it.
             if caller.stop() is None or claim.created is None:
-                try:
-                    live = self._client.status(model_id, tries=1)
-                except _PASSING as error:
-                    trouble = error
-                else:
-                    if live is not None and self._is_meant(claim, live, in_grace, on_identified):
-                        seen = live
-                        ended = _end_of(live)
-                    elif not in_grace:
-                        ended = Ended.GONE if live is None else Ended.OTHER_LOAD
+                live, trouble = self._look(model_id)
+                if live is not None and self._is_meant(claim, live, in_grace, on_identified):
+                    seen, ended = live, _end_of(live)
+                elif trouble is None and not in_grace:
+                    ended = Ended.GONE if live is None else Ended.OTHER_LOAD
             elapsed = self._clock.monotonic() - start
             if ended is None and caller.stop() is not None:
                 ended = Ended.STOPPED
@@ -184,9 +186,9 @@ class Waiter:
                 ended = Ended.LIMIT
             if ended is not None:
                 return Wait(ended, seen, trouble)
-            age = self._age(seen, claim, accepted_seconds_ago + elapsed)
-            report(_stage(seen, trouble), age)
-            pause = min(max(age * _POLL_SHARE, _POLL_MIN_SECONDS), _POLL_MAX_SECONDS)
+            report(seen, trouble, self._age(claim, elapsed))
+            # By our own clock: an emulator's runs faster, and the wait is in our seconds.
+            pause = min(max(elapsed * _POLL_SHARE, _POLL_MIN_SECONDS), _POLL_MAX_SECONDS)
             # Spread, so that a fleet loaded in one second does not ask in one second.
             pause *= random.uniform(0.9, 1.1)  # noqa: S311  (spreads load, guards nothing)
             self._clock.wait(min(pause, max(limit_seconds - elapsed, 0.01)), caller.wake)
@@ -206,21 +208,24 @@ class Waiter:
         """
         start = self._clock.monotonic()
         while True:
-            trouble: ApiError | None = None
-            live: Instance | None = None
-            try:
-                live = self._client.status(model_id, tries=1)
-            except _PASSING as error:
-                trouble = error
-            else:
-                if live is None or not claim.covers(live):
-                    return None
+            live, trouble = self._look(model_id)
+            if trouble is None and (live is None or not claim.covers(live)):
+                return None
             left = limit_seconds - (self._clock.monotonic() - start)
             if left <= 0:
                 if trouble is not None:
                     raise trouble
                 return live
             self._clock.wait(min(_UNLOAD_POLL_SECONDS, left))
+
+    def _look(self, model_id: str) -> tuple[Instance | None, ApiError | None]:
+        """Ask once, and return what is loaded, or the trouble that a wait outlives."""
+        try:
+            return self._client.status(model_id, tries=1), None
+        except ApiError as error:
+            if isinstance(error, _PASSING) or (error.status or 0) >= 500:
+                return None, error
+            raise
 
     def _is_meant(
         self,
@@ -230,33 +235,38 @@ class Waiter:
         on_identified: Callable[[Instance], None],
     ) -> bool:
         """Tell whether `live` is the claimed load, learning its identity the first time."""
-        if not claim.covers(live):
-            if claim.created is not None or in_grace:
-                return False
-            # The service took our load and goes on showing an older `created`: then it does not
-            # renew it, and this is the load.
+        is_sure = claim.created is not None or claim.accepted_at is None
+        if not claim.covers(live) and (is_sure or in_grace):
+            return False
+        # Else the service took our load and goes on showing an older `created`: then it does not
+        # renew it, or its clocks disagree, and this is the load.
         if claim.created is None and live.created is not None:
             claim.created = live.created
             on_identified(live)
         return True
 
-    def _age(self, seen: Instance | None, claim: Claim, fallback: float) -> float:
-        created = claim.created or (seen.created if seen else None)
-        if created is None:
-            return fallback
-        return max(0.0, (self._client.server_now() - created).total_seconds())
+    def _age(self, claim: Claim, elapsed: float) -> float:
+        """Return the load's age in seconds of server time, at least what was waited for it."""
+        since = claim.created or claim.accepted_at
+        if since is None:
+            return elapsed
+        return max(elapsed, (self._client.server_now() - since).total_seconds())
 
-    def _reporter(self, caller: Caller, limit_seconds: float) -> Callable[[str, float], None]:
-        last: tuple[str, float] | None = None
+    def _reporter(
+        self, caller: Caller, limit_seconds: float
+    ) -> Callable[[Instance | None, ApiError | None, float], None]:
+        last: tuple[str, bool, float] | None = None
 
-        def report(stage: str, age: float) -> None:
+        def report(seen: Instance | None, trouble: ApiError | None, age: float) -> None:
             nonlocal last
+            stage = printable(seen.status, limit=40) if seen else "accepted"
             now = self._clock.monotonic()
-            is_due = last is None or stage != last[0] or now - last[1] >= _QUIET_REPORT_SECONDS
-            if self._quiet and not is_due:
+            is_news = last is None or (stage, trouble is None) != last[:2]
+            if self._quiet and last and not is_news and now - last[2] < _QUIET_REPORT_SECONDS:
                 return
-            last = (stage, now)
-            caller.report(f"{stage} for {duration(age)} of at most {duration(limit_seconds)}")
+            last = (stage, trouble is None, now)
+            silence = ", no answer now" if trouble else ""
+            caller.report(f"{stage} for {duration(age)}{silence}, limit {duration(limit_seconds)}")
 
         return report
 
@@ -265,8 +275,3 @@ def _end_of(live: Instance) -> Ended | None:
     if live.phase is Phase.RUNNING:
         return Ended.RUNNING
     return Ended.FAILED if live.phase is Phase.FAILED else None
-
-
-def _stage(seen: Instance | None, trouble: ApiError | None) -> str:
-    stage = printable(seen.status, limit=40) if seen else "accepted"
-    return f"{stage}, no answer now" if trouble else stage

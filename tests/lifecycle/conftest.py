@@ -1,0 +1,35 @@
+"""A machine that deploys, and the emulator that it deploys to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bytez_provider.emulator import Emulator
+from bytez_provider.emulator.fixtures import START
+from tests.lifecycle.machine import BOOT_SECONDS, KEY, OTHER_KEY, Machine, Process
+
+
+@pytest.fixture
+def emulator() -> Iterator[Emulator]:
+    """An emulator whose time stands still until somebody waits."""
+    with Emulator(
+        keys=[KEY, OTHER_KEY], clock="manual", boot_seconds=BOOT_SECONDS, start=START
+    ) as running:
+        yield running
+
+
+@pytest.fixture
+def machine(emulator: Emulator, tmp_path: Path) -> Iterator[Machine]:
+    """A machine without a trace of an earlier deployment."""
+    machine = Machine(emulator, tmp_path / "journal")
+    yield machine
+    machine.close()
+
+
+@pytest.fixture
+def process(machine: Machine) -> Process:
+    """The process of one deployment."""
+    return machine.process()

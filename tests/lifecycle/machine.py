@@ -1,0 +1,126 @@
+"""One machine that deploys: each process of it is new, its journal folder stays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from bytez_provider.catalogue import CatalogueSource
+from bytez_provider.client import BytezClient
+from bytez_provider.config import Key, Settings
+from bytez_provider.emulator import Emulator
+from bytez_provider.journal import Journal
+from bytez_provider.lifecycle import Consent, Lifecycle
+from bytez_provider.schemas import ModelInputs
+from bytez_provider.waiter import Waiter
+from tests.clocks import EmulatorClock
+
+GPT2 = "openai-community/gpt2"
+PHI = "microsoft/phi-1"
+KEY = "lifecycle-key-0123456789"
+OTHER_KEY = "another-key-9876543210"
+BOOT_SECONDS = 30.0
+CHANGING = ("/model/load", "/model/delete")
+
+
+class Process:
+    """The rooms of one provider process, with the real client and a clock that is moved."""
+
+    def __init__(
+        self,
+        emulator: Emulator,
+        folder: Path,
+        *,
+        key: str = KEY,
+        endpoint: str | None = None,
+        consent: Consent | None = None,
+        quiet: bool = False,
+    ) -> None:
+        settings = Settings(endpoint=endpoint or emulator.url, key=Key(key), catalogue="bundled")
+        clock = EmulatorClock(emulator)
+        self.settings = settings
+        self.client = BytezClient(settings, clock=clock)
+        self.journal_warnings: list[str] = []
+        self.journal = Journal(
+            folder,
+            endpoint=settings.endpoint,
+            account=settings.account,
+            warn=self.journal_warnings.append,
+        )
+        self.waiter = Waiter(self.client, clock, quiet=quiet)
+        self.lifecycle = Lifecycle(
+            settings=settings,
+            client=self.client,
+            catalogue=CatalogueSource(settings, self.client),
+            journal=self.journal,
+            waiter=self.waiter,
+            consent=consent or Consent(),
+        )
+
+
+class Machine:
+    """Where deployments run, one after the other."""
+
+    def __init__(self, emulator: Emulator, folder: Path) -> None:
+        self.emulator = emulator
+        self.folder = folder
+        self._processes: list[Process] = []
+
+    def process(
+        self,
+        *,
+        key: str = KEY,
+        endpoint: str | None = None,
+        adopt: Iterable[str] = (),
+        account_change: bool = False,
+        quiet: bool = False,
+    ) -> Process:
+        """Start a process; it knows nothing but what the journal's folder holds."""
+        consent = Consent(adopt=frozenset(adopt), account_change=account_change)
+        process = Process(
+            self.emulator, self.folder, key=key, endpoint=endpoint, consent=consent, quiet=quiet
+        )
+        self._processes.append(process)
+        return process
+
+    def close(self) -> None:
+        """Close the connections of all processes."""
+        for process in self._processes:
+            process.client.close()
+
+    # ------------------------------------------------------------------ what is observed
+
+    def changes(self) -> list[str]:
+        """Return the path of each request so far that can change something, in order."""
+        return [r.path for r in self.emulator.requests() if r.path in CHANGING]
+
+    def loads(self, model_id: str = GPT2) -> int:
+        """Return how many loads of a model the emulator's books hold."""
+        charge = self.emulator.ledger().get(model_id)
+        return 0 if charge is None else int(charge["loads"])
+
+    def running(self) -> dict[str, int]:
+        """Return what is really loaded, and at what concurrency."""
+        return {one["modelId"]: one["concurrency"] for one in self.emulator.instances()}
+
+    def created(self) -> str:
+        """Return the `created` of the one load there is."""
+        (instance,) = self.emulator.instances()
+        return str(instance["created"])
+
+    def answer_status_with(self, **changed: Any) -> None:
+        """Let every status from now on be that of the load there is, with other details.
+
+        A detail that is None is left out.
+        """
+        (instance,) = self.emulator.instances()
+        told = {k: v for k, v in {**instance, **changed}.items() if v is not None}
+        self.emulator.set_faults(
+            [{"endpoint": "/model/status", "do": {"respond": {"status": 200, "body": told}}}]
+        )
+
+
+def inputs(model_id: str = GPT2, **given: Any) -> ModelInputs:
+    """Return a declaration."""
+    return ModelInputs(model_id=model_id, **given)

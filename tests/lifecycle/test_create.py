@@ -1,0 +1,666 @@
+"""create: a load of our own, from the first request to RUNNING."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from bytez_provider.emulator import Emulator
+from bytez_provider.errors import (
+    AlreadyLoadedError,
+    ApiError,
+    AuthenticationError,
+    BootFailedError,
+    BootTimeoutError,
+    BytezError,
+    CreditsError,
+    InterruptedLoadError,
+    LoadLostError,
+    UnknownModelError,
+    UnreachableError,
+)
+from bytez_provider.lifecycle import diff
+from bytez_provider.schemas import Granted, moment_of
+from bytez_provider.waiter import Stop
+from tests.lifecycle.caller import URN, FakeCaller
+from tests.lifecycle.machine import GPT2, PHI, Machine, Process, inputs
+
+HTML = {"status": 502, "body": "<h1>Bad Gateway</h1>", "headers": {"content-type": "text/html"}}
+
+
+def respond(status: int, error: str = "no", **more: Any) -> dict[str, Any]:
+    return {"respond": {"status": status, "body": {"error": error}, **more}}
+
+
+class TestAccepted:
+    def test_it_waits_until_running_and_returns_the_state(
+        self, machine: Machine, process: Process
+    ) -> None:
+        state = process.lifecycle.create(inputs(concurrency=2), FakeCaller())
+        assert state.status == "RUNNING"
+        assert state.created == machine.created()
+        assert state.endpoint == machine.emulator.url
+        assert state.account == process.settings.account
+        assert (state.required_ram_gb, state.benchmarked) == (0.5, True)
+        assert (state.adopted_at, state.granted) == (None, None)
+        assert machine.running() == {GPT2: 2}
+        assert machine.changes() == ["/model/load"]
+
+    def test_the_status_is_asked_before_anything_is_changed(
+        self, machine: Machine, process: Process
+    ) -> None:
+        process.lifecycle.create(inputs(), FakeCaller())
+        first, second = machine.emulator.requests()[:2]
+        assert (first.path, second.path) == ("/model/status", "/model/load")
+
+    def test_the_journal_names_the_load_until_it_is_running(
+        self, machine: Machine, process: Process
+    ) -> None:
+        caller = FakeCaller()
+        kept = []
+        caller.at_report(1, lambda: kept.extend(machine.process().journal.unfinished()))
+        process.lifecycle.create(inputs(), caller)
+        (note,) = kept
+        assert (note.urn, note.model_id) == (URN, GPT2)
+        assert note.created == moment_of(machine.created())
+        assert machine.process().journal.unfinished() == []
+
+    def test_the_expiry_is_what_was_asked(self, machine: Machine, process: Process) -> None:
+        process.lifecycle.create(inputs(expiration_period_seconds=600), FakeCaller())
+        assert machine.emulator.instances()[0]["expirationPeriodSeconds"] == 600
+
+    def test_progress_tells_stage_age_and_limit(self, process: Process) -> None:
+        caller = FakeCaller(timeout_seconds=120)
+        process.lifecycle.create(inputs(), caller)
+        assert caller.reports[0] == "DEPLOYING for 0s, limit 2m"
+        assert caller.reports[-1].startswith("DEPLOYING for ")
+        assert len(caller.reports) > 5
+
+    def test_the_limit_is_30_minutes_where_none_is_set(self, process: Process) -> None:
+        caller = FakeCaller()
+        process.lifecycle.create(inputs(), caller)
+        assert caller.reports[0].endswith(", limit 30m")
+
+    def test_a_log_of_lines_is_told_once_a_minute(
+        self, emulator: Emulator, machine: Machine
+    ) -> None:
+        emulator.set_faults([{"do": {"boot": "never"}}])
+        caller = FakeCaller(timeout_seconds=300)
+        with pytest.raises(BootTimeoutError):
+            machine.process(quiet=True).lifecycle.create(inputs(), caller)
+        assert len(caller.reports) == 5
+
+    def test_a_log_of_lines_is_told_on_change(self, machine: Machine) -> None:
+        caller = FakeCaller()
+        caller.at_report(1, lambda: machine.answer_status_with(status="WARMING"))
+        caller.at_report(2, lambda: machine.emulator.set_faults([]))
+        machine.process(quiet=True).lifecycle.create(inputs(), caller)
+        assert [line.split()[0] for line in caller.reports] == ["DEPLOYING", "WARMING", "DEPLOYING"]
+
+    def test_an_unknown_status_is_still_going_and_shown_as_it_is(
+        self, machine: Machine, process: Process
+    ) -> None:
+        caller = FakeCaller()
+        caller.at_report(1, lambda: machine.answer_status_with(status="Warming up"))
+        caller.at_report(9, lambda: machine.emulator.set_faults([]))
+        state = process.lifecycle.create(inputs(), caller)
+        assert caller.reports[1].startswith("Warming up for ")
+        assert state.status == "RUNNING"
+
+    @pytest.mark.parametrize(
+        "fault",
+        [
+            {"reset": "before"},
+            {"respond": HTML},
+            respond(429, "slow down"),
+            respond(500),
+            {"respond": {"status": 200, "body": "<html>portal</html>"}},
+        ],
+        ids=["reset", "gateway", "rate limit", "500", "portal"],
+    )
+    def test_a_boot_outlives_a_service_that_does_not_answer(
+        self, machine: Machine, process: Process, fault: dict[str, Any]
+    ) -> None:
+        caller = FakeCaller()
+        rules = [{"endpoint": "/model/status", "first": 8, "do": fault}]
+        caller.at_report(1, lambda: machine.emulator.set_faults(rules))
+        assert process.lifecycle.create(inputs(), caller).status == "RUNNING"
+        assert caller.reports[1].startswith("DEPLOYING for ")
+        assert caller.reports[1].endswith(", no answer now, limit 30m")
+        assert machine.changes() == ["/model/load"]
+
+    def test_not_found_within_60_s_of_acceptance_is_still_going(
+        self, machine: Machine, process: Process
+    ) -> None:
+        machine.emulator.set_faults([{"do": {"statusLagSeconds": 50}}])
+        assert process.lifecycle.create(inputs(), FakeCaller()).status == "RUNNING"
+        assert machine.changes() == ["/model/load"]
+
+    def test_the_60_s_begin_with_the_acceptance(self, machine: Machine, process: Process) -> None:
+        """Not with the first try: a fleet may queue at a rate limit for minutes."""
+        limited = respond(429, "slow down", headers={"retry-after": "50"})
+        machine.emulator.set_faults(
+            [
+                {"endpoint": "/model/load", "first": 2, "do": limited},
+                {"do": {"statusLagSeconds": 20}},
+            ]
+        )
+        assert process.lifecycle.create(inputs(), FakeCaller()).status == "RUNNING"
+
+    def test_a_load_that_never_shows_is_unloaded_before_it_is_called_lost(
+        self, machine: Machine, process: Process
+    ) -> None:
+        machine.emulator.set_faults([{"do": {"statusLagSeconds": 600}}])
+        with pytest.raises(LoadLostError, match="nothing is left running"):
+            process.lifecycle.create(inputs(), FakeCaller())
+        assert machine.running() == {}
+        assert machine.changes() == ["/model/load", "/model/delete"]
+        assert machine.process().journal.unfinished() == []
+
+    @pytest.mark.parametrize("skew", [3600, -3600, 3, -3])
+    def test_a_wrong_date_header_costs_time_and_no_load(
+        self, machine: Machine, process: Process, skew: int
+    ) -> None:
+        machine.emulator.set_faults([{"do": {"clockSkewSeconds": skew}}])
+        state = process.lifecycle.create(inputs(), FakeCaller())
+        assert (state.status, state.created) == ("RUNNING", machine.created())
+        assert machine.changes() == ["/model/load"]
+
+    def test_without_created_the_provider_acts_as_owner_and_says_so_for_debugging(
+        self, machine: Machine, process: Process
+    ) -> None:
+        caller = FakeCaller()
+        caller.at_report(1, lambda: machine.answer_status_with(status="RUNNING", created=None))
+        # The first status shows it with `created`, so that is hidden before the load is known.
+        machine.emulator.set_faults([{"do": {"statusLagSeconds": 1}}])
+        state = process.lifecycle.create(inputs(), caller)
+        assert (state.status, state.created) == ("RUNNING", None)
+        (line,) = caller.debugs
+        assert "`created`" in line
+        machine.emulator.set_faults([])
+        process.lifecycle.delete(state, FakeCaller())
+
+
+class TestRefused:
+    @pytest.mark.parametrize(
+        ("endpoint", "fault", "kind"),
+        [
+            ("/model/status", {"respond": HTML}, UnreachableError),
+            ("/model/status", respond(401), AuthenticationError),
+            ("/model/load", respond(401), AuthenticationError),
+            ("/model/load", respond(429, "out of credits"), CreditsError),
+            ("/model/load", respond(404, "model not found"), UnknownModelError),
+            ("/model/load", respond(503), UnreachableError),
+            ("/model/load", respond(500), ApiError),
+        ],
+    )
+    def test_nothing_is_changed_and_nothing_noted(
+        self,
+        machine: Machine,
+        process: Process,
+        endpoint: str,
+        fault: dict[str, Any],
+        kind: type[BytezError],
+    ) -> None:
+        machine.emulator.set_faults([{"endpoint": endpoint, "do": fault}])
+        with pytest.raises(kind) as caught:
+            process.lifecycle.create(inputs(), FakeCaller())
+        assert str(caught.value).startswith(f"could not load '{GPT2}': the service answered HTTP ")
+        assert "Nothing was changed. " in str(caught.value)
+        assert machine.process().journal.unfinished() == []
+        assert machine.loads() == 0
+
+    def test_a_rate_limit_is_waited_out(self, machine: Machine, process: Process) -> None:
+        limited = respond(429, "slow down", headers={"retry-after": "7"})
+        machine.emulator.set_faults([{"endpoint": "/model/load", "first": 3, "do": limited}])
+        assert process.lifecycle.create(inputs(), FakeCaller()).status == "RUNNING"
+        assert machine.loads() == 1
+
+    def test_somebody_else_loads_between_our_status_and_our_load(
+        self, machine: Machine, process: Process
+    ) -> None:
+        """The service says so with 429; their load is neither claimed nor touched."""
+        not_there = {"endpoint": "/model/status", "first": 1, "do": respond(404, "not loaded")}
+        machine.emulator.load_by_somebody_else(GPT2, concurrency=3)
+        machine.emulator.set_faults([not_there])
+        with pytest.raises(AlreadyLoadedError, match="already loaded at concurrency 3 since"):
+            process.lifecycle.create(inputs(), FakeCaller())
+        assert machine.running() == {GPT2: 3}
+        assert machine.process().journal.unfinished() == []
+
+    def test_their_load_is_not_claimed_where_the_status_fails_after_the_refusal(
+        self, machine: Machine, process: Process
+    ) -> None:
+        """No note may stay: theirs was made within minutes of it."""
+        machine.emulator.load_by_somebody_else(GPT2)
+        machine.emulator.set_faults(
+            [
+                {"endpoint": "/model/status", "first": 1, "do": respond(404, "not loaded")},
+                {"endpoint": "/model/status", "do": respond(500)},
+            ]
+        )
+        with pytest.raises(ApiError):
+            process.lifecycle.create(inputs(), FakeCaller())
+        machine.emulator.set_faults([])
+        with pytest.raises(AlreadyLoadedError):
+            machine.process().lifecycle.create(inputs(), FakeCaller())
+
+    def test_their_load_that_does_not_show_is_an_error(
+        self, machine: Machine, process: Process
+    ) -> None:
+        machine.emulator.load_by_somebody_else(GPT2)
+        machine.emulator.set_faults([{"endpoint": "/model/status", "do": respond(404, "no model")}])
+        with pytest.raises(AlreadyLoadedError, match="does not show it"):
+            process.lifecycle.create(inputs(), FakeCaller())
+        assert machine.loads() == 1
+        assert machine.running() == {GPT2: 1}
+
+    def test_two_resources_of_one_model_are_one_load_and_an_error(
+        self, machine: Machine, process: Process
+    ) -> None:
+        process.lifecycle.create(inputs(), FakeCaller())
+        with pytest.raises(AlreadyLoadedError):
+            process.lifecycle.create(inputs(), FakeCaller("urn:pulumi:dev::fleet::x::twin"))
+        assert machine.changes() == ["/model/load"]
+
+
+class TestLostAnswer:
+    def test_accepted_without_an_answer_is_one_load(
+        self, machine: Machine, process: Process
+    ) -> None:
+        machine.emulator.set_faults(
+            [{"endpoint": "/model/load", "first": 1, "do": {"reset": "after"}}]
+        )
+        state = process.lifecycle.create(inputs(), FakeCaller())
+        assert (state.status, state.created) == ("RUNNING", machine.created())
+        assert machine.loads() == 1
+
+    @pytest.mark.parametrize("fault", [{"reset": "before"}, {"respond": HTML}, respond(503)])
+    def test_not_accepted_without_an_answer_is_one_load(
+        self, machine: Machine, process: Process, fault: dict[str, Any]
+    ) -> None:
+        machine.emulator.set_faults([{"endpoint": "/model/load", "first": 1, "do": fault}])
+        assert process.lifecycle.create(inputs(), FakeCaller()).status == "RUNNING"
+        assert machine.loads() == 1
+
+    def test_accepted_without_an_answer_and_not_shown_yet_is_one_load(
+        self, machine: Machine, process: Process
+    ) -> None:
+        machine.emulator.set_faults(
+            [
+                {"do": {"statusLagSeconds": 40}},
+                {"endpoint": "/model/load", "first": 1, "do": {"reset": "after"}},
+            ]
+        )
+        assert process.lifecycle.create(inputs(), FakeCaller()).status == "RUNNING"
+        assert machine.loads() == 1
+
+    def test_without_created_a_lost_answer_is_taken_for_ours(
+        self, machine: Machine, process: Process
+    ) -> None:
+        """The provider acts as owner: it asked, and had seen that nothing was loaded."""
+        theirs = {"modelId": GPT2, "status": "RUNNING", "concurrency": 1}
+        shown = {"endpoint": "/model/status", "do": {"respond": {"status": 200, "body": theirs}}}
+        machine.emulator.set_faults(
+            [
+                {"endpoint": "/model/status", "first": 1, "do": respond(404, "not loaded")},
+                shown,
+                {"endpoint": "/model/load", "first": 1, "do": {"reset": "after"}},
+            ]
+        )
+        assert process.lifecycle.create(inputs(), FakeCaller()).status == "RUNNING"
+
+    def test_their_older_load_is_never_claimed_nor_unloaded(
+        self, machine: Machine, process: Process
+    ) -> None:
+        """Our request was lost on the way, and theirs shows late."""
+        machine.emulator.load_by_somebody_else(GPT2)
+        machine.emulator.advance(50)
+        machine.emulator.set_faults(
+            [
+                {"endpoint": "/model/status", "do": {"statusLagSeconds": 90}},
+                {"endpoint": "/model/load", "first": 1, "do": {"reset": "before"}},
+            ]
+        )
+        caller = FakeCaller()
+        with pytest.raises(AlreadyLoadedError):
+            process.lifecycle.create(inputs(), caller)
+        assert machine.running() == {GPT2: 1}
+        assert "/model/delete" not in machine.changes()
+
+    def test_no_answer_to_any_try_keeps_the_note_and_says_so(
+        self, machine: Machine, process: Process
+    ) -> None:
+        machine.emulator.set_faults([{"endpoint": "/model/load", "do": {"reset": "after"}}])
+        not_told = {"endpoint": "/model/load", "do": {"respond": HTML}}
+        machine.emulator.set_faults(
+            [{"endpoint": "/model/load", "first": 1, "do": {"reset": "after"}}, not_told]
+        )
+        with pytest.raises(UnreachableError) as caught:
+            process.lifecycle.create(inputs(), FakeCaller())
+        assert "The load may have been accepted all the same. Run `pulumi up` again" in str(
+            caught.value
+        )
+        machine.emulator.set_faults([])
+        assert machine.process().lifecycle.create(inputs(), FakeCaller()).status == "RUNNING"
+        assert machine.loads() == 1
+
+    def test_a_status_that_fails_after_a_lost_answer_keeps_the_note(
+        self, machine: Machine, process: Process
+    ) -> None:
+        machine.emulator.set_faults(
+            [
+                {"endpoint": "/model/load", "first": 1, "do": {"reset": "after"}},
+                {"endpoint": "/model/status", "first": 1, "do": respond(404, "not loaded")},
+                {"endpoint": "/model/status", "do": respond(401)},
+            ]
+        )
+        with pytest.raises(AuthenticationError, match="may have been accepted all the same"):
+            process.lifecycle.create(inputs(), FakeCaller())
+        machine.emulator.set_faults([])
+        assert machine.process().lifecycle.create(inputs(), FakeCaller()).status == "RUNNING"
+        assert machine.loads() == 1
+
+
+class TestBootThatFails:
+    def test_it_is_unloaded_and_the_reason_told(self, machine: Machine, process: Process) -> None:
+        machine.emulator.set_faults([{"do": {"boot": "failed", "error": "out of memory"}}])
+        with pytest.raises(BootFailedError) as caught:
+            process.lifecycle.create(inputs(), FakeCaller())
+        assert str(caught.value) == (
+            f"could not load '{GPT2}': the service reported FAILED: \"out of memory\". "
+            "It was unloaded: nothing is left running. "
+            "Mend what the reason names, then run `pulumi up` again."
+        )
+        assert machine.running() == {}
+        assert machine.process().journal.unfinished() == []
+
+    def test_a_reason_of_the_server_is_bounded_and_on_one_line(
+        self, machine: Machine, process: Process
+    ) -> None:
+        reason = "line\n\x1b[31m" + "x" * 5000
+        machine.emulator.set_faults([{"do": {"boot": "failed", "error": reason}}])
+        with pytest.raises(BootFailedError) as caught:
+            process.lifecycle.create(inputs(), FakeCaller())
+        assert "\n" not in str(caught.value)
+        assert "\x1b" not in str(caught.value)
+        assert len(str(caught.value)) < 600
+
+    def test_a_replacement_says_that_the_old_one_is_unloaded(
+        self, machine: Machine, process: Process
+    ) -> None:
+        old = process.lifecycle.create(inputs(), FakeCaller())
+        process.lifecycle.delete(old, FakeCaller())
+        machine.emulator.set_faults([{"do": {"boot": "failed", "error": "out of memory"}}])
+        with pytest.raises(BootFailedError) as caught:
+            process.lifecycle.create(inputs(concurrency=3), FakeCaller())
+        assert "nothing is left running; the old one is already unloaded. " in str(caught.value)
+
+    def test_a_replacement_that_is_refused_does_not_say_that_nothing_was_changed(
+        self, machine: Machine, process: Process
+    ) -> None:
+        old = process.lifecycle.create(inputs(), FakeCaller())
+        process.lifecycle.delete(old, FakeCaller())
+        machine.emulator.set_faults([{"endpoint": "/model/load", "do": respond(402, "credits")}])
+        with pytest.raises(CreditsError) as caught:
+            process.lifecycle.create(inputs(concurrency=3), FakeCaller())
+        assert "Nothing was changed" not in str(caught.value)
+        assert " The old one is already unloaded. " in str(caught.value)
+
+    @pytest.mark.parametrize(
+        ("fault", "seen"),
+        [
+            (respond(500, "disk full"), "the service answered HTTP 500: disk full"),
+            ({"reset": "before"}, "it is still FAILED 2m after it was told to unload"),
+            ({"shutdownSeconds": 3600}, "it is still FAILED 2m after it was told to unload"),
+        ],
+        ids=["refused", "lost", "ignored"],
+    )
+    def test_an_unload_that_fails_too_says_what_may_be_left_and_keeps_the_note(
+        self, machine: Machine, process: Process, fault: dict[str, Any], seen: str
+    ) -> None:
+        machine.emulator.set_faults(
+            [
+                {"do": {"boot": "failed", "error": "out of memory"}},
+                {"endpoint": "/model/delete", "do": fault},
+            ]
+        )
+        with pytest.raises(BootFailedError) as caught:
+            process.lifecycle.create(inputs(), FakeCaller())
+        assert f"Unloading it failed too ({seen}), so it may still be running" in str(caught.value)
+        assert str(caught.value).endswith(f"Stop it with `bytez-fleet unload {GPT2}`.")
+        assert [note.urn for note in machine.process().journal.unfinished()] == [URN]
+
+    def test_an_unload_whose_answer_is_lost_is_judged_by_the_status(
+        self, machine: Machine, process: Process
+    ) -> None:
+        machine.emulator.set_faults(
+            [
+                {"do": {"boot": "failed", "error": "out of memory"}},
+                {"endpoint": "/model/delete", "do": {"reset": "after"}},
+            ]
+        )
+        with pytest.raises(BootFailedError, match="nothing is left running"):
+            process.lifecycle.create(inputs(), FakeCaller())
+
+    def test_unloaded_by_somebody_in_mid_boot_is_lost(
+        self, machine: Machine, process: Process
+    ) -> None:
+        caller = FakeCaller()
+        machine.emulator.set_faults([{"do": {"boot": "never"}}])
+        # Later than the 60 s for which "not found" would mean "still going".
+        caller.at_report(40, lambda: machine.emulator.unload_by_somebody_else(GPT2))
+        with pytest.raises(LoadLostError, match="it was unloaded while it was booting"):
+            process.lifecycle.create(inputs(), caller)
+        assert machine.process().journal.unfinished() == []
+        assert machine.changes() == ["/model/load"]
+
+    def test_loaded_by_somebody_else_in_mid_boot_is_lost_and_theirs_left_alone(
+        self, machine: Machine, process: Process
+    ) -> None:
+        def usurp() -> None:
+            machine.emulator.unload_by_somebody_else(GPT2)
+            machine.emulator.advance(60)
+            machine.emulator.load_by_somebody_else(GPT2, concurrency=5)
+
+        caller = FakeCaller()
+        caller.at_report(3, usurp)
+        with pytest.raises(LoadLostError, match="and loaded by somebody else"):
+            process.lifecycle.create(inputs(), caller)
+        assert machine.running() == {GPT2: 5}
+        assert machine.changes() == ["/model/load"]
+
+
+class TestLimit:
+    def test_what_does_not_come_up_is_unloaded(self, machine: Machine, process: Process) -> None:
+        machine.emulator.set_faults([{"do": {"boot": "never"}}])
+        with pytest.raises(TimeoutError) as caught:
+            process.lifecycle.create(inputs(), FakeCaller(timeout_seconds=90))
+        assert str(caught.value) == (
+            f"could not load '{GPT2}': it was not RUNNING within 1m30s (last status: DEPLOYING). "
+            "It was unloaded: nothing is left running. "
+            "Allow more time with `customTimeouts` (create, and update), then run `pulumi up` "
+            "again."
+        )
+        assert machine.running() == {}
+
+    def test_running_at_the_last_look_is_running(self, machine: Machine, process: Process) -> None:
+        state = process.lifecycle.create(inputs(), FakeCaller(timeout_seconds=30.5))
+        assert state.status == "RUNNING"
+
+    def test_a_service_that_stopped_answering_is_part_of_what_was_seen(
+        self, machine: Machine, process: Process
+    ) -> None:
+        caller = FakeCaller(timeout_seconds=90)
+        down = [{"do": {"respond": HTML}}]
+        caller.at_report(5, lambda: machine.emulator.set_faults(down))
+        with pytest.raises(BootTimeoutError) as caught:
+            process.lifecycle.create(inputs(), caller)
+        assert "(last status: DEPLOYING, and the last answer was: the service answered HTTP" in str(
+            caught.value
+        )
+        assert "may still be running" in str(caught.value)
+
+
+class TestEndedInMidWait:
+    def test_a_key_that_is_refused_in_mid_boot_keeps_the_note(
+        self, machine: Machine, process: Process
+    ) -> None:
+        caller = FakeCaller()
+        refused = [{"do": respond(401, "key revoked")}]
+        caller.at_report(2, lambda: machine.emulator.set_faults(refused))
+        with pytest.raises(AuthenticationError) as caught:
+            process.lifecycle.create(inputs(), caller)
+        assert re.search(
+            r"key revoked\. The load was accepted, and may be running and cost money\. "
+            r"Set a key .*, then run `pulumi up` again, which goes on with it\.$",
+            str(caught.value),
+        )
+        machine.emulator.set_faults([])
+        assert machine.process().lifecycle.create(inputs(), FakeCaller()).status == "RUNNING"
+        assert machine.loads() == 1
+
+
+class TestInterrupted:
+    def test_before_the_load_nothing_is_changed(self, machine: Machine, process: Process) -> None:
+        caller = FakeCaller()
+        caller.end(Stop.CANCELLED)
+        with pytest.raises(InterruptedLoadError, match="Nothing was changed"):
+            process.lifecycle.create(inputs(), caller)
+        assert machine.emulator.requests() == []
+
+    def test_in_mid_boot_the_state_takes_over(self, machine: Machine, process: Process) -> None:
+        caller = FakeCaller()
+        caller.end_at_report(3, Stop.CANCELLED)
+        polls = len(machine.emulator.requests())
+        state = process.lifecycle.create(inputs(), caller)
+        assert (state.status, state.created) == ("DEPLOYING", machine.created())
+        assert len(caller.reports) == 3
+        assert len(machine.emulator.requests()) - polls == 2 + 3
+        assert machine.process().journal.unfinished() == []
+
+        again = machine.process().lifecycle
+        change = diff(state, inputs(), frozenset())
+        assert (change.needed, change.replaces) == (True, [])
+        assert again.update(state, inputs(), FakeCaller()).status == "RUNNING"
+        assert machine.changes() == ["/model/load"]
+
+    def test_before_the_load_shows_state_and_journal_both_name_it(
+        self, machine: Machine, process: Process
+    ) -> None:
+        machine.emulator.set_faults([{"do": {"statusLagSeconds": 40}}])
+        caller = FakeCaller()
+        caller.end_at_report(2, Stop.CANCELLED)
+        state = process.lifecycle.create(inputs(), caller)
+        assert (state.status, state.created) == ("DEPLOYING", None)
+
+        after = machine.process()
+        assert after.lifecycle.read(state, FakeCaller()) == state
+        assert after.lifecycle.update(state, inputs(), FakeCaller()).status == "RUNNING"
+        assert machine.changes() == ["/model/load"]
+        assert machine.process().journal.unfinished() == []
+
+    def test_before_the_load_shows_destroy_unloads_it(
+        self, machine: Machine, process: Process
+    ) -> None:
+        machine.emulator.set_faults([{"do": {"statusLagSeconds": 40}}])
+        caller = FakeCaller()
+        caller.end_at_report(2, Stop.CANCELLED)
+        state = process.lifecycle.create(inputs(), caller)
+        machine.process().lifecycle.delete(state, FakeCaller())
+        assert machine.running() == {}
+
+    def test_before_the_load_shows_somebody_elses_is_not_taken_for_it(
+        self, machine: Machine, process: Process
+    ) -> None:
+        """The state knows no `created` then, but the journal knows since when it can be."""
+        machine.emulator.advance(100)
+        machine.emulator.set_faults([{"do": {"statusLagSeconds": 40}}])
+        caller = FakeCaller()
+        caller.end_at_report(2, Stop.CANCELLED)
+        state = process.lifecycle.create(inputs(), caller)
+        machine.answer_status_with(created="2024-05-27T23:35:40.000Z")
+        caller = FakeCaller()
+        machine.process().lifecycle.delete(state, caller)
+        assert "was left alone" in caller.warnings[0]
+        assert machine.changes() == ["/model/load"]
+
+    def test_when_the_engine_is_gone_the_note_stays_and_the_next_create_waits_on(
+        self, machine: Machine, process: Process
+    ) -> None:
+        caller = FakeCaller()
+        caller.end_at_report(3, Stop.ENGINE_GONE)
+        with pytest.raises(InterruptedLoadError, match="the journal names it"):
+            process.lifecycle.create(inputs(), caller)
+        assert machine.process().lifecycle.create(inputs(), FakeCaller()).status == "RUNNING"
+        assert machine.changes() == ["/model/load"]
+        assert machine.process().journal.unfinished() == []
+
+    def test_when_the_engine_is_gone_the_note_stays_even_if_it_came_up(
+        self, machine: Machine, process: Process
+    ) -> None:
+        def both() -> None:
+            machine.emulator.advance(100)
+            caller.end(Stop.ENGINE_GONE)
+
+        machine.emulator.set_faults([{"do": {"statusLagSeconds": 40}}])
+        caller = FakeCaller()
+        caller.at_report(2, both)
+        with pytest.raises(InterruptedLoadError):
+            process.lifecycle.create(inputs(), caller)
+        (note,) = machine.process().journal.unfinished()
+        assert note.created == moment_of(machine.created())
+
+    def test_when_the_engine_is_gone_before_the_load_shows_it_is_resumed_too(
+        self, machine: Machine, process: Process
+    ) -> None:
+        machine.emulator.set_faults([{"do": {"statusLagSeconds": 40}}])
+        caller = FakeCaller()
+        caller.end_at_report(3, Stop.ENGINE_GONE)
+        with pytest.raises(InterruptedLoadError):
+            process.lifecycle.create(inputs(), caller)
+        assert machine.running() == {GPT2: 1}
+        state = machine.process().lifecycle.create(inputs(), FakeCaller())
+        assert (state.status, state.created) == ("RUNNING", machine.created())
+        assert machine.loads() == 1
+        assert machine.process().journal.unfinished() == []
+
+
+class TestGranted:
+    def test_what_was_not_granted_is_told_and_is_no_drift_for_ever(
+        self, machine: Machine, process: Process
+    ) -> None:
+        caller = FakeCaller()
+        asked = inputs(concurrency=3, expiration_period_seconds=600)
+        rounded = {"concurrency": 4, "expirationPeriodSeconds": 1800}
+        caller.at_report(1, lambda: machine.answer_status_with(status="RUNNING", **rounded))
+        state = process.lifecycle.create(asked, caller)
+        assert (state.concurrency, state.expiration_period_seconds) == (3, 600)
+        assert state.granted == Granted(concurrency=4, expiration_period_seconds=1800)
+        assert len(caller.warnings) == 2
+        assert "runs at concurrency 4, not 3" in caller.warnings[0]
+        assert "unloads after 1800 s idle, not 600 s" in caller.warnings[1]
+
+        read = machine.process().lifecycle.read(state, FakeCaller())
+        assert read == state
+        assert not diff(read, asked, frozenset()).needed
+
+    def test_a_later_change_of_what_was_granted_is_drift(
+        self, machine: Machine, process: Process
+    ) -> None:
+        caller = FakeCaller()
+        caller.at_report(1, lambda: machine.answer_status_with(status="RUNNING", concurrency=4))
+        state = process.lifecycle.create(inputs(concurrency=3), caller)
+        machine.answer_status_with(concurrency=2)
+        read = machine.process().lifecycle.read(state, FakeCaller())
+        assert read is not None
+        assert (read.concurrency, read.granted) == (2, None)
+        assert diff(read, inputs(concurrency=3), frozenset()).replaces == ["concurrency"]
+
+
+def test_models_do_not_get_in_each_others_way(machine: Machine, process: Process) -> None:
+    process.lifecycle.create(inputs(), FakeCaller())
+    process.lifecycle.create(inputs(PHI, concurrency=2), FakeCaller("urn:x::phi"))
+    assert machine.running() == {GPT2: 1, PHI: 2}
