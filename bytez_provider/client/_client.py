@@ -6,7 +6,7 @@ import codecs
 import itertools
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -48,7 +48,7 @@ class _Text:
     """Generated text on its way: the first of it has come."""
 
     opened: Opened
-    first: bytes
+    first: bytes = field(repr=False)
     rest: Iterator[bytes | NoAnswer | BadAnswer]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
 import threading
 from collections.abc import Iterator
@@ -63,6 +64,14 @@ class Watch:
             with contextlib.suppress(OSError):
                 # Of the plain socket: the TLS one would first drop what its reader is using.
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
+
+def _is_no_header_echo(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith("Failed to parse headers")
+
+
+# urllib3 logs a broken header as it came, and a server may have put the key in it.
+logging.getLogger("urllib3.connection").addFilter(_is_no_header_echo)
 
 
 class WatchedAdapter(HTTPAdapter):

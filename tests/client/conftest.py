@@ -1,0 +1,60 @@
+"""The client against the emulator, and against servers that the emulator cannot play."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from bytez_provider.client import BytezClient
+from bytez_provider.config import DialectName, Key, Settings
+from bytez_provider.emulator import Emulator
+from tests.client.hostile import KEY, HostileServer
+from tests.clocks import EmulatorClock, FakeClock
+
+
+@pytest.fixture(params=["seed", "june"])
+def dialect(request: pytest.FixtureRequest) -> DialectName:
+    """Both dialects, for every test that talks."""
+    chosen: DialectName = request.param
+    return chosen
+
+
+@pytest.fixture
+def emulator() -> Iterator[Emulator]:
+    with Emulator(keys=(KEY,), clock="manual") as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def clock(emulator: Emulator) -> EmulatorClock:
+    return EmulatorClock(emulator)
+
+
+@pytest.fixture
+def client(emulator: Emulator, clock: EmulatorClock, dialect: DialectName) -> Iterator[BytezClient]:
+    client = BytezClient(Settings(emulator.url, dialect, Key(KEY)), clock=clock)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def hostile() -> Iterator[HostileServer]:
+    server = HostileServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def fake_clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def wary(
+    hostile: HostileServer, fake_clock: FakeClock, dialect: DialectName
+) -> Iterator[BytezClient]:
+    """A client of the hostile server."""
+    client = BytezClient(Settings(hostile.url, dialect, Key(KEY)), clock=fake_clock)
+    yield client
+    client.close()

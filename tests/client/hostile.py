@@ -1,0 +1,131 @@
+"""A server that answers as the emulator would not."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Mapping
+
+KEY = "bytez-key-8f\"1/<d>&'c0%7a"
+"""Has all that JSON, HTML and addresses escape, so that an echo of it is told from the key."""
+GPT2 = "openai-community/gpt2"
+
+Handler = Callable[[socket.socket, bytes], None]
+
+
+class HostileServer:
+    """A socket that answers each request with the next of its handlers, the last one for ever."""
+
+    def __init__(self) -> None:
+        self.requests: list[bytes] = []
+        self.is_closed = threading.Event()
+        self._handlers: list[Handler] = [cut_off]
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._threads: list[threading.Thread] = []
+        self._start(self._accept)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def answers(self, *handlers: Handler) -> None:
+        self._handlers = list(handlers)
+
+    def close(self) -> None:
+        self.is_closed.set()
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for thread in self._threads:
+            thread.join()
+
+    def _start(self, work: Callable[..., None], *args: object) -> None:
+        thread = threading.Thread(target=work, args=args, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            self._start(self._serve, connection)
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection:
+            request = _request_from(connection)
+            if not request:
+                return
+            self.requests.append(request)
+            handler = self._handlers.pop(0) if len(self._handlers) > 1 else self._handlers[0]
+            try:
+                handler(connection, request)
+                connection.shutdown(socket.SHUT_WR)
+                # Read on to the other side's end: closing with bytes unread would reset it.
+                while connection.recv(65536):
+                    pass
+            except OSError:
+                return
+
+
+def _request_from(connection: socket.socket) -> bytes:
+    request = b""
+    while b"\r\n\r\n" not in request:
+        received = connection.recv(65536)
+        if not received:
+            return b""
+        request += received
+        if request.startswith(b"\x16"):  # A TLS client's hello has no end that we could see.
+            return request
+    head, _, body = request.partition(b"\r\n\r\n")
+    lines = [line.lower() for line in head.split(b"\r\n")]
+    length = next((int(line[16:]) for line in lines if line.startswith(b"content-length: ")), 0)
+    while len(body) < length:
+        body += connection.recv(65536)
+    return head + b"\r\n\r\n" + body
+
+
+def says(status: int, body: str | bytes = b"", headers: Mapping[str, str] | None = None) -> Handler:
+    """Answer properly, and close."""
+    raw = body.encode() if isinstance(body, str) else body
+    lines = [f"HTTP/1.1 {status} Whatever", f"Content-Length: {len(raw)}", "Connection: close"]
+    lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
+    return sends("\r\n".join(lines).encode() + b"\r\n\r\n" + raw)
+
+
+def sends(raw: bytes) -> Handler:
+    """Send these bytes as they are, and close."""
+
+    def handle(connection: socket.socket, _request: bytes) -> None:
+        connection.sendall(raw)
+
+    return handle
+
+
+def cut_off(connection: socket.socket, _request: bytes) -> None:
+    """Close without a word."""
+    connection.shutdown(socket.SHUT_RDWR)
+
+
+def drips(head: bytes, drop: bytes) -> Handler:
+    """Send a drop now and then until the other side has had enough."""
+
+    def handle(connection: socket.socket, _request: bytes) -> None:
+        connection.sendall(head)
+        pause = threading.Event()
+        while True:
+            connection.sendall(drop)
+            pause.wait(0.005)
+
+    return handle
+
+
+def floods(head: bytes, wave: bytes) -> Handler:
+    """Send without end, as fast as it is taken."""
+
+    def handle(connection: socket.socket, _request: bytes) -> None:
+        connection.sendall(head)
+        while True:
+            connection.sendall(wave)
+
+    return handle

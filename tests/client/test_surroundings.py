@@ -1,0 +1,169 @@
+"""What the environment may change, and what it may not: proxies, authorities, `.netrc`, cookies."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bytez_provider.client import BytezClient
+from bytez_provider.config import DialectName, Key, Settings
+from bytez_provider.emulator import Emulator
+from bytez_provider.errors import UnreachableError
+from tests.client.hostile import GPT2, KEY, HostileServer, says
+from tests.clocks import FakeClock
+
+CERTIFICATE = Path(__file__).parent / "data" / "loopback.pem"
+"""For 127.0.0.1, signed by itself, with its (worthless) private key."""
+
+
+@pytest.fixture(autouse=True)
+def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NETRC"):
+        monkeypatch.delenv(name, raising=False)
+
+
+# ----------------------------------------------------------------------------------- proxies
+
+
+def test_a_proxy_of_the_environment_is_used(
+    hostile: HostileServer,
+    fake_clock: FakeClock,
+    dialect: DialectName,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", hostile.url)
+    hostile.answers(says(407))
+    client = BytezClient(Settings("https://bytez.invalid", dialect, Key(KEY)), clock=fake_clock)
+    with pytest.raises(UnreachableError) as caught:
+        client.load(GPT2, 1)
+    assert "the proxy let no connection through" in str(caught.value)
+    assert "Check HTTPS_PROXY and NO_PROXY" in str(caught.value)
+    assert not caught.value.maybe_done
+    for request in hostile.requests:
+        assert request.startswith(b"CONNECT bytez.invalid:443 HTTP/1.")
+        assert KEY.encode() not in request
+
+
+def test_loopback_is_never_asked_through_a_proxy(
+    emulator: Emulator,
+    hostile: HostileServer,
+    fake_clock: FakeClock,
+    dialect: DialectName,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Plain http, and so the key, would leave this machine.
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, hostile.url)
+    client = BytezClient(Settings(emulator.url, dialect, Key(KEY)), clock=fake_clock)
+    assert client.instances() == []
+    assert hostile.requests == []
+
+
+# -------------------------------------------------------------------------------- authorities
+
+
+@pytest.fixture
+def tls_url() -> Iterator[str]:
+    """A server with a certificate that nobody vouches for; it has nothing loaded."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(CERTIFICATE)
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            try:
+                plain, _ = listener.accept()
+            except OSError:
+                return
+            try:
+                with context.wrap_socket(plain, server_side=True) as connection:
+                    connection.recv(65536)
+                    connection.sendall(b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n")
+                    connection.recv(65536)
+            except OSError:
+                plain.close()
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    yield f"https://127.0.0.1:{listener.getsockname()[1]}"
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+    thread.join()
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused(
+    tls_url: str, fake_clock: FakeClock, dialect: DialectName
+) -> None:
+    client = BytezClient(Settings(tls_url, dialect, Key(KEY)), clock=fake_clock)
+    with pytest.raises(UnreachableError) as caught:
+        client.load(GPT2, 1)
+    message = str(caught.value)
+    assert f"no answer from {tls_url}: its TLS certificate is not accepted (self" in message
+    assert "Name the right certificate authority with REQUESTS_CA_BUNDLE." in message
+    assert not caught.value.maybe_done
+    assert fake_clock.waits == []
+
+
+@pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_an_authority_of_the_environment_is_heard(
+    tls_url: str,
+    fake_clock: FakeClock,
+    dialect: DialectName,
+    name: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(name, str(CERTIFICATE))
+    client = BytezClient(Settings(tls_url, dialect, Key(KEY)), clock=fake_clock)
+    assert client.status(GPT2) is None
+    client.close()
+
+
+def test_an_authority_that_is_not_there_is_told(
+    tls_url: str, fake_clock: FakeClock, dialect: DialectName, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/no/such/file.pem")
+    client = BytezClient(Settings(tls_url, dialect, Key(KEY)), clock=fake_clock)
+    with pytest.raises(UnreachableError) as caught:
+        client.status(GPT2)
+    assert "the CA bundle cannot be read" in str(caught.value)
+    assert fake_clock.waits == []
+
+
+def test_tls_to_a_server_without(
+    hostile: HostileServer, fake_clock: FakeClock, dialect: DialectName
+) -> None:
+    hostile.answers(says(400))
+    endpoint = hostile.url.replace("http:", "https:")
+    client = BytezClient(Settings(endpoint, dialect, Key(KEY)), clock=fake_clock)
+    with pytest.raises(UnreachableError) as caught:
+        client.load(GPT2, 1)
+    assert not caught.value.maybe_done
+
+
+# --------------------------------------------------------------------------- what is not heard
+
+
+def test_a_netrc_is_ignored(
+    wary: BytezClient, hostile: HostileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login somebody password netrc-secret\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    hostile.answers(says(200, "[]"))
+    wary.instances()
+    assert b"Authorization: Basic" not in hostile.requests[0]
+
+
+def test_cookies_are_not_kept(wary: BytezClient, hostile: HostileServer) -> None:
+    hostile.answers(says(200, "[]", {"Set-Cookie": "session=1; Path=/"}))
+    wary.instances()
+    wary.instances()
+    assert b"cookie" not in hostile.requests[1].lower()
