@@ -1,0 +1,139 @@
+"""A copy of the repository's own Pulumi project, and the commands that are run in it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+_PROJECT = ("Pulumi.yaml", "__main__.py", "examples")
+_PROGRAM = Path("examples", "quickstart", "__main__.py")
+
+# A cancelled command saves its state and ends its processes before it ends itself. The terminal
+# has sent it the Ctrl-C already, as a rule; where only this process was signalled it has not.
+_PATIENCE_SECONDS = (3.0, 10.0, 20.0)
+
+
+class CommandError(Exception):
+    """A command failed."""
+
+
+class Project:
+    """The project in a folder of its own, its state and its journal beside it."""
+
+    def __init__(self, root: Path, folder: Path, *, endpoint: str, key: str) -> None:
+        """Copy the project.
+
+        Args:
+            root: The repository.
+            folder: An empty folder, to be removed by the caller.
+            endpoint: Where the commands find Bytez.
+            key: The key that they use.
+        """
+        self._env = _environment(root, folder, endpoint, key)
+        self._here = folder / "project"
+        self._here.mkdir()
+        (folder / "state").mkdir()
+        for name in _PROJECT:
+            copy = shutil.copytree if (root / name).is_dir() else shutil.copy
+            copy(root / name, self._here / name)
+        (self._here / ".venv").symlink_to(sys.prefix)
+
+    def run(self, *command: str) -> None:
+        """Run a command to its end, on this terminal where there is one.
+
+        Raises:
+            CommandError: it failed, or is not there.
+        """
+        self._run(command, None)
+
+    def run_unseen(self, *command: str) -> None:
+        """Run a command that prints nothing worth seeing, unless it fails.
+
+        Raises:
+            CommandError: as above.
+        """
+        with tempfile.TemporaryFile() as said:
+            try:
+                self._run(command, said)
+            except CommandError:
+                said.seek(0)
+                sys.stderr.write(said.read().decode(errors="replace"))
+                raise
+
+    def _run(self, command: Sequence[str], output: IO[bytes] | None) -> None:
+        program = shutil.which(command[0], path=self._env["PATH"])
+        if program is None:
+            raise CommandError(f"there is no `{command[0]}`. Run `make setup` first.")
+        process = subprocess.Popen(
+            command,
+            executable=program,
+            cwd=self._here,
+            env=self._env,
+            stdout=output,
+            stderr=output,
+        )
+        try:
+            code = process.wait()
+        except BaseException:
+            _end(process)
+            raise
+        if code:
+            raise CommandError(f"`{' '.join(command)}` failed with exit code {code}.")
+
+    def edit(self, before: str, after: str) -> None:
+        """Change the program, in the one place that says `before`.
+
+        Raises:
+            CommandError: there is not exactly one such place.
+        """
+        program = self._here / _PROGRAM
+        text = program.read_text(encoding="utf-8")
+        if text.count(before) != 1:
+            raise CommandError(f"{_PROGRAM} does not say `{before}` exactly once.")
+        program.write_text(text.replace(before, after), encoding="utf-8")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    for seconds in _PATIENCE_SECONDS:
+        try:
+            process.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGINT)
+        else:
+            return
+    process.kill()
+    process.wait()
+
+
+def _environment(root: Path, folder: Path, endpoint: str, key: str) -> Mapping[str, str]:
+    """Return what the commands are to know: nothing of the user's own stacks, keys and proxies."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PULUMI_", "BYTEZ_")) and not name.lower().endswith("_proxy")
+    }
+    path = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', os.defpath)}"
+    if shutil.which("pulumi", path=path) is None:
+        path = f"{path}{os.pathsep}{root / '.tools' / 'pulumi' / 'bin'}"
+    # A row of progress is redrawn on a terminal; elsewhere each would be a line.
+    quiet = {} if sys.stdout.isatty() else {"CI": "true"}
+    return {
+        **kept,
+        **quiet,
+        "PATH": path,
+        "PULUMI_HOME": str(folder / "pulumi"),
+        "PULUMI_BACKEND_URL": (folder / "state").as_uri(),
+        "PULUMI_CONFIG_PASSPHRASE": "only for the demo",
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+        "BYTEZ_JOURNAL": str(folder / "journal"),
+        "BYTEZ_ENDPOINT": endpoint,
+        "BYTEZ_KEY": key,
+    }
