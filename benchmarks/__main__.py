@@ -1,4 +1,4 @@
-"""`python -m benchmarks [--runs N]`: boot of many models against one, and the import.
+"""`python -m benchmarks [--runs N]`: boot of many against one, Ctrl-C, and the import.
 
 Prints medians as JSON. Absolute times are the machine's; the ratios are the provider's.
 """
@@ -11,7 +11,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
@@ -23,13 +24,16 @@ KEY = "benchmark-key"
 BOOT_SECONDS = 5
 IMPORT_RUNS = 10
 
+_MID_BOOT = ["/model/load", "/model/status"]
+
 
 def main() -> None:
-    """Run both and print what came out."""
+    """Run them all and print what came out."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
     parser.add_argument("--runs", type=int, default=3, help="ups of each kind, by turns")
     runs = parser.parse_args().runs
-    print(json.dumps({"boot": boot(32, runs), "import": imports()}, indent=2))
+    figures = {"boot": boot(32, runs), "interrupt": interrupt(runs), "import": imports()}
+    print(json.dumps(figures, indent=2))
 
 
 def boot(many: int, runs: int) -> dict[str, float]:
@@ -49,12 +53,7 @@ def boot(many: int, runs: int) -> dict[str, float]:
 
 
 def _timed_up(models: Sequence[str]) -> float:
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        Emulator(keys=(KEY,), boot_seconds=BOOT_SECONDS) as emulator,
-    ):
-        env = {"BYTEZ_KEY": KEY, "BYTEZ_ENDPOINT": emulator.url}
-        stack = Stack(Path(folder) / "stack", env, refresh=False)
+    with _emulated(BOOT_SECONDS) as (stack, emulator):
         stack.program(
             f"for number, model_id in enumerate({models!r}):\n"
             '    bytez.Model(f"model-{number}", model_id=model_id)'
@@ -65,6 +64,37 @@ def _timed_up(models: Sequence[str]) -> float:
         if len(emulator.instances()) != len(models):
             raise RuntimeError("not all models are loaded")
         return took
+
+
+@contextmanager
+def _emulated(boot_seconds: float) -> Iterator[tuple[Stack, Emulator]]:
+    """Give an empty stack and a service of its own."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Emulator(keys=(KEY,), boot_seconds=boot_seconds) as emulator,
+    ):
+        env = {"BYTEZ_KEY": KEY, "BYTEZ_ENDPOINT": emulator.url}
+        stack = Stack(Path(folder) / "stack", env, refresh=False)
+        yield stack, emulator
+        stack.end()
+
+
+def interrupt(runs: int) -> dict[str, float]:
+    """Time the command line from Ctrl-C in mid-boot to its end."""
+    took = []
+    for _ in range(runs):
+        with _emulated(boot_seconds=600) as (stack, emulator):
+            stack.program('bytez.Model("gpt2", model_id="openai-community/gpt2")')
+            deployment = stack.start("up", "--yes", "--skip-preview")
+            while [record.path for record in emulator.requests()][-2:] != _MID_BOOT:
+                time.sleep(0.01)
+            start = time.perf_counter()
+            deployment.interrupt()
+            deployment.finish()
+            took.append(time.perf_counter() - start)
+            if stack.models()["gpt2"]["status"] != "DEPLOYING":
+                raise RuntimeError("the load is not in state")
+    return {"ctrl_c_seconds": round(median(took), 2), "worst_seconds": round(max(took), 2)}
 
 
 def imports() -> dict[str, float]:
