@@ -76,7 +76,7 @@ def moment_of(text: object) -> datetime | None:
 def _number_or_none(value: object) -> float | None:
     try:
         number = float(value) if isinstance(value, (int, float, str)) else math.nan
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return number if math.isfinite(number) and not isinstance(value, bool) else None
 
