@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -492,7 +492,9 @@ class Lifecycle:
             live = self._client.status(inputs.model_id, stop=caller.wake)
             claim = self._claim_of(old, caller)
             if live is None and self._may_lag(old, claim):
-                return self._await(inputs, claim, caller, adopted_at=old.adopted_at)
+                # Where it was no lag after all, it is gone: as if found so.
+                with suppress(LoadLostError):
+                    return self._await(inputs, claim, caller, adopted_at=old.adopted_at)
             if live is None:
                 self._refuse_other_account("load", old)
                 return self._load(inputs, caller)

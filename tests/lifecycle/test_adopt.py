@@ -1,0 +1,266 @@
+"""create of a model that others loaded, and who holds it from then on."""
+
+from __future__ import annotations
+
+import pytest
+
+from bytez_provider.errors import (
+    AlreadyLoadedError,
+    BootFailedError,
+    InterruptedLoadError,
+    UnloadError,
+)
+from bytez_provider.lifecycle import diff
+from bytez_provider.waiter import Stop
+from tests.lifecycle.caller import OTHER_URN, URN, FakeCaller
+from tests.lifecycle.machine import BOOT_SECONDS, GPT2, Machine, Process, inputs
+
+ADOPTING = inputs(adopt=True)
+
+
+class TestRefused:
+    def test_the_error_says_since_when_how_large_and_the_ways_out(
+        self, machine: Machine, process: Process
+    ) -> None:
+        machine.emulator.load_by_somebody_else(GPT2, concurrency=2)
+        machine.emulator.advance(BOOT_SECONDS)
+        with pytest.raises(AlreadyLoadedError) as caught:
+            process.lifecycle.create(inputs(), FakeCaller())
+        assert str(caught.value) == (
+            f"could not load '{GPT2}': it is already loaded at concurrency 2 since "
+            "2024-05-27T23:35:35.863Z (RUNNING), not by this resource. Nothing was changed. "
+            f"Take it over with `adopt=True` or BYTEZ_ADOPT={GPT2}, name the old resource in "
+            "`aliases` if this one was renamed, or unload it with "
+            f"`bytez-fleet unload {GPT2}`."
+        )
+        assert machine.changes() == []
+
+    def test_failed_is_refused_too(self, machine: Machine, process: Process) -> None:
+        machine.emulator.load_by_somebody_else(GPT2)
+        machine.answer_status_with(status="FAILED", error="out of memory")
+        with pytest.raises(AlreadyLoadedError, match=r"\(FAILED\), not by this resource"):
+            process.lifecycle.create(inputs(), FakeCaller())
+        assert machine.changes() == []
+
+    def test_adopting_another_model_is_no_consent(self, machine: Machine) -> None:
+        machine.emulator.load_by_somebody_else(GPT2)
+        with pytest.raises(AlreadyLoadedError):
+            machine.process(adopt=["gpt2"]).lifecycle.create(inputs(), FakeCaller())
+
+
+class TestTakenOver:
+    @pytest.mark.parametrize("by", ["argument", "environment"])
+    def test_as_it_is_without_a_request_that_changes_anything(
+        self, machine: Machine, by: str
+    ) -> None:
+        created = machine.emulator.load_by_somebody_else(GPT2)
+        machine.emulator.advance(BOOT_SECONDS)
+        caller = FakeCaller()
+        process = machine.process(adopt=[GPT2] if by == "environment" else [])
+        state = process.lifecycle.create(inputs(adopt=by == "argument"), caller)
+        assert (state.status, state.created) == ("RUNNING", created)
+        assert state.adopted_at is not None
+        assert machine.changes() == []
+        assert caller.notes == [f"'{GPT2}' was taken over as it runs, without a load"]
+
+    def test_in_mid_boot_it_is_waited_for(self, machine: Machine, process: Process) -> None:
+        machine.emulator.load_by_somebody_else(GPT2)
+        assert process.lifecycle.create(ADOPTING, FakeCaller()).status == "RUNNING"
+        assert machine.changes() == []
+
+    def test_other_settings_are_loaded_again_and_said(
+        self, machine: Machine, process: Process
+    ) -> None:
+        machine.emulator.load_by_somebody_else(GPT2, concurrency=2)
+        caller = FakeCaller()
+        declared = inputs(adopt=True, concurrency=3, expiration_period_seconds=600)
+        state = process.lifecycle.create(declared, caller)
+        assert (state.status, state.adopted_at) == ("RUNNING", None)
+        assert machine.changes() == ["/model/delete", "/model/load"]
+        assert machine.running() == {GPT2: 3}
+        assert caller.warnings == [
+            (
+                f"'{GPT2}' was taken over and is loaded again: concurrency 2 is to be 3; "
+                "an idle period of 1800 s is to be 600 s"
+            )
+        ]
+
+    def test_an_expiry_that_is_not_declared_is_no_difference(
+        self, machine: Machine, process: Process
+    ) -> None:
+        machine.emulator.load_by_somebody_else(GPT2)
+        machine.emulator.advance(BOOT_SECONDS)
+        machine.answer_status_with(expirationPeriodSeconds=300)
+        process.lifecycle.create(ADOPTING, FakeCaller())
+        assert machine.changes() == []
+
+    def test_what_failed_is_loaded_again_and_said(self, machine: Machine, process: Process) -> None:
+        machine.emulator.load_by_somebody_else(GPT2)
+        failed = {**machine.emulator.instances()[0], "status": "FAILED"}
+        shown = {"respond": {"status": 200, "body": failed}}
+        machine.emulator.set_faults([{"endpoint": "/model/status", "first": 1, "do": shown}])
+        caller = FakeCaller()
+        assert process.lifecycle.create(ADOPTING, caller).status == "RUNNING"
+        assert machine.changes() == ["/model/delete", "/model/load"]
+        assert "was taken over and is loaded again: it had failed" in caller.warnings[0]
+
+    def test_a_take_over_that_cannot_unload_says_so(
+        self, machine: Machine, process: Process
+    ) -> None:
+        machine.emulator.load_by_somebody_else(GPT2, concurrency=2)
+        machine.emulator.set_faults([{"do": {"shutdownSeconds": 3600}}])
+        with pytest.raises(UnloadError, match="it is still DEPLOYING 2m after it was told"):
+            process.lifecycle.create(ADOPTING, FakeCaller())
+
+    def test_a_load_refused_after_the_unload_does_not_say_that_nothing_was_changed(
+        self, machine: Machine, process: Process
+    ) -> None:
+        machine.emulator.load_by_somebody_else(GPT2, concurrency=2)
+        refused = {"respond": {"status": 500, "body": {"error": "no"}}}
+        machine.emulator.set_faults([{"endpoint": "/model/load", "do": refused}])
+        with pytest.raises(Exception, match=r"HTTP 500: no\. The old one is already unloaded\."):
+            process.lifecycle.create(ADOPTING, FakeCaller())
+
+    def test_destroy_unloads_it(self, machine: Machine, process: Process) -> None:
+        machine.emulator.load_by_somebody_else(GPT2)
+        state = process.lifecycle.create(ADOPTING, FakeCaller())
+        machine.process().lifecycle.delete(state, FakeCaller())
+        assert machine.running() == {}
+
+    def test_ctrl_c_keeps_it_in_state_as_taken_over(
+        self, machine: Machine, process: Process
+    ) -> None:
+        machine.emulator.load_by_somebody_else(GPT2)
+        caller = FakeCaller()
+        caller.end_at_report(2, Stop.CANCELLED)
+        state = process.lifecycle.create(ADOPTING, caller)
+        assert (state.status, state.created) == ("DEPLOYING", machine.created())
+        later = machine.process().lifecycle.update(state, ADOPTING, FakeCaller())
+        assert (later.status, later.adopted_at) == ("RUNNING", state.adopted_at)
+
+    def test_turning_adopt_off_later_changes_nothing(
+        self, machine: Machine, process: Process
+    ) -> None:
+        machine.emulator.load_by_somebody_else(GPT2)
+        state = process.lifecycle.create(ADOPTING, FakeCaller())
+        assert diff(state, inputs(), frozenset()).replaces == []
+        asked = len(machine.emulator.requests())
+        later = process.lifecycle.update(state, inputs(), FakeCaller())
+        assert (later.adopt, later.adopted_at) == (False, state.adopted_at)
+        assert len(machine.emulator.requests()) == asked
+
+
+class TestHolder:
+    """Rename without `aliases`: the engine creates the new one, then deletes the old one."""
+
+    def test_the_older_resource_leaves_it_alone_in_the_same_deployment(
+        self, machine: Machine, process: Process
+    ) -> None:
+        old = process.lifecycle.create(inputs(), FakeCaller(URN))
+        renaming = machine.process().lifecycle
+        renaming.create(ADOPTING, FakeCaller(OTHER_URN))
+        caller = FakeCaller(URN)
+        renaming.delete(old, caller)
+        assert machine.running() == {GPT2: 1}
+        assert caller.notes == [f"'{GPT2}' was left running: another resource has taken it over"]
+
+    def test_the_older_resource_leaves_it_alone_in_a_later_deployment(
+        self, machine: Machine, process: Process
+    ) -> None:
+        old = process.lifecycle.create(inputs(), FakeCaller(URN))
+        new = machine.process().lifecycle.create(ADOPTING, FakeCaller(OTHER_URN))
+        machine.process().lifecycle.delete(old, FakeCaller(URN))
+        assert machine.running() == {GPT2: 1}
+        machine.process().lifecycle.delete(new, FakeCaller(OTHER_URN))
+        assert machine.running() == {}
+
+    def test_a_rename_with_an_alias_after_it_is_still_the_holder(
+        self, machine: Machine, process: Process
+    ) -> None:
+        """It has another URN, and the same `adopted_at`."""
+        machine.emulator.load_by_somebody_else(GPT2)
+        state = process.lifecycle.create(ADOPTING, FakeCaller(URN))
+        machine.process().lifecycle.delete(state, FakeCaller(OTHER_URN))
+        assert machine.running() == {}
+
+    def test_a_rename_with_an_alias_of_a_load_of_its_own_unloads(
+        self, machine: Machine, process: Process
+    ) -> None:
+        state = process.lifecycle.create(inputs(), FakeCaller(URN))
+        machine.process().lifecycle.delete(state, FakeCaller(OTHER_URN))
+        assert machine.running() == {}
+
+    def test_of_two_adopters_the_last_one_holds(self, machine: Machine, process: Process) -> None:
+        machine.emulator.load_by_somebody_else(GPT2)
+        first = process.lifecycle.create(ADOPTING, FakeCaller(URN))
+        machine.emulator.advance(1)
+        second = process.lifecycle.create(ADOPTING, FakeCaller(OTHER_URN))
+        process.lifecycle.delete(first, FakeCaller(URN))
+        assert machine.running() == {GPT2: 1}
+        process.lifecycle.delete(second, FakeCaller(OTHER_URN))
+        assert machine.running() == {}
+
+    def test_a_new_load_is_held_by_nobody_else(self, machine: Machine, process: Process) -> None:
+        machine.emulator.load_by_somebody_else(GPT2)
+        process.lifecycle.create(ADOPTING, FakeCaller(URN))
+        machine.emulator.unload_by_somebody_else(GPT2)
+        fresh = process.lifecycle.create(ADOPTING, FakeCaller(URN))
+        assert fresh.adopted_at is None
+        machine.process().lifecycle.delete(fresh, FakeCaller(URN))
+        assert machine.running() == {}
+
+    def test_a_take_over_that_failed_holds_nothing(
+        self, machine: Machine, process: Process
+    ) -> None:
+        """Else the older resource's delete would leave it running, named by no state."""
+        caller = FakeCaller(URN)
+        caller.end_at_report(1, Stop.CANCELLED)
+        old = process.lifecycle.create(inputs(), caller)
+
+        taking = FakeCaller(OTHER_URN)
+        taking.end_at_report(1, Stop.ENGINE_GONE)
+        with pytest.raises(InterruptedLoadError):
+            machine.process().lifecycle.create(ADOPTING, taking)
+        machine.process().lifecycle.delete(old, FakeCaller(URN))
+        assert machine.running() == {}
+
+    def test_a_take_over_that_failed_gives_back_to_the_holder_before(
+        self, machine: Machine, process: Process
+    ) -> None:
+        caller = FakeCaller(URN)
+        caller.end_at_report(1, Stop.CANCELLED)
+        old = process.lifecycle.create(inputs(), caller)
+        caller = FakeCaller(OTHER_URN)
+        caller.end_at_report(1, Stop.CANCELLED)
+        holder = process.lifecycle.create(ADOPTING, caller)
+        machine.emulator.advance(1)
+        third = FakeCaller("urn:x::third")
+        third.end_at_report(1, Stop.ENGINE_GONE)
+        with pytest.raises(InterruptedLoadError):
+            process.lifecycle.create(ADOPTING, third)
+        machine.process().lifecycle.delete(old, FakeCaller(URN))
+        assert machine.running() == {GPT2: 1}
+        machine.process().lifecycle.delete(holder, FakeCaller(OTHER_URN))
+        assert machine.running() == {}
+
+    def test_a_boot_that_fails_after_the_take_over_is_unloaded(
+        self, machine: Machine, process: Process
+    ) -> None:
+        machine.emulator.set_faults([{"do": {"boot": "failed", "error": "out of memory"}}])
+        caller = FakeCaller(URN)
+        caller.end_at_report(1, Stop.CANCELLED)
+        old = process.lifecycle.create(inputs(), caller)
+        with pytest.raises(BootFailedError):
+            process.lifecycle.create(ADOPTING, FakeCaller(OTHER_URN))
+        assert machine.running() == {}
+        process.lifecycle.delete(old, FakeCaller(URN))
+
+    def test_the_holder_is_known_where_the_disk_takes_nothing(self, machine: Machine) -> None:
+        """In this process at least."""
+        machine.folder.write_text("a file where the folder would be")
+        process = machine.process()
+        old = process.lifecycle.create(inputs(), FakeCaller(URN))
+        process.lifecycle.create(ADOPTING, FakeCaller(OTHER_URN))
+        process.lifecycle.delete(old, FakeCaller(URN))
+        assert machine.running() == {GPT2: 1}
+        assert len(process.journal_warnings) == 1

@@ -1,0 +1,201 @@
+"""delete: unload the load that the state names, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bytez_provider.emulator import Emulator
+from bytez_provider.errors import AccountChangedError, ApiError, UnloadError, UnreachableError
+from bytez_provider.schemas import ModelState
+from bytez_provider.waiter import Stop
+from tests.lifecycle.caller import FakeCaller
+from tests.lifecycle.machine import GPT2, KEY, OTHER_KEY, Machine, Process, inputs
+
+
+@pytest.fixture
+def state(process: Process) -> ModelState:
+    """A model that this resource loaded."""
+    return process.lifecycle.create(inputs(), FakeCaller())
+
+
+def test_it_is_unloaded(machine: Machine, state: ModelState) -> None:
+    caller = FakeCaller()
+    machine.process().lifecycle.delete(state, caller)
+    assert machine.running() == {}
+    assert (caller.warnings, caller.notes) == ([], [])
+
+
+def test_the_status_is_asked_right_before(machine: Machine, state: ModelState) -> None:
+    before = len(machine.emulator.requests())
+    machine.process().lifecycle.delete(state, FakeCaller())
+    paths = [record.path for record in machine.emulator.requests()[before:]]
+    assert paths == ["/model/status", "/model/delete", "/model/status"]
+
+
+def test_in_mid_boot_it_is_unloaded(machine: Machine, process: Process) -> None:
+    caller = FakeCaller()
+    caller.end_at_report(1, Stop.CANCELLED)
+    state = process.lifecycle.create(inputs(), caller)
+    machine.process().lifecycle.delete(state, FakeCaller())
+    assert machine.running() == {}
+
+
+def test_it_waits_until_the_status_agrees_so_that_a_load_is_not_refused(
+    machine: Machine, state: ModelState
+) -> None:
+    machine.emulator.set_faults([{"do": {"shutdownSeconds": 45}}])
+    replacing = machine.process().lifecycle
+    replacing.delete(state, FakeCaller())
+    assert replacing.create(inputs(concurrency=3), FakeCaller()).status == "RUNNING"
+    assert machine.changes() == ["/model/load", "/model/delete", "/model/load"]
+
+
+@pytest.mark.parametrize(
+    ("timeout_seconds", "told"), [(None, "2m"), (30.0, "30s")], ids=["unset", "customTimeouts"]
+)
+def test_still_loaded_at_the_limit_is_an_error(
+    machine: Machine, state: ModelState, timeout_seconds: float | None, told: str
+) -> None:
+    machine.emulator.set_faults([{"do": {"shutdownSeconds": 3600}}])
+    with pytest.raises(UnloadError) as caught:
+        machine.process().lifecycle.delete(state, FakeCaller(timeout_seconds=timeout_seconds))
+    assert str(caught.value) == (
+        f"could not unload '{GPT2}': it is still RUNNING {told} after it was told to unload. "
+        "It may go on costing money until it expires. Run the same command again in a minute."
+    )
+
+
+def test_ctrl_c_does_not_cut_it_short(machine: Machine, state: ModelState) -> None:
+    machine.emulator.set_faults([{"do": {"shutdownSeconds": 20}}])
+    caller = FakeCaller()
+    caller.end(Stop.CANCELLED)
+    machine.process().lifecycle.delete(state, caller)
+    assert machine.running() == {}
+
+
+@pytest.mark.parametrize("how", ["expired", "unloaded", "stopped"])
+def test_already_gone_is_success(machine: Machine, state: ModelState, how: str) -> None:
+    if how == "expired":
+        machine.emulator.advance(1801)
+    elif how == "unloaded":
+        machine.emulator.unload_by_somebody_else(GPT2)
+    else:
+        machine.answer_status_with(status="stopped")
+    caller = FakeCaller()
+    machine.process().lifecycle.delete(state, caller)
+    assert caller.warnings == []
+    assert machine.changes() == ["/model/load"]
+
+
+def test_gone_between_status_and_unload_is_success(machine: Machine, state: ModelState) -> None:
+    not_loaded = {"respond": {"status": 404, "body": {"error": "model is not loaded"}}}
+    machine.emulator.set_faults(
+        [
+            {"endpoint": "/model/delete", "do": not_loaded},
+            {"endpoint": "/model/status", "do": {"delaySeconds": 0}},
+        ]
+    )
+    process = machine.process()
+    delete = process.client.delete
+
+    def gone_then_delete(model_id: str) -> bool:
+        machine.emulator.unload_by_somebody_else(model_id)
+        return delete(model_id)
+
+    process.client.delete = gone_then_delete  # type: ignore[method-assign,assignment]
+    process.lifecycle.delete(state, FakeCaller())
+
+
+def test_somebody_elses_load_is_left_alone_with_a_warning(
+    machine: Machine, state: ModelState
+) -> None:
+    machine.emulator.unload_by_somebody_else(GPT2)
+    machine.emulator.advance(60)
+    created = machine.emulator.load_by_somebody_else(GPT2, concurrency=7)
+    caller = FakeCaller()
+    machine.process().lifecycle.delete(state, caller)
+    assert machine.running() == {GPT2: 7}
+    assert machine.changes() == ["/model/load"]
+    assert caller.warnings == [
+        (
+            f"'{GPT2}' was left alone: the load that runs now, made at {created}, "
+            "is not the one that this resource made"
+        )
+    ]
+
+
+@pytest.mark.parametrize("fault", [{"reset": "after"}, {"reset": "before"}])
+def test_a_lost_answer_is_judged_by_the_status(
+    machine: Machine, state: ModelState, fault: dict[str, Any]
+) -> None:
+    machine.emulator.set_faults([{"endpoint": "/model/delete", "first": 3, "do": fault}])
+    machine.process().lifecycle.delete(state, FakeCaller())
+    assert machine.running() == {}
+
+
+def test_no_answer_to_any_try_is_judged_by_the_status(machine: Machine, state: ModelState) -> None:
+    machine.emulator.set_faults([{"endpoint": "/model/delete", "do": {"reset": "after"}}])
+    machine.process().lifecycle.delete(state, FakeCaller())
+    assert machine.running() == {}
+
+
+def test_refused_before_it_was_sent_is_an_error(machine: Machine, state: ModelState) -> None:
+    refused = {"respond": {"status": 503, "body": ""}}
+    machine.emulator.set_faults([{"endpoint": "/model/delete", "do": refused}])
+    with pytest.raises(UnreachableError, match=f"could not unload '{GPT2}'.*Nothing was changed"):
+        machine.process().lifecycle.delete(state, FakeCaller())
+
+
+def test_a_status_that_cannot_be_read_afterwards_is_told_as_an_unload(
+    machine: Machine, state: ModelState
+) -> None:
+    down = {"respond": {"status": 400, "body": {"error": "odd"}}}
+    process = machine.process()
+    delete = process.client.delete
+
+    def delete_then_down(model_id: str) -> bool:
+        done = delete(model_id)
+        machine.emulator.set_faults([{"endpoint": "/model/status", "do": down}])
+        return done
+
+    process.client.delete = delete_then_down  # type: ignore[method-assign,assignment]
+    with pytest.raises(ApiError) as caught:
+        process.lifecycle.delete(state, FakeCaller())
+    assert str(caught.value).startswith(
+        f"could not unload '{GPT2}': the service answered HTTP 400: odd. "
+        "It was told to unload, and may still be running. "
+    )
+
+
+class TestAnotherAccount:
+    @pytest.mark.parametrize("how", ["gone", "usurped"])
+    def test_not_found_under_another_key_is_an_error(
+        self, machine: Machine, state: ModelState, how: str
+    ) -> None:
+        machine.emulator.unload_by_somebody_else(GPT2)
+        if how == "usurped":
+            machine.emulator.load_by_somebody_else(GPT2)
+        other = machine.process(key=OTHER_KEY)
+        with pytest.raises(AccountChangedError, match=f"could not unload '{GPT2}'"):
+            other.lifecycle.delete(state, FakeCaller())
+
+    def test_not_found_under_another_endpoint_is_an_error(
+        self, machine: Machine, state: ModelState
+    ) -> None:
+        with Emulator(keys=[KEY], clock="manual") as elsewhere:
+            process = machine.process(endpoint=elsewhere.url)
+            with pytest.raises(AccountChangedError, match="under the endpoint in use"):
+                process.lifecycle.delete(state, FakeCaller())
+
+    def test_consent_gives_it_up(self, machine: Machine, state: ModelState) -> None:
+        machine.emulator.unload_by_somebody_else(GPT2)
+        process = machine.process(key=OTHER_KEY, account_change=True)
+        process.lifecycle.delete(state, FakeCaller())
+
+    def test_found_under_a_new_key_it_is_unloaded(
+        self, machine: Machine, state: ModelState
+    ) -> None:
+        machine.process(key=OTHER_KEY).lifecycle.delete(state, FakeCaller())
+        assert machine.running() == {}

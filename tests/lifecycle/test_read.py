@@ -1,0 +1,247 @@
+"""read: the state as it is now. `Model.get`: a model that no resource of the stack manages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from bytez_provider.emulator import Emulator
+from bytez_provider.errors import (
+    AccountChangedError,
+    AuthenticationError,
+    NotLoadedError,
+    UnreachableError,
+)
+from bytez_provider.lifecycle import NOT_LOADED, diff
+from bytez_provider.schemas import ModelState
+from bytez_provider.waiter import Stop
+from tests.lifecycle.caller import FakeCaller
+from tests.lifecycle.machine import GPT2, KEY, OTHER_KEY, Machine, Process, inputs
+
+
+@pytest.fixture
+def state(process: Process) -> ModelState:
+    """A model that this resource loaded."""
+    return process.lifecycle.create(inputs(concurrency=2), FakeCaller())
+
+
+def usurped(machine: Machine) -> None:
+    """Let somebody else unload ours and load theirs."""
+    machine.emulator.unload_by_somebody_else(GPT2)
+    machine.emulator.advance(120)
+    machine.emulator.load_by_somebody_else(GPT2, concurrency=2)
+
+
+class TestLoaded:
+    def test_what_is_as_it_was_changes_nothing(self, machine: Machine, state: ModelState) -> None:
+        """Also after minutes and runs: what changes from minute to minute is not in state."""
+        machine.emulator.advance(600)
+        assert machine.process().lifecycle.read(state, FakeCaller()) == state
+        assert machine.changes() == ["/model/load"]
+
+    def test_another_concurrency_is_drift_that_the_next_up_replaces(
+        self, machine: Machine, state: ModelState
+    ) -> None:
+        machine.answer_status_with(concurrency=5)
+        read = machine.process().lifecycle.read(state, FakeCaller())
+        assert read is not None
+        assert read.inputs() == inputs(concurrency=5)
+        assert diff(read, inputs(concurrency=2), frozenset()).replaces == ["concurrency"]
+
+    def test_an_expiry_that_was_not_declared_is_no_drift(
+        self, machine: Machine, state: ModelState
+    ) -> None:
+        machine.answer_status_with(expirationPeriodSeconds=300)
+        assert machine.process().lifecycle.read(state, FakeCaller()) == state
+
+    def test_an_expiry_that_was_declared_is_drift(self, machine: Machine, process: Process) -> None:
+        state = process.lifecycle.create(inputs(expiration_period_seconds=600), FakeCaller())
+        machine.answer_status_with(expirationPeriodSeconds=300)
+        read = machine.process().lifecycle.read(state, FakeCaller())
+        assert read is not None
+        assert read.expiration_period_seconds == 300
+
+    def test_details_that_the_service_leaves_out_are_no_drift(
+        self, machine: Machine, process: Process
+    ) -> None:
+        state = process.lifecycle.create(inputs(expiration_period_seconds=600), FakeCaller())
+        machine.answer_status_with(concurrency=None, expirationPeriodSeconds=None)
+        assert machine.process().lifecycle.read(state, FakeCaller()) == state
+
+    def test_failed_and_ours_stays_and_the_next_up_loads_it_again(
+        self, machine: Machine, state: ModelState
+    ) -> None:
+        machine.answer_status_with(status="failed", error="out of memory")
+        read = machine.process().lifecycle.read(state, FakeCaller())
+        assert read is not None
+        assert read.status == "FAILED"
+        change = diff(read, inputs(concurrency=2), frozenset())
+        assert (change.needed, change.replaces) == (True, [])
+
+    def test_an_unknown_status_is_kept_as_it_is_and_waited_for(
+        self, machine: Machine, state: ModelState
+    ) -> None:
+        machine.answer_status_with(status="Scaling")
+        read = machine.process().lifecycle.read(state, FakeCaller())
+        assert read is not None
+        assert read.status == "SCALING"
+        assert diff(read, inputs(concurrency=2), frozenset()).needed
+
+
+class TestGone:
+    @pytest.mark.parametrize("how", ["expired", "usurped"])
+    def test_not_loaded_or_somebody_elses_is_gone(
+        self, machine: Machine, state: ModelState, how: str
+    ) -> None:
+        if how == "expired":
+            machine.emulator.advance(1801)
+        else:
+            usurped(machine)
+        assert machine.process().lifecycle.read(state, FakeCaller()) is None
+
+    @pytest.mark.parametrize("how", ["expired", "usurped"])
+    def test_where_expiry_is_accepted_it_stays_as_not_loaded(
+        self, machine: Machine, process: Process, how: str
+    ) -> None:
+        accepting = inputs(on_expiry="accept")
+        state = process.lifecycle.create(accepting, FakeCaller())
+        if how == "expired":
+            machine.emulator.advance(1801)
+        else:
+            usurped(machine)
+        read = machine.process().lifecycle.read(state, FakeCaller())
+        assert read is not None
+        assert read.status == NOT_LOADED
+        assert not diff(read, accepting, frozenset()).needed
+        assert diff(read, inputs(on_expiry="accept", concurrency=2), frozenset()).replaces
+        again = machine.process().lifecycle.read(read, FakeCaller())
+        assert again == read
+
+    def test_not_found_within_60_s_of_acceptance_is_not_gone(
+        self, machine: Machine, process: Process
+    ) -> None:
+        caller = FakeCaller()
+        caller.end_at_report(1, Stop.CANCELLED)
+        state = process.lifecycle.create(inputs(), caller)
+        machine.emulator.set_faults(
+            [{"endpoint": "/model/status", "do": {"statusLagSeconds": 3600}}]
+        )
+        machine.emulator.advance(50)
+        assert machine.process().lifecycle.read(state, FakeCaller()) == state
+        machine.emulator.advance(15)
+        assert machine.process().lifecycle.read(state, FakeCaller()) is None
+
+    @pytest.mark.parametrize("status", ["RUNNING", "FAILED"])
+    def test_what_was_seen_to_its_end_does_not_lag(
+        self, machine: Machine, process: Process, status: str
+    ) -> None:
+        caller = FakeCaller()
+        caller.at_report(1, lambda: machine.answer_status_with(status="RUNNING"))
+        state = process.lifecycle.create(inputs(), caller).model_copy(update={"status": status})
+        machine.emulator.set_faults([])
+        machine.emulator.unload_by_somebody_else(GPT2)
+        assert machine.process().lifecycle.read(state, FakeCaller()) is None
+
+
+class TestAnotherAccount:
+    def test_not_found_under_another_key_is_an_error_and_never_gone(
+        self, machine: Machine, state: ModelState
+    ) -> None:
+        machine.emulator.advance(1801)
+        with pytest.raises(AccountChangedError) as caught:
+            machine.process(key=OTHER_KEY).lifecycle.read(state, FakeCaller())
+        assert str(caught.value) == (
+            f"could not read '{GPT2}': this load of it is not found under the key in use, and it "
+            "was made under another. The state is as it was, and the model may still run there. "
+            "Use that key again, or set BYTEZ_ACCEPT_ACCOUNT_CHANGE=1 to give it up."
+        )
+
+    def test_somebody_elses_load_under_another_key_is_an_error_too(
+        self, machine: Machine, state: ModelState
+    ) -> None:
+        """Ours may still run in the other account."""
+        usurped(machine)
+        with pytest.raises(AccountChangedError):
+            machine.process(key=OTHER_KEY).lifecycle.read(state, FakeCaller())
+
+    def test_not_found_under_another_endpoint_names_the_old_one(
+        self, machine: Machine, state: ModelState
+    ) -> None:
+        with Emulator(keys=[KEY], clock="manual") as elsewhere:
+            process = machine.process(endpoint=elsewhere.url)
+            with pytest.raises(AccountChangedError) as caught:
+                process.lifecycle.read(state, FakeCaller())
+        assert f"under another ({machine.emulator.url})" in str(caught.value)
+
+    def test_consent_gives_it_up(self, machine: Machine, state: ModelState) -> None:
+        machine.emulator.advance(1801)
+        process = machine.process(key=OTHER_KEY, account_change=True)
+        assert process.lifecycle.read(state, FakeCaller()) is None
+
+    def test_found_under_a_new_key_it_is_of_that_key_from_then_on(
+        self, machine: Machine, state: ModelState
+    ) -> None:
+        """Keys are changed; an expiry after that is no change of account."""
+        process = machine.process(key=OTHER_KEY)
+        read = process.lifecycle.read(state, FakeCaller())
+        assert read is not None
+        assert read.account == process.settings.account != state.account
+        machine.emulator.advance(1801)
+        assert process.lifecycle.read(read, FakeCaller()) is None
+
+    def test_what_is_known_not_to_be_loaded_is_of_no_account(
+        self, machine: Machine, process: Process
+    ) -> None:
+        state = process.lifecycle.create(inputs(on_expiry="accept"), FakeCaller())
+        machine.emulator.advance(1801)
+        idle = process.lifecycle.read(state, FakeCaller())
+        assert idle is not None
+        other = machine.process(key=OTHER_KEY).lifecycle
+        assert other.read(idle, FakeCaller()) == idle
+        other.delete(idle, FakeCaller())
+
+    def test_without_created_a_load_of_another_account_is_not_taken_for_ours(
+        self, machine: Machine, state: ModelState
+    ) -> None:
+        machine.answer_status_with(created=None)
+        assert machine.process().lifecycle.read(state, FakeCaller()) is not None
+        with pytest.raises(AccountChangedError):
+            machine.process(key=OTHER_KEY).lifecycle.read(state, FakeCaller())
+
+
+class TestNoAnswer:
+    def test_unreachable_says_whose_key_and_endpoint_are_used(
+        self, machine: Machine, state: ModelState
+    ) -> None:
+        machine.emulator.set_faults([{"do": {"respond": {"status": 503, "body": ""}}}])
+        with pytest.raises(UnreachableError) as caught:
+            machine.process().lifecycle.read(state, FakeCaller())
+        assert str(caught.value).startswith(f"could not read '{GPT2}': the service answered HTTP")
+        assert "The state is as it was. " in str(caught.value)
+        assert "refresh and destroy use the key and endpoint of the last `up`" in str(caught.value)
+
+    @pytest.mark.parametrize("verb", ["read", "delete"])
+    def test_a_bad_key_says_so_too(self, machine: Machine, state: ModelState, verb: str) -> None:
+        lifecycle = machine.process(key="revoked-key-000000").lifecycle
+        operation: Callable[..., object] = getattr(lifecycle, verb)
+        with pytest.raises(AuthenticationError, match="use the key and endpoint of the last `up`"):
+            operation(state, FakeCaller())
+
+
+class TestGet:
+    def test_it_reads_what_anybody_loaded(self, machine: Machine, process: Process) -> None:
+        created = machine.emulator.load_by_somebody_else(GPT2, concurrency=4)
+        found = process.lifecycle.get(GPT2)
+        assert (found.model_id, found.concurrency, found.status) == (GPT2, 4, "DEPLOYING")
+        assert (found.created, found.adopted_at) == (created, None)
+        assert found.required_ram_gb == 0.5
+        assert machine.changes() == []
+
+    def test_what_is_not_loaded_is_an_error(self, process: Process) -> None:
+        with pytest.raises(NotLoadedError) as caught:
+            process.lifecycle.get(GPT2)
+        assert str(caught.value) == (
+            f"could not read '{GPT2}': it is not loaded. Nothing was changed. Declare it with "
+            f"`bytez.Model(...)`, or load it with `bytez-fleet load {GPT2}`."
+        )

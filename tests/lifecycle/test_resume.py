@@ -1,0 +1,217 @@
+"""create after a deployment that did not end: what the journal names is gone on with."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from bytez_provider.errors import (
+    AlreadyLoadedError,
+    BootFailedError,
+    InterruptedLoadError,
+    UnloadError,
+)
+from bytez_provider.journal import Note
+from bytez_provider.schemas import Granted, ModelInputs, moment_of
+from bytez_provider.waiter import Stop
+from tests.lifecycle.caller import OTHER_URN, URN, FakeCaller
+from tests.lifecycle.machine import BOOT_SECONDS, GPT2, PHI, Machine, Process, inputs
+
+
+def killed(machine: Machine, declared: ModelInputs | None = None, urn: str | None = URN) -> None:
+    """Run a create whose engine is killed in mid-boot."""
+    caller = FakeCaller(urn)
+    caller.end_at_report(2, Stop.ENGINE_GONE)
+    with pytest.raises(InterruptedLoadError):
+        machine.process().lifecycle.create(declared or inputs(), caller)
+    assert len(machine.running()) == 1
+
+
+def test_the_same_declaration_waits_on(machine: Machine, process: Process) -> None:
+    killed(machine)
+    machine.emulator.advance(BOOT_SECONDS)
+    state = process.lifecycle.create(inputs(), FakeCaller())
+    assert (state.status, state.created) == ("RUNNING", machine.created())
+    assert machine.changes() == ["/model/load"]
+
+
+def test_killed_twice_is_still_one_load(machine: Machine, process: Process) -> None:
+    killed(machine)
+    killed(machine)
+    assert process.lifecycle.create(inputs(), FakeCaller()).status == "RUNNING"
+    assert machine.loads() == 1
+
+
+def test_after_days_it_is_still_the_load_that_was_begun(machine: Machine, process: Process) -> None:
+    killed(machine, inputs(expiration_period_seconds=7 * 24 * 3600))
+    machine.emulator.advance(3 * 24 * 3600)
+    process.lifecycle.create(inputs(expiration_period_seconds=7 * 24 * 3600), FakeCaller())
+    assert machine.loads() == 1
+
+
+def test_another_concurrency_is_loaded_again(machine: Machine, process: Process) -> None:
+    killed(machine)
+    caller = FakeCaller()
+    process.lifecycle.create(inputs(concurrency=3), caller)
+    assert machine.running() == {GPT2: 3}
+    assert machine.changes() == ["/model/load", "/model/delete", "/model/load"]
+    assert caller.notes == [
+        (
+            f"'{GPT2}', begun by an interrupted deployment, is loaded again: "
+            "its declaration has changed since"
+        )
+    ]
+
+
+def test_another_expiry_is_loaded_again(machine: Machine, process: Process) -> None:
+    killed(machine)
+    process.lifecycle.create(inputs(expiration_period_seconds=600), FakeCaller())
+    assert machine.loads() == 2
+
+
+def test_another_model_unloads_the_leftover(machine: Machine, process: Process) -> None:
+    killed(machine)
+    caller = FakeCaller()
+    process.lifecycle.create(inputs(PHI), caller)
+    assert machine.running() == {PHI: 1}
+    assert caller.warnings == [f"'{GPT2}', begun by an interrupted deployment, is unloaded"]
+
+
+def test_a_leftover_that_does_not_unload_is_an_error_about_the_leftover(
+    machine: Machine, process: Process
+) -> None:
+    killed(machine)
+    machine.emulator.set_faults([{"do": {"shutdownSeconds": 3600}}])
+    with pytest.raises(UnloadError, match=f"could not unload '{GPT2}': it is still"):
+        process.lifecycle.create(inputs(PHI), FakeCaller())
+    assert [note.model_id for note in machine.process().journal.unfinished()] == [GPT2]
+
+
+def test_a_leftover_of_another_model_that_is_somebody_elses_by_now_is_left_alone(
+    machine: Machine, process: Process
+) -> None:
+    killed(machine)
+    machine.emulator.unload_by_somebody_else(GPT2)
+    machine.emulator.advance(3600)
+    machine.emulator.load_by_somebody_else(GPT2, concurrency=4)
+    process.lifecycle.create(inputs(PHI), FakeCaller())
+    assert machine.running() == {GPT2: 4, PHI: 1}
+
+
+def test_a_service_that_rounds_is_not_booted_a_second_time(
+    machine: Machine, process: Process
+) -> None:
+    """What counts is what was asked for, not what the service made of it."""
+    declared = inputs(concurrency=3, expiration_period_seconds=600)
+    killed(machine, declared)
+    machine.answer_status_with(status="RUNNING", concurrency=4, expirationPeriodSeconds=1800)
+    state = process.lifecycle.create(declared, FakeCaller())
+    assert state.granted == Granted(concurrency=4, expiration_period_seconds=1800)
+    assert machine.changes() == ["/model/load"]
+
+
+def test_what_failed_meanwhile_is_loaded_again(machine: Machine, process: Process) -> None:
+    machine.emulator.set_faults([{"first": 1, "do": {"boot": "failed"}}])
+    killed(machine)
+    machine.emulator.advance(BOOT_SECONDS)
+    assert process.lifecycle.create(inputs(), FakeCaller()).status == "RUNNING"
+    assert machine.changes() == ["/model/load", "/model/delete", "/model/load"]
+
+
+def test_what_fails_again_is_an_error_and_not_a_loop(machine: Machine, process: Process) -> None:
+    machine.emulator.set_faults([{"do": {"boot": "failed"}}])
+    killed(machine)
+    machine.emulator.advance(BOOT_SECONDS)
+    with pytest.raises(BootFailedError, match="the old one is already unloaded"):
+        process.lifecycle.create(inputs(), FakeCaller())
+    assert machine.loads() == 2
+    assert machine.running() == {}
+
+
+def test_what_expired_meanwhile_is_loaded(machine: Machine, process: Process) -> None:
+    killed(machine)
+    machine.emulator.advance(BOOT_SECONDS + 1801)
+    assert process.lifecycle.create(inputs(), FakeCaller()).status == "RUNNING"
+    assert machine.loads() == 2
+
+
+def test_the_note_of_another_resource_resumes_nothing(machine: Machine, process: Process) -> None:
+    killed(machine)
+    with pytest.raises(AlreadyLoadedError):
+        process.lifecycle.create(inputs(), FakeCaller(OTHER_URN))
+    assert process.lifecycle.create(inputs(), FakeCaller()).status == "RUNNING"
+
+
+def test_without_a_urn_nothing_is_noted_and_nothing_resumed(
+    machine: Machine, process: Process
+) -> None:
+    killed(machine, urn=None)
+    assert process.journal.unfinished() == []
+    with pytest.raises(AlreadyLoadedError):
+        process.lifecycle.create(inputs(), FakeCaller(None))
+
+
+def test_a_stale_note_claims_no_load_made_days_later(machine: Machine, process: Process) -> None:
+    """With the identity of its load, and without."""
+    killed(machine)
+    machine.emulator.unload_by_somebody_else(GPT2)
+    machine.emulator.advance(1)
+    machine.emulator.load_by_somebody_else(GPT2)
+    with pytest.raises(AlreadyLoadedError):
+        process.lifecycle.create(inputs(), FakeCaller())
+
+    now = process.client.server_now()
+    nameless = Note(URN, GPT2, began=now - timedelta(minutes=6), concurrency=1)
+    process.journal.write(nameless)
+    with pytest.raises(AlreadyLoadedError):
+        machine.process().lifecycle.create(inputs(), FakeCaller())
+    assert machine.running() == {GPT2: 1}
+
+
+def test_a_note_is_no_good_for_a_load_made_before_it(machine: Machine, process: Process) -> None:
+    created = moment_of(machine.emulator.load_by_somebody_else(GPT2))
+    assert created is not None
+    process.journal.write(Note(URN, GPT2, began=created + timedelta(seconds=3), concurrency=1))
+    with pytest.raises(AlreadyLoadedError):
+        process.lifecycle.create(inputs(), FakeCaller())
+
+
+def test_a_note_without_identity_is_good_for_the_load_made_right_after_it(
+    machine: Machine, process: Process
+) -> None:
+    """The process was killed before it learned `created`."""
+    created = moment_of(machine.emulator.load_by_somebody_else(GPT2))
+    assert created is not None
+    process.journal.write(Note(URN, GPT2, began=created - timedelta(seconds=3), concurrency=1))
+    assert process.lifecycle.create(inputs(), FakeCaller()).created == machine.created()
+    assert machine.changes() == []
+
+
+def test_another_accounts_note_is_not_this_ones(machine: Machine) -> None:
+    killed(machine)
+    other = machine.process(key="another-key-9876543210")
+    assert other.journal.unfinished() == []
+    with pytest.raises(AlreadyLoadedError):
+        other.lifecycle.create(inputs(), FakeCaller())
+
+
+def test_a_journal_that_cannot_be_written_costs_one_warning(machine: Machine) -> None:
+    machine.folder.write_text("a file where the folder would be")
+    process = machine.process()
+    state = process.lifecycle.create(inputs(), FakeCaller())
+    process.lifecycle.delete(state, FakeCaller())
+    assert process.lifecycle.create(inputs(PHI), FakeCaller(OTHER_URN)).status == "RUNNING"
+    (warning,) = process.journal_warnings
+    assert warning.startswith("could not write the journal in ") or "read the journal" in warning
+    assert machine.running() == {PHI: 1}
+
+
+def test_a_corrupt_note_costs_one_warning_and_resumes_nothing(machine: Machine) -> None:
+    killed(machine)
+    (path,) = machine.folder.glob("load-*.json")
+    path.write_text("{")
+    process = machine.process()
+    with pytest.raises(AlreadyLoadedError):
+        process.lifecycle.create(inputs(), FakeCaller())
+    assert len(process.journal_warnings) == 1
