@@ -1,0 +1,190 @@
+"""The waiter: when it asks, what it claims, and what it tells."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from bytez_provider.emulator.fixtures import START
+from bytez_provider.schemas import Instance, iso
+from bytez_provider.waiter import Claim, Ended, Stop, Wait, duration
+from tests.lifecycle.caller import FakeCaller
+from tests.lifecycle.machine import BOOT_SECONDS, GPT2, Machine, Process
+
+LIMIT = 1800.0
+
+
+def wait_for(
+    process: Process,
+    claim: Claim,
+    caller: FakeCaller | None = None,
+    limit_seconds: float = LIMIT,
+) -> tuple[Wait, list[Instance]]:
+    """Wait for a load; return the end of it, and what was identified."""
+    identified: list[Instance] = []
+    wait = process.waiter.until_running(
+        GPT2,
+        claim,
+        caller or FakeCaller(),
+        limit_seconds=limit_seconds,
+        on_identified=identified.append,
+    )
+    return wait, identified
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (-1, "0s"),
+        (0.4, "0s"),
+        (59.4, "59s"),
+        (60, "1m"),
+        (192, "3m12s"),
+        (1800, "30m"),
+        (3599.6, "1h00m"),
+        (3900, "1h05m"),
+        (90000, "25h00m"),
+    ],
+)
+def test_durations_read_as_people_say_them(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+class TestClaim:
+    def test_with_created_it_covers_that_load_only(self) -> None:
+        claim = Claim(created=START)
+        assert claim.covers(instance(created=iso(START)))
+        assert not claim.covers(instance(created=iso(START + timedelta(milliseconds=1))))
+
+    @pytest.mark.parametrize(
+        ("seconds", "covered"), [(-3, False), (-2, True), (0, True), (9, True)]
+    )
+    def test_without_created_it_covers_what_was_not_made_before(
+        self, seconds: float, covered: bool
+    ) -> None:
+        """To within 2 s: the `Date` header tells whole seconds."""
+        claim = Claim(not_before=START)
+        assert claim.covers(instance(created=iso(START + timedelta(seconds=seconds)))) is covered
+
+    def test_a_server_that_gives_no_created_cannot_tell_loads_apart(self) -> None:
+        assert Claim(created=START).covers(instance())
+        assert Claim(not_before=START).covers(instance())
+
+
+def instance(**given: object) -> Instance:
+    return Instance.model_validate({"model_id": GPT2, "status": "RUNNING", **given})
+
+
+class TestIdentity:
+    def test_it_is_learned_once(self, machine: Machine, process: Process) -> None:
+        machine.emulator.load_by_somebody_else(GPT2)
+        claim = Claim(not_before=START, accepted_at=START)
+        wait, identified = wait_for(process, claim)
+        assert wait.ended is Ended.RUNNING
+        assert [one.created for one in identified] == [START]
+        assert claim.created == START
+
+    def test_a_service_that_does_not_renew_created_is_believed_after_60_s(
+        self, machine: Machine, process: Process
+    ) -> None:
+        machine.emulator.load_by_somebody_else(GPT2)
+        machine.emulator.advance(600)
+        now = START + timedelta(seconds=600)
+        claim = Claim(not_before=now, accepted_at=now)
+        wait, _ = wait_for(process, claim)
+        assert (wait.ended, claim.created) == (Ended.RUNNING, START)
+        assert machine.emulator.now() >= now + timedelta(seconds=60)
+
+    def test_a_load_not_known_to_be_accepted_is_never_claimed_so(
+        self, machine: Machine, process: Process
+    ) -> None:
+        machine.emulator.load_by_somebody_else(GPT2)
+        machine.emulator.advance(100)
+        claim = Claim(not_before=START + timedelta(seconds=100))
+        wait, identified = wait_for(process, claim)
+        assert (wait.ended, claim.created, identified) == (Ended.OTHER_LOAD, None, [])
+
+
+class TestPolls:
+    def test_each_is_a_single_try(self, machine: Machine, process: Process) -> None:
+        """The wait is the retry: five tries with pauses would hold up a Ctrl-C."""
+        machine.emulator.load_by_somebody_else(GPT2)
+        machine.emulator.set_faults([{"do": {"respond": {"status": 503, "body": ""}}}])
+        caller = FakeCaller()
+        caller.end_at_report(4, Stop.CANCELLED)
+        wait, _ = wait_for(process, Claim(created=START), caller)
+        assert wait.ended is Ended.STOPPED
+        assert len(machine.emulator.requests("/model/status")) == 4
+
+    def test_a_boot_is_noticed_within_a_tenth_of_its_time(
+        self, machine: Machine, process: Process
+    ) -> None:
+        machine.emulator.load_by_somebody_else(GPT2)
+        wait_for(process, Claim(created=START))
+        late = (machine.emulator.now() - START).total_seconds() - BOOT_SECONDS
+        assert 0 <= late <= 0.1 * 1.1 * BOOT_SECONDS + 0.5
+
+    def test_a_long_boot_is_asked_for_every_few_seconds(
+        self, machine: Machine, process: Process
+    ) -> None:
+        machine.emulator.set_faults([{"do": {"boot": "never"}}])
+        process.client.load(GPT2, 1)
+        wait, _ = wait_for(process, Claim(created=START), limit_seconds=900)
+        assert wait.ended is Ended.LIMIT
+        assert 900 / 5.5 <= len(machine.emulator.requests("/model/status")) <= 900 / 4.5 + 40
+
+    def test_the_last_look_is_at_the_limit(self, machine: Machine, process: Process) -> None:
+        machine.emulator.load_by_somebody_else(GPT2)
+        wait, _ = wait_for(process, Claim(created=START), limit_seconds=BOOT_SECONDS)
+        assert wait.ended is Ended.RUNNING
+        assert machine.emulator.now() <= START + timedelta(seconds=BOOT_SECONDS + 0.1)
+
+
+class TestStop:
+    def test_with_a_known_load_nothing_more_is_asked(
+        self, machine: Machine, process: Process
+    ) -> None:
+        caller = FakeCaller()
+        caller.end(Stop.CANCELLED)
+        wait, _ = wait_for(process, Claim(created=START), caller)
+        assert wait == Wait(Ended.STOPPED, None)
+        assert machine.emulator.requests() == []
+
+    def test_with_an_unknown_load_it_is_asked_once_more(
+        self, machine: Machine, process: Process
+    ) -> None:
+        """State should have its identity."""
+        machine.emulator.load_by_somebody_else(GPT2)
+        caller = FakeCaller()
+        caller.end(Stop.CANCELLED)
+        claim = Claim(not_before=START, accepted_at=START)
+        wait, _ = wait_for(process, claim, caller)
+        assert (wait.ended, claim.created) == (Ended.STOPPED, START)
+        assert len(machine.emulator.requests()) == 1
+
+    def test_what_came_up_meanwhile_is_up(self, machine: Machine, process: Process) -> None:
+        machine.emulator.load_by_somebody_else(GPT2)
+        machine.emulator.advance(BOOT_SECONDS)
+        caller = FakeCaller()
+        caller.end(Stop.CANCELLED)
+        wait, _ = wait_for(process, Claim(not_before=START, accepted_at=START), caller)
+        assert wait.ended is Ended.RUNNING
+
+
+class TestReports:
+    def test_the_age_is_at_least_what_was_waited(self, machine: Machine, process: Process) -> None:
+        """A `Date` header that is an hour late must not make every load new."""
+        machine.emulator.load_by_somebody_else(GPT2)
+        machine.emulator.set_faults([{"do": {"clockSkewSeconds": -3600}}])
+        caller = FakeCaller()
+        wait_for(process, Claim(created=START), caller)
+        assert caller.reports[-1].split(",")[0] not in ("DEPLOYING for 0s", "DEPLOYING for 1s")
+
+    def test_before_anything_is_seen_it_is_accepted(
+        self, machine: Machine, process: Process
+    ) -> None:
+        caller = FakeCaller()
+        caller.end_at_report(1, Stop.CANCELLED)
+        wait_for(process, Claim(not_before=START, accepted_at=START), caller)
+        assert caller.reports == ["accepted for 0s, limit 30m"]
