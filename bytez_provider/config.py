@@ -301,7 +301,7 @@ def _split(text: str) -> SplitResult | None:
         parts = urlsplit(text)
         _ = parts.port  # Read for its check alone.
         host = parts.hostname or ""
-        if ":" in host:
+        if "[" in parts.netloc:
             ipaddress.IPv6Address(host)
             return parts
     except ValueError:

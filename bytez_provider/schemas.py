@@ -8,7 +8,7 @@ import re
 from datetime import datetime, timezone
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
 EXPIRY_MIN_SECONDS = 60
@@ -86,6 +86,10 @@ def _count_or_none(value: object) -> int | None:
     return int(number) if number is not None and number >= 0 else None
 
 
+def _moment_or_none(value: object) -> datetime | None:
+    return value if isinstance(value, datetime) else moment_of(value)
+
+
 def _text_or_none(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
 
@@ -94,7 +98,7 @@ def _flag_or_none(value: object) -> bool | None:
     return value if isinstance(value, bool) else None
 
 
-_Moment = Annotated[datetime | None, BeforeValidator(moment_of)]
+_Moment = Annotated[datetime | None, BeforeValidator(_moment_or_none)]
 _Count = Annotated[int | None, BeforeValidator(_count_or_none)]
 _Number = Annotated[float | None, BeforeValidator(_number_or_none)]
 _Text = Annotated[str | None, BeforeValidator(_text_or_none)]

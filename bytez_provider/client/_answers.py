@@ -190,9 +190,10 @@ def _other_words(payload: object) -> str:
 
 
 def _without(key: Key, value: Any) -> Any:
-    """Return JSON with the key blotted out of its texts."""
+    """Return JSON with the key blotted out of its texts, all of which can be encoded."""
     if isinstance(value, str):
-        return key.hide_in(value)
+        # Half a surrogate pair is JSON, and nothing that can be printed or put in state.
+        return key.hide_in(value.encode("utf-8", "replace").decode())
     if isinstance(value, list):
         return [_without(key, item) for item in value]
     if isinstance(value, dict):

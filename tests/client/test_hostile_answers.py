@@ -451,6 +451,13 @@ def test_a_servers_words_cannot_take_over_the_terminal(
     assert len(message) < 500
 
 
+def test_half_a_surrogate_pair_can_be_printed(wary: BytezClient, hostile: HostileServer) -> None:
+    hostile.answers(says(200, r'{"status": "FAILED \ud800", "error": "\udfff"}'))
+    live = wary.status(GPT2)
+    assert live is not None
+    assert (live.status, live.error) == ("FAILED ?", "?")
+
+
 HANDLERS: list[Handler] = [sends(b""), says(200, PAGE)]
 
 

@@ -1,0 +1,131 @@
+"""The rooms, and who may import whom: upwards only."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import bytez_provider
+
+PACKAGE = Path(bytez_provider.__file__).parent
+ROOMS = (
+    "errors",
+    "clock",
+    "schemas",
+    "config",
+    "wire",
+    "client",
+    "catalogue",
+    "pricing",
+    "poller",
+    "waiter",
+    "journal",
+    "host",
+    "lifecycle",
+    "provider",
+    "model",
+    "fleet",
+    "policies",
+    "review",
+    "cli",
+)
+ONLY_FOR = {
+    "requests": {"client"},
+    "urllib3": {"client"},
+    "pulumi": {"provider", "host", "model", "fleet", "review"},
+    "pulumi_policy": {"policies"},
+    "starlette": {"emulator"},
+    "uvicorn": {"emulator"},
+    "typer": {"cli"},
+    "rich": {"cli"},
+}
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def room_of(file: Path) -> str:
+    """Return the room that a file belongs to; "" for the package's own `__init__`."""
+    parts = file.relative_to(PACKAGE).with_suffix("").parts
+    return "" if parts == ("__init__",) else parts[0]
+
+
+def imports_of(file: Path) -> Iterator[tuple[str, int]]:
+    """Yield each dotted name that a file imports, within functions too, and its line."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, node.lineno
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file.name}:{node.lineno} imports relatively"
+            yield node.module or "", node.lineno
+            for alias in node.names:
+                yield f"{node.module}.{alias.name}", node.lineno
+
+
+def rooms_imported(file: Path) -> Iterator[tuple[str, int]]:
+    for name, line in imports_of(file):
+        package, _, rest = name.partition(".")
+        room = rest.partition(".")[0]
+        if package == "bytez_provider" and (room in ROOMS or room == "emulator"):
+            yield room, line
+
+
+def test_every_room_has_its_place() -> None:
+    known = {*ROOMS, "emulator", ""}
+    assert {room_of(file) for file in FILES} <= known
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_imports_point_upwards(file: Path) -> None:
+    room = room_of(file)
+    if room in ("", "emulator"):
+        return
+    for other, line in rooms_imported(file):
+        if other == "emulator":
+            assert room == "cli", f"{file.name}:{line} imports the emulator"
+        else:
+            assert ROOMS.index(other) <= ROOMS.index(room), f"{file.name}:{line} imports {other}"
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_a_library_stays_in_its_rooms(file: Path) -> None:
+    for name, line in imports_of(file):
+        rooms = ONLY_FOR.get(name.partition(".")[0])
+        assert rooms is None or room_of(file) in rooms, f"{file.name}:{line} imports {name}"
+
+
+def test_the_emulator_stands_alone() -> None:
+    # One wrong field name would otherwise pass on both sides of the wire.
+    for file in FILES:
+        if room_of(file) == "emulator":
+            assert {room for room, _ in rooms_imported(file)} <= {"emulator"}, file.name
+
+
+def loaded_by(statement: str) -> set[str]:
+    """Return the top-level modules that a fresh interpreter has after a statement."""
+    code = f"import sys, json; {statement}; print(json.dumps(sorted(sys.modules)))"
+    run = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60
+    )
+    return {name.partition(".")[0] for name in json.loads(run.stdout)}
+
+
+def test_importing_the_package_is_cheap() -> None:
+    assert loaded_by("import bytez_provider").isdisjoint(
+        {"requests", "urllib3", "pydantic", "pulumi", "typer", "rich", "starlette", "uvicorn"}
+    )
+
+
+@pytest.mark.parametrize("room", ["errors", "clock", "config"])
+def test_the_first_rooms_need_no_library(room: str) -> None:
+    assert loaded_by(f"import bytez_provider.{room}").isdisjoint({"requests", "pydantic", "pulumi"})
+
+
+def test_the_emulator_needs_no_client() -> None:
+    loaded = loaded_by("from bytez_provider.emulator import Emulator")
+    assert loaded.isdisjoint({"requests", "pulumi"})

@@ -1,0 +1,148 @@
+"""The two dialects, as data."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from bytez_provider import wire
+from bytez_provider.config import Key
+from bytez_provider.schemas import CatalogueEntry, Instance
+
+GPT2 = "openai-community/gpt2"
+KEY = Key("bytez-3f9c1a7be2")
+SEED, JUNE = wire.DIALECTS["seed"], wire.DIALECTS["june"]
+
+
+def test_the_seed_dialect_has_the_key_in_the_body() -> None:
+    signed = wire.status_request(SEED, GPT2).with_key(KEY)
+    assert (signed.method, signed.path) == ("POST", "/model/status")
+    assert json.loads(signed.data or b"") == {"key": KEY.reveal(), "modelId": GPT2}
+    assert signed.headers == {"Content-Type": "application/json"}
+
+
+def test_the_june_dialect_has_the_key_in_a_header() -> None:
+    signed = wire.status_request(JUNE, GPT2).with_key(KEY)
+    assert (signed.method, signed.path) == ("POST", "/model/status")
+    assert json.loads(signed.data or b"") == {"model": GPT2}
+    assert signed.headers == {
+        "Content-Type": "application/json",
+        "Authorization": f"Key {KEY.reveal()}",
+    }
+
+
+def test_lists_are_asked_for_with_get_in_the_june_dialect() -> None:
+    for ask in (wire.list_request, wire.instances_request):
+        signed = ask(JUNE).with_key(KEY)
+        assert (signed.method, signed.data) == ("GET", None)
+        assert signed.headers == {"Authorization": f"Key {KEY.reveal()}"}
+        signed = ask(SEED).with_key(KEY)
+        assert (signed.method, json.loads(signed.data or b"")) == ("POST", {"key": KEY.reveal()})
+
+
+def test_an_expiry_is_sent_when_it_is_asked_for() -> None:
+    assert wire.load_request(SEED, GPT2, 2, None).body == {"modelId": GPT2, "concurrency": 2}
+    for dialect, field in ((SEED, "modelId"), (JUNE, "model")):
+        assert wire.load_request(dialect, GPT2, 2, 600).body == {
+            field: GPT2,
+            "concurrency": 2,
+            "expirationPeriodSeconds": 600,
+        }
+
+
+def test_a_key_cannot_be_overwritten_by_a_body() -> None:
+    request = wire.run_request(SEED, GPT2, "x", {"key": "other"}, stream=True)
+    body = json.loads(request.with_key(KEY).data or b"")
+    assert (body["key"], body["params"]) == (KEY.reveal(), {"key": "other"})
+
+
+def test_a_signed_request_does_not_show_the_key() -> None:
+    for dialect in (SEED, JUNE):
+        assert KEY.reveal() not in repr(wire.status_request(dialect, GPT2).with_key(KEY))
+
+
+@pytest.mark.parametrize(
+    ("dialect", "row"),
+    [
+        (SEED, {"name": GPT2, "requiredRAM": 0.5, "benchmarked": True}),
+        (JUNE, {"modelId": GPT2, "ramRequired": 0.5, "benchmarked": True, "task": "text"}),
+    ],
+)
+def test_an_entry_of_the_catalogue(dialect: wire.Dialect, row: dict[str, object]) -> None:
+    assert wire.read_entries(dialect, [row]) == [
+        CatalogueEntry(model_id=GPT2, required_ram_gb=0.5, benchmarked=True)
+    ]
+
+
+@pytest.mark.parametrize("told", [None, 0, 0.0, -1, "a lot", True, float("nan")])
+def test_ram_that_is_no_figure_is_unknown(told: object) -> None:
+    # Zero would make a model that costs nothing.
+    [entry] = wire.read_entries(SEED, [{"name": GPT2, "requiredRAM": told}]) or []
+    assert entry.required_ram_gb is None
+
+
+def test_entries_without_a_name_are_left_out() -> None:
+    rows: list[object] = [
+        {"name": GPT2},
+        {},
+        None,
+        7,
+        {"name": None},
+        {"name": ""},
+        {"name": 7},
+        [],
+    ]
+    assert wire.read_entries(SEED, rows) == [CatalogueEntry(model_id=GPT2)]
+
+
+def test_an_empty_catalogue_is_one_and_an_unreadable_one_is_not() -> None:
+    assert wire.read_entries(SEED, []) == []
+    payloads: list[object] = [None, {}, "x", [{"modelId": GPT2}], [7]]
+    for payload in payloads:
+        assert wire.read_entries(SEED, payload) is None
+
+
+def test_a_status_is_about_the_model_that_was_asked_about() -> None:
+    assert wire.read_status({"status": "RUNNING"}, GPT2) == Instance(
+        model_id=GPT2, status="RUNNING"
+    )
+    assert wire.read_status({"status": "RUNNING", "modelId": 7}, GPT2) == Instance(
+        model_id=GPT2, status="RUNNING"
+    )
+
+
+@pytest.mark.parametrize("payload", [None, [], "RUNNING", {}, {"status": None}, {"status": " "}])
+def test_what_holds_no_status(payload: object) -> None:
+    assert wire.read_status(payload, GPT2) is None
+
+
+@pytest.mark.parametrize(
+    ("payload", "text"),
+    [
+        ({"error": "no"}, "no"),
+        ({"error": {"message": "no", "code": 7}}, "no"),
+        ({"error": {"code": 7}}, '{"code": 7}'),
+        ({"error": ["a", "b"]}, '["a", "b"]'),
+        ({"error": True}, "true"),
+        ({"error": None}, ""),
+        ({"error": ""}, ""),
+        ({"error": False}, ""),
+        ({}, ""),
+        ([], ""),
+        ("error", ""),
+    ],
+)
+def test_what_an_error_says(payload: object, text: str) -> None:
+    assert wire.error_text(payload) == text
+
+
+def test_stopped_is_not_loaded() -> None:
+    assert wire.is_stopped(Instance(model_id=GPT2, status="Stopped"))
+    assert not wire.is_stopped(Instance(model_id=GPT2, status="FAILED"))
+
+
+def test_what_has_no_status_of_its_own_is_still_going() -> None:
+    [instance] = wire.read_instances([{"modelId": GPT2}]) or []
+    assert instance == Instance(model_id=GPT2, status="UNKNOWN")
+    assert wire.read_instances({}) is None
