@@ -93,9 +93,13 @@ class BytezClient:
             raise call.unreadable(reading, instead, "bytez:dialect")
         return entries
 
-    def instances(self) -> list[Instance]:
-        """Return the loaded models as far as the service tells of them (client)."""
-        call = self._call("list the instances", "", TRIES)
+    def instances(self, *, tries: int = TRIES) -> list[Instance]:
+        """Return the loaded models as far as the service tells of them (client).
+
+        Args:
+            tries: How often to ask; 1 for those who ask again anyway.
+        """
+        call = self._call("list the instances", "", tries)
         _, reading = self._ask(call, wire.instances_request(self._dialect), _DONE)
         instances = wire.read_instances(reading.payload)
         if instances is None:

@@ -121,7 +121,9 @@ def test_who_asks_again_anyway_asks_once(
         hostile.answers(answer)
         with pytest.raises((UnreachableError, RateLimitedError)):
             wary.status(GPT2, tries=1)
-    assert len(hostile.requests) == 3
+        with pytest.raises((UnreachableError, RateLimitedError)):
+            wary.instances(tries=1)
+    assert len(hostile.requests) == 6
     assert fake_clock.waits == []
 
 
