@@ -76,7 +76,10 @@ class BytezClient:
         self._transport = Transport(settings, self._clock)
 
     def server_now(self) -> datetime:
-        """Return the time by the service's last answer; the machine's before there was one."""
+        """Return the time by the service's last answer; the machine's before there was one.
+
+        Up to a second early, because a `Date` has no fractions.
+        """
         return self._transport.server_now()
 
     def close(self) -> None:
