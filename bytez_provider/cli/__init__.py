@@ -1,0 +1,36 @@
+"""`bytez-fleet`: what is loaded, and loading and unloading by hand. Thin over the other rooms."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+
+from bytez_provider.cli import exits
+
+
+def main() -> int:
+    """Run the command line of this process and return its exit code."""
+    # What is written need not fit the terminal's encoding: better a "?" than a traceback.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    try:
+        from bytez_provider.cli.app import run_app
+
+        code = run_app()
+        sys.stdout.flush()
+    except ModuleNotFoundError as error:
+        if error.name not in ("typer", "rich"):
+            raise
+        sys.stderr.write(f"bytez-fleet: {error.name} is missing; install bytez-provider[cli]\n")
+        return exits.USAGE
+    except BrokenPipeError:
+        # The reader has had enough, as `head` does. What is still buffered has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return exits.FAILED
+    except OSError as error:
+        # Of reading stdin or writing stdout: what the network does has become an error of ours.
+        sys.stderr.write(f"bytez-fleet: {error.strerror or error}\n")
+        return exits.FAILED
+    return code

@@ -1,0 +1,183 @@
+"""Where a command says things: results on stdout, everything else on stderr.
+
+For people: tables, colours and progress on a terminal, plain lines in a pipe. For programs
+(`--json`): one document on stdout. What others wrote has been through `printable` before it comes
+here, and nothing here is read as markup.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.live import Live
+    from rich.status import Status
+    from rich.table import Table
+
+_PIPE_WIDTH = 1000
+_STYLES = {
+    "RUNNING": "green",
+    "DEPLOYING": "yellow",
+    "FAILED": "red",
+    "ok": "green",
+    "warning": "yellow",
+    "failed": "red",
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table."""
+
+    heading: str
+    is_number: bool = False
+    folds: bool = False
+    """Whether it gives way where the terminal is narrow; nothing is ever cut."""
+
+
+class Screen:
+    """The two streams of one command."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.as_json = as_json
+        in_ci = bool(os.environ.get("CI"))
+        self.redraws = sys.stderr.isatty() and not in_ci and os.environ.get("TERM") != "dumb"
+        """Whether progress is a line that changes in place."""
+        self._tells_progress = self.redraws or in_ci
+        self._status: Status | None = None
+
+    # -------------------------------------------------------------------------------- results
+
+    def say(self, line: str) -> None:
+        """Show a line of the result, to people."""
+        if not self.as_json:
+            _write(sys.stdout, line)
+
+    def document(self, document: Mapping[str, Any], *, on_one_line: bool = False) -> None:
+        """Print the result, for programs."""
+        if self.as_json:
+            # ASCII: no encoding can spoil it, and no character of others can move the cursor.
+            _write(sys.stdout, json.dumps(document, indent=None if on_one_line else 2))
+
+    def table(self, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
+        """Show a table to people; see `table_of`."""
+        if not self.as_json:
+            with self.out.capture() as shown:
+                self.out.print(table_of(columns, rows))
+            for line in shown.get().splitlines():
+                _write(sys.stdout, line.rstrip())
+
+    @contextmanager
+    def redrawn(self) -> Iterator[Live]:
+        """Give a place on stdout that is drawn anew each time it is updated."""
+        from rich.live import Live
+
+        with Live(console=self.out, auto_refresh=False) as live:
+            yield live
+
+    @cached_property
+    def out(self) -> Console:
+        """Stdout, for what needs rich."""
+        return _console(sys.stdout)
+
+    # ------------------------------------------------------------------------- all the rest
+
+    def warn(self, message: str) -> None:
+        """Show a warning that stays."""
+        self._aside(f"warning: {message}")
+
+    def note(self, message: str) -> None:
+        """Show a remark that stays."""
+        self._aside(f"note: {message}")
+
+    def hint(self, command: str) -> None:
+        """Show a command to type, on a line of its own so that it can be copied."""
+        self._aside(f"  {command}")
+
+    def fail(self, sentence: str) -> None:
+        """Show an error, which is a sentence of its own."""
+        self._aside(sentence)
+
+    def progress(self, message: str) -> None:
+        """Show how it goes: in place on a terminal, as a line where CI is set, else not at all."""
+        if self._status is not None:
+            from rich.text import Text
+
+            self._status.update(Text(message))
+        elif self._tells_progress:
+            _write(sys.stderr, message)
+
+    @contextmanager
+    def showing_progress(self, first: str) -> Iterator[None]:
+        """Have a place for progress on a terminal."""
+        if not self.redraws:
+            yield
+            return
+        from rich.text import Text
+
+        self._status = _console(sys.stderr).status(Text(first))
+        try:
+            with self._status:
+                yield
+        finally:
+            self._status = None
+
+    def _aside(self, line: str) -> None:
+        if self._status is not None:
+            # Above the line that changes, which the cursor is on.
+            self._status.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        else:
+            _write(sys.stderr, line)
+
+
+def table_of(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Table:
+    """Return a table of plain text, without a frame."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(
+        box=None,
+        pad_edge=False,
+        header_style="bold",
+        show_header=any(column.heading for column in columns),
+    )
+    for column in columns:
+        table.add_column(
+            column.heading,
+            justify="right" if column.is_number else "left",
+            overflow="fold",
+            no_wrap=not column.folds,
+        )
+    for row in rows:
+        table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
+    return table
+
+
+def _write(stream: TextIO, line: str) -> None:
+    stream.write(line + "\n")
+    stream.flush()
+
+
+def _console(stream: TextIO) -> Console:
+    from rich.console import Console
+
+    on_terminal = stream.isatty()
+    plain = not on_terminal or bool(os.environ.get("NO_COLOR"))
+    return Console(
+        file=stream,
+        force_terminal=on_terminal,
+        color_system=None if plain else "auto",
+        # In a pipe nothing is cut or folded: what reads it has no width.
+        width=None if on_terminal else _PIPE_WIDTH,
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )

@@ -1,0 +1,113 @@
+"""What a command works with: the settings, and the rooms above them, each made on first use."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from bytez_provider.catalogue import CatalogueSource
+from bytez_provider.cli.stack import stack_config
+from bytez_provider.client import BytezClient
+from bytez_provider.clock import SystemClock
+from bytez_provider.config import read_settings
+from bytez_provider.errors import InvalidInputError, UnknownModelError, printable
+from bytez_provider.journal import Journal, journal_folder
+from bytez_provider.lifecycle import Consent, Lifecycle
+from bytez_provider.schemas import ModelInputs, problems_of
+from bytez_provider.waiter import Waiter
+
+if TYPE_CHECKING:
+    from bytez_provider.cli.screen import Screen
+
+
+class Session:
+    """One run of a command.
+
+    Raises:
+        ConfigError: the stack or a setting cannot be used. A missing key is not an error yet.
+    """
+
+    def __init__(self, stack: str | None, screen: Screen) -> None:
+        self.stack = stack
+        self.screen = screen
+        self.stack_config = stack_config(stack) if stack else {}
+        self.settings = read_settings(self.stack_config, os.environ)
+        self.clock = SystemClock()
+        self.client = BytezClient(self.settings, clock=self.clock)
+        self.catalogue = CatalogueSource(self.settings, self.client)
+
+    @cached_property
+    def journal(self) -> Journal:
+        """The notes of this account on this machine."""
+        return Journal(
+            journal_folder(os.environ),
+            endpoint=self.settings.endpoint,
+            account=self.settings.account,
+            warn=self.screen.warn,
+        )
+
+    @cached_property
+    def lifecycle(self) -> Lifecycle:
+        """Loading and unloading, as the provider does it."""
+        return Lifecycle(
+            settings=self.settings,
+            client=self.client,
+            catalogue=self.catalogue,
+            journal=self.journal,
+            waiter=Waiter(self.client, self.clock, quiet=not self.screen.redraws),
+            consent=Consent(),
+        )
+
+    def inputs(self, verb: str, model_id: str, **given: int | None) -> ModelInputs:
+        """Return what was asked for on the command line, in the form that a program declares it.
+
+        Raises:
+            InvalidInputError: it cannot be.
+            MissingKeyError: there is no key to ask with.
+        """
+        try:
+            inputs = ModelInputs.model_validate({"modelId": model_id, **given})
+        except ValidationError as error:
+            name, reason = problems_of(error)[0]
+            observed = reason if name == "modelId" else f"{name} {reason}"
+            raise InvalidInputError(
+                verb=verb,
+                subject=printable(model_id, limit=100),
+                observed=f"the name {observed}" if name == "modelId" else observed,
+                action=self._nearest(model_id) if name == "modelId" else "Give another value",
+            ) from None
+        self.settings.require_key(verb, model_id)
+        return inputs
+
+    def refuse_unknown(self, verb: str, model_id: str) -> None:
+        """Refuse a model that does not exist, and only warn where that is not sure.
+
+        Raises:
+            UnknownModelError: the service's catalogue does not have it.
+        """
+        catalogue = self.catalogue.get()
+        if self.settings.catalogue == "off" or catalogue.find(model_id) is not None:
+            return
+        if not catalogue.is_live:
+            self.screen.warn(
+                f"'{model_id}' is not in the catalogue that came with this package. "
+                f"{self._nearest(model_id)}."
+            )
+            return
+        raise UnknownModelError(
+            verb=verb,
+            subject=model_id,
+            observed="the Bytez catalogue has no such model",
+            action=self._nearest(model_id),
+        )
+
+    def _nearest(self, model_id: str) -> str:
+        names = [
+            f"'{printable(name, limit=100)}'" for name in self.catalogue.get().nearest(model_id)
+        ]
+        if not names:
+            return "See `bytez-fleet models` for the names"
+        return f"The nearest names are {', '.join(names)}" if names[1:] else f"Perhaps {names[0]}"
