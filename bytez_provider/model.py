@@ -9,7 +9,8 @@ import pulumi
 from pulumi.dynamic import Resource
 from pulumi.runtime import is_config_secret
 
-from bytez_provider.errors import BytezError, InvalidInputError, PlainTextKeyError
+from bytez_provider.config import refuse_plain_key
+from bytez_provider.errors import BytezError, InvalidInputError
 from bytez_provider.provider import ModelProvider
 
 # Python's names, and the names in state, policies and plans.
@@ -50,7 +51,10 @@ class Model(Resource, module="bytez", name="Model"):
     """The model as `owner/name`; also the resource's id."""
     concurrency: pulumi.Output[int]
     """Instances behind the model's address; each is paid for."""
-    expiration_period_seconds: pulumi.Output[int | None]
+    # Under its name in state Pulumi finds the type, and makes the engine's float a whole number.
+    expiration_period_seconds: pulumi.Output[int | None] = pulumi.property(
+        _INPUTS["expiration_period_seconds"]
+    )
     """Idle seconds after which the service unloads the model; the service's own (1800) if None."""
     adopt: pulumi.Output[bool]
     """Whether a load that this resource did not make may be taken over."""
@@ -159,13 +163,11 @@ class Model(Resource, module="bytez", name="Model"):
 
 
 def _refuse_plain_key() -> None:
-    is_told = "PULUMI_CONFIG_SECRET_KEYS" in os.environ
-    if pulumi.Config("bytez").get("key") and is_told and not is_config_secret("bytez:key"):
-        raise PlainTextKeyError(
-            verb="configure bytez",
-            observed="`bytez:key` is in the stack's config in plain text",
-            action="Run `pulumi config set --secret bytez:key <key>`, and replace the key if the "
-            "file was ever committed",
+    # Only the program is told which settings are secret, and only by a host that says so at all.
+    if "PULUMI_CONFIG_SECRET_KEYS" in os.environ:
+        refuse_plain_key(
+            is_set=pulumi.Config("bytez").get("key") is not None,
+            is_secret=is_config_secret("bytez:key"),
         )
 
 
