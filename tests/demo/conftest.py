@@ -1,0 +1,25 @@
+"""What the tests of the demo, the examples and the documents share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bytez_provider.emulator import Emulator
+
+KEY = "docs-key-0123456789"
+
+
+@pytest.fixture
+def root() -> Path:
+    """The repository."""
+    return Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def emulator() -> Iterator[Emulator]:
+    """An emulator whose boots end at once."""
+    with Emulator(keys=(KEY,), boot_seconds=0) as running:
+        yield running

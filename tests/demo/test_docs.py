@@ -1,0 +1,179 @@
+"""What the README says: its programs run, its commands and settings exist, its links lead there."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pulumi
+import pytest
+from pulumi.runtime import MockCallArgs, MockResourceArgs, Mocks, set_mocks
+
+import bytez_provider as bytez
+from bytez_provider.catalogue import bundled_catalogue
+from bytez_provider.emulator.command import main as emulator_command
+from tests.e2e.stack import pulumi_path
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+DOCUMENTS = ["README.md", "CHANGELOG.md", "bytez_provider/emulator/README.md"]
+
+
+def blocks(language: str) -> list[str]:
+    """Return the README's code blocks of one language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+# ------------------------------------------------------------------------------- programs
+
+
+class Recorder(Mocks):
+    """Takes every resource as it is declared, and keeps it."""
+
+    def __init__(self) -> None:
+        self.declared: list[MockResourceArgs] = []
+
+    def new_resource(self, args: MockResourceArgs) -> tuple[str, dict[str, object]]:
+        self.declared.append(args)
+        return args.resource_id or f"{args.name}-id", dict(args.inputs)
+
+    def call(self, args: MockCallArgs) -> tuple[dict[str, object], None]:
+        raise AssertionError(f"no program of ours calls {args.token}")
+
+
+@pytest.mark.parametrize("program", blocks("python"))
+def test_program_runs(program: str) -> None:
+    recorder = Recorder()
+    set_mocks(recorder, preview=False)
+    code = compile(program, "README.md", "exec")
+
+    @pulumi.runtime.test  # type: ignore[untyped-decorator]  # Pulumi's has no types
+    def run() -> None:
+        exec(code, {"__name__": "__main__"})  # noqa: S102  (our own README)
+
+    run()
+    models = [one for one in recorder.declared if one.typ.endswith("bytez:Model")]
+    assert models
+    known = {entry.model_id for entry in bundled_catalogue().entries()}
+    assert {one.inputs.get("modelId", one.resource_id) for one in models} <= known
+
+
+def test_there_are_programs() -> None:
+    assert len(blocks("python")) >= 3
+
+
+# ------------------------------------------------------------------------------- commands
+
+
+def help_of(*command: str) -> str:
+    """Return the help of a command; a failure where there is no such command."""
+    done = subprocess.run(
+        [*command, "--help"],
+        env={**os.environ, "PATH": pulumi_path(), "NO_COLOR": "1", "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
+    return done.stdout
+
+
+def mentions(program: str) -> Iterator[tuple[str, set[str]]]:
+    """Yield each subcommand that a document names, with the options it is given there."""
+    text = "\n".join((ROOT / name).read_text(encoding="utf-8") for name in DOCUMENTS[:2])
+    for match in re.finditer(rf"[`$ ]{program} ([a-z]+(?: [a-z]+)?)([^`\n]*)", text):
+        yield match[1], set(re.findall(r"--[a-z][a-z-]*", match[2]))
+
+
+@pytest.mark.parametrize("program", ["bytez-fleet", "pulumi"])
+def test_commands_exist(program: str) -> None:
+    found: dict[str, set[str]] = {}
+    for command, options in mentions(program):
+        found.setdefault(command, set()).update(options)
+    assert found
+    executable = {"bytez-fleet": str(Path(sys.executable).parent / "bytez-fleet")}
+    for command, options in found.items():
+        text = help_of(executable.get(program, program), *command.split())
+        assert options <= set(re.findall(r"--[a-z][a-z-]*", text)), f"{program} {command}"
+
+
+def test_table_has_every_bytez_fleet_command() -> None:
+    listed = set(re.findall(r"^\| `bytez-fleet ([a-z]+)", README, re.MULTILINE))
+    text = help_of(str(Path(sys.executable).parent / "bytez-fleet"))
+    assert listed == set(re.findall(r"^  ([a-z]+)  ", text.split("Commands:")[1], re.MULTILINE))
+
+
+def test_make_targets_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
+    assert (
+        set(re.findall(r"[`$ ]make ([a-z]+)", " ".join(re.findall(r"`[^`]+`", README)))) <= targets
+    )
+
+
+def test_emulator_options_are_all_in_its_readme(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        emulator_command(["--help"])
+    assert ended.value.code == 0
+    offered = set(re.findall(r"--[a-z][a-z-]*", capsys.readouterr().out)) - {"--help"}
+    text = (ROOT / "bytez_provider/emulator/README.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| `(--[a-z-]+)", text, re.MULTILINE)) == offered
+
+
+# --------------------------------------------------------------------- arguments, settings
+
+
+def test_tables_have_every_argument_and_output() -> None:
+    arguments = inspect.signature(bytez.Model).parameters.keys() - {"resource_name", "opts"}
+    section = README.split("## Inputs and outputs")[1].split("\n## ")[0]
+    assert set(re.findall(r"^\| `([a-z_]+)`", section, re.MULTILINE)) == arguments
+    outputs = set(inspect.get_annotations(bytez.Model)) - arguments
+    sentence = next(line for line in section.splitlines() if line.startswith("The outputs are"))
+    assert outputs <= set(re.findall(r"`([a-z_]+)`", sentence))
+
+
+def test_settings_are_those_that_the_code_reads() -> None:
+    sources = "".join(
+        path.read_text(encoding="utf-8")
+        for path in (ROOT / "bytez_provider").rglob("*.py")
+        if "emulator" not in path.parts
+    )
+    table = README.split("| setting |")[1].split("\n\n")[0]
+    for pattern in (r"\bBYTEZ_[A-Z_]+", r"\bbytez:[a-z][A-Za-z]+"):
+        assert set(re.findall(pattern, README)) <= set(re.findall(pattern, sources))
+        assert set(re.findall(pattern, README)) <= set(re.findall(pattern, table))
+    assert set(re.findall(r"environ[^\n]*\"(BYTEZ_[A-Z_]+)\"", sources)) <= set(
+        re.findall(r"\bBYTEZ_[A-Z_]+", table)
+    )
+
+
+# ---------------------------------------------------------------------------------- links
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_relative_links_lead_somewhere(document: str) -> None:
+    path = ROOT / document
+    text = path.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)]+)\)", text):
+        if target.startswith("https://"):
+            continue
+        file, _, anchor = target.partition("#")
+        led_to = path.parent / file if file else path
+        assert led_to.exists(), f"{document}: {target}"
+        if anchor:
+            assert anchor in {slug(title) for title in headings(led_to)}, f"{document}: {target}"
+
+
+def headings(path: Path) -> list[str]:
+    """Return the titles of a document."""
+    return re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def slug(title: str) -> str:
+    """Return the anchor that a title gets."""
+    return re.sub(r"[^a-z0-9 -]", "", title.lower()).replace(" ", "-")
