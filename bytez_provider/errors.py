@@ -32,7 +32,8 @@ NOTHING_CHANGED = "Nothing was changed"
 
 _SERVER_TEXT_LIMIT = 300
 _UNPRINTABLE = re.compile(
-    r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+"
+    r"\x1b\[[0-9;?]*[ -/]*[@-~]"  # a terminal's escapes, whole
+    r"|[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+"
 )
 
 

@@ -19,6 +19,7 @@ from bytez_provider.errors import (
     UnreachableError,
     printable,
 )
+from bytez_provider.poller import FRESH_SECONDS, Poller
 from bytez_provider.schemas import Instance, Phase
 
 NOT_FOUND_GRACE_SECONDS = 60.0
@@ -28,7 +29,6 @@ CLOCK_TOLERANCE = timedelta(seconds=2)
 """The `Date` header is whole seconds, and two servers of one service may disagree by one more."""
 
 _POLL_SHARE = 0.1  # of the age, so that a boot is noticed within a tenth of the time it took
-_POLL_MIN_SECONDS = 0.5
 _POLL_MAX_SECONDS = 5.0
 _UNLOAD_POLL_SECONDS = 0.5
 _QUIET_REPORT_SECONDS = 60.0
@@ -107,6 +107,7 @@ class Ended(enum.Enum):
     """How a wait for RUNNING ended."""
 
     RUNNING = "running"
+    SEEN = "seen"
     FAILED = "failed"
     GONE = "gone"
     OTHER_LOAD = "other load"
@@ -134,14 +135,30 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
 
 
+def pause_seconds(waited_seconds: float) -> float:
+    """Return how long to wait before the next look, longer the longer the wait has been.
+
+    By our own clock: an emulator's runs faster, and the wait is in our seconds.
+    """
+    pause = min(max(waited_seconds * _POLL_SHARE, FRESH_SECONDS), _POLL_MAX_SECONDS)
+    # Spread, so that a fleet loaded in one second does not ask in one second.
+    return pause * random.uniform(0.9, 1.1)  # noqa: S311  (spreads load, guards nothing)
+
+
+def is_passing(error: ApiError) -> bool:
+    """Tell whether a wait outlives the trouble: the service is there, or may come back."""
+    return isinstance(error, _PASSING) or (error.status or 0) >= 500
+
+
 class Waiter:
-    """Waits for instances by asking for their status."""
+    """Waits for one instance at a time, in any number of threads, through one `poller`."""
 
     def __init__(self, client: BytezClient, clock: Clock, *, quiet: bool = False) -> None:
         """Make a waiter; `quiet` reports on a change and once a minute, for logs of lines."""
+        self.poller = Poller(client, clock)
+        self.quiet = quiet
         self._client = client
         self._clock = clock
-        self._quiet = quiet
 
     def until_running(
         self,
@@ -151,6 +168,7 @@ class Waiter:
         *,
         limit_seconds: float,
         on_identified: Callable[[Instance], None],
+        seen_is_enough: bool = False,
     ) -> Wait:
         """Wait until the claimed load is RUNNING, or cannot become so.
 
@@ -160,13 +178,29 @@ class Waiter:
             caller: Told of progress; its wish to stop ends the wait.
             limit_seconds: How long to wait from now.
             on_identified: Called once, when `created` is first seen.
+            seen_is_enough: End as soon as the load is seen, whatever its status.
 
         Raises:
             ApiError: An answer that waiting does not mend: a refused key, no credits.
         """
+        with self.poller.waiting():
+            return self._until_running(
+                model_id, claim, caller, limit_seconds, on_identified, seen_is_enough
+            )
+
+    def _until_running(
+        self,
+        model_id: str,
+        claim: Claim,
+        caller: Caller,
+        limit_seconds: float,
+        on_identified: Callable[[Instance], None],
+        seen_is_enough: bool,
+    ) -> Wait:
         start = self._clock.monotonic()
         report = self._reporter(caller, limit_seconds)
         seen: Instance | None = None
+        pause = 0.0
         while True:
             elapsed = self._clock.monotonic() - start
             in_grace = self._age(claim, elapsed) < NOT_FOUND_GRACE_SECONDS
@@ -174,9 +208,9 @@ class Waiter:
             ended: Ended | None = None
             # Also once after a Ctrl-C where the load has no identity yet: state should have it.
             if caller.stop() is None or claim.created is None:
-                live, trouble = self._look(model_id)
+                live, trouble = self._look(model_id, pause)
                 if live is not None and self._is_meant(claim, live, in_grace, on_identified):
-                    seen, ended = live, _end_of(live)
+                    seen, ended = live, Ended.SEEN if seen_is_enough else _end_of(live)
                 elif trouble is None and not in_grace:
                     ended = Ended.GONE if live is None else Ended.OTHER_LOAD
             elapsed = self._clock.monotonic() - start
@@ -184,13 +218,10 @@ class Waiter:
                 ended = Ended.STOPPED
             if ended is None and elapsed >= limit_seconds:
                 ended = Ended.LIMIT
+            report(seen, trouble, self._age(claim, elapsed), ended)
             if ended is not None:
                 return Wait(ended, seen, trouble)
-            report(seen, trouble, self._age(claim, elapsed))
-            # By our own clock: an emulator's runs faster, and the wait is in our seconds.
-            pause = min(max(elapsed * _POLL_SHARE, _POLL_MIN_SECONDS), _POLL_MAX_SECONDS)
-            # Spread, so that a fleet loaded in one second does not ask in one second.
-            pause *= random.uniform(0.9, 1.1)  # noqa: S311  (spreads load, guards nothing)
+            pause = pause_seconds(elapsed)
             self._clock.wait(min(pause, max(limit_seconds - elapsed, 0.01)), caller.wake)
 
     def until_unloaded(
@@ -208,7 +239,7 @@ class Waiter:
         """
         start = self._clock.monotonic()
         while True:
-            live, trouble = self._look(model_id)
+            live, trouble = self._look(model_id, _UNLOAD_POLL_SECONDS)
             if trouble is None and (live is None or not claim.covers(live)):
                 return None
             left = limit_seconds - (self._clock.monotonic() - start)
@@ -218,12 +249,14 @@ class Waiter:
                 return live
             self._clock.wait(min(_UNLOAD_POLL_SECONDS, left))
 
-    def _look(self, model_id: str) -> tuple[Instance | None, ApiError | None]:
+    def _look(self, model_id: str, pause: float) -> tuple[Instance | None, ApiError | None]:
         """Ask once, and return what is loaded, or the trouble that a wait outlives."""
         try:
-            return self._client.status(model_id, tries=1), None
+            # Those who have waited for long are content with what another has just seen.
+            fresh = max(FRESH_SECONDS, pause / 2)
+            return self.poller.look(model_id, max_age_seconds=fresh), None
         except ApiError as error:
-            if isinstance(error, _PASSING) or (error.status or 0) >= 500:
+            if is_passing(error):
                 return None, error
             raise
 
@@ -254,15 +287,22 @@ class Waiter:
 
     def _reporter(
         self, caller: Caller, limit_seconds: float
-    ) -> Callable[[Instance | None, ApiError | None, float], None]:
+    ) -> Callable[[Instance | None, ApiError | None, float, Ended | None], None]:
         last: tuple[str, bool, float] | None = None
 
-        def report(seen: Instance | None, trouble: ApiError | None, age: float) -> None:
+        def report(
+            seen: Instance | None, trouble: ApiError | None, age: float, ended: Ended | None
+        ) -> None:
             nonlocal last
+            if ended is Ended.RUNNING:
+                # A finished row keeps its last line.
+                caller.report(f"RUNNING after {duration(age)}")
+            if ended is not None:
+                return
             stage = printable(seen.status, limit=40) if seen else "accepted"
             now = self._clock.monotonic()
             is_news = last is None or (stage, trouble is None) != last[:2]
-            if self._quiet and last and not is_news and now - last[2] < _QUIET_REPORT_SECONDS:
+            if self.quiet and last and not is_news and now - last[2] < _QUIET_REPORT_SECONDS:
                 return
             last = (stage, trouble is None, now)
             silence = ", no answer now" if trouble else ""

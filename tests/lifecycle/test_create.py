@@ -75,7 +75,8 @@ class TestAccepted:
         caller = FakeCaller(timeout_seconds=120)
         process.lifecycle.create(inputs(), caller)
         assert caller.reports[0] == "DEPLOYING for 0s, limit 2m"
-        assert caller.reports[-1].startswith("DEPLOYING for ")
+        assert caller.reports[-2].startswith("DEPLOYING for ")
+        assert caller.reports[-1].startswith("RUNNING after 3")
         assert len(caller.reports) > 5
 
     def test_the_limit_is_30_minutes_where_none_is_set(self, process: Process) -> None:
@@ -97,7 +98,8 @@ class TestAccepted:
         caller.at_report(1, lambda: machine.answer_status_with(status="WARMING"))
         caller.at_report(2, lambda: machine.emulator.set_faults([]))
         machine.process(quiet=True).lifecycle.create(inputs(), caller)
-        assert [line.split()[0] for line in caller.reports] == ["DEPLOYING", "WARMING", "DEPLOYING"]
+        told = [line.split()[0] for line in caller.reports]
+        assert told == ["DEPLOYING", "WARMING", "DEPLOYING", "RUNNING"]
 
     def test_an_unknown_status_is_still_going_and_shown_as_it_is(
         self, machine: Machine, process: Process
