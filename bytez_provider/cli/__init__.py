@@ -26,11 +26,17 @@ def main() -> int:
         sys.stderr.write(f"bytez-fleet: {error.name} is missing; install bytez-provider[cli]\n")
         return exits.USAGE
     except BrokenPipeError:
-        # The reader has had enough, as `head` does. What is still buffered has nowhere to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader has had enough, as `head` does.
+        _give_up_stdout()
         return exits.FAILED
     except OSError as error:
         # Of reading stdin or writing stdout: what the network does has become an error of ours.
         sys.stderr.write(f"bytez-fleet: {error.strerror or error}\n")
+        _give_up_stdout()
         return exits.FAILED
     return code
+
+
+def _give_up_stdout() -> None:
+    """Let what is still buffered go nowhere: at its end Python would complain of it again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -23,7 +23,7 @@ def load(session: Session, inputs: ModelInputs, *, waits: bool, limit_seconds: f
         BytezError: It is not RUNNING; the sentence says what state things are in.
     """
     model_id, screen = inputs.model_id, session.screen
-    live = session.client.status(model_id)
+    live = session.live(model_id)
     if live is not None:
         raise _already_loaded(live)
     session.refuse_unknown("load", model_id)

@@ -28,7 +28,7 @@ from bytez_provider.errors import MalformedAnswerError, RateLimitedError, Unreac
 from bytez_provider.schemas import Instance
 from bytez_provider.wire import UNKNOWN_STATUS
 
-_WATCH_SECONDS = 2.0
+_WATCH_SECONDS = 1.0
 _PASSING = (UnreachableError, RateLimitedError, MalformedAnswerError)
 
 _MODEL_COLUMNS = (
@@ -125,7 +125,7 @@ def _completed(instance: Instance, session: Session) -> Instance | None:
 def status(session: Session, model_id: str) -> int:
     """Tell of one model."""
     session.inputs("read the status of", model_id)
-    instance = session.client.status(model_id)
+    instance = session.live(model_id)
     if instance is None:
         session.refuse_unknown("read the status of", model_id)
     facts = _facts(instance, model_id, session)
@@ -137,7 +137,7 @@ def status(session: Session, model_id: str) -> int:
 def watch(session: Session, model_id: str) -> NoReturn:
     """Tell of one model until interrupted: in place on a terminal, else a line on each change."""
     session.inputs("watch", model_id)
-    if session.client.status(model_id) is None:
+    if session.live(model_id) is None:
         session.refuse_unknown("watch", model_id)
     screen = session.screen
     if screen.as_json or not screen.out.is_terminal:

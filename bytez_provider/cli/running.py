@@ -53,10 +53,14 @@ def params_of(given: Iterable[str]) -> dict[str, Any]:
                 action="Write it as in --param max_length=256",
             )
         try:
-            params[name] = json.loads(value)
+            params[name] = json.loads(value, parse_constant=_no_number)
         except ValueError:
             params[name] = value
     return params
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} is not JSON")
 
 
 def _print_as_it_comes(pieces: Iterable[str]) -> None:

@@ -16,11 +16,13 @@ from bytez_provider.config import read_settings
 from bytez_provider.errors import InvalidInputError, UnknownModelError, printable
 from bytez_provider.journal import Journal, journal_folder
 from bytez_provider.lifecycle import Consent, Lifecycle
-from bytez_provider.schemas import ModelInputs, problems_of
+from bytez_provider.schemas import Instance, ModelInputs, problems_of
 from bytez_provider.waiter import Waiter
 
 if TYPE_CHECKING:
     from bytez_provider.cli.screen import Screen
+
+_TRIES = 3
 
 
 class Session:
@@ -81,6 +83,14 @@ class Session:
             ) from None
         self.settings.require_key(verb, model_id)
         return inputs
+
+    def live(self, model_id: str) -> Instance | None:
+        """Return the instance of a model; None when it is not loaded.
+
+        Raises:
+            ApiError: see `BytezClient`; after a few seconds, since who is there can ask again.
+        """
+        return self.client.status(model_id, tries=_TRIES)
 
     def refuse_unknown(self, verb: str, model_id: str) -> None:
         """Refuse a model that does not exist, and only warn where that is not sure.

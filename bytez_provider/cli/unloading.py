@@ -79,7 +79,7 @@ def _each(session: Session, tasks: list[tuple[str, Callable[[], str]]]) -> int:
 
 
 def _unload(session: Session, model_id: str) -> str:
-    live = session.client.status(model_id)
+    live = session.live(model_id)
     if live is None:
         session.refuse_unknown("unload", model_id)
         return "notLoaded"
@@ -96,7 +96,7 @@ def _unload(session: Session, model_id: str) -> str:
 
 def _finish(session: Session, note: Note) -> str:
     """Unload the load that a note is about, if it is there, and clear the note."""
-    live = session.client.status(note.model_id)
+    live = session.live(note.model_id)
     if live is not None and not _may_be_of(note, live):
         session.screen.note(
             f"the load of {note.model_id} that runs now was made at "

@@ -1,0 +1,203 @@
+"""`bytez-fleet` as a user runs it: a process of its own, in a folder of its own."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import termios
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+COMMAND = [sys.executable, "-m", "bytez_provider.cli"]
+KEY = "cli-key-0123456789"
+LONGEST_SECONDS = 30
+"""A test that would hang fails instead."""
+
+GPT2 = "openai-community/gpt2"
+CODER = "deepseek-ai/deepseek-coder-1.3b-instruct"
+UNPRICED = "openai-community/gpt2-medium"
+"""A model whose RAM the catalogue does not know."""
+
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A command that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> Any:
+        """What it printed, as JSON."""
+        return json.loads(self.out)
+
+    def ok(self) -> Finished:
+        """Assert that it succeeded, showing what it said where it did not."""
+        assert self.code == 0, self.out + self.err
+        return self
+
+    def failed(self, code: int) -> str:
+        """Assert that it failed as it should, with one line; return that line."""
+        assert self.code == code, self.out + self.err
+        lines = self.err.splitlines()
+        assert len(lines) == 1, self.err
+        return lines[0]
+
+
+class Fleet:
+    """Runs the command with a journal and, unless a test says otherwise, a key and an endpoint.
+
+    Attributes:
+        env: The environment of every command, to be changed by a test. No pulumi is on its PATH.
+        folder: Where the command runs.
+    """
+
+    def __init__(self, folder: Path, endpoint: str) -> None:
+        self.folder = folder / "here"
+        self.folder.mkdir()
+        self.journal = folder / "journal"
+        self.env = {
+            "PATH": str(folder / "no-programs"),
+            "HOME": str(folder),
+            "PYTHONPATH": str(REPOSITORY),
+            "BYTEZ_KEY": KEY,
+            "BYTEZ_ENDPOINT": endpoint,
+            "BYTEZ_JOURNAL": str(self.journal),
+        }
+
+    def run(self, *arguments: str, text: str = "", **env: str) -> Finished:
+        """Run a command to its end, in a pipe."""
+        done = subprocess.run(
+            [*COMMAND, *arguments],
+            cwd=self.folder,
+            env={**self.env, **env},
+            input=text,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=LONGEST_SECONDS,
+            check=False,
+        )
+        return Finished(done.returncode, done.stdout, done.stderr)
+
+    @contextmanager
+    def started(self, *arguments: str, **env: str) -> Iterator[Started]:
+        """Start a command in a pipe."""
+        process = subprocess.Popen(
+            [*COMMAND, *arguments],
+            cwd=self.folder,
+            env={**self.env, **env},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+        )
+        with process, _ended_in_time(process):
+            yield Started(process)
+
+    @contextmanager
+    def on_terminal(self, *arguments: str, **env: str) -> Iterator[Terminal]:
+        """Start a command on a terminal of 80 columns."""
+        ours, its = pty.openpty()
+        fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        process = subprocess.Popen(
+            [*COMMAND, *arguments],
+            cwd=self.folder,
+            env={**self.env, "TERM": "xterm-256color", **env},
+            stdin=its,
+            stdout=its,
+            stderr=its,
+        )
+        os.close(its)
+        try:
+            with _ended_in_time(process):
+                yield Terminal(process, ours)
+        finally:
+            process.wait()
+            os.close(ours)
+
+
+class Started:
+    """A command under way."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+
+    def line(self) -> str:
+        """Return the next line of its output."""
+        return _line(self.process.stdout)
+
+    def aside(self) -> str:
+        """Return the next line of its stderr."""
+        return _line(self.process.stderr)
+
+    def finish(self) -> Finished:
+        """Wait for its end; the output is what has not been read yet."""
+        out, err = self.process.communicate(timeout=LONGEST_SECONDS)
+        return Finished(self.process.returncode, out, err)
+
+
+class Terminal:
+    """A command on a terminal, and what it has drawn so far."""
+
+    def __init__(self, process: subprocess.Popen[bytes], ours: int) -> None:
+        self.process = process
+        self.drawn = ""
+        self._ours = ours
+
+    def read_until(self, text: str) -> None:
+        """Read until the text was drawn."""
+        while text not in self.drawn:
+            assert self._read(), f"it never drew {text!r}: {self.drawn!r}"
+
+    def finish(self) -> int:
+        """Read to the end, and return the exit code."""
+        while self._read():
+            pass
+        return self.process.wait(timeout=LONGEST_SECONDS)
+
+    @property
+    def lines(self) -> list[str]:
+        """What was drawn, without colours, line by line."""
+        return [line.rstrip() for line in _ESCAPES.sub("", self.drawn).splitlines()]
+
+    def _read(self) -> bool:
+        try:
+            some = os.read(self._ours, 65536)
+        except OSError:
+            # How Linux says that the other end is closed.
+            return False
+        self.drawn += some.decode()
+        return bool(some)
+
+
+@contextmanager
+def _ended_in_time(process: subprocess.Popen[Any]) -> Iterator[None]:
+    """End a process at the end of its test, or when a test that reads from it would hang."""
+    watchdog = threading.Timer(LONGEST_SECONDS, process.kill)
+    watchdog.start()
+    try:
+        yield
+    finally:
+        watchdog.cancel()
+        process.kill()
+
+
+def _line(stream: IO[str] | None) -> str:
+    assert stream is not None
+    line = stream.readline()
+    assert line.endswith("\n"), f"it ended, with {line!r}"
+    return line.rstrip("\n")

@@ -1,0 +1,212 @@
+"""`models`, `instances`, `status`."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+from collections.abc import Callable
+
+import pytest
+
+from bytez_provider.emulator import Emulator
+from tests.cli.conftest import BOOT_SECONDS
+from tests.cli.fleet import CODER, GPT2, UNPRICED, Fleet
+
+LONGEST_NAME = "abhishekchohan/SOLAR-10.7B-Instruct-Forest-DPO-v1"
+EVIL = "\x1b[31mred\r\n[bold]loud[/bold]\u202e"
+"""What a server may say to spoil a terminal, or a table that reads markup."""
+
+Load = Callable[..., str]
+
+
+class TestModels:
+    def test_table_in_a_pipe_is_whole_and_plain(self, fleet: Fleet) -> None:
+        done = fleet.run("models").ok()
+        assert done.err == ""
+        lines = done.out.splitlines()
+        assert lines[0].split() == ["MODEL", "GB", "RAM", "$/HOUR", "BENCHMARKED"]
+        assert [LONGEST_NAME, "15.38", "$0.92", "yes"] in [line.split() for line in lines]
+        assert [UNPRICED, "?", "?", "no"] in [line.split() for line in lines]
+        assert "\x1b" not in done.out
+
+    def test_search_and_benchmarked_narrow_it(self, fleet: Fleet) -> None:
+        done = fleet.run("models", "--search", "OPENAI", "--benchmarked", "--json").ok()
+        assert done.document == {
+            "models": [
+                {
+                    "modelId": GPT2,
+                    "requiredRamGb": 0.5,
+                    "benchmarked": True,
+                    "dollarsPerHour": 0.03,
+                }
+            ],
+            "source": "live",
+        }
+
+    def test_without_a_key_the_copy_in_the_package_serves_and_says_so(self, fleet: Fleet) -> None:
+        done = fleet.run("models", "--json", BYTEZ_KEY="").ok()
+        assert done.document["source"] == "bundled"
+        assert "no key is set" in done.err
+
+    def test_bad_key_is_an_error_and_not_the_copy(self, fleet: Fleet) -> None:
+        told = fleet.run("models", "--json", BYTEZ_KEY="another-key-012345").failed(1)
+        assert told.startswith("could not list the models: the service answered HTTP 401")
+        assert "another-key" not in told
+
+
+class TestInstances:
+    def test_nothing_loaded_is_said(self, fleet: Fleet) -> None:
+        assert fleet.run("instances").ok().out == "nothing is loaded\n"
+
+    def test_table_and_total(self, fleet: Fleet, emulator: Emulator, running: Load) -> None:
+        running(CODER, concurrency=2)
+        emulator.load_by_somebody_else(GPT2)
+        done = fleet.run("instances").ok()
+        header, coder, gpt2, total = done.out.splitlines()
+        assert header.split() == [
+            *("MODEL", "STATUS", "CONC", "RUNS", "AGE", "IDLE", "LEFT", "$/HOUR")
+        ]
+        assert re.fullmatch(rf"{CODER} +RUNNING +2 +0 +6m4\ds +(30m|29m5\ds) +\$0\.74", coder)
+        assert re.fullmatch(rf"{GPT2} +DEPLOYING +1 +0 +\ds +- +\$0\.03", gpt2)
+        assert total == "2 models, $0.77 an hour"
+
+    def test_document(self, fleet: Fleet, running: Load) -> None:
+        created = running(UNPRICED)
+        document = fleet.run("instances", "--json").ok().document
+        assert document["dollarsPerHour"] is None
+        (one,) = document["instances"]
+        assert (one["modelId"], one["created"]) == (UNPRICED, created)
+        assert (one["requiredRamGb"], one["dollarsPerHour"]) == (None, None)
+
+    def test_list_that_tells_only_names_is_completed(
+        self, fleet: Fleet, emulator: Emulator, running: Load
+    ) -> None:
+        running(GPT2)
+        names = [{"modelId": GPT2}, {"modelId": CODER}]
+        emulator.set_faults(
+            [{"endpoint": "/model/instances", "do": {"respond": {"status": 200, "body": names}}}]
+        )
+        (one,) = fleet.run("instances", "--json").ok().document["instances"]
+        assert (one["modelId"], one["status"]) == (GPT2, "RUNNING")
+
+    def test_failed_model_costs_nothing(self, fleet: Fleet, emulator: Emulator) -> None:
+        body = [{"modelId": GPT2, "status": "FAILED", "concurrency": 1, "error": EVIL}]
+        emulator.set_faults(
+            [{"endpoint": "/model/instances", "do": {"respond": {"status": 200, "body": body}}}]
+        )
+        done = fleet.run("instances").ok()
+        assert done.out.splitlines()[1].split() == [GPT2, "FAILED", "1", "?", "-", "-", "-"]
+        assert done.out.splitlines()[2] == "1 model, $0.00 an hour"
+
+
+class TestStatus:
+    def test_loaded(self, fleet: Fleet, running: Load) -> None:
+        created = running(GPT2, concurrency=3)
+        done = fleet.run("status", GPT2).ok()
+        facts = {line[:15].strip(): line[16:] for line in done.out.splitlines()}
+        expires = facts.pop("expires at")
+        assert expires > created
+        # Server time goes on while the command works.
+        assert re.fullmatch(r"6m4\ds", facts.pop("age"))
+        assert re.fullmatch(r"30m|29m5\ds", facts.pop("idle time left"))
+        assert facts == {
+            "model": GPT2,
+            "status": "RUNNING",
+            "concurrency": "3",
+            "inferences": "0",
+            "created": created,
+            "idle period": "30m",
+            "RAM": "0.50 GB an instance",
+            "cost": "$0.09 an hour",
+        }
+        document = fleet.run("status", GPT2, "--json").ok().document
+        assert BOOT_SECONDS <= document.pop("ageSeconds") < BOOT_SECONDS + 60
+        assert 1800 - 60 < document.pop("idleSecondsLeft") <= 1800
+        assert document == {
+            "modelId": GPT2,
+            "status": "RUNNING",
+            "concurrency": 3,
+            "inferences": 0,
+            "created": created,
+            "expirationPeriodSeconds": 1800,
+            "expiresAt": expires,
+            "requiredRamGb": 0.5,
+            "dollarsPerHour": 0.09,
+            "error": None,
+        }
+
+    def test_not_loaded_is_an_answer_with_the_same_keys(self, fleet: Fleet) -> None:
+        document = fleet.run("status", GPT2, "--json").ok().document
+        assert document.pop("modelId") == GPT2
+        assert document.pop("status") == "NOT_LOADED"
+        assert document.pop("requiredRamGb") == 0.5
+        assert len(document) == 9
+        assert set(document.values()) == {None}
+
+    def test_what_the_server_says_cannot_spoil_the_terminal(
+        self, fleet: Fleet, emulator: Emulator
+    ) -> None:
+        body = {"modelId": GPT2, "status": f"FAILED{EVIL}", "error": EVIL}
+        emulator.set_faults([{"endpoint": "/model/status", "do": {"respond": {"body": body}}}])
+        with fleet.on_terminal("status", GPT2, NO_COLOR="1") as terminal:
+            assert terminal.finish() == 0
+            assert "red [bold]loud[/bold]" in terminal.drawn
+            assert not set(terminal.drawn) & set("\x1b\u202e")
+
+    @pytest.mark.parametrize("command", [["run"], ["unload"], ["load"]])
+    def test_unknown_model_is_told_with_the_nearest_names(
+        self, fleet: Fleet, emulator: Emulator, command: list[str]
+    ) -> None:
+        text = ["text"] if command[0] == "run" else []
+        told = fleet.run(*command, "openai-community/gtp2", *text).failed(2)
+        assert "could not" in told
+        assert "the Bytez catalogue has no such model. Nothing was changed." in told
+        assert f"The nearest names are '{GPT2}'" in told
+        assert not emulator.requests("/model/load")
+
+    def test_name_without_an_owner_is_told_what_was_meant(self, fleet: Fleet) -> None:
+        told = fleet.run("status", "gpt2").failed(2)
+        assert told.endswith(f"Perhaps '{GPT2}'.")
+
+    def test_missing_key_names_both_ways_to_set_it(self, fleet: Fleet) -> None:
+        told = fleet.run("status", GPT2, "--json", BYTEZ_KEY="").failed(2)
+        assert "no API key is set" in told
+        assert "`pulumi config set --secret bytez:key <key>`" in told
+        assert "BYTEZ_KEY" in told
+
+
+class TestWatch:
+    def test_in_a_pipe_there_is_a_line_on_each_change(
+        self, fleet: Fleet, emulator: Emulator
+    ) -> None:
+        emulator.load_by_somebody_else(GPT2)
+        away = {"respond": {"status": 503, "body": {"error": "busy"}}}
+        with fleet.started("status", GPT2, "--watch") as watch:
+            assert watch.line() == f"{GPT2}  DEPLOYING  concurrency 1  inferences 0"
+            emulator.set_faults([{"endpoint": "/model/status", "do": away}])
+            emulator.advance(BOOT_SECONDS)
+            assert watch.aside().startswith("warning: no answer now: ")
+            emulator.set_faults([])
+            assert watch.line().startswith(f"{GPT2}  RUNNING  concurrency 1  inferences 0  expires")
+            watch.process.send_signal(signal.SIGINT)
+            done = watch.finish()
+        assert (done.code, done.out, done.err) == (130, "", "")
+
+    def test_documents_come_one_a_line(self, fleet: Fleet) -> None:
+        with fleet.started("status", GPT2, "--watch", "--json") as watch:
+            assert json.loads(watch.line())["status"] == "NOT_LOADED"
+            watch.process.send_signal(signal.SIGINT)
+            assert watch.finish().code == 130
+
+    def test_on_a_terminal_it_is_drawn_in_place(self, fleet: Fleet, emulator: Emulator) -> None:
+        emulator.load_by_somebody_else(GPT2)
+        with fleet.on_terminal("status", GPT2, "--watch") as terminal:
+            terminal.read_until("DEPLOYING")
+            emulator.advance(BOOT_SECONDS)
+            terminal.read_until("RUNNING")
+            terminal.process.send_signal(signal.SIGINT)
+            assert terminal.finish() == 130
+        assert "Traceback" not in terminal.drawn
+        # The cursor went up, to draw over the lines before.
+        assert "\x1b[1A" in terminal.drawn

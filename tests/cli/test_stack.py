@@ -1,0 +1,151 @@
+"""`--stack`: key and settings from the real `pulumi`, and what its state says is declared."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bytez_provider.config import Key
+from bytez_provider.emulator import Emulator
+from tests.cli.fleet import GPT2, KEY, UNPRICED, Fleet
+from tests.e2e.stack import Stack
+
+DECLARED = "microsoft/phi-1"
+READ_ONLY = "bigscience/bloom-560m"
+OF_ANOTHER_ACCOUNT = "ai-forever/mGPT"
+
+Load = Callable[..., str]
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Stack:
+    return Stack(tmp_path / "pulumi", {}, refresh=False)
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, emulator: Emulator, stack: Stack) -> Fleet:
+    """The command in the project's folder, with nothing from the environment."""
+    fleet = Fleet(tmp_path, emulator.url)
+    fleet.folder = stack.project
+    fleet.env = {**stack.env, "PYTHONPATH": fleet.env["PYTHONPATH"]}
+    return fleet
+
+
+def resource(model_id: str, emulator: Emulator, **more: Any) -> dict[str, Any]:
+    kind = "pulumi-python:dynamic/bytez:Model"
+    outputs = {
+        "modelId": model_id,
+        "endpoint": emulator.url,
+        "account": Key(KEY).fingerprint(),
+    }
+    return {
+        "urn": f"urn:pulumi:dev::fleet::{kind}::{model_id.rpartition('/')[2]}",
+        "custom": True,
+        "id": model_id,
+        "type": kind,
+        "outputs": {**outputs, **more.pop("outputs", {})},
+        **more,
+    }
+
+
+def declare(stack: Stack, *resources: dict[str, Any]) -> None:
+    """Give the stack a state with these resources."""
+    deployment = {"manifest": {"time": "2024-05-28T00:00:00Z"}, "resources": list(resources)}
+    file = stack.folder / "state.json"
+    file.write_text(json.dumps({"version": 3, "deployment": deployment}))
+    stack.run("stack", "import", "--force", "--file", str(file)).ok()
+    assert len(stack.export()["resources"]) == len(resources)
+
+
+def test_key_and_settings_come_from_the_stack(
+    fleet: Fleet, stack: Stack, emulator: Emulator, running: Load
+) -> None:
+    running(GPT2)
+    stack.run("config", "set", "--secret", "bytez:key", KEY).ok()
+    plain = {"bytez:endpoint": emulator.url, "bytez:dialect": "june"}
+    settings = [
+        part for name, value in plain.items() for part in ("--plaintext", f"{name}={value}")
+    ]
+    stack.run("config", "set-all", *settings).ok()
+    argv = record_arguments(fleet, stack)
+    document = fleet.run("status", GPT2, "--stack", "dev", "--json").ok().document
+    assert (document["modelId"], document["status"]) == (GPT2, "RUNNING")
+    assert [request.method for request in emulator.requests("/model/list")] == ["GET"]
+    assert KEY not in argv.read_text()
+    assert "--stack=dev" in argv.read_text()
+    doctor = fleet.run("doctor", "--stack", "dev")
+    assert doctor.code == 0, doctor.out
+    assert "set in bytez:key of stack 'dev'" in doctor.out
+    assert "june (bytez:dialect of stack 'dev')" in doctor.out
+    assert KEY not in doctor.out
+
+
+def record_arguments(fleet: Fleet, stack: Stack) -> Path:
+    """Put a `pulumi` on PATH that notes how it was called before it is the real one."""
+    folder, argv = stack.folder / "recorder", stack.folder / "argv"
+    folder.mkdir()
+    real = shutil.which("pulumi", path=stack.env["PATH"])
+    recorder = folder / "pulumi"
+    recorder.write_text(f'#!/bin/sh\necho "$@" >> {argv}\nexec {real} "$@"\n')
+    recorder.chmod(0o755)
+    fleet.env["PATH"] = f"{folder}:{stack.env['PATH']}"
+    return argv
+
+
+def test_key_in_plain_text_is_refused_with_the_command_that_mends_it(
+    fleet: Fleet, stack: Stack, emulator: Emulator
+) -> None:
+    stack.run("config", "set", "--plaintext", "bytez:key", KEY).ok()
+    told = fleet.run("instances", "--stack", "dev").failed(2)
+    assert "bytez:key is set in plain text" in told
+    assert "`pulumi config set --secret bytez:key <key>`" in told
+    assert KEY not in told
+    assert emulator.requests() == []
+
+
+def test_stack_that_is_not_there_and_pulumi_that_is_not_there(fleet: Fleet) -> None:
+    told = fleet.run("instances", "--stack", "nope").failed(2)
+    assert told.startswith("could not read the configuration of stack 'nope': `pulumi` says: ")
+    assert "no stack named 'nope' found" in told
+    told = fleet.run("instances", "--stack", "dev", PATH="").failed(2)
+    assert "`pulumi` is not on PATH" in told
+
+
+def test_what_the_stack_declares_is_unloaded_only_with_yes(
+    fleet: Fleet, stack: Stack, emulator: Emulator, running: Load
+) -> None:
+    declare(
+        stack,
+        resource(DECLARED, emulator),
+        resource(READ_ONLY, emulator, external=True),
+        resource(OF_ANOTHER_ACCOUNT, emulator, outputs={"account": "0123456789ab"}),
+    )
+    fleet.env |= {"BYTEZ_KEY": KEY, "BYTEZ_ENDPOINT": emulator.url}
+    for model_id in (DECLARED, READ_ONLY, OF_ANOTHER_ACCOUNT):
+        running(model_id)
+    told = fleet.run("unload", READ_ONLY, DECLARED, OF_ANOTHER_ACCOUNT).failed(2)
+    assert told == (
+        f"could not unload '{DECLARED}': stack 'dev' declares it as 'phi-1', and its next "
+        "`pulumi up` would load it. Nothing was changed. Take it out of the program and run "
+        "`pulumi up`, or say --yes to unload it all the same."
+    )
+    assert not emulator.requests("/model/delete")
+    fleet.run("unload", READ_ONLY, OF_ANOTHER_ACCOUNT, UNPRICED).ok()
+    fleet.run("unload", DECLARED, "--yes").ok()
+    assert emulator.instances() == []
+
+
+def test_a_stack_that_nobody_named_and_that_cannot_be_read_asks_for_nothing(
+    fleet: Fleet, stack: Stack, emulator: Emulator, running: Load
+) -> None:
+    running(GPT2)
+    stack.run("stack", "unselect").ok()
+    fleet.env |= {"BYTEZ_KEY": KEY, "BYTEZ_ENDPOINT": emulator.url}
+    done = fleet.run("unload", GPT2).ok()
+    assert done.err.startswith("note: not checked whether a stack declares it: ")
+    assert emulator.instances() == []
