@@ -6,6 +6,7 @@ BytezError                     could not <verb> '<subject>': <observed>. <state>
 │   ├── PlainTextKeyError      `bytez:key` is set without --secret
 │   └── UntrustedEndpointError a key from the environment may not go to this endpoint
 ├── InvalidInputError          what the user declared cannot be
+│   ├── InvalidFileError       a file cannot be read, or what it declares cannot be
 │   └── UnknownModelError      the catalogue has no such model
 ├── ApiError                   the service refused, or its answer was of no use
 │   ├── AuthenticationError    the key was refused (401, 403)
@@ -27,6 +28,7 @@ BytezError                     could not <verb> '<subject>': <observed>. <state>
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 NOTHING_CHANGED = "Nothing was changed"
 
@@ -117,6 +119,58 @@ class UntrustedEndpointError(ConfigError):
 
 class InvalidInputError(BytezError):
     """What the user declared cannot be."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with a file; `str(problem)` is `fleet.yaml:12: <message>`.
+
+    Attributes:
+        file: The file as it was named to us.
+        line: Where it stands, from 1; None where it is the file as a whole.
+        column: As above, from 1.
+        reason: What is wrong, without a full stop.
+        meant: What may have been meant, the likeliest first.
+        is_warning: Whether it may be right all the same.
+    """
+
+    file: str
+    line: int | None
+    column: int | None
+    reason: str
+    meant: tuple[str, ...] = ()
+    is_warning: bool = False
+
+    @property
+    def message(self) -> str:
+        """The reason, and what may have been meant."""
+        names = [f"'{name}'" for name in self.meant]
+        told = " or ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
+        return f"{self.reason}; did you mean {told}?" if told else self.reason
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.message}" if self.line else self.message
+
+
+class InvalidFileError(InvalidInputError):
+    """A file cannot be read, or what it declares cannot be.
+
+    Attributes:
+        problems: All that is wrong, in the order of the file; the sentence tells the first.
+    """
+
+    def __init__(
+        self,
+        *,
+        verb: str,
+        subject: str = "",
+        observed: str,
+        state: str = NOTHING_CHANGED,
+        action: str,
+        problems: tuple[Problem, ...] = (),
+    ) -> None:
+        super().__init__(verb=verb, subject=subject, observed=observed, state=state, action=action)
+        self.problems = problems
 
 
 class UnknownModelError(InvalidInputError):
