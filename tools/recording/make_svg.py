@@ -36,7 +36,7 @@ def main() -> int:
         if private in text:
             print(f"the demo shows '{private}', a path of this machine", file=sys.stderr)
             return 1
-    pace = Pace(least=0.4, most=1.2, hold=2.0, hold_before="/9] ", last=6.0)
+    pace = Pace(least=0.4, most=0.9, hold=1.8, hold_before="/9] ", last=6.0)
     screens = frames(written, columns=COLUMNS, rows=ROWS, pace=pace)
     poster = _poster([[run.text for row in frame.rows for run in row] for frame in screens])
     picture = draw(screens, columns=COLUMNS, poster=poster, title="make demo")
