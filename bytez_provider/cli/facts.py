@@ -10,13 +10,12 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from bytez_provider.errors import printable
+from bytez_provider.lifecycle import NOT_LOADED
 from bytez_provider.pricing import hourly
 from bytez_provider.schemas import CatalogueEntry, Instance, Phase, iso
 
 if TYPE_CHECKING:
     from bytez_provider.cli.session import Session
-
-NOT_LOADED = "NOT_LOADED"
 
 _NAME_LIMIT = 200
 
@@ -32,7 +31,10 @@ def catalogue_facts(entry: CatalogueEntry, price_per_gb_second: Decimal) -> dict
 
 
 def instance_facts(instance: Instance, session: Session) -> dict[str, Any]:
-    """Return what is told of a loaded model; the cost is that of all its instances."""
+    """Return what is told of a loaded model.
+
+    The cost is that of all its instances; null where it is unknown, and for a model that FAILED.
+    """
     entry = session.catalogue.get().find(instance.model_id)
     ram = entry.required_ram_gb if entry else None
     now = session.client.server_now()

@@ -140,7 +140,7 @@ def watch(session: Session, model_id: str) -> NoReturn:
     if session.live(model_id) is None:
         session.refuse_unknown("watch", model_id)
     screen = session.screen
-    if screen.as_json or not screen.out.is_terminal:
+    if screen.as_json or not screen.redraws_result:
         _look_for_ever(session, model_id, _Changes(screen).show)
     with screen.redrawn() as live:
 

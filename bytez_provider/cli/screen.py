@@ -48,10 +48,10 @@ class Screen:
 
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
-        in_ci = bool(os.environ.get("CI"))
-        self.redraws = sys.stderr.isatty() and not in_ci and os.environ.get("TERM") != "dumb"
+        self.redraws_result = _redraws(sys.stdout)
+        """Whether a result may be drawn anew in place."""
+        self.redraws_progress = _redraws(sys.stderr)
         """Whether progress is a line that changes in place."""
-        self._tells_progress = self.redraws or in_ci
         self._status: Status | None = None
 
     # -------------------------------------------------------------------------------- results
@@ -112,13 +112,13 @@ class Screen:
             from rich.text import Text
 
             self._status.update(Text(message))
-        elif self._tells_progress:
+        elif os.environ.get("CI"):
             _write(sys.stderr, message)
 
     @contextmanager
     def showing_progress(self, first: str) -> Iterator[None]:
         """Have a place for progress on a terminal."""
-        if not self.redraws:
+        if not self.redraws_progress:
             yield
             return
         from rich.text import Text
@@ -159,6 +159,11 @@ def table_of(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Table:
     for row in rows:
         table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
     return table
+
+
+def _redraws(stream: TextIO) -> bool:
+    # A log of a CI run keeps every line, be it from a terminal.
+    return stream.isatty() and not os.environ.get("CI") and os.environ.get("TERM") != "dumb"
 
 
 def _write(stream: TextIO, line: str) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from bytez_provider.cli.screen import Screen
 
 _TRIES = 3
+"""Of a first question: it ends within seconds, and who asked can ask again."""
 
 
 class Session:
@@ -59,7 +60,7 @@ class Session:
             client=self.client,
             catalogue=self.catalogue,
             journal=self.journal,
-            waiter=Waiter(self.client, self.clock, quiet=not self.screen.redraws),
+            waiter=Waiter(self.client, self.clock, quiet=not self.screen.redraws_progress),
             consent=Consent(),
         )
 
@@ -88,7 +89,7 @@ class Session:
         """Return the instance of a model; None when it is not loaded.
 
         Raises:
-            ApiError: see `BytezClient`; after a few seconds, since who is there can ask again.
+            ApiError: see `BytezClient`.
         """
         return self.client.status(model_id, tries=_TRIES)
 

@@ -14,7 +14,7 @@ from bytez_provider.cli.stack import declared_models
 from bytez_provider.errors import BytezError, ConfigError, InvalidInputError, printable
 from bytez_provider.journal import Note
 from bytez_provider.lifecycle import DEPLOYING
-from bytez_provider.schemas import Instance, ModelState, iso
+from bytez_provider.schemas import ModelState, iso
 from bytez_provider.waiter import CLOCK_TOLERANCE
 
 _REQUEST_LASTS = timedelta(minutes=5)
@@ -60,7 +60,8 @@ def _each(session: Session, tasks: list[tuple[str, Callable[[], str]]]) -> int:
     """Do all, also when one fails; tell each outcome as it comes, and all in one document."""
     told: list[dict[str, Any]] = []
     code = exits.DONE
-    for model_id, task in tasks:
+    for name, task in tasks:
+        model_id = printable(name, limit=200)
         error: str | None = None
         try:
             outcome = task()
@@ -87,7 +88,11 @@ def _unload(session: Session, model_id: str) -> str:
     holder = session.journal.holder(model_id)
     adopted_at = holder.adopted_at if holder else None
     state = _as_state(session, model_id, live.status, live.created, adopted_at)
-    session.lifecycle.delete(state, Person(session.screen))
+    person = Person(session.screen)
+    session.lifecycle.delete(state, person)
+    if person.remarks:
+        # Somebody loaded it anew in this very moment.
+        return "leftAlone"
     for note in session.journal.unfinished():
         if note.model_id == model_id:
             session.journal.clear(note.urn)
@@ -97,14 +102,20 @@ def _unload(session: Session, model_id: str) -> str:
 def _finish(session: Session, note: Note) -> str:
     """Unload the load that a note is about, if it is there, and clear the note."""
     live = session.live(note.model_id)
-    if live is not None and not _may_be_of(note, live):
+    if live is not None and live.created is None:
         session.screen.note(
-            f"the load of {note.model_id} that runs now was made at "
-            f"{iso(live.created) if live.created else 'an unknown time'}, and is somebody else's"
+            "the service does not tell when the load that runs now was made, so that it may be "
+            "somebody else's; if it is yours, unload it by name"
+        )
+        return "leftAlone"
+    seen = live.created if live else None
+    if seen is not None and not _is_of(note, seen):
+        session.screen.note(
+            f"the load that runs now, made at {iso(seen)}, is not the one that was begun here"
         )
         session.journal.clear(note.urn)
         return "leftAlone"
-    created = note.created or (live.created if live else None)
+    created = note.created or seen
     person = Person(session.screen, urn=note.urn)
     session.lifecycle.delete(_as_state(session, note.model_id, DEPLOYING, created, None), person)
     if person.remarks:
@@ -112,13 +123,11 @@ def _finish(session: Session, note: Note) -> str:
     return "unloaded" if live is not None else "notLoaded"
 
 
-def _may_be_of(note: Note, live: Instance) -> bool:
-    """Tell whether a load may be the one that a note is about."""
-    if live.created is None:
-        return True
+def _is_of(note: Note, created: datetime) -> bool:
+    """Tell whether a load is the one that a note is about."""
     if note.created is not None:
-        return live.created == note.created
-    return note.began - CLOCK_TOLERANCE <= live.created <= note.began + _REQUEST_LASTS
+        return created == note.created
+    return note.began - CLOCK_TOLERANCE <= created <= note.began + _REQUEST_LASTS
 
 
 def _as_state(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from bytez_provider.lifecycle import NOT_LOADED
 from bytez_provider.waiter import duration
 
 UNKNOWN = "?"
@@ -39,7 +40,7 @@ def yes_no(flag: bool | None) -> str:
 def facts_as_rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
     """Return what is known of an instance, a line each."""
     rows = [("model", facts["modelId"]), ("status", status_word(facts["status"]))]
-    if facts["status"] == "NOT_LOADED":
+    if facts["status"] == NOT_LOADED:
         return rows
     if facts["error"]:
         rows.append(("reason", facts["error"]))
@@ -65,7 +66,7 @@ def cost_an_hour(facts: dict[str, Any]) -> str:
 
 def status_word(status: str) -> str:
     """Return a status as people read it."""
-    return "not loaded" if status == "NOT_LOADED" else status
+    return "not loaded" if status == NOT_LOADED else status
 
 
 def facts_on_a_line(facts: dict[str, Any]) -> str:

@@ -142,5 +142,19 @@ class TestUnfinished:
         assert "HTTP 500: cannot" in fleet.run("unload", "--unfinished").failed(1)
         assert journal_of(fleet, emulator).unfinished() == [note]
 
+    def test_a_load_that_cannot_be_told_apart_is_left_alone_and_its_note_kept(
+        self, fleet: Fleet, emulator: Emulator
+    ) -> None:
+        created = emulator.load_by_somebody_else(GPT2)
+        note = note_of("gpt2", GPT2, began(emulator, created), moment_of(created))
+        journal_of(fleet, emulator).write(note)
+        body = {"modelId": GPT2, "status": "RUNNING"}
+        emulator.set_faults([{"endpoint": "/model/status", "do": {"respond": {"body": body}}}])
+        done = fleet.run("unload", "--unfinished").ok()
+        assert done.out == f"{GPT2} was left alone\n"
+        assert "unload it by name" in done.err
+        assert not emulator.requests("/model/delete")
+        assert journal_of(fleet, emulator).unfinished() == [note]
+
     def test_nothing_unfinished_is_said(self, fleet: Fleet) -> None:
         assert "nothing is unfinished" in fleet.run("unload", "--unfinished").ok().out
