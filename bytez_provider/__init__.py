@@ -5,12 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from bytez_provider.fleet import Fleet, FleetMember, ModelArgs, ModelDefaults
     from bytez_provider.model import Model
 
 __version__ = "0.1.0"
-__all__ = ["Model", "__version__"]
+__all__ = ["Fleet", "FleetMember", "Model", "ModelArgs", "ModelDefaults", "__version__"]
 
-_HOMES = {"Model": "bytez_provider.model"}
+_HOMES = {
+    "Fleet": "bytez_provider.fleet",
+    "FleetMember": "bytez_provider.fleet",
+    "Model": "bytez_provider.model",
+    "ModelArgs": "bytez_provider.fleet",
+    "ModelDefaults": "bytez_provider.fleet",
+}
 
 
 def __getattr__(name: str) -> object:

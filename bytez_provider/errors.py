@@ -254,5 +254,9 @@ class AccountChangedError(LifecycleError):
     """The state was made with another key or endpoint than the one in use."""
 
 
+class FleetNotReadyError(LifecycleError):
+    """Some models of a fleet did not come up."""
+
+
 class InterruptedLoadError(LifecycleError):
     """The deployment was stopped before the load was finished."""

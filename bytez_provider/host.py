@@ -90,9 +90,12 @@ class Call:
             return Stop.ENGINE_GONE
         return Stop.CANCELLED if _cancellation.arrived else None
 
-    def report(self, message: str) -> None:
-        """Show `message` in the resource's own row until the next one. Never raises."""
-        self._log(engine_pb2.INFO, message, ephemeral=True)
+    def report(self, message: str, *, urn: str | None = None) -> None:
+        """Show `message` in the resource's own row, or another's, until the next one.
+
+        Never raises.
+        """
+        self._log(engine_pb2.INFO, message, ephemeral=True, urn=urn)
 
     def note(self, message: str) -> None:
         """Show `message` under the resource, to stay. Never raises."""
@@ -107,7 +110,12 @@ class Call:
         self._log(engine_pb2.DEBUG, message)
 
     def _log(
-        self, severity: engine_pb2.LogSeverity.ValueType, message: str, *, ephemeral: bool = False
+        self,
+        severity: engine_pb2.LogSeverity.ValueType,
+        message: str,
+        *,
+        ephemeral: bool = False,
+        urn: str | None = None,
     ) -> None:
         if self._context is None or not self._context.is_active():
             return
@@ -116,7 +124,7 @@ class Call:
             return
         text = _encodable(printable(message, limit=_LOG_TEXT_LIMIT))
         request = engine_pb2.LogRequest(
-            severity=severity, message=text, urn=self.urn or "", ephemeral=ephemeral
+            severity=severity, message=text, urn=urn or self.urn or "", ephemeral=ephemeral
         )
         try:
             engine.Log(request, timeout=_LOG_DEADLINE_SECONDS)

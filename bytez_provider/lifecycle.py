@@ -13,7 +13,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from pydantic import ValidationError
 
@@ -40,6 +40,7 @@ from bytez_provider.schemas import (
     Granted,
     Instance,
     LoadOutcome,
+    MemberInputs,
     ModelInputs,
     ModelState,
     Phase,
@@ -68,6 +69,9 @@ DEPLOYING = "DEPLOYING"
 
 _REPLACING = ("model_id", "concurrency", "expiration_period_seconds")
 _UPDATING = ("adopt", "on_expiry", "expected_hours_per_day")
+
+_GLANCE_SECONDS = 5.0
+"""A refresh may show what was so for so long: all of a fleet is read from one list."""
 
 _RESUME_WINDOW = timedelta(minutes=5)
 """A note whose load has no identity yet stands for a load made within so long after it: all the
@@ -122,12 +126,29 @@ def diff(old: ModelState, new: ModelInputs, unknown: frozenset[str]) -> Change:
     updates = any(
         name not in unknown and getattr(old, name) != getattr(new, name) for name in _UPDATING
     )
-    # NOT_LOADED stands only where expiry was accepted: that is no reason to load by itself.
-    unsettled = old.status != NOT_LOADED and phase_of(old.status) is not Phase.RUNNING
+    updates = updates or isinstance(new, MemberInputs) is not (old.readiness == "fleet")
     return Change(
-        needed=bool(replaces or updates or unknown or unsettled),
+        needed=bool(replaces or updates or unknown or not _is_settled(old)),
         replaces=replaces,
     )
+
+
+def _is_settled(old: ModelState) -> bool:
+    """Tell whether the state asks for nothing to be done by itself."""
+    if old.status == NOT_LOADED:
+        return True  # It stands only where expiry was accepted.
+    if old.readiness == "fleet":
+        # Whether it is RUNNING is for the fleet's readiness to say.
+        return old.status is None
+    return phase_of(old.status or "") is Phase.RUNNING
+
+
+def _stands(old: ModelState, new: ModelInputs) -> bool:
+    """Tell whether the load needs nothing: it is RUNNING, or a fleet's readiness waits for it."""
+    if old.status == NOT_LOADED:
+        return False
+    phase = phase_of(old.status or "")
+    return phase is Phase.RUNNING or (isinstance(new, MemberInputs) and phase is Phase.BOOTING)
 
 
 class Lifecycle:
@@ -337,16 +358,22 @@ class Lifecycle:
             if note is not None:
                 self._keep(dataclasses.replace(note, created=seen.created))
 
+        in_fleet = isinstance(inputs, MemberInputs)
         try:
             wait = self._waiter.until_running(
-                model_id, claim, caller, limit_seconds=limit, on_identified=identified
+                model_id,
+                claim,
+                caller,
+                limit_seconds=limit,
+                on_identified=identified,
+                seen_is_enough=in_fleet,
             )
         except ApiError as error:
             raise error.restated(
                 state="The load was accepted, and may be running and cost money",
                 action=f"{error.action}, then run `pulumi up` again, which goes on with it",
             ) from None
-        if wait.ended not in (Ended.RUNNING, Ended.STOPPED):
+        if wait.ended not in (Ended.RUNNING, Ended.SEEN, Ended.STOPPED):
             raise self._not_running(wait, claim, inputs, caller, limit)
         if caller.stop() is Stop.ENGINE_GONE:
             # Nobody takes a state any more, be it RUNNING: the note must stay.
@@ -354,15 +381,15 @@ class Lifecycle:
                 model_id, "The load goes on, and the journal names it for the next `up`"
             )
         status = "RUNNING" if wait.ended is Ended.RUNNING else DEPLOYING
-        state = self._state(inputs, claim, wait.instance, status, adopted_at)
-        if wait.ended is Ended.RUNNING:
+        state = self._state(inputs, claim, wait.instance, None if in_fleet else status, adopted_at)
+        if wait.ended is not Ended.STOPPED:
             self._tell_granted(state, caller)
         if claim.created is None and wait.instance is not None:
             caller.debug(
                 f"'{model_id}': the service tells no `created`, so any load of it is taken for "
                 "that of this resource"
             )
-        if claim.created is not None or wait.ended is Ended.RUNNING:
+        if claim.created is not None or wait.ended is not Ended.STOPPED:
             self._journal.clear(caller.urn)
         return state
 
@@ -416,6 +443,16 @@ class Lifecycle:
             "again",
         )
 
+    def unload_failed(self, model_id: str, claim: Claim) -> None:
+        """Unload a fleet's model that FAILED, where it is still the load that is meant.
+
+        Raises:
+            BytezError: It may still be there.
+        """
+        live = self._client.status(model_id)
+        if live is not None and claim.covers(live):
+            self._unload(model_id, claim, UNLOAD_LIMIT_SECONDS)
+
     def _roll_back(self, model_id: str, claim: Claim, caller: Caller) -> tuple[str, str | None]:
         """Unload a load that came to nothing; return the state of things, and an action if due."""
         try:
@@ -446,8 +483,9 @@ class Lifecycle:
             self._refuse_other_account("read", old)
             accepts = old.on_expiry == "accept"
             return old.model_copy(update={"status": NOT_LOADED}) if accepts else None
+        in_fleet = old.readiness == "fleet"
         seen = {
-            "status": _status_word(live),
+            "status": None if in_fleet and live.phase is not Phase.FAILED else _status_word(live),
             "created": iso(live.created) if live.created else None,
             # Found under a new key or address, it is theirs from now on: keys are changed.
             "endpoint": self._settings.endpoint,
@@ -457,6 +495,19 @@ class Lifecycle:
         if drift:
             seen["granted"] = None
         return old.model_copy(update={**seen, **drift})
+
+    def glance(self, model_id: str, created: datetime | None) -> Instance | None:
+        """Return the instance of a fleet's model, for all of them with few requests.
+
+        The list answers where it shows the very load; for all else the model's own status does.
+
+        Raises:
+            ApiError: No answer.
+        """
+        listed = self._waiter.poller.listed(_GLANCE_SECONDS).get(model_id)
+        if listed is not None and listed.created == created:
+            return listed
+        return self._client.status(model_id)
 
     def get(self, model_id: str) -> ModelState:
         """Return the state of a model that no resource of this stack manages (`Model.get`).
@@ -484,8 +535,9 @@ class Lifecycle:
         Raises:
             BytezError: As for `create`.
         """
-        if phase_of(old.status) is Phase.RUNNING:
-            return old.model_copy(update=dict(inputs))
+        if _stands(old, inputs):
+            status = None if isinstance(inputs, MemberInputs) else old.status
+            return old.model_copy(update={"readiness": None, **dict(inputs), "status": status})
         if caller.stop() is not None:
             raise _interrupted(inputs.model_id)
         with self._told(caller, inputs.model_id):
@@ -599,10 +651,13 @@ class Lifecycle:
 
     def _status_for(self, verb: str, old: ModelState) -> Instance | None:
         try:
+            if verb == "read" and old.readiness == "fleet":
+                return self.glance(old.model_id, moment_of(old.created))
             return self._client.status(old.model_id)
         except BytezError as error:
             raise error.restated(
                 verb=verb,
+                subject=old.model_id,
                 state="The state is as it was",
                 action=f"{error.action} (refresh and destroy use the key and endpoint of the "
                 "last `up`, where they are in stack config)",
@@ -646,7 +701,11 @@ class Lifecycle:
     def _may_lag(self, old: ModelState, claim: Claim) -> bool:
         """Tell whether "not found" may only mean that the service does not show the load yet."""
         since = claim.created or claim.accepted_at
-        if since is None or old.status == NOT_LOADED or phase_of(old.status) is not Phase.BOOTING:
+        if (
+            since is None
+            or old.status == NOT_LOADED
+            or phase_of(old.status or "") is not Phase.BOOTING
+        ):
             return False
         return (self._client.server_now() - since).total_seconds() < NOT_FOUND_GRACE_SECONDS
 
@@ -655,7 +714,7 @@ class Lifecycle:
         inputs: ModelInputs,
         claim: Claim,
         seen: Instance | None,
-        status: str,
+        status: str | None,
         adopted_at: str | None,
     ) -> ModelState:
         entry = self._catalogue.get().find(inputs.model_id)

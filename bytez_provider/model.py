@@ -21,6 +21,7 @@ _INPUTS = {
     "adopt": "adopt",
     "on_expiry": "onExpiry",
     "expected_hours_per_day": "expectedHoursPerDay",
+    "readiness": "readiness",
 }
 _OUTPUTS = {
     "status": "status",
@@ -134,6 +135,16 @@ class Model(Resource, module="bytez", name="Model"):
         model = cls.__new__(cls)
         by_id = pulumi.ResourceOptions(id=id)
         model._register(resource_name, {}, pulumi.ResourceOptions.merge(opts, by_id))
+        return model
+
+    @classmethod
+    def _in_fleet(
+        cls, resource_name: str, given: dict[str, Any], opts: pulumi.ResourceOptions
+    ) -> Model:
+        """Declare a model that does not wait to be RUNNING: its fleet waits for all of them."""
+        model = cls.__new__(cls)
+        defaults = {"concurrency": 1, "adopt": False, "on_expiry": "reload"}
+        model._register(resource_name, {**defaults, **given, "readiness": "fleet"}, opts)
         return model
 
     def _register(

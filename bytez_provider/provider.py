@@ -6,8 +6,10 @@ a storage format: it never changes, and nothing is kept on an instance before `c
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pulumi.dynamic import (
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     # A program that declares models pickles a provider and runs none of it. What the rooms below
     # need is loaded in the provider's own process, by the methods that use it.
     from bytez_provider.lifecycle import Lifecycle
+    from bytez_provider.readiness import Readiness
 
 _CONFIG_NAMES = ("key", "endpoint", "dialect", "catalogue", "pricePerGbSecond")
 _PROVIDER_KEY = "__provider"
@@ -45,11 +48,7 @@ class ModelProvider(ResourceProvider):
             ConfigError: The config cannot be used. A missing key is not an error yet: a preview
                 needs none.
         """
-        from bytez_provider import host
-
-        host.prepare()
-        config = {f"bytez:{name}": req.config.get(f"bytez:{name}") for name in _CONFIG_NAMES}
-        self._lifecycle = _lifecycle({k: v for k, v in config.items() if v is not None})
+        self._lifecycle = _configured(req).lifecycle
 
     def check(self, olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
         """Normalise the inputs, or say what is wrong with them."""
@@ -59,6 +58,7 @@ class ModelProvider(ResourceProvider):
         if "modelId" in unknown:
             known["modelId"] = _UNKNOWN_ID
         old_model_id = _UNKNOWN_ID if "modelId" in unknown else olds.get("modelId")
+        marker = {k: known.pop(k) for k in ("readiness",) if k in known}
         with current_call() as call:
             checked = self._lifecycle.check(known, old_model_id)
             if "modelId" not in unknown:
@@ -67,21 +67,21 @@ class ModelProvider(ResourceProvider):
         if checked.inputs is None or checked.problems:
             failures = [CheckFailure(name, reason) for name, reason in checked.problems]
             return CheckResult(news, failures)
-        return CheckResult({**checked.inputs.bag(), **unknown}, [])
+        return CheckResult({**checked.inputs.bag(), **unknown, **marker}, [])
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
         """Say what a change of the inputs asks for."""
         from pydantic.alias_generators import to_camel, to_snake
 
         from bytez_provider.lifecycle import diff
-        from bytez_provider.schemas import ModelInputs, ModelState
+        from bytez_provider.schemas import ModelState, declared
 
         known, unknown = _split(news)
         if "modelId" in unknown:
             known["modelId"] = olds["modelId"]
         change = diff(
             ModelState.model_validate(_split(olds)[0]),
-            ModelInputs.model_validate(known),
+            declared(known),
             frozenset(map(to_snake, unknown)),
         )
         return DiffResult(
@@ -94,9 +94,9 @@ class ModelProvider(ResourceProvider):
     def create(self, props: dict[str, Any]) -> CreateResult:
         """Load the model and wait until it is RUNNING."""
         from bytez_provider.host import current_call
-        from bytez_provider.schemas import ModelInputs
+        from bytez_provider.schemas import declared
 
-        inputs = ModelInputs.model_validate(_split(props)[0])
+        inputs = declared(_split(props)[0])
         with current_call() as call:
             state = self._lifecycle.create(inputs, call)
         return CreateResult(inputs.model_id, state.bag())
@@ -107,7 +107,7 @@ class ModelProvider(ResourceProvider):
         from bytez_provider.schemas import ModelState
 
         known = _split(props)[0]
-        if "status" not in known:
+        if "endpoint" not in known:
             # A read by id (`Model.get`) has the program's inputs only, a refresh the outputs too.
             found = self._lifecycle.get(id_)
             return ReadResult(id_, found.bag())
@@ -120,11 +120,11 @@ class ModelProvider(ResourceProvider):
     def update(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
         """Take over inputs that need no replacement, and finish a load that is not RUNNING."""
         from bytez_provider.host import current_call
-        from bytez_provider.schemas import ModelInputs, ModelState
+        from bytez_provider.schemas import ModelState, declared
 
         old = ModelState.model_validate(_split(olds)[0])
         with current_call() as call:
-            new = ModelInputs.model_validate(_split(news)[0])
+            new = declared(_split(news)[0])
             return UpdateResult(self._lifecycle.update(old, new, call).bag())
 
     def delete(self, _id: str, props: dict[str, Any]) -> None:
@@ -134,6 +134,56 @@ class ModelProvider(ResourceProvider):
 
         with current_call() as call:
             self._lifecycle.delete(ModelState.model_validate(_split(props)[0]), call)
+
+
+class ReadinessProvider(ResourceProvider):
+    """Waits for all models of a fleet; loads none of them."""
+
+    serialize_as_secret_always = False
+
+    def configure(self, req: ConfigureRequest) -> None:
+        """Reach the host, read the config and share the rooms below with the models.
+
+        Raises:
+            ConfigError: The config cannot be used.
+        """
+        self._readiness = _configured(req).readiness
+
+    def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
+        """Say whether there is something to wait for; never a replacement."""
+        from bytez_provider.schemas import ReadinessInputs, ReadinessState
+
+        old = ReadinessState.model_validate(_split(olds)[0])
+        known, unknown = _split(news)
+        if unknown or _holds_unknown(known):
+            return DiffResult(changes=True)
+        new = ReadinessInputs.model_validate(known)
+        same = (old.fleet, old.members) == (new.fleet, new.members)
+        return DiffResult(changes=not (same and old.ready))
+
+    def create(self, props: dict[str, Any]) -> CreateResult:
+        """Wait until all models are RUNNING."""
+        outs = self._wait(props)
+        return CreateResult(outs["fleet"], outs)
+
+    def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
+        """Return the readiness as it is now, or nothing where the fleet is not ready."""
+        from bytez_provider.schemas import ReadinessState
+
+        state = self._readiness.read(ReadinessState.model_validate(_split(props)[0]))
+        return ReadResult("", {}) if state is None else ReadResult(id_, state.bag())
+
+    def update(self, _id: str, _olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
+        """Wait until all models are RUNNING."""
+        return UpdateResult(self._wait(news))
+
+    def _wait(self, props: dict[str, Any]) -> dict[str, Any]:
+        from bytez_provider.host import current_call
+        from bytez_provider.schemas import ReadinessInputs
+
+        inputs = ReadinessInputs.model_validate(_split(props)[0])
+        with current_call() as call:
+            return self._readiness.wait(inputs, call).bag()
 
 
 def _split(bag: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -146,8 +196,37 @@ def _split(bag: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     return known, unknown
 
 
-def _lifecycle(config: Mapping[str, str]) -> Lifecycle:
-    """Make the rooms below from the stack's config and the environment."""
+def _holds_unknown(value: object) -> bool:
+    """Tell whether there is something unknown anywhere within a value."""
+    if isinstance(value, Mapping):
+        return any(map(_holds_unknown, value.values()))
+    return isinstance(value, Unknown)
+
+
+@dataclass(frozen=True)
+class _Rooms:
+    """What one process works with: the providers share what it knows and its one poller."""
+
+    lifecycle: Lifecycle
+    readiness: Readiness
+
+
+def _configured(req: ConfigureRequest) -> _Rooms:
+    from bytez_provider import host
+
+    host.prepare()
+    names = (f"bytez:{name}" for name in _CONFIG_NAMES)
+    config = [(name, req.config.get(name)) for name in names]
+    environ = [(k, v) for k, v in os.environ.items() if k.startswith("BYTEZ_") or k == "CI"]
+    return _rooms(tuple(item for item in config if item[1] is not None), tuple(environ))
+
+
+_Items = tuple[tuple[str, str], ...]
+
+
+@functools.cache
+def _rooms(config: _Items, environment: _Items) -> _Rooms:
+    """Make the rooms below, once for all that are configured alike."""
     from bytez_provider.catalogue import CatalogueSource
     from bytez_provider.client import BytezClient
     from bytez_provider.clock import SystemClock
@@ -155,25 +234,36 @@ def _lifecycle(config: Mapping[str, str]) -> Lifecycle:
     from bytez_provider.host import current_call
     from bytez_provider.journal import Journal, journal_folder
     from bytez_provider.lifecycle import Consent, Lifecycle
+    from bytez_provider.readiness import Readiness
     from bytez_provider.waiter import Waiter
 
     def warn(message: str) -> None:
         with current_call() as call:
             call.warn(message)
 
-    settings = read_settings(config, os.environ)
+    environ = dict(environment)
+    settings = read_settings(dict(config), environ)
     clock = SystemClock()
     client = BytezClient(settings, clock=clock)
-    return Lifecycle(
+    waiter = Waiter(client, clock, quiet=bool(environ.get("CI")))
+    lifecycle = Lifecycle(
         settings=settings,
         client=client,
         catalogue=CatalogueSource(settings, client),
         journal=Journal(
-            journal_folder(os.environ),
+            journal_folder(environ),
             endpoint=settings.endpoint,
             account=settings.account,
             warn=warn,
         ),
-        waiter=Waiter(client, clock, quiet=bool(os.environ.get("CI"))),
-        consent=Consent.from_environ(os.environ),
+        waiter=waiter,
+        consent=Consent.from_environ(environ),
     )
+    readiness = Readiness(
+        lifecycle=lifecycle,
+        poller=waiter.poller,
+        clock=clock,
+        server_now=client.server_now,
+        quiet=waiter.quiet,
+    )
+    return _Rooms(lifecycle, readiness)

@@ -256,6 +256,22 @@ class ModelInputs(_Bag):
     expected_hours_per_day: Annotated[float | None, BeforeValidator(_hours)] = None
 
 
+class MemberInputs(ModelInputs):
+    """What a Fleet declares of one of its models: it waits for all of them at once, elsewhere."""
+
+    readiness: Literal["fleet"] = "fleet"
+
+
+def declared(bag: dict[str, Any]) -> ModelInputs:
+    """Read the inputs of a Model resource, on its own or in a fleet.
+
+    Raises:
+        pydantic.ValidationError: see `problems_of`.
+    """
+    kind = MemberInputs if "readiness" in bag else ModelInputs
+    return kind.model_validate(bag)
+
+
 class Granted(_Bag):
     """What the service made of our load where that differs from what was asked."""
 
@@ -272,8 +288,10 @@ class ModelState(ModelInputs):
     # A state written by a later version must stay readable.
     model_config = ConfigDict(extra="ignore")
 
-    status: str
-    """RUNNING, DEPLOYING, FAILED, NOT_LOADED, or a word of the service that is none of these."""
+    readiness: Literal["fleet"] | None = None
+    status: str | None = None
+    """RUNNING, DEPLOYING, FAILED, NOT_LOADED, or a word of the service that is none of these.
+    Of a fleet's model only what the next `up` acts on: FAILED or NOT_LOADED."""
     created: str | None = None
     """Identifies the load, as the service wrote it."""
     adopted_at: str | None = None
@@ -287,7 +305,36 @@ class ModelState(ModelInputs):
 
     def inputs(self) -> ModelInputs:
         """Return the declared half."""
-        return ModelInputs(**{name: getattr(self, name) for name in ModelInputs.model_fields})
+        kind = MemberInputs if self.readiness else ModelInputs
+        return kind(**{name: getattr(self, name) for name in kind.model_fields})
+
+
+class MemberOfFleet(_Bag):
+    """One model that a readiness waits for."""
+
+    model_id: str
+    created: str = ""
+    """Identifies the load; "" where the service does not say."""
+    accept_idle: bool = False
+    """Whether a model that is found unloaded counts as ready."""
+
+
+class ReadinessInputs(_Bag):
+    """What a Fleet's readiness waits for, by the models' keys in the fleet."""
+
+    fleet: str
+    members: dict[str, MemberOfFleet]
+
+
+class ReadinessState(ReadinessInputs):
+    """What is kept of a readiness."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    ready: bool
+    """False only after an interrupted wait."""
+    statuses: dict[str, str]
+    """The status of each model when it was last looked at, by its key."""
 
 
 def problems_of(error: ValidationError) -> list[tuple[str, str]]:

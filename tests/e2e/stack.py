@@ -170,6 +170,11 @@ class Stack:
         deployment: dict[str, Any] = document["deployment"]
         return deployment
 
+    def outputs(self) -> dict[str, Any]:
+        """Return the stack's outputs."""
+        found: dict[str, Any] = json.loads(self.run("stack", "output", "--json").ok().stdout)
+        return found
+
     def models(self) -> dict[str, dict[str, Any]]:
         """Return the outputs of every Model in state, by the resource's name."""
         return {
