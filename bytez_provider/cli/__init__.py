@@ -23,7 +23,9 @@ def main() -> int:
     except ModuleNotFoundError as error:
         if error.name not in ("typer", "rich"):
             raise
-        sys.stderr.write(f"bytez-fleet: {error.name} is missing; install bytez-provider[cli]\n")
+        sys.stderr.write(
+            f"bytez-fleet: {error.name} is missing; install the extra 'cli' of this package\n"
+        )
         return exits.USAGE
     except BrokenPipeError:
         # The reader has had enough, as `head` does.

@@ -236,9 +236,8 @@ def _pulumi() -> Check:
 def _extras() -> Check:
     missing = [name for name, modules in _EXTRAS.items() if not all(map(_is_there, modules))]
     if not missing:
-        return Check("extras", "ok", f"{', '.join(_EXTRAS)}")
-    command = f"pip install 'bytez-provider[{','.join(missing)}]'"
-    return Check("extras", "ok", f"not installed, if you want them: {command}")
+        return Check("extras", "ok", ", ".join(_EXTRAS))
+    return Check("extras", "ok", f"not installed, for those who want them: {', '.join(missing)}")
 
 
 def _is_there(module: str) -> bool:

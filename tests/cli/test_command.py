@@ -63,7 +63,7 @@ def test_unreachable_endpoint_is_one_line(fleet: Fleet, emulator: Emulator) -> N
 def test_a_missing_extra_says_what_to_install(fleet: Fleet) -> None:
     (fleet.folder / "typer.py").write_text("raise ModuleNotFoundError(name='typer')")
     told = fleet.run("models", PYTHONPATH=f"{fleet.folder}:{fleet.env['PYTHONPATH']}").failed(2)
-    assert told == "bytez-fleet: typer is missing; install bytez-provider[cli]"
+    assert told == "bytez-fleet: typer is missing; install the extra 'cli' of this package"
 
 
 def test_a_full_disk_is_one_line(fleet: Fleet) -> None:
