@@ -23,6 +23,7 @@ ROOMS = (
     "client",
     "catalogue",
     "pricing",
+    "fleetfile",
     "poller",
     "waiter",
     "journal",

@@ -1,0 +1,123 @@
+"""JSON Schemas (2020-12) of a fleet file and of an overlay, made from what the provider takes.
+
+Types, defaults and choices come from `ModelInputs`, so that they cannot differ from it. What a
+schema can say of a property beyond that, its description and its bounds, stands here.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import bytez_provider
+from bytez_provider.fleetfile._layer import KEY_PATTERN, MODEL_ID, PROPERTIES, TAKEN_KEY
+from bytez_provider.pricing import IDLE_SECONDS
+from bytez_provider.schemas import EXPIRY_MAX_SECONDS, EXPIRY_MIN_SECONDS, ModelInputs
+
+FOLDER = Path(bytez_provider.__file__).parent / "data"
+
+_DRAFT = "https://json-schema.org/draft/2020-12/schema"
+_REPLACES = "A change replaces the loaded model: it is away for one boot, 6 to 15 minutes."
+_SAID: dict[str, dict[str, Any]] = {
+    "modelId": {
+        "description": f"The model, as owner/name. {_REPLACES}",
+        "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*$",
+        "examples": ["openai-community/gpt2"],
+    },
+    "concurrency": {
+        "description": "Instances behind the model's address, at least 1; each is paid for. "
+        f"{_REPLACES}",
+        "minimum": 1,
+    },
+    "expirationPeriodSeconds": {
+        "description": f"Idle seconds after which the service unloads the model, "
+        f"{EXPIRY_MIN_SECONDS} to {EXPIRY_MAX_SECONDS}; the service's own, {IDLE_SECONDS}, when "
+        f"left out. {_REPLACES}",
+        "minimum": EXPIRY_MIN_SECONDS,
+        "maximum": EXPIRY_MAX_SECONDS,
+    },
+    "adopt": {
+        "description": "Whether a load of the model that exists already is taken over, instead "
+        "of refused. A change sends no request.",
+    },
+    "onExpiry": {
+        "description": "What the next `pulumi up` does with a model found unloaded: reload it, or "
+        "accept that it is not loaded. A change sends no request.",
+    },
+    "expectedHoursPerDay": {
+        "description": "Hours a day that the model is expected to be loaded, 0 to 24; for the "
+        "cost in reviews only.",
+        "minimum": 0,
+        "maximum": 24,
+    },
+}
+
+
+def schemas() -> dict[str, str]:
+    """Return the text of each schema by the name of its file."""
+    made = {
+        "fleet.schema.json": _document(is_overlay=False),
+        "fleet-overlay.schema.json": _document(is_overlay=True),
+    }
+    return {name: json.dumps(schema, indent=2) + "\n" for name, schema in made.items()}
+
+
+def _document(*, is_overlay: bool) -> dict[str, Any]:
+    properties = _properties()
+    model: dict[str, Any] = {
+        "description": "A model that is kept loaded.",
+        "type": "object",
+        "properties": properties,
+        "required": [MODEL_ID],
+        "additionalProperties": False,
+    }
+    if is_overlay:
+        model["description"] = "A model that is added, or changed in these properties; null: none."
+        model["type"] = ["object", "null"]
+        del model["required"]
+    document: dict[str, Any] = {
+        "$schema": _DRAFT,
+        "title": "An overlay of a Bytez fleet" if is_overlay else "A fleet of Bytez models",
+        "description": "What is different in one environment: fleet.prod.yaml, over fleet.yaml."
+        if is_overlay
+        else "The models that are kept loaded, and what holds for all of them.",
+        "type": ["object", "null"] if is_overlay else "object",
+        "properties": {
+            "defaults": {
+                "description": "Properties of the models that do not say otherwise.",
+                "type": ["object", "null"],
+                "properties": {
+                    name: {"$ref": f"#/$defs/model/properties/{name}"}
+                    for name in properties
+                    if name != MODEL_ID
+                },
+                "additionalProperties": False,
+            },
+            "models": {
+                "description": "The models by their names within the fleet: letters, digits, '-' "
+                f"and '_', and not '{TAKEN_KEY}'.",
+                "type": ["object", "null"],
+                "propertyNames": {"pattern": KEY_PATTERN, "not": {"const": TAKEN_KEY}},
+                "additionalProperties": {"$ref": "#/$defs/model"},
+            },
+        },
+        "additionalProperties": False,
+        "$defs": {"model": model},
+    }
+    if not is_overlay:
+        document["required"] = ["models"]
+    return document
+
+
+def _properties() -> dict[str, Any]:
+    """Return the schema of each property of a model."""
+    declared = ModelInputs.model_json_schema(by_alias=True)["properties"]
+    properties = {}
+    for name in PROPERTIES:
+        made = dict(declared[name])
+        del made["title"]
+        if "anyOf" in made:
+            made["type"] = [one["type"] for one in made.pop("anyOf")]
+        properties[name] = {**_SAID[name], **made}
+    return properties
