@@ -67,6 +67,12 @@ UNLOAD_LIMIT_SECONDS = 2 * 60.0
 NOT_LOADED = "NOT_LOADED"
 DEPLOYING = "DEPLOYING"
 
+OUTAGE = (
+    "cannot be changed in place: it is unloaded first, and nothing serves until the new load has "
+    "booted, 6 to 15 minutes"
+)
+"""What a reviewer must know of every replacement; the times are those of the seed and of June."""
+
 _REPLACING = ("model_id", "concurrency", "expiration_period_seconds")
 _UPDATING = ("adopt", "on_expiry", "expected_hours_per_day")
 
@@ -333,6 +339,15 @@ class Lifecycle:
     def _drop_leftover(self, note: Note, caller: Caller) -> None:
         """Unload what this resource began for another model before its declaration changed."""
         live = self._client.status(note.model_id, stop=caller.wake)
+        since = (self._client.server_now() - note.began).total_seconds()
+        if live is None and note.created is None and since < NOT_FOUND_GRACE_SECONDS:
+            raise InterruptedLoadError(
+                verb="load",
+                subject=note.model_id,
+                observed=f"a load of '{note.model_id}', begun by an interrupted deployment, may "
+                "not show yet",
+                action="Run `pulumi up` again in a minute",
+            )
         if live is not None and _is_of(note, live):
             caller.warn(f"'{note.model_id}', begun by an interrupted deployment, is unloaded")
             self._unload(note.model_id, Claim(live.created), UNLOAD_LIMIT_SECONDS)
@@ -353,11 +368,14 @@ class Lifecycle:
         model_id = inputs.model_id
         limit = caller.timeout_seconds or BOOT_LIMIT_SECONDS
 
-        def identified(seen: Instance) -> None:
+        def identified(created: datetime | None) -> None:
+            # From here on the note stands for this load, and for no later one.
             note = self._journal.note(caller.urn)
             if note is not None:
-                self._keep(dataclasses.replace(note, created=seen.created))
+                self._keep(dataclasses.replace(note, created=created))
 
+        if claim.created is not None:
+            identified(claim.created)
         in_fleet = isinstance(inputs, MemberInputs)
         try:
             wait = self._waiter.until_running(
@@ -365,7 +383,7 @@ class Lifecycle:
                 claim,
                 caller,
                 limit_seconds=limit,
-                on_identified=identified,
+                on_identified=lambda seen: identified(seen.created),
                 seen_is_enough=in_fleet,
             )
         except ApiError as error:
@@ -482,6 +500,8 @@ class Lifecycle:
                 return old
             self._refuse_other_account("read", old)
             accepts = old.on_expiry == "accept"
+            if old.status != NOT_LOADED:
+                caller.note(_gone(old, live, accepts))
             return old.model_copy(update={"status": NOT_LOADED}) if accepts else None
         in_fleet = old.readiness == "fleet"
         seen = {
@@ -828,6 +848,13 @@ def _status_word(live: Instance) -> str:
 
 def _since(live: Instance) -> str:
     return f"at {iso(live.created)}" if live.created else "at a time that the service does not tell"
+
+
+def _gone(old: ModelState, live: Instance | None, accepts: bool) -> str:
+    """Say what a refresh found, which Pulumi itself shows only as a resource that goes."""
+    found = "is no longer loaded" if live is None else "was unloaded, and loaded by somebody else"
+    then = "that is accepted" if accepts else "the next `up` loads it again"
+    return f"'{old.model_id}' {found}: {then}"
 
 
 def _held_by_others(live: Instance) -> BytezError:

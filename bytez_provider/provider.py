@@ -73,7 +73,8 @@ class ModelProvider(ResourceProvider):
         """Say what a change of the inputs asks for."""
         from pydantic.alias_generators import to_camel, to_snake
 
-        from bytez_provider.lifecycle import diff
+        from bytez_provider.host import current_call
+        from bytez_provider.lifecycle import OUTAGE, diff
         from bytez_provider.schemas import ModelState, declared
 
         known, unknown = _split(news)
@@ -84,6 +85,9 @@ class ModelProvider(ResourceProvider):
             declared(known),
             frozenset(map(to_snake, unknown)),
         )
+        if change.replaces:
+            with current_call() as call:
+                call.warn(f"'{olds['modelId']}' {OUTAGE}")
         return DiffResult(
             changes=change.needed,
             replaces=[to_camel(name) for name in change.replaces],

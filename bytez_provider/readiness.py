@@ -38,6 +38,7 @@ from bytez_provider.waiter import (
     duration,
     is_passing,
     pause_seconds,
+    progress,
 )
 
 _QUIET_COUNT_SECONDS = 60.0
@@ -286,14 +287,16 @@ class _Rows:
     ) -> None:
         """Show how things stand; where lines are kept, what has changed or is a minute old."""
         for member in members:
-            age = duration(age_of(member))
+            age = age_of(member)
             stage = member.status if member.seen or member.end else "accepted"
             if member.shown == stage and (self._quiet or member.end):
                 continue
             member.shown = stage
-            text = f"{stage} for {age}, limit {duration(limit)}"
-            if member.end is not None:
-                text = f"RUNNING after {age}" if member.end is _End.RUNNING else member.status
+            if member.end is None:
+                text = progress(stage, age, limit)
+            else:
+                ran = member.end is _End.RUNNING
+                text = f"RUNNING after {duration(age)}" if ran else member.status
             self._caller.report(text, urn=self._urn("Model", f"{self._fleet}-{member.key}"))
         self._show_count(members, age_of)
 

@@ -135,6 +135,11 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
 
 
+def progress(stage: str, age_seconds: float, limit_seconds: float) -> str:
+    """Return a line of progress; a narrow row cuts its end, so the age comes first."""
+    return f"{duration(age_seconds)} {stage}, limit {duration(limit_seconds)}"
+
+
 def pause_seconds(waited_seconds: float) -> float:
     """Return how long to wait before the next look, longer the longer the wait has been.
 
@@ -306,7 +311,7 @@ class Waiter:
                 return
             last = (stage, trouble is None, now)
             silence = ", no answer now" if trouble else ""
-            caller.report(f"{stage} for {duration(age)}{silence}, limit {duration(limit_seconds)}")
+            caller.report(progress(stage + silence, age, limit_seconds))
 
         return report
 

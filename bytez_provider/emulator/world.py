@@ -181,8 +181,10 @@ class World:
             self.settled.setdefault(model_id, Account()).take(before, now)
             # `created` tells one load from the next (choice), also on a clock that stands still.
             created = max(created, before.created + _MILLISECOND)
+        # The boot begins now, though: on such a clock one of no time at all must come to its end.
+        boot_seconds = self.boot_seconds - max((created - now).total_seconds(), 0)
         load = Load(
-            model_id, concurrency, expiration_seconds, created, self.boot_seconds, fate or Fate()
+            model_id, concurrency, expiration_seconds, created, boot_seconds, fate or Fate()
         )
         self.loads[model_id] = load
         return load

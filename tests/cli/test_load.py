@@ -20,7 +20,7 @@ def test_it_waits_until_running_and_says_that_no_stack_owns_it(
     fleet: Fleet, emulator: Emulator
 ) -> None:
     with fleet.started("load", CODER, "--concurrency", "2", **IN_CI) as load:
-        assert re.fullmatch(r"DEPLOYING for \ds, limit 30m", load.aside())
+        assert re.fullmatch(r"\ds DEPLOYING, limit 30m", load.aside())
         emulator.advance(BOOT_SECONDS)
         done = load.finish()
     assert done.code == 0
@@ -63,7 +63,7 @@ def test_ctrl_c_leaves_it_booting_and_says_so(
             assert "\x1b[3" not in terminal.drawn
     else:
         with fleet.started("load", GPT2, **IN_CI) as load:
-            assert load.aside().startswith("DEPLOYING")
+            assert "s DEPLOYING, limit " in load.aside()
             load.process.send_signal(signal.SIGINT)
             done = load.finish()
         assert done.code == 130
@@ -80,7 +80,7 @@ def test_a_boot_that_fails_is_unloaded_and_told_with_the_reason(
 ) -> None:
     emulator.set_faults([{"do": {"boot": "failed", "error": "no [bold]GPU\x1b[31m"}}])
     with fleet.started("load", GPT2, **IN_CI) as load:
-        assert load.aside().startswith("DEPLOYING")
+        assert "s DEPLOYING, limit " in load.aside()
         emulator.advance(BOOT_SECONDS)
         done = load.finish()
     assert done.failed(1) == (

@@ -63,7 +63,7 @@ def test_demo_shows_every_step_and_leaves_nothing(root: Path, scratch: Path) -> 
     assert [step[:5] for step in steps] == [f"[{n}/9]" for n in range(1, 10)]
     preview, up, look, ask, change, expiry, unchanged, destroy, end = steps
     assert "+ 4 to create" in preview
-    assert "DEPLOYING for" in up
+    assert " DEPLOYING, limit" in up
     assert "+ 4 created" in up
     assert look.count("RUNNING") == 3
     assert "Once upon a time there was a" in ask.split("\n", 2)[2]
@@ -87,14 +87,14 @@ def test_in_a_pipe_progress_is_a_line_a_stage(root: Path, scratch: Path) -> None
     shown = []
     for line in demo.stdout:
         shown.append(line)
-        if "DEPLOYING for" in line:
+        if " DEPLOYING, limit" in line:
             os.killpg(demo.pid, signal.SIGINT)
             break
     rest, _ = demo.communicate(timeout=DEMO_SECONDS)
     assert demo.returncode == 130, "".join(shown) + rest
     assert rest.rstrip().endswith("demo: stopped. Nothing is left behind.")
     assert left_behind(scratch) == []
-    assert sum("DEPLOYING for" in line and "chat creating" in line for line in shown) <= 1
+    assert sum(" DEPLOYING, limit" in line and "chat creating" in line for line in shown) <= 1
 
 
 def test_failing_command_fails_the_demo_with_one_line(

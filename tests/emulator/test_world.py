@@ -199,3 +199,12 @@ def test_a_month_of_working_days_to_the_cent(world: World) -> None:
     assert charge.gb_seconds == Decimal("6.16") * 2 * 541 * 60 * 22
     assert charge.dollars is not None
     assert charge.dollars.quantize(Decimal("0.01")) == Decimal("146.63")
+
+
+def test_a_boot_of_no_time_ends_at_once_also_for_a_second_load_on_a_frozen_clock() -> None:
+    world = World({"a/small": 0.5}, boot_seconds=0)
+    world.load("a/small", START, concurrency=1)
+    world.unload("a/small", START)
+    again = world.load("a/small", START, concurrency=1)
+    assert again.created > START
+    assert again.status(START) == "RUNNING"

@@ -69,7 +69,7 @@ class TestBooting:
         later = FakeCaller(timeout_seconds=600)
         later.end_at_report(3, Stop.CANCELLED)
         assert process.lifecycle.update(state, inputs(), later).status == "DEPLOYING"
-        assert later.reports[0].startswith("DEPLOYING for 40m")
+        assert later.reports[0].startswith("40m DEPLOYING")
         assert later.reports[0].endswith(", limit 10m")
 
     def test_interrupted_again_it_is_still_in_state(
