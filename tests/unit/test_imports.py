@@ -29,6 +29,7 @@ ROOMS = (
     "journal",
     "host",
     "lifecycle",
+    "readiness",
     "provider",
     "model",
     "fleet",
