@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from bytez_provider.emulator.catalogue import Row, read_rows
+
 if TYPE_CHECKING:
     from bytez_provider.emulator.server import Emulator
 
@@ -62,6 +64,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--port", type=_port, default=0, help="loopback port; 0, the default, takes a free one")
     add("--key-file", type=Path, metavar="FILE", help="keys that pass, one a line")
     add(
+        "--models", type=Path, metavar="FILE", help="more models, a JSON list as /model/list has it"
+    )
+    add(
         "--boot-seconds",
         type=float,
         default=403,
@@ -98,6 +103,7 @@ def _emulator(options: argparse.Namespace) -> Emulator:
 
     return Emulator(
         keys=_keys(options.key_file),
+        models=_models(options.models),
         boot_seconds=options.boot_seconds,
         speed=options.speed,
         clock=options.clock,
@@ -120,13 +126,19 @@ def _keys(key_file: Path | None) -> list[str]:
 
 
 def _faults(path: Path | None) -> Any:
-    if path is None:
-        return []
+    return [] if path is None else _json(path, "fault script")
+
+
+def _models(path: Path | None) -> Sequence[Row]:
+    return () if path is None else read_rows(_json(path, "model file"))
+
+
+def _json(path: Path, what: str) -> Any:
     try:
-        return json.loads(_text(path, "fault script"))
+        return json.loads(_text(path, what))
     except json.JSONDecodeError as error:
         raise ValueError(
-            f"fault script '{path}' is not JSON: {error.msg} in line {error.lineno}"
+            f"{what} '{path}' is not JSON: {error.msg} in line {error.lineno}"
         ) from None
 
 

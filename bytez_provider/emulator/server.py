@@ -16,6 +16,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from bytez_provider.emulator.app import App
+from bytez_provider.emulator.catalogue import Row
 from bytez_provider.emulator.service import Service
 
 _KEEP_ALIVE_SECONDS = 75
@@ -30,6 +31,7 @@ class Emulator(Service):
 
     Args:
         keys: The keys that pass; with none given any key does.
+        models: Models that there are beside those of the seed's catalogue.
         boot_seconds: Emulated seconds from acceptance to RUNNING (seed: 403).
         speed: Emulated seconds in one real second, on the real clock.
         clock: A manual clock stands still until `advance`.
@@ -48,6 +50,7 @@ class Emulator(Service):
         self,
         *,
         keys: Sequence[str] = (),
+        models: Sequence[Row] = (),
         boot_seconds: float = 403,
         speed: float = 1,
         clock: Literal["real", "manual"] = "real",
@@ -59,6 +62,7 @@ class Emulator(Service):
     ) -> None:
         super().__init__(
             keys=keys,
+            models=models,
             boot_seconds=boot_seconds,
             speed=speed,
             clock=clock,

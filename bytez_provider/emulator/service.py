@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bytez_provider.emulator import answers
-from bytez_provider.emulator.catalogue import ram_by_model, seed_catalogue
+from bytez_provider.emulator.catalogue import Row, ram_by_model, seed_catalogue
 from bytez_provider.emulator.clock import EmulatedClock
 from bytez_provider.emulator.faults import FaultScript, Verdict
 from bytez_provider.emulator.state import read_state, write_state
@@ -41,10 +41,11 @@ class RequestRecord:
 class Service:
     """One account of the emulated service."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is an option of the command too
         self,
         *,
         keys: Sequence[str],
+        models: Sequence[Row],
         boot_seconds: float,
         speed: float,
         clock: Literal["real", "manual"],
@@ -67,7 +68,7 @@ class Service:
             raise ValueError("start must have a time zone")
         self.keys = tuple(keys)
         self.not_loaded = not_loaded
-        self.rows = seed_catalogue()
+        self.rows = (*seed_catalogue(), *models)
         self._ram = ram_by_model(self.rows)
         self._boot_seconds = boot_seconds
         self._first_faults = faults

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from bytez_provider.emulator.catalogue import Row, ram_by_model, seed_catalogue
+import pytest
+
+from bytez_provider.emulator.catalogue import Row, ram_by_model, read_rows, seed_catalogue
 
 
 def test_the_table_is_the_seed_s() -> None:
@@ -23,3 +25,11 @@ def test_of_a_name_that_stands_twice_the_figure_counts() -> None:
 
 def test_implausible_figures_are_passed_on() -> None:
     assert ram_by_model(seed_catalogue())["vilsonrodrigues/falcon-7b-instruct-sharded"] == 0.44
+
+
+def test_rows_are_read_in_the_seed_s_form() -> None:
+    entry = {"name": "our/own", "requiredRAM": None, "benchmarked": True}
+    assert read_rows([entry]) == (Row("our/own", None, True),)
+    for wrong in ({"name": "own"}, {"requiredRAM": -1}, {"requiredRAM": True}, {"benchmarked": 1}):
+        with pytest.raises(ValueError, match="model 2 must be"):
+            read_rows([entry, {**entry, **wrong}])

@@ -69,11 +69,14 @@ def test_a_signal_ends_it_quietly(signum: signal.Signals) -> None:
 
 
 def test_the_options_reach_the_emulator(tmp_path: Path) -> None:
-    keys, faults = tmp_path / "keys", tmp_path / "faults.json"
+    keys, faults, models = (tmp_path / name for name in ("keys", "faults.json", "models.json"))
     keys.write_text("first\n\n second \n", encoding="utf-8")
     rule = {"endpoint": "/model/list", "first": 1, "do": {"respond": {"status": 503}}}
     faults.write_text(json.dumps([rule]), encoding="utf-8")
+    row = {"name": "our/own", "requiredRAM": 1.5, "benchmarked": False}
+    models.write_text(json.dumps([row]), encoding="utf-8")
     options = ["--clock", "manual", "--boot-seconds", "30", "--not-loaded", "stopped"]
+    options += ["--models", str(models)]
     options += ["--key-file", str(keys), "--faults", str(faults)]
     with running(*options, BYTEZ_EMULATOR_KEYS="third, fourth,") as (_process, url):
         for key in ("first", "second", "third", "fourth"):
@@ -82,7 +85,9 @@ def test_the_options_reach_the_emulator(tmp_path: Path) -> None:
         with Talker(url, "fifth") as talk:
             assert talk.seed("/model/status", modelId=GPT2).status_code == 401
         with Talker(url, "first") as talk:
-            assert [talk.seed("/model/list").status_code for _ in range(2)] == [503, 200]
+            assert talk.seed("/model/list").status_code == 503
+            assert talk.seed("/model/list").json()[-1] == row
+            assert talk.load("our/own").status_code == 200
             talk.load()
             talk.send("POST", "/_emulator/clock", json={"advance_seconds": 30})
             assert talk.status()["status"] == "RUNNING"
@@ -125,6 +130,8 @@ def test_wrong_usage_is_one_line_and_exit_2() -> None:
         ("--faults", "{\n nonsense", "fault script 'FILE' is not JSON: Expecting property name"),
         ("--faults", '[{"do": {}}]', "fault rule 1, 'do' must have exactly one of respond,"),
         ("--faults", None, "could not read fault script 'FILE': No such file or directory\n"),
+        ("--models", "{}", "models must be a list\n"),
+        ("--models", '[{"name": "gpt2"}]', "model 1 must be {'name': 'owner/name', "),
         ("--state", "{", "could not read state file 'FILE': it is not one of this emulator;"),
         ("--key-file", "\n", "key file 'FILE' has no key\n"),
         ("--key-file", None, "could not read key file 'FILE': No such file or directory\n"),
