@@ -18,6 +18,8 @@ from bytez_provider.waiter import Stop
 from tests.lifecycle.caller import OTHER_URN, URN, FakeCaller
 from tests.lifecycle.machine import BOOT_SECONDS, GPT2, PHI, Machine, Process, inputs
 
+LOST = {"reset": "after"}
+
 
 def killed(machine: Machine, declared: ModelInputs | None = None, urn: str | None = URN) -> None:
     """Run a create whose engine is killed in mid-boot."""
@@ -97,6 +99,40 @@ def test_a_leftover_of_another_model_that_is_somebody_elses_by_now_is_left_alone
     machine.emulator.load_by_somebody_else(GPT2, concurrency=4)
     process.lifecycle.create(inputs(PHI), FakeCaller())
     assert machine.running() == {GPT2: 4, PHI: 1}
+
+
+def test_a_leftover_that_may_not_show_yet_is_not_forgotten(machine: Machine) -> None:
+    """The note would be overwritten, and the load be named by nothing."""
+    machine.emulator.set_faults([{"do": {"statusLagSeconds": 40}}])
+    killed(machine)
+    with pytest.raises(InterruptedLoadError) as caught:
+        machine.process().lifecycle.create(inputs(PHI), FakeCaller())
+    assert str(caught.value) == (
+        f"could not load '{PHI}': a load of '{GPT2}', begun by an interrupted deployment, may not "
+        "show yet. Nothing was changed. Run `pulumi up` again in a minute."
+    )
+    machine.emulator.advance(60)
+    machine.process().lifecycle.create(inputs(PHI), FakeCaller())
+    assert machine.running() == {PHI: 1}
+
+
+@pytest.mark.parametrize("how", ["lost answer", "resumed"])
+def test_a_note_is_given_the_identity_of_the_load_as_soon_as_it_is_seen(
+    machine: Machine, process: Process, how: str
+) -> None:
+    """Else it would be good for whatever somebody loads within minutes."""
+    if how == "lost answer":
+        machine.emulator.set_faults([{"endpoint": "/model/load", "first": 1, "do": LOST}])
+        killed(machine)
+    else:
+        created = moment_of(machine.emulator.load_by_somebody_else(GPT2))
+        assert created is not None
+        process.journal.write(Note(URN, GPT2, began=created, concurrency=1))
+        killed(machine)
+    machine.emulator.unload_by_somebody_else(GPT2)
+    machine.emulator.load_by_somebody_else(GPT2)
+    with pytest.raises(AlreadyLoadedError):
+        machine.process().lifecycle.create(inputs(), FakeCaller())
 
 
 def test_a_service_that_rounds_is_not_booted_a_second_time(
