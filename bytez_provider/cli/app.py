@@ -6,6 +6,7 @@ Those are imported by the command that is run, so that `--help` waits for none o
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated, cast
 
 import typer
@@ -23,8 +24,8 @@ app = typer.Typer(
     name=_PROGRAM,
     help="Look at Bytez models, and load, run and unload them by hand.\n\n"
     "The key comes from the stack that --stack names, or from BYTEZ_KEY.",
-    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 3 doctor found something, "
-    "130 interrupted.",
+    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, settings or file, 3 doctor found "
+    "something, 130 interrupted.",
     add_completion=False,
     pretty_exceptions_enable=False,
     # Plain help: rich's frames are as wide as the terminal and load as slowly as they look.
@@ -201,6 +202,28 @@ def run(
     params = running.params_of(param or [])
     session = Session(stack, Screen(as_json=as_json))
     return running.run(session, model, text, params, stream=not no_stream)
+
+
+@app.command()
+def validate(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Fleet files.")],
+    environment: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help='Lay its overlay over each: "prod" is fleet.prod.yaml.'),
+    ] = None,
+    stack: Stack = None,
+    as_json: Json = False,
+) -> int:
+    """Check fleet files, and tell every mistake by its line.
+
+    A model that does not exist is a mistake where there is a key to ask the service with, else a
+    warning.
+    """
+    from bytez_provider.cli import validating
+    from bytez_provider.cli.session import Session
+
+    session = Session(stack, Screen(as_json=as_json))
+    return validating.validate(session, files, environment=environment)
 
 
 @app.command()

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from bytez_provider.errors import InvalidFileError, Problem, printable
+from bytez_provider.errors import InvalidFileError, Problem
 
 MOST_PROBLEMS = 100
 """So many are told; who made more has made one mistake many times."""
@@ -72,7 +72,7 @@ class Problems:
             rest = f"; there {'are' if others > 1 else 'is'} {others} more" if others else ""
         action = f"Correct it, and check it with `{self._command()}`"
         if first.line is None:
-            action = "Give a fleet file that can be read"
+            action = "Give another name, or mend what is in the way"
         return InvalidFileError(
             verb="read",
             subject=named(self._path),
@@ -84,18 +84,24 @@ class Problems:
     def _command(self) -> str:
         words = ["bytez-fleet", "validate", named(self._path)]
         if self._environment is not None:
-            words += ["--environment", printable(self._environment, limit=60)]
+            words += ["--environment", self._environment]
         return shlex.join(words)
 
 
 def named(path: Path) -> str:
     """Return a path as it is shown."""
-    return printable(str(path), limit=200)
+    return visible(str(path), limit=200)
 
 
 def quoted(text: str) -> str:
     """Return text of a file as it is shown."""
-    return f"'{printable(text, limit=60)}'"
+    return f"'{visible(text)}'"
+
+
+def visible(text: str, *, limit: int = 60) -> str:
+    """Return text in which nothing is unseen: a name may differ by a no-break space alone."""
+    shown = "".join(one if one.isprintable() else f"<U+{ord(one):04X}>" for one in text[:limit])
+    return shown if len(text) <= limit else shown + "…"
 
 
 def nearest(name: str, names: Iterable[str]) -> list[str]:

@@ -49,12 +49,16 @@ def read_fleet(path: Path, environment: str | None = None) -> FleetFile:
             cannot be; its `problems` are all that is wrong, up to 100.
     """
     problems = Problems(path, environment)
+    if environment is not None and not _ENVIRONMENT.match(environment):
+        problems.add_of_file(
+            path,
+            f"{quoted(environment)} cannot name an environment; letters, digits, '.', '-' and '_' "
+            "can",
+        )
+        raise problems.error()
     base = read_layer(path, problems, is_overlay=False)
     over: Layer | None = Layer(file="")
     if environment is not None:
-        if not _ENVIRONMENT.match(environment):
-            problems.add_of_file(path, f"{quoted(environment)} cannot be part of a file's name")
-            raise problems.error()
         overlay = path.parent / f"{path.stem}.{environment}{path.suffix}"
         over = read_layer(overlay, problems, is_overlay=True)
     if base is None or over is None:

@@ -25,8 +25,7 @@ from ruamel.yaml.events import (
     SequenceEndEvent,
 )
 
-from bytez_provider.errors import printable
-from bytez_provider.fleetfile._problems import Place, Problems, quoted
+from bytez_provider.fleetfile._problems import Place, Problems, quoted, visible
 
 _DEEPEST = 32
 _MOST_VALUES = 100_000
@@ -87,7 +86,7 @@ class Scalar:
         """How a message names it: text in quotes, all else as it is written."""
         if isinstance(self.value, str):
             return quoted(self.text)
-        return printable(self.text, limit=60) or "null"
+        return visible(self.text) or "null"
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,10 +149,10 @@ def _place(file: str, mark: Any) -> Place:
 
 
 def _in_our_words(error: MarkedYAMLError) -> str:
-    problem = printable(str(error.problem or ""), limit=120)
+    problem = visible(" ".join(str(error.problem or "").split()), limit=120)
     if r"'\t'" in problem:
         return "a tab stands here, and YAML is indented with spaces"
-    while_doing = printable(str(error.context or ""), limit=80)
+    while_doing = visible(" ".join(str(error.context or "").split()), limit=80)
     if while_doing and error.context_mark:
         while_doing += f" from line {error.context_mark.line + 1}"
     return "this is not YAML: " + ", ".join(said for said in (problem, while_doing) if said)
@@ -241,6 +240,9 @@ class _Builder:
             )
         else:
             frame.own[key.text] = key.place
+            if isinstance(value, Scalar) and value.is_plain and not value.text:
+                # Nothing stands there, and to ruamel that is where the next thing begins.
+                value = replace(value, place=key.place)
             if key.is_plain and key.text == "<<":
                 self._merge(mapping, value)
             else:
