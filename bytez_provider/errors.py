@@ -22,6 +22,7 @@ BytezError                     could not <verb> '<subject>': <observed>. <state>
     ├── BootTimeoutError       not RUNNING within the limit (also a TimeoutError)
     ├── UnloadError            the model is still loaded after the unload
     ├── AccountChangedError    the state was made with another key or endpoint
+    ├── FleetNotReadyError     some models of a fleet did not come up
     └── InterruptedLoadError   the deployment was stopped
 """
 

@@ -34,7 +34,7 @@ _PROBE = "openai-community/gpt2"
 """The model whose status is asked for: the seed's own example."""
 _SKEW_SECONDS = 30
 _EXTRAS = {
-    "cli": ("typer", "rich", "ruamel.yaml"),
+    "cli": ("typer", "rich"),
     "emulator": ("starlette", "uvicorn"),
     "policy": ("pulumi_policy",),
 }
