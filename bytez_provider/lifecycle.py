@@ -720,6 +720,8 @@ class Lifecycle:
 
     def _may_lag(self, old: ModelState, claim: Claim) -> bool:
         """Tell whether "not found" may only mean that the service does not show the load yet."""
+        if old.readiness == "fleet" and claim.created is not None:
+            return False  # Its load was not in state before it was seen.
         since = claim.created or claim.accepted_at
         if (
             since is None

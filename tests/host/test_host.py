@@ -70,7 +70,7 @@ class TestMessages:
         assert host.logged == [
             Logged("INFO", "live", urn("gpt2"), ephemeral=True),
             Logged("INFO", "noted", urn("gpt2"), ephemeral=False),
-            Logged("WARNING", "first second ?", urn("gpt2"), ephemeral=False),
+            Logged("WARNING", "first second", urn("gpt2"), ephemeral=False),
             Logged("DEBUG", "debugged", urn("gpt2"), ephemeral=False),
         ]
 
