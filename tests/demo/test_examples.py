@@ -42,6 +42,10 @@ def changes(emulator: Emulator) -> int:
     return sum(record.path in CHANGING for record in emulator.requests())
 
 
+# Where an example says the concurrency of one model, when it is not in its program.
+ONE_MORE = {"fleet": ("fleet.yaml", "expectedHoursPerDay: 8", "concurrency: 2")}
+
+
 def test_there_are_examples() -> None:
     assert "quickstart" in EXAMPLES
 
@@ -60,10 +64,11 @@ def test_life_of_an_example(checkout: Stack, emulator: Emulator, example: str) -
     checkout.refresh().ok()
     assert changes(emulator) == sent, "up again and refresh change nothing"
 
-    program = checkout.project / "__main__.py"
-    text = program.read_text(encoding="utf-8")
-    assert text.count("concurrency=") == 1
-    program.write_text(text.replace("concurrency=", "concurrency=1 + "), encoding="utf-8")
+    name, now, then = ONE_MORE.get(example, ("__main__.py", "concurrency=", "concurrency=1 + "))
+    source = checkout.project / name
+    text = source.read_text(encoding="utf-8")
+    assert text.count(now) == 1
+    source.write_text(text.replace(now, then), encoding="utf-8")
     checkout.up().ok()
     assert sum(loaded(emulator).values()) == sum(before.values()) + 1
     assert changes(emulator) == sent + 2, "one unload and one load"
