@@ -139,9 +139,10 @@ class Fleet(pulumi.ComponentResource):
             child,
         )
         self.statuses = readiness.statuses
-        self._members = {
-            key: _member(key, model, readiness.statuses) for key, model in resources.items()
-        }
+        # Waiting for the map of statuses itself would unwrap all of it for each who waits.
+        self._is_ready = readiness.statuses.apply(bool)
+        self._resources = resources
+        self._members: dict[str, FleetMember] = {}
         self._sum_up(list(resources.values()))
         self.register_outputs(
             {
@@ -186,11 +187,29 @@ class Fleet(pulumi.ComponentResource):
         Raises:
             KeyError: There is none; names the nearest keys.
         """
-        if key not in self._members:
-            near = get_close_matches(key, self._members, n=3)
+        if key not in self._resources:
+            near = get_close_matches(key, self._resources, n=3)
             hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
             raise KeyError(f"the fleet has no model '{key}'{hint}")
+        # Made when asked for: each of its outputs costs the program time, and few are ever used.
+        if key not in self._members:
+            self._members[key] = self._member(key)
         return self._members[key]
+
+    def _member(self, key: str) -> FleetMember:
+        def ready(output: pulumi.Output[_T]) -> pulumi.Output[_T]:
+            return pulumi.Output.all(output, self._is_ready).apply(lambda pair: pair[0])
+
+        model = self._resources[key]
+        return FleetMember(
+            model=model,
+            # Pulumi's mocks resolve what no mock gives to None.
+            status=self.statuses.apply(lambda by_key: (by_key or {}).get(key, "")),
+            model_id=ready(model.model_id),
+            concurrency=ready(model.concurrency),
+            endpoint=ready(model.endpoint),
+            required_ram_gb=ready(model.required_ram_gb),
+        )
 
     def _sum_up(self, models: list[Model]) -> None:
         facts = pulumi.Output.all(
@@ -225,20 +244,6 @@ def _waited_for(model: Model, given: Mapping[str, Any]) -> dict[str, Any]:
     if given.get("on_expiry") == "accept":
         told["acceptIdle"] = True
     return told
-
-
-def _member(key: str, model: Model, statuses: pulumi.Output[dict[str, str]]) -> FleetMember:
-    def ready(output: pulumi.Output[_T]) -> pulumi.Output[_T]:
-        return pulumi.Output.all(output, statuses).apply(lambda pair: pair[0])
-
-    return FleetMember(
-        model=model,
-        status=statuses.apply(lambda by_key: by_key[key]),
-        model_id=ready(model.model_id),
-        concurrency=ready(model.concurrency),
-        endpoint=ready(model.endpoint),
-        required_ram_gb=ready(model.required_ram_gb),
-    )
 
 
 def _refuse_double(fleet: str, models: Mapping[str, ModelArgs]) -> None:
