@@ -118,11 +118,11 @@ class Fleet(pulumi.ComponentResource):
         Raises:
             pulumi.RunError: Two keys name one model, or a key cannot be used.
         """
-        super().__init__("bytez:index:Fleet", resource_name, None, opts)
         try:
-            _refuse_double(resource_name, models)
+            _refuse_unusable(resource_name, models)
         except BytezError as error:
             raise pulumi.RunError(str(error)) from None
+        super().__init__("bytez:index:Fleet", resource_name, None, opts)
         timeouts = opts.custom_timeouts if opts else None
         child = pulumi.ResourceOptions(parent=self, custom_timeouts=timeouts)
         args = {
@@ -228,10 +228,13 @@ class Fleet(pulumi.ComponentResource):
 
 def _with_defaults(args: ModelArgs, defaults: ModelDefaults) -> dict[str, Any]:
     """Return what is declared of a model, as `Model` takes it, less what nobody gave."""
-    given = {**dataclasses.asdict(defaults)}
-    own = {field.name: getattr(args, field.name) for field in dataclasses.fields(args)}
-    given.update({name: value for name, value in own.items() if value is not None})
-    return {name: value for name, value in given.items() if value is not None}
+    return {**_given(defaults), **_given(args)}
+
+
+def _given(settings: ModelDefaults) -> dict[str, Any]:
+    # Not `asdict`, which copies the values: an Output cannot be copied.
+    values = {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _waited_for(model: Model, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -246,7 +249,7 @@ def _waited_for(model: Model, given: Mapping[str, Any]) -> dict[str, Any]:
     return told
 
 
-def _refuse_double(fleet: str, models: Mapping[str, ModelArgs]) -> None:
+def _refuse_unusable(fleet: str, models: Mapping[str, ModelArgs]) -> None:
     """Refuse two keys for one model, and a key that a resource of the fleet already has."""
     keys_of: dict[str, str] = {}
     for key, args in models.items():

@@ -462,13 +462,13 @@ class Lifecycle:
         )
 
     def unload_failed(self, model_id: str, claim: Claim) -> None:
-        """Unload a fleet's model that FAILED, where it is still the load that is meant.
+        """Unload a fleet's model that FAILED, where it still does and is the load that is meant.
 
         Raises:
             BytezError: It may still be there.
         """
         live = self._client.status(model_id)
-        if live is not None and claim.covers(live):
+        if live is not None and live.phase is Phase.FAILED and claim.covers(live):
             self._unload(model_id, claim, UNLOAD_LIMIT_SECONDS)
 
     def _roll_back(self, model_id: str, claim: Claim, caller: Caller) -> tuple[str, str | None]:

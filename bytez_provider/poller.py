@@ -3,125 +3,188 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bytez_provider.client import BytezClient
 from bytez_provider.clock import Clock
-from bytez_provider.errors import ApiError, RateLimitedError, UnreachableError
-from bytez_provider.schemas import Instance
+from bytez_provider.errors import ApiError, BytezError, RateLimitedError, UnreachableError
+from bytez_provider.schemas import Instance, Phase
 from bytez_provider.wire import UNKNOWN_STATUS
 
 FRESH_SECONDS = 0.5
 """A list is asked for at most twice a second, however many wait."""
 _UNUSABLE_SECONDS = 60.0
 """So long the list is left alone after an answer that is no list."""
+_UNANSWERED_SECONDS = 10.0
+"""So long it is left alone after no answer; the statuses may well get one."""
+_BELIEVED_SECONDS = 60.0
+"""So long the list is taken at its word on a model whose own status has not been asked."""
 _STATUSES_PER_ROUND = 16
 """Where the list is of no use, so many are asked for one by one in a round; then the others."""
 
+Covers = Callable[[Instance], bool]
+"""Tells whether an instance is the load that is meant."""
+
 
 @dataclass(frozen=True)
-class _Snapshot:
-    taken: float
-    instances: dict[str, Instance]
+class _Listing:
+    """What came of asking for the list."""
+
+    taken: float = float("-inf")
+    instances: Mapping[str, Instance] = field(default_factory=dict)
+    refused: BytezError | None = None
+    """Set where the service wants fewer requests."""
 
 
 class Poller:
     """The one way to ask again and again; safe to use from many threads.
 
-    `/model/instances` is undocumented (client): it answers for a model only where it shows it with
-    a status and a `created`. That a model is not on it says nothing; its own status does.
+    `/model/instances` is undocumented (client), so it is believed in little: that the very load
+    which is meant is booting or runs. That it has failed, has been replaced or is gone, only the
+    model's own status says; and now and then that is asked in any case, because a list may be old.
     """
 
     def __init__(self, client: BytezClient, clock: Clock) -> None:
         self._client = client
         self._clock = clock
-        self._lock = threading.Lock()
+        self._counting = threading.Lock()
         self._waiting = 0
-        self._snapshot: _Snapshot | None = None
+        self._listing = threading.Lock()
+        self._last = _Listing()
         self._unusable_until = float("-inf")
+        # When the own status of a model was last asked; the list was first believed then, too.
+        self._asked: dict[str, float] = {}
         self._turn = 0
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
         """Count as one who waits: for one alone its status is asked, for several the list."""
-        with self._lock:
+        with self._counting:
             self._waiting += 1
         try:
             yield
         finally:
-            with self._lock:
+            with self._counting:
                 self._waiting -= 1
 
-    def look(self, model_id: str, *, max_age_seconds: float = FRESH_SECONDS) -> Instance | None:
+    def look(
+        self, model_id: str, covers: Covers, *, max_age_seconds: float = FRESH_SECONDS
+    ) -> Instance | None:
         """Return the instance of a model, or None where it is not loaded.
 
         Args:
             model_id: The model.
+            covers: Which load is meant. Another may be returned, and then not from the list.
             max_age_seconds: How old a list may be that answers for it.
 
         Raises:
             ApiError: No answer to this one try.
         """
         if self._waiting > 1:
-            listed = self.listed(max_age_seconds).get(model_id)
+            listed = self._believed(self._list(max_age_seconds), model_id, covers, 1)
             if listed is not None:
                 return listed
-        return self._client.status(model_id, tries=1)
+        return self._status(model_id)
 
-    def look_at(self, model_ids: Collection[str]) -> dict[str, Instance | ApiError | None]:
+    def look_at(
+        self, loads: Mapping[str, Covers], stop: threading.Event
+    ) -> dict[str, Instance | ApiError | None]:
         """Return what is known of each of many models, or the trouble in asking for it.
 
-        Where the list does not show a model its status is asked, for some in each round; the
-        others are left out of the answer until their turn comes.
-        """
-        seen: dict[str, Instance | ApiError | None] = {}
-        listed = self.listed(FRESH_SECONDS) if len(model_ids) > 1 else {}
-        unlisted = []
-        for model_id in model_ids:
-            if model_id in listed:
-                seen[model_id] = listed[model_id]
-            else:
-                unlisted.append(model_id)
-        for model_id in self._next(unlisted):
-            try:
-                seen[model_id] = self._client.status(model_id, tries=1)
-            except ApiError as error:
-                seen[model_id] = error
-        return seen
+        Where the list does not answer for a model its status is asked, for some in each round;
+        the others are left out of the answer until their turn comes.
 
-    def listed(self, max_age_seconds: float) -> dict[str, Instance]:
-        """Return the instances that the list shows well enough; empty where it is of no use.
+        Args:
+            loads: The models, and which load of each is meant.
+            stop: Ends the round early.
 
         Raises:
-            UnreachableError: The service does not answer; a status would not come either.
             RateLimitedError: The service wants fewer requests.
         """
-        # One asks and the others wait for its answer: a hundred who wait are one request.
-        with self._lock:
-            now = self._clock.monotonic()
-            if self._snapshot and now - self._snapshot.taken <= max_age_seconds:
-                return self._snapshot.instances
-            if now < self._unusable_until:
-                return {}
+        listed = self._list(FRESH_SECONDS) if len(loads) > 1 else {}
+        seen: dict[str, Instance | ApiError | None] = {}
+        for model_id, covers in loads.items():
+            found = self._believed(listed, model_id, covers, len(loads))
+            if found is not None:
+                seen[model_id] = found
+        for model_id in self._next([model_id for model_id in loads if model_id not in seen]):
+            if stop.is_set():
+                break
+            self._turn += 1
             try:
-                found = self._client.instances(tries=1)
-            except (UnreachableError, RateLimitedError):
-                raise
-            except ApiError:
-                self._unusable_until = now + _UNUSABLE_SECONDS
-                return {}
+                seen[model_id] = self._status(model_id)
+            except ApiError as error:
+                seen[model_id] = error
+                if isinstance(error, (UnreachableError, RateLimitedError)):
+                    # The others would fare alike, after a silence of half a minute each.
+                    break
+        return seen
+
+    def listed(self, max_age_seconds: float) -> Mapping[str, Instance]:
+        """Return the instances that the list shows with a status and a `created`.
+
+        Empty where the list is of no use or is refused. Never raises for what the service does.
+        """
+        try:
+            return self._list(max_age_seconds)
+        except RateLimitedError:
+            return {}
+
+    def _list(self, max_age_seconds: float) -> Mapping[str, Instance]:
+        # One asks and the others wait for its answer: a hundred who wait are one request. So the
+        # age counts from the answer, however long that was on its way.
+        with self._listing:
+            now = self._clock.monotonic()
+            good_for = FRESH_SECONDS if self._last.refused else max_age_seconds
+            if now - self._last.taken > good_for:
+                if now < self._unusable_until:
+                    return {}
+                self._last = self._ask_for_list()
+            if self._last.refused:
+                raise self._last.refused.restated()
+            return self._last.instances
+
+    def _ask_for_list(self) -> _Listing:
+        usable: dict[str, Instance] = {}
+        left_alone_for = 0.0
+        refused = None
+        try:
+            found = self._client.instances(tries=1)
+        except RateLimitedError as error:
+            refused = error
+        except UnreachableError:
+            left_alone_for = _UNANSWERED_SECONDS
+        except ApiError:
+            left_alone_for = _UNUSABLE_SECONDS
+        else:
             usable = {
                 one.model_id: one for one in found if one.created and one.status != UNKNOWN_STATUS
             }
-            self._snapshot = _Snapshot(now, usable)
-            return usable
+            if found and not usable:
+                left_alone_for = _UNUSABLE_SECONDS
+        now = self._clock.monotonic()
+        self._unusable_until = now + left_alone_for
+        return _Listing(now, usable, refused)
+
+    def _believed(
+        self, listed: Mapping[str, Instance], model_id: str, covers: Covers, looked_at: int
+    ) -> Instance | None:
+        """Return what the list says of a load, where that is to be believed."""
+        one = listed.get(model_id)
+        if one is None or one.phase not in (Phase.BOOTING, Phase.RUNNING) or not covers(one):
+            return None
+        now = self._clock.monotonic()
+        # For a large fleet more seldom: all the statuses asked for this are one a second.
+        believed_until = self._asked.setdefault(model_id, now) + max(_BELIEVED_SECONDS, looked_at)
+        return one if now < believed_until else None
+
+    def _status(self, model_id: str) -> Instance | None:
+        self._asked[model_id] = self._clock.monotonic()
+        return self._client.status(model_id, tries=1)
 
     def _next(self, model_ids: list[str]) -> list[str]:
-        """Return those whose turn it is, a different part of them each time."""
-        if len(model_ids) <= _STATUSES_PER_ROUND:
-            return model_ids
-        start = self._turn % len(model_ids)
-        self._turn += _STATUSES_PER_ROUND
-        return (model_ids + model_ids)[start : start + _STATUSES_PER_ROUND]
+        """Return those whose turn it is: who was asked in the last round comes last."""
+        start = self._turn % max(len(model_ids), 1)
+        return (model_ids[start:] + model_ids[:start])[:_STATUSES_PER_ROUND]

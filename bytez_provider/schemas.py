@@ -312,6 +312,9 @@ class ModelState(ModelInputs):
 class MemberOfFleet(_Bag):
     """One model that a readiness waits for."""
 
+    # As `ModelState`: it is a part of what is kept.
+    model_config = ConfigDict(extra="ignore")
+
     model_id: str
     created: str = ""
     """Identifies the load; "" where the service does not say."""

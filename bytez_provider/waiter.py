@@ -213,7 +213,7 @@ class Waiter:
             ended: Ended | None = None
             # Also once after a Ctrl-C where the load has no identity yet: state should have it.
             if caller.stop() is None or claim.created is None:
-                live, trouble = self._look(model_id, pause)
+                live, trouble = self._look(model_id, claim, pause)
                 if live is not None and self._is_meant(claim, live, in_grace, on_identified):
                     seen, ended = live, Ended.SEEN if seen_is_enough else _end_of(live)
                 elif trouble is None and not in_grace:
@@ -244,7 +244,7 @@ class Waiter:
         """
         start = self._clock.monotonic()
         while True:
-            live, trouble = self._look(model_id, _UNLOAD_POLL_SECONDS)
+            live, trouble = self._look(model_id, claim, _UNLOAD_POLL_SECONDS)
             if trouble is None and (live is None or not claim.covers(live)):
                 return None
             left = limit_seconds - (self._clock.monotonic() - start)
@@ -254,12 +254,14 @@ class Waiter:
                 return live
             self._clock.wait(min(_UNLOAD_POLL_SECONDS, left))
 
-    def _look(self, model_id: str, pause: float) -> tuple[Instance | None, ApiError | None]:
+    def _look(
+        self, model_id: str, claim: Claim, pause: float
+    ) -> tuple[Instance | None, ApiError | None]:
         """Ask once, and return what is loaded, or the trouble that a wait outlives."""
         try:
             # Those who have waited for long are content with what another has just seen.
             fresh = max(FRESH_SECONDS, pause / 2)
-            return self.poller.look(model_id, max_age_seconds=fresh), None
+            return self.poller.look(model_id, claim.covers, max_age_seconds=fresh), None
         except ApiError as error:
             if is_passing(error):
                 return None, error
