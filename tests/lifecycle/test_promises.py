@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -49,6 +50,7 @@ FAULTS: list[dict[str, Any]] = [
 ]
 Load = tuple[str, str]
 """What tells a load from all others: its model and its `created`."""
+SENTENCE = re.compile(r"could not (load|unload|read) '[\w./-]+': [^\n]+\. [A-Z][^\n]+[^.]\.")
 STOPS = st.one_of(
     st.none(),
     st.tuples(st.integers(0, 4), st.sampled_from([Stop.CANCELLED, Stop.ENGINE_GONE])),
@@ -232,7 +234,7 @@ class Deployments(RuleBasedStateMachine):
 
     def hear(self, error: BytezError) -> None:
         """What a user was told may be running is not unnamed."""
-        assert "\n" not in str(error)
+        assert SENTENCE.fullmatch(str(error)), str(error)
         if "may still be running" in str(error) or "may go on costing" in str(error):
             self.told |= self.loads()
 
