@@ -1,4 +1,4 @@
-"""What check, diff, create, read, update and delete do, free of Pulumi.
+"""The operations on one account.
 
 Schemas in, schemas out; whoever asks is a `Caller`. The rules that everything here keeps:
 
@@ -13,7 +13,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from pydantic import ValidationError
 
@@ -23,7 +23,6 @@ from bytez_provider.config import Settings
 from bytez_provider.errors import (
     NOTHING_CHANGED,
     AccountChangedError,
-    AlreadyLoadedError,
     ApiError,
     BootFailedError,
     BootTimeoutError,
@@ -36,8 +35,26 @@ from bytez_provider.errors import (
     printable,
 )
 from bytez_provider.journal import Holder, Journal, Note
+from bytez_provider.lifecycle._compare import (
+    DEPLOYING,
+    NOT_LOADED,
+    asked_for,
+    differences,
+    drift_of,
+    granted_of,
+    is_of,
+    stands,
+)
+from bytez_provider.lifecycle._told import (
+    gone,
+    held_by_others,
+    interrupted,
+    not_shown,
+    since,
+    status_word,
+    unsure,
+)
 from bytez_provider.schemas import (
-    Granted,
     Instance,
     LoadOutcome,
     MemberInputs,
@@ -50,7 +67,6 @@ from bytez_provider.schemas import (
     problems_of,
 )
 from bytez_provider.waiter import (
-    CLOCK_TOLERANCE,
     NOT_FOUND_GRACE_SECONDS,
     Caller,
     Claim,
@@ -64,24 +80,8 @@ from bytez_provider.waiter import (
 BOOT_LIMIT_SECONDS = 30 * 60.0
 UNLOAD_LIMIT_SECONDS = 2 * 60.0
 
-NOT_LOADED = "NOT_LOADED"
-DEPLOYING = "DEPLOYING"
-
-OUTAGE = (
-    "cannot be changed in place: it is unloaded first, and nothing serves until the new load has "
-    "booted, 6 to 15 minutes"
-)
-"""What a reviewer must know of every replacement; the times are those of the seed and of June."""
-
-_REPLACING = ("model_id", "concurrency", "expiration_period_seconds")
-_UPDATING = ("adopt", "on_expiry", "expected_hours_per_day")
-
 _GLANCE_SECONDS = 5.0
 """A refresh may show what was so for so long: all of a fleet is read from one list."""
-
-_RESUME_WINDOW = timedelta(minutes=5)
-"""A note whose load has no identity yet stands for a load made within so long after it: all the
-tries of one request end before that. A later load is somebody else's."""
 
 
 @dataclass(frozen=True)
@@ -108,53 +108,6 @@ class Checked:
     inputs: ModelInputs | None
     problems: list[tuple[str, str]]
     warnings: list[str]
-
-
-@dataclass(frozen=True)
-class Change:
-    """What a change of the declaration, or the state of the instance, asks for."""
-
-    needed: bool
-    replaces: list[str]
-
-
-def diff(old: ModelState, new: ModelInputs, unknown: frozenset[str]) -> Change:
-    """Compare what was declared with what is, property names in snake_case.
-
-    An unknown value is a change but never a replacement: before a delete-before-replace the
-    engine asks a dependent with every derived input unknown.
-    """
-    replaces = [
-        name
-        for name in _REPLACING
-        if name not in unknown and getattr(old, name) != getattr(new, name)
-    ]
-    updates = any(
-        name not in unknown and getattr(old, name) != getattr(new, name) for name in _UPDATING
-    )
-    updates = updates or isinstance(new, MemberInputs) is not (old.readiness == "fleet")
-    return Change(
-        needed=bool(replaces or updates or unknown or not _is_settled(old)),
-        replaces=replaces,
-    )
-
-
-def _is_settled(old: ModelState) -> bool:
-    """Tell whether the state asks for nothing to be done by itself."""
-    if old.status == NOT_LOADED:
-        return True  # It stands only where expiry was accepted.
-    if old.readiness == "fleet":
-        # Whether it is RUNNING is for the fleet's readiness to say.
-        return old.status is None
-    return phase_of(old.status or "") is Phase.RUNNING
-
-
-def _stands(old: ModelState, new: ModelInputs) -> bool:
-    """Tell whether the load needs nothing: it is RUNNING, or a fleet's readiness waits for it."""
-    if old.status == NOT_LOADED:
-        return False
-    phase = phase_of(old.status or "")
-    return phase is Phase.RUNNING or (isinstance(new, MemberInputs) and phase is Phase.BOOTING)
 
 
 class Lifecycle:
@@ -221,7 +174,7 @@ class Lifecycle:
             BytezError: It is not RUNNING; the sentence says what state things are in.
         """
         if caller.stop() is not None:
-            raise _interrupted(inputs.model_id)
+            raise interrupted(inputs.model_id)
         with self._told(caller, inputs.model_id):
             note = self._journal.note(caller.urn)
             if note is not None and note.model_id != inputs.model_id:
@@ -239,7 +192,7 @@ class Lifecycle:
         """
         model_id = inputs.model_id
         if caller.stop() is not None:
-            raise _interrupted(model_id)
+            raise interrupted(model_id)
         note = Note(
             urn=caller.urn or "",
             model_id=model_id,
@@ -257,7 +210,7 @@ class Lifecycle:
             )
         except BytezError as error:
             if isinstance(error, ApiError) and error.maybe_done:
-                raise _unsure(error) from None
+                raise unsure(error) from None
             self._put_back(earlier, caller)
             raise
         if answer.outcome is LoadOutcome.ACCEPTED:
@@ -280,12 +233,12 @@ class Lifecycle:
         try:
             live = self._client.status(inputs.model_id, stop=caller.wake)
         except ApiError as error:
-            raise (_unsure(error) if mine else error) from None
+            raise (unsure(error) if mine else error) from None
         if live is None and mine is not None:
             return self._await(inputs, Claim(mine.created, not_before=mine.began), caller)
         if live is None:
-            raise _not_shown(inputs.model_id)
-        if own is not None and _is_of(own, live):
+            raise not_shown(inputs.model_id)
+        if own is not None and is_of(own, live):
             return self._await(inputs, Claim(live.created), caller)
         return self._meet(live, inputs, caller, earlier)
 
@@ -295,20 +248,20 @@ class Lifecycle:
         """Deal with a model that is loaded before this resource loads it."""
         model_id = inputs.model_id
         has_failed = live.phase is Phase.FAILED
-        if note is not None and _is_of(note, live):
+        if note is not None and is_of(note, live):
             # Begun by this resource in a deployment that did not end: no second boot.
-            if not has_failed and _asked_for(note, inputs):
+            if not has_failed and asked_for(note, inputs):
                 return self._await(inputs, Claim(live.created), caller)
             why = "it had failed" if has_failed else "its declaration has changed since"
             caller.note(f"'{model_id}', begun by an interrupted deployment, is loaded again: {why}")
             return self._load_again(live, inputs, caller)
         self._journal.clear(caller.urn)
         if not (inputs.adopt or model_id in self._consent.adopt):
-            raise _held_by_others(live)
-        differences = ["it had failed"] if has_failed else _differences(live, inputs)
-        if differences:
+            raise held_by_others(live)
+        reasons = ["it had failed"] if has_failed else differences(live, inputs)
+        if reasons:
             caller.warn(
-                f"'{model_id}' was taken over and is loaded again: {'; '.join(differences)}"
+                f"'{model_id}' was taken over and is loaded again: {'; '.join(reasons)}"
             )
             return self._load_again(live, inputs, caller)
         return self._adopt(live, inputs, caller)
@@ -348,7 +301,7 @@ class Lifecycle:
                 "not show yet",
                 action="Run `pulumi up` again in a minute",
             )
-        if live is not None and _is_of(note, live):
+        if live is not None and is_of(note, live):
             caller.warn(f"'{note.model_id}', begun by an interrupted deployment, is unloaded")
             self._unload(note.model_id, Claim(live.created), UNLOAD_LIMIT_SECONDS)
             self._tell_unloaded(caller)
@@ -395,7 +348,7 @@ class Lifecycle:
             raise self._not_running(wait, claim, inputs, caller, limit)
         if caller.stop() is Stop.ENGINE_GONE:
             # Nobody takes a state any more, be it RUNNING: the note must stay.
-            raise _interrupted(
+            raise interrupted(
                 model_id, "The load goes on, and the journal names it for the next `up`"
             )
         status = "RUNNING" if wait.ended is Ended.RUNNING else DEPLOYING
@@ -418,7 +371,7 @@ class Lifecycle:
         model_id, seen = inputs.model_id, wait.instance
         if seen is None and claim.accepted_at is None and claim.created is None:
             # Not known to be ours, so not ours to unload. The note stays: it may be all the same.
-            return _unsure(_not_shown(model_id))
+            return unsure(not_shown(model_id))
         if wait.ended is Ended.OTHER_LOAD or (wait.ended is Ended.GONE and claim.created):
             self._journal.clear(caller.urn)
             other = ", and loaded by somebody else" if wait.ended is Ended.OTHER_LOAD else ""
@@ -501,17 +454,17 @@ class Lifecycle:
             self._refuse_other_account("read", old)
             accepts = old.on_expiry == "accept"
             if old.status != NOT_LOADED:
-                caller.note(_gone(old, live, accepts))
+                caller.note(gone(old, live, accepts))
             return old.model_copy(update={"status": NOT_LOADED}) if accepts else None
         in_fleet = old.readiness == "fleet"
         seen = {
-            "status": None if in_fleet and live.phase is not Phase.FAILED else _status_word(live),
+            "status": None if in_fleet and live.phase is not Phase.FAILED else status_word(live),
             "created": iso(live.created) if live.created else None,
             # Found under a new key or address, it is theirs from now on: keys are changed.
             "endpoint": self._settings.endpoint,
             "account": self._settings.account,
         }
-        drift = _drift(old, live)
+        drift = drift_of(old, live)
         if drift:
             seen["granted"] = None
         return old.model_copy(update={**seen, **drift})
@@ -545,7 +498,7 @@ class Lifecycle:
                 f"`bytez-fleet load {model_id}`",
             )
         inputs = ModelInputs(model_id=model_id, concurrency=live.concurrency or 1)
-        return self._state(inputs, Claim(created=live.created), None, _status_word(live), None)
+        return self._state(inputs, Claim(created=live.created), None, status_word(live), None)
 
     # -------------------------------------------------------------------------------- update
 
@@ -555,11 +508,11 @@ class Lifecycle:
         Raises:
             BytezError: As for `create`.
         """
-        if _stands(old, inputs):
+        if stands(old, inputs):
             status = None if isinstance(inputs, MemberInputs) else old.status
             return old.model_copy(update={"readiness": None, **dict(inputs), "status": status})
         if caller.stop() is not None:
-            raise _interrupted(inputs.model_id)
+            raise interrupted(inputs.model_id)
         with self._told(caller, inputs.model_id):
             live = self._client.status(inputs.model_id, stop=caller.wake)
             claim = self._claim_of(old, caller)
@@ -597,7 +550,7 @@ class Lifecycle:
         elif live is not None and not self._is_ours("unload", old, claim, live):
             caller.warn(
                 f"'{model_id}' was left alone: the load that runs now, made "
-                f"{_since(live)}, is not the one that this resource made"
+                f"{since(live)}, is not the one that this resource made"
             )
         elif self._is_held_by_another(old, live):
             caller.note(f"'{model_id}' was left running: another resource has taken it over")
@@ -745,7 +698,7 @@ class Lifecycle:
             status=status,
             created=iso(claim.created) if claim.created else None,
             adopted_at=adopted_at,
-            granted=_granted(inputs, seen),
+            granted=granted_of(inputs, seen),
             required_ram_gb=entry.required_ram_gb if entry else None,
             benchmarked=entry.benchmarked if entry else None,
             endpoint=self._settings.endpoint,
@@ -766,107 +719,3 @@ class Lifecycle:
                 f"'{state.model_id}' unloads after {granted.expiration_period_seconds} s idle, "
                 f"not {state.expiration_period_seconds} s: the service did not grant what was asked"
             )
-
-
-def _interrupted(model_id: str, state: str = NOTHING_CHANGED) -> BytezError:
-    return InterruptedLoadError(
-        verb="load",
-        subject=model_id,
-        observed="the deployment was stopped",
-        state=state,
-        action="Run `pulumi up` again",
-    )
-
-
-def _unsure(error: BytezError) -> BytezError:
-    """Tell of an error after which there may be a load of ours; the journal has a note of it."""
-    return error.restated(
-        state="The load may have been accepted all the same",
-        action="Run `pulumi up` again: it goes on with the load if there is one",
-    )
-
-
-def _not_shown(model_id: str) -> BytezError:
-    return AlreadyLoadedError(
-        verb="load",
-        subject=model_id,
-        observed="the service says that a load of it exists, and does not show it",
-        action="Run `pulumi up` again in a minute",
-    )
-
-
-def _is_of(note: Note, live: Instance) -> bool:
-    """Tell whether an instance is the load that the note is about."""
-    if live.created is None:
-        return True
-    if note.created is not None:
-        return live.created == note.created
-    return note.began - CLOCK_TOLERANCE <= live.created <= note.began + _RESUME_WINDOW
-
-
-def _asked_for(note: Note, inputs: ModelInputs) -> bool:
-    """Tell whether the load was begun as it is declared now; what runs may be rounded."""
-    asked = (note.concurrency, note.expiration_period_seconds)
-    return asked == (inputs.concurrency, inputs.expiration_period_seconds)
-
-
-def _differences(live: Instance, inputs: ModelInputs) -> list[str]:
-    """Say how an instance differs from what is declared."""
-    found = []
-    if live.concurrency and live.concurrency != inputs.concurrency:
-        found.append(f"concurrency {live.concurrency} is to be {inputs.concurrency}")
-    period, asked = live.expiration_period_seconds, inputs.expiration_period_seconds
-    if asked is not None and period and period != asked:
-        found.append(f"an idle period of {period} s is to be {asked} s")
-    return found
-
-
-def _drift(old: ModelState, live: Instance) -> dict[str, int]:
-    """Return the declared settings that are no longer what was seen right after our load."""
-    granted = old.granted or Granted()
-    drift = {}
-    if live.concurrency and live.concurrency != (granted.concurrency or old.concurrency):
-        drift["concurrency"] = live.concurrency
-    period, asked = live.expiration_period_seconds, old.expiration_period_seconds
-    if asked is not None and period and period != (granted.expiration_period_seconds or asked):
-        drift["expiration_period_seconds"] = period
-    return drift
-
-
-def _granted(inputs: ModelInputs, seen: Instance | None) -> Granted | None:
-    if seen is None:
-        return None
-    concurrency = seen.concurrency if seen.concurrency != inputs.concurrency else None
-    asked, period = inputs.expiration_period_seconds, seen.expiration_period_seconds
-    expiry = period if asked is not None and period != asked else None
-    if not concurrency and not expiry:
-        return None
-    return Granted(concurrency=concurrency or None, expiration_period_seconds=expiry or None)
-
-
-def _status_word(live: Instance) -> str:
-    return printable(live.status.strip().upper(), limit=40)
-
-
-def _since(live: Instance) -> str:
-    return f"at {iso(live.created)}" if live.created else "at a time that the service does not tell"
-
-
-def _gone(old: ModelState, live: Instance | None, accepts: bool) -> str:
-    """Say what a refresh found, which Pulumi itself shows only as a resource that goes."""
-    found = "is no longer loaded" if live is None else "was unloaded, and loaded by somebody else"
-    then = "that is accepted" if accepts else "the next `up` loads it again"
-    return f"'{old.model_id}' {found}: {then}"
-
-
-def _held_by_others(live: Instance) -> BytezError:
-    model_id = live.model_id
-    at = f" at concurrency {live.concurrency}" if live.concurrency else ""
-    since = f" since {iso(live.created)}" if live.created else ""
-    return AlreadyLoadedError(
-        verb="load",
-        subject=model_id,
-        observed=f"it is already loaded{at}{since} ({_status_word(live)}), not by this resource",
-        action=f"Take it over with `adopt=True` or BYTEZ_ADOPT={model_id}, name the old resource "
-        f"in `aliases` if this one was renamed, or unload it with `bytez-fleet unload {model_id}`",
-    )

@@ -1,0 +1,20 @@
+"""What check, diff, create, read, update and delete do, free of Pulumi."""
+
+from __future__ import annotations
+
+from bytez_provider.lifecycle._compare import DEPLOYING, NOT_LOADED, Change, diff, is_of
+from bytez_provider.lifecycle._lifecycle import BOOT_LIMIT_SECONDS, Checked, Consent, Lifecycle
+from bytez_provider.lifecycle._told import OUTAGE
+
+__all__ = [
+    "BOOT_LIMIT_SECONDS",
+    "DEPLOYING",
+    "NOT_LOADED",
+    "OUTAGE",
+    "Change",
+    "Checked",
+    "Consent",
+    "Lifecycle",
+    "diff",
+    "is_of",
+]

@@ -1,0 +1,124 @@
+"""What was declared, what was begun and what runs, compared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from bytez_provider.journal import Note
+from bytez_provider.schemas import (
+    Granted,
+    Instance,
+    MemberInputs,
+    ModelInputs,
+    ModelState,
+    Phase,
+    phase_of,
+)
+from bytez_provider.waiter import CLOCK_TOLERANCE
+
+NOT_LOADED = "NOT_LOADED"
+DEPLOYING = "DEPLOYING"
+
+_REPLACING = ("model_id", "concurrency", "expiration_period_seconds")
+_UPDATING = ("adopt", "on_expiry", "expected_hours_per_day")
+
+_RESUME_WINDOW = timedelta(minutes=5)
+"""A note whose load has no identity yet stands for a load made within so long after it: all the
+tries of one request end before that. A later load is somebody else's."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a change of the declaration, or the state of the instance, asks for."""
+
+    needed: bool
+    replaces: list[str]
+
+
+def diff(old: ModelState, new: ModelInputs, unknown: frozenset[str]) -> Change:
+    """Compare what was declared with what is, property names in snake_case.
+
+    An unknown value is a change but never a replacement: before a delete-before-replace the
+    engine asks a dependent with every derived input unknown.
+    """
+    replaces = [
+        name
+        for name in _REPLACING
+        if name not in unknown and getattr(old, name) != getattr(new, name)
+    ]
+    updates = any(
+        name not in unknown and getattr(old, name) != getattr(new, name) for name in _UPDATING
+    )
+    updates = updates or isinstance(new, MemberInputs) is not (old.readiness == "fleet")
+    return Change(
+        needed=bool(replaces or updates or unknown or not _is_settled(old)),
+        replaces=replaces,
+    )
+
+
+def _is_settled(old: ModelState) -> bool:
+    """Tell whether the state asks for nothing to be done by itself."""
+    if old.status == NOT_LOADED:
+        return True  # It stands only where expiry was accepted.
+    if old.readiness == "fleet":
+        # Whether it is RUNNING is for the fleet's readiness to say.
+        return old.status is None
+    return phase_of(old.status or "") is Phase.RUNNING
+
+
+def stands(old: ModelState, new: ModelInputs) -> bool:
+    """Tell whether the load needs nothing: it is RUNNING, or a fleet's readiness waits for it."""
+    if old.status == NOT_LOADED:
+        return False
+    phase = phase_of(old.status or "")
+    return phase is Phase.RUNNING or (isinstance(new, MemberInputs) and phase is Phase.BOOTING)
+
+
+def is_of(note: Note, live: Instance) -> bool:
+    """Tell whether an instance is the load that the note is about."""
+    if live.created is None:
+        return True
+    if note.created is not None:
+        return live.created == note.created
+    return note.began - CLOCK_TOLERANCE <= live.created <= note.began + _RESUME_WINDOW
+
+
+def asked_for(note: Note, inputs: ModelInputs) -> bool:
+    """Tell whether the load was begun as it is declared now; what runs may be rounded."""
+    asked = (note.concurrency, note.expiration_period_seconds)
+    return asked == (inputs.concurrency, inputs.expiration_period_seconds)
+
+
+def differences(live: Instance, inputs: ModelInputs) -> list[str]:
+    """Say how an instance differs from what is declared."""
+    found = []
+    if live.concurrency and live.concurrency != inputs.concurrency:
+        found.append(f"concurrency {live.concurrency} is to be {inputs.concurrency}")
+    period, asked = live.expiration_period_seconds, inputs.expiration_period_seconds
+    if asked is not None and period and period != asked:
+        found.append(f"an idle period of {period} s is to be {asked} s")
+    return found
+
+
+def drift_of(old: ModelState, live: Instance) -> dict[str, int]:
+    """Return the declared settings that are no longer what was seen right after our load."""
+    granted = old.granted or Granted()
+    drift = {}
+    if live.concurrency and live.concurrency != (granted.concurrency or old.concurrency):
+        drift["concurrency"] = live.concurrency
+    period, asked = live.expiration_period_seconds, old.expiration_period_seconds
+    if asked is not None and period and period != (granted.expiration_period_seconds or asked):
+        drift["expiration_period_seconds"] = period
+    return drift
+
+
+def granted_of(inputs: ModelInputs, seen: Instance | None) -> Granted | None:
+    if seen is None:
+        return None
+    concurrency = seen.concurrency if seen.concurrency != inputs.concurrency else None
+    asked, period = inputs.expiration_period_seconds, seen.expiration_period_seconds
+    expiry = period if asked is not None and period != asked else None
+    if not concurrency and not expiry:
+        return None
+    return Granted(concurrency=concurrency or None, expiration_period_seconds=expiry or None)
