@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -13,12 +13,8 @@ from bytez_provider.cli.session import Session
 from bytez_provider.cli.stack import declared_models
 from bytez_provider.errors import BytezError, ConfigError, InvalidInputError, printable
 from bytez_provider.journal import Note
-from bytez_provider.lifecycle import DEPLOYING
+from bytez_provider.lifecycle import DEPLOYING, is_of
 from bytez_provider.schemas import ModelState, iso
-from bytez_provider.waiter import CLOCK_TOLERANCE
-
-_REQUEST_LASTS = timedelta(minutes=5)
-"""All the tries of one request end within so long: a later load is not the one that was noted."""
 
 _SAID = {
     "unloaded": "{model_id} is unloaded",
@@ -109,7 +105,7 @@ def _finish(session: Session, note: Note) -> str:
         )
         return "leftAlone"
     seen = live.created if live else None
-    if seen is not None and not _is_of(note, seen):
+    if live is not None and seen is not None and not is_of(note, live):
         session.screen.note(
             f"the load that runs now, made at {iso(seen)}, is not the one that was begun here"
         )
@@ -121,13 +117,6 @@ def _finish(session: Session, note: Note) -> str:
     if person.remarks:
         return "leftAlone"
     return "unloaded" if live is not None else "notLoaded"
-
-
-def _is_of(note: Note, created: datetime) -> bool:
-    """Tell whether a load is the one that a note is about."""
-    if note.created is not None:
-        return created == note.created
-    return note.began - CLOCK_TOLERANCE <= created <= note.began + _REQUEST_LASTS
 
 
 def _as_state(

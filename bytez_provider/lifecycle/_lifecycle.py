@@ -260,9 +260,7 @@ class Lifecycle:
             raise held_by_others(live)
         reasons = ["it had failed"] if has_failed else differences(live, inputs)
         if reasons:
-            caller.warn(
-                f"'{model_id}' was taken over and is loaded again: {'; '.join(reasons)}"
-            )
+            caller.warn(f"'{model_id}' was taken over and is loaded again: {'; '.join(reasons)}")
             return self._load_again(live, inputs, caller)
         return self._adopt(live, inputs, caller)
 

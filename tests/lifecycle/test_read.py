@@ -245,3 +245,14 @@ class TestGet:
             f"could not read '{GPT2}': it is not loaded. Nothing was changed. Declare it with "
             f"`bytez.Model(...)`, or load it with `bytez-fleet load {GPT2}`."
         )
+
+
+def test_a_drift_that_cannot_be_declared_leaves_the_state_readable(
+    machine: Machine, process: Process
+) -> None:
+    state = process.lifecycle.create(inputs(expiration_period_seconds=600), FakeCaller())
+    machine.answer_status_with(expirationPeriodSeconds=5)
+    seen = process.lifecycle.read(state, FakeCaller())
+    assert seen is not None
+    assert seen.expiration_period_seconds == 600
+    ModelState.model_validate(seen.bag())
