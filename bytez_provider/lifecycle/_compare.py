@@ -98,6 +98,18 @@ def differences(live: Instance, inputs: ModelInputs) -> list[str]:
     if live.concurrency and live.concurrency != inputs.concurrency:
         found.append(f"concurrency {live.concurrency} is to be {inputs.concurrency}")
     period, asked = live.expiration_period_seconds, inputs.expiration_period_seconds
+    if asked is not None and period and period != asked:
+        found.append(f"an idle period of {period} s is to be {asked} s")
+    return found
+
+
+def drift_of(old: ModelState, live: Instance) -> dict[str, int]:
+    """Return the declared settings that are no longer what was seen right after our load."""
+    granted = old.granted or Granted()
+    drift = {}
+    if live.concurrency and live.concurrency != (granted.concurrency or old.concurrency):
+        drift["concurrency"] = live.concurrency
+    period, asked = live.expiration_period_seconds, old.expiration_period_seconds
     # Kept as an input, so only what an input can be: a state must stay readable.
     can_be = period is not None and EXPIRY_MIN_SECONDS <= period <= EXPIRY_MAX_SECONDS
     was = granted.expiration_period_seconds or asked
