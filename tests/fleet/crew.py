@@ -1,0 +1,124 @@
+"""What one provider process has for a fleet, with the real client and a clock that is moved."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from bytez_provider.emulator import Emulator
+from bytez_provider.readiness import Readiness
+from bytez_provider.schemas import (
+    MemberInputs,
+    MemberOfFleet,
+    ModelState,
+    ReadinessInputs,
+    ReadinessState,
+)
+from tests.clocks import EmulatorClock
+from tests.lifecycle.caller import FakeCaller
+from tests.lifecycle.machine import KEY, Machine
+
+OPT = "facebook/opt-1.3b"
+MANY = [f"many/model-{number:02}" for number in range(64)]
+FLEET = "chat"
+OWN = "urn:pulumi:dev::shop::bytez:index:Fleet$pulumi-python:dynamic/bytez:Readiness::chat-ready"
+OF_FLEET = "urn:pulumi:dev::shop::bytez:index:Fleet::chat"
+LISTS, STATUSES = "/model/instances", "/model/status"
+GATEWAY = {"respond": {"status": 502, "body": "<h1>Bad Gateway</h1>"}}
+
+
+def of_model(key: str) -> str:
+    """Return the URN of a model of the fleet."""
+    return f"urn:pulumi:dev::shop::bytez:index:Fleet$pulumi-python:dynamic/bytez:Model::chat-{key}"
+
+
+class FleetCaller(FakeCaller):
+    """A caller that remembers in which row it was told what.
+
+    Attributes:
+        rows: The URN of each row and what was shown in it, in order.
+    """
+
+    def __init__(self, urn: str | None = OWN, *, timeout_seconds: float | None = None) -> None:
+        super().__init__(urn, timeout_seconds=timeout_seconds)
+        self.rows: list[tuple[str | None, str]] = []
+
+    def report(self, message: str, *, urn: str | None = None) -> None:
+        """Remember a line of progress."""
+        self.rows.append((urn or self.urn, message))
+        super().report(message)
+
+    def shown(self, urn: str | None) -> list[str]:
+        """Return what was shown in one row, in order."""
+        return [message for row, message in self.rows if row == urn]
+
+
+class PlannedClock(EmulatorClock):
+    """A clock on which things happen while somebody waits: the world goes on meanwhile."""
+
+    def __init__(self, emulator: Emulator) -> None:
+        super().__init__(emulator)
+        self._plans: list[tuple[float, Callable[[], object]]] = []
+
+    def after(self, seconds: float, action: Callable[[], object]) -> None:
+        """Do something as soon as so much emulated time has passed from now."""
+        self._plans.append((self.monotonic() + seconds, action))
+
+    def wait(self, seconds: float, wake: threading.Event | None = None) -> None:
+        """Advance the emulator, and do what is due."""
+        super().wait(seconds, wake)
+        due = [plan for plan in self._plans if plan[0] <= self.monotonic()]
+        self._plans = [plan for plan in self._plans if plan not in due]
+        for _, action in due:
+            action()
+
+
+class Crew:
+    """The rooms of one provider process, and short ways to use them."""
+
+    def __init__(self, machine: Machine, *, quiet: bool = False, key: str = KEY) -> None:
+        self.process = machine.process(quiet=quiet, key=key)
+        self.lifecycle = self.process.lifecycle
+        self.poller = self.process.waiter.poller
+        self.clock = PlannedClock(machine.emulator)
+        self.readiness = Readiness(
+            lifecycle=self.lifecycle,
+            poller=self.poller,
+            clock=self.clock,
+            server_now=self.process.client.server_now,
+            quiet=quiet,
+        )
+
+    def load(self, *model_ids: str, **given: Any) -> dict[str, ModelState]:
+        """Create members of the fleet; return their states by key, the part after the slash."""
+        states = {}
+        for model_id in model_ids:
+            key = key_of(model_id)
+            inputs = MemberInputs(model_id=model_id, **given)
+            states[key] = self.lifecycle.create(inputs, FakeCaller(of_model(key)))
+        return states
+
+    def wait(
+        self, states: dict[str, ModelState], caller: FleetCaller | None = None
+    ) -> ReadinessState:
+        """Wait for members as their fleet's readiness does."""
+        return self.readiness.wait(waited_for(states), caller or FleetCaller())
+
+
+def key_of(model_id: str) -> str:
+    """Return the key that a model has in the fleets of these tests."""
+    return model_id.partition("/")[2]
+
+
+def waited_for(states: dict[str, ModelState]) -> ReadinessInputs:
+    """Return what a fleet tells its readiness."""
+    members = {
+        key: MemberOfFleet(
+            model_id=state.model_id,
+            created=state.created or "",
+            accept_idle=state.on_expiry == "accept",
+        )
+        for key, state in states.items()
+    }
+    return ReadinessInputs(fleet=FLEET, members=members)

@@ -1,0 +1,290 @@
+"""One poller for all that wait: with the real client, and the emulator's log as the judge."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from bytez_provider.emulator import Emulator
+from bytez_provider.errors import ApiError, AuthenticationError, RateLimitedError
+from bytez_provider.poller import Poller
+from bytez_provider.schemas import Instance, Phase, moment_of
+from bytez_provider.waiter import Claim
+from tests.fleet.crew import GATEWAY, LISTS, MANY, STATUSES, Crew
+from tests.lifecycle.caller import FakeCaller
+from tests.lifecycle.machine import BOOT_SECONDS, GPT2, OTHER_KEY, PHI, Machine, inputs
+
+PATIENCE_SECONDS = 30.0
+
+
+@pytest.fixture
+def poller(crew: Crew) -> Poller:
+    return crew.poller
+
+
+@pytest.fixture
+def two_wait(poller: Poller) -> Iterator[None]:
+    """Two who wait, as far as the poller knows."""
+    with poller.waiting(), poller.waiting():
+        yield
+
+
+def load(emulator: Emulator, model_id: str) -> Callable[[Instance], bool]:
+    """Load a model; return what tells that load from others."""
+    return Claim(moment_of(emulator.load_by_somebody_else(model_id))).covers
+
+
+def asked(emulator: Emulator, path: str) -> int:
+    """Return how many requests of one kind there were."""
+    return len(emulator.requests(path))
+
+
+def answer_list_with(emulator: Emulator, body: Any, status: int = 200) -> None:
+    """Let the list from now on be something else."""
+    respond = {"respond": {"status": status, "body": body}}
+    emulator.set_faults([{"endpoint": LISTS, "do": respond}])
+
+
+def row(emulator: Emulator, model_id: str, **changed: Any) -> dict[str, Any]:
+    """Return the list's element of a model as it is now, with other details; None leaves it out."""
+    (told,) = (one for one in emulator.instances() if one["modelId"] == model_id)
+    return {name: value for name, value in {**told, **changed}.items() if value is not None}
+
+
+def seen(found: Instance | ApiError | None) -> Instance:
+    """Return an instance that has to be there."""
+    assert isinstance(found, Instance)
+    return found
+
+
+class TestWhoIsAsked:
+    def test_for_one_alone_the_status(self, poller: Poller, emulator: Emulator) -> None:
+        covers = load(emulator, GPT2)
+        with poller.waiting():
+            assert seen(poller.look(GPT2, covers)).status == "DEPLOYING"
+        assert (asked(emulator, LISTS), asked(emulator, STATUSES)) == (0, 1)
+
+    def test_for_several_the_list(self, poller: Poller, emulator: Emulator, two_wait: None) -> None:
+        covers = load(emulator, GPT2)
+        assert seen(poller.look(GPT2, covers)).status == "DEPLOYING"
+        assert (asked(emulator, LISTS), asked(emulator, STATUSES)) == (1, 0)
+
+    def test_who_waits_no_more_does_not_count(self, poller: Poller, emulator: Emulator) -> None:
+        covers = load(emulator, GPT2)
+        with poller.waiting():
+            with poller.waiting():
+                pass
+            poller.look(GPT2, covers)
+        assert asked(emulator, LISTS) == 0
+
+    def test_of_many_models_one_list_and_of_one_its_status(
+        self, poller: Poller, emulator: Emulator
+    ) -> None:
+        loads = {model_id: load(emulator, model_id) for model_id in MANY}
+        assert poller.look_at(loads, threading.Event()).keys() == loads.keys()
+        assert (asked(emulator, LISTS), asked(emulator, STATUSES)) == (1, 0)
+        poller.look_at({GPT2: load(emulator, GPT2)}, threading.Event())
+        assert (asked(emulator, LISTS), asked(emulator, STATUSES)) == (1, 1)
+
+
+class TestWhatIsBelieved:
+    def test_not_on_the_list_is_not_gone(
+        self, poller: Poller, emulator: Emulator, two_wait: None
+    ) -> None:
+        covers = load(emulator, GPT2)
+        answer_list_with(emulator, [])
+        assert seen(poller.look(GPT2, covers)).status == "DEPLOYING"
+        loads = {GPT2: covers, PHI: load(emulator, PHI)}
+        assert seen(poller.look_at(loads, threading.Event())[PHI]).status == "DEPLOYING"
+
+    def test_gone_is_what_the_status_says(
+        self, poller: Poller, emulator: Emulator, two_wait: None
+    ) -> None:
+        covers = load(emulator, GPT2)
+        emulator.unload_by_somebody_else(GPT2)
+        assert poller.look(GPT2, covers) is None
+        assert asked(emulator, STATUSES) == 1
+
+    def test_another_load_on_the_list_is_not_believed(
+        self, poller: Poller, emulator: Emulator, two_wait: None
+    ) -> None:
+        covers = load(emulator, GPT2)
+        answer_list_with(emulator, [row(emulator, GPT2, created="2024-05-01T00:00:00.000Z")])
+        assert covers(seen(poller.look(GPT2, covers)))
+        both = {GPT2: covers, PHI: load(emulator, PHI)}
+        assert covers(seen(poller.look_at(both, threading.Event())[GPT2]))
+
+    def test_failed_on_the_list_is_asked_for_which_gives_the_reason(
+        self, poller: Poller, emulator: Emulator, two_wait: None
+    ) -> None:
+        covers = load(emulator, GPT2)
+        answer_list_with(emulator, [row(emulator, GPT2, status="FAILED")])
+        assert seen(poller.look(GPT2, covers)).phase is Phase.BOOTING
+
+    @pytest.mark.parametrize("without", ["status", "created"])
+    def test_an_element_that_tells_too_little_is_asked_for(
+        self, poller: Poller, emulator: Emulator, two_wait: None, without: str
+    ) -> None:
+        covers, whole = load(emulator, GPT2), load(emulator, PHI)
+        rows = [row(emulator, GPT2, **{without: None}), row(emulator, PHI)]
+        answer_list_with(emulator, rows)
+        assert seen(poller.look(GPT2, covers)).created is not None
+        assert asked(emulator, STATUSES) == 1
+        assert seen(poller.look(PHI, whole)).created is not None
+        assert asked(emulator, STATUSES) == 1
+
+    def test_a_list_that_does_not_change_is_not_believed_for_more_than_a_minute(
+        self, poller: Poller, emulator: Emulator, two_wait: None
+    ) -> None:
+        covers = load(emulator, GPT2)
+        answer_list_with(emulator, [row(emulator, GPT2)])
+        assert seen(poller.look(GPT2, covers)).phase is Phase.BOOTING
+        emulator.advance(59)
+        assert seen(poller.look(GPT2, covers)).phase is Phase.BOOTING
+        emulator.advance(2)
+        assert seen(poller.look(GPT2, covers)).phase is Phase.RUNNING
+
+
+class TestUnusableList:
+    @pytest.mark.parametrize(
+        ("status", "body"),
+        [
+            (200, "<html><title>Welcome</title></html>"),
+            (200, {"instances": []}),
+            (200, [{"modelId": GPT2}]),
+            (200, [{"modelId": GPT2, "status": "DEPLOYING"}]),
+            (404, {"error": "not found"}),
+            (501, {"error": "not implemented"}),
+            (500, ""),
+        ],
+    )
+    def test_statuses_are_asked_and_the_list_is_left_alone_for_a_minute(
+        self, poller: Poller, emulator: Emulator, two_wait: None, status: int, body: object
+    ) -> None:
+        covers = load(emulator, GPT2)
+        answer_list_with(emulator, body, status)
+        for _ in range(3):
+            assert seen(poller.look(GPT2, covers)).phase is Phase.BOOTING
+            emulator.advance(5)
+        assert (asked(emulator, LISTS), asked(emulator, STATUSES)) == (1, 3)
+        emulator.set_faults([])
+        emulator.advance(60)
+        poller.look(GPT2, covers)
+        assert asked(emulator, LISTS) == 2
+
+    @pytest.mark.parametrize("fault", [GATEWAY, {"reset": "before"}])
+    def test_where_it_gets_no_answer_the_statuses_may(
+        self, poller: Poller, emulator: Emulator, two_wait: None, fault: dict[str, Any]
+    ) -> None:
+        covers = load(emulator, GPT2)
+        emulator.set_faults([{"endpoint": LISTS, "first": 1, "do": fault}])
+        assert seen(poller.look(GPT2, covers)).phase is Phase.BOOTING
+        assert (asked(emulator, LISTS), asked(emulator, STATUSES)) == (1, 1)
+        emulator.advance(11)
+        poller.look(GPT2, covers)
+        assert (asked(emulator, LISTS), asked(emulator, STATUSES)) == (2, 1)
+
+    def test_at_a_rate_limit_not_even_the_statuses_are_asked(
+        self, poller: Poller, emulator: Emulator, two_wait: None
+    ) -> None:
+        covers = load(emulator, GPT2)
+        emulator.set_faults([{"do": {"respond": {"status": 429, "body": {"error": "slow down"}}}}])
+        for _ in range(3):
+            with pytest.raises(RateLimitedError):
+                poller.look(GPT2, covers)
+        assert (asked(emulator, LISTS), asked(emulator, STATUSES)) == (1, 0)
+        assert poller.listed(5.0) == {}
+        emulator.set_faults([])
+        emulator.advance(1)
+        assert seen(poller.look(GPT2, covers)).phase is Phase.BOOTING
+
+    def test_a_refused_key_is_an_error(self, machine: Machine, emulator: Emulator) -> None:
+        covers = load(emulator, GPT2)
+        poller = Crew(machine, key=OTHER_KEY + "-revoked").poller
+        with poller.waiting(), poller.waiting(), pytest.raises(AuthenticationError):
+            poller.look(GPT2, covers)
+
+
+class TestRounds:
+    def test_sixteen_statuses_a_round_and_each_has_its_turn(
+        self, poller: Poller, emulator: Emulator
+    ) -> None:
+        loads = {model_id: load(emulator, model_id) for model_id in MANY}
+        answer_list_with(emulator, "<html>")
+        came: set[str] = set()
+        for number in range(1, 5):
+            came |= poller.look_at(loads, threading.Event()).keys()
+            assert asked(emulator, STATUSES) == 16 * number
+        assert came == set(MANY)
+
+    def test_one_without_an_answer_does_not_hold_up_the_others_for_ever(
+        self, poller: Poller, emulator: Emulator
+    ) -> None:
+        loads = {model_id: load(emulator, model_id) for model_id in (GPT2, PHI)}
+        emulator.set_faults(
+            [
+                {"endpoint": LISTS, "do": {"respond": {"status": 404}}},
+                {"endpoint": STATUSES, "model": GPT2, "do": GATEWAY},
+            ]
+        )
+        first = poller.look_at(loads, threading.Event())
+        second = poller.look_at(loads, threading.Event())
+        assert list(first) == [GPT2]
+        assert isinstance(first[GPT2], ApiError)
+        assert seen(second[PHI]).phase is Phase.BOOTING
+
+    def test_who_is_stopped_asks_no_more(self, poller: Poller, emulator: Emulator) -> None:
+        loads = {model_id: load(emulator, model_id) for model_id in (GPT2, PHI)}
+        answer_list_with(emulator, "<html>")
+        stopped = threading.Event()
+        stopped.set()
+        assert poller.look_at(loads, stopped) == {}
+        assert asked(emulator, STATUSES) == 0
+
+
+class TestManyThreads:
+    def test_a_hundred_who_ask_while_a_list_is_on_its_way_are_one_request(
+        self, poller: Poller, emulator: Emulator
+    ) -> None:
+        """Also where the answer takes longer than a list is fresh."""
+        covers = load(emulator, GPT2)
+        emulator.set_faults([{"endpoint": LISTS, "do": {"delaySeconds": 5}}])
+        ready = threading.Barrier(101, timeout=PATIENCE_SECONDS)
+
+        def look() -> Instance | None:
+            ready.wait()
+            return poller.look(GPT2, covers)
+
+        with ExitStack() as waiting, ThreadPoolExecutor(max_workers=100) as pool:
+            waiting.enter_context(poller.waiting())
+            waiting.enter_context(poller.waiting())
+            looks = [pool.submit(look) for _ in range(100)]
+            ready.wait()
+            while not emulator.requests(LISTS):
+                threading.Event().wait(0.001)
+            emulator.advance(6)
+            assert all(seen(one.result(PATIENCE_SECONDS)) for one in looks)
+        assert (asked(emulator, LISTS), asked(emulator, STATUSES)) == (1, 0)
+
+    def test_at_most_two_lists_a_second_however_many_wait(
+        self, crew: Crew, emulator: Emulator
+    ) -> None:
+        """By the emulator's clock, which all of them move."""
+        began = emulator.now()
+        with ThreadPoolExecutor(max_workers=24) as pool:
+            creates = [
+                pool.submit(crew.lifecycle.create, inputs(model_id), FakeCaller(f"urn::{model_id}"))
+                for model_id in MANY[:24]
+            ]
+            states = [one.result(PATIENCE_SECONDS) for one in creates]
+        assert {state.status for state in states} == {"RUNNING"}
+        passed = (emulator.now() - began).total_seconds()
+        assert passed >= BOOT_SECONDS
+        assert asked(emulator, LISTS) <= 2 * passed + 1
+        # One before the load, one where the list was older than the load, one a minute.
+        assert asked(emulator, STATUSES) <= 24 * (2 + passed / 60)

@@ -1,0 +1,399 @@
+"""Waiting for a whole fleet: how it ends for each model, and what the user is told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bytez_provider.emulator import Emulator
+from bytez_provider.errors import (
+    ApiError,
+    AuthenticationError,
+    FleetNotReadyError,
+    InterruptedLoadError,
+)
+from bytez_provider.schemas import ModelState
+from bytez_provider.waiter import Stop
+from tests.fleet.crew import (
+    GATEWAY,
+    LISTS,
+    MANY,
+    OPT,
+    STATUSES,
+    Crew,
+    FleetCaller,
+    waited_for,
+)
+from tests.lifecycle.machine import BOOT_SECONDS, GPT2, KEY, PHI, Machine
+
+FAILS = {"endpoint": "/model/load", "do": {"boot": "failed", "error": "out of memory"}}
+NEVER = {"endpoint": "/model/load", "do": {"boot": "never"}}
+NO_LIST = {"endpoint": LISTS, "do": {"respond": {"status": 501, "body": {"error": "not here"}}}}
+
+
+def of(model_id: str, rule: dict[str, Any]) -> dict[str, Any]:
+    """Return a fault rule for one model."""
+    return {**rule, "model": model_id}
+
+
+def requests_since(emulator: Emulator, seen: int) -> list[str]:
+    """Return the path of each request after the first `seen`."""
+    return [record.path for record in emulator.requests()[seen:]]
+
+
+def refusal(crew: Crew, states: dict[str, ModelState], caller: FleetCaller | None = None) -> str:
+    """Wait for a fleet that does not come up; return the one sentence."""
+    with pytest.raises(FleetNotReadyError) as caught:
+        crew.wait(states, caller)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+class TestUp:
+    @pytest.mark.parametrize("model_ids", [[], [GPT2], [GPT2, PHI, OPT]])
+    def test_it_waits_until_all_are_running(
+        self, crew: Crew, machine: Machine, model_ids: list[str]
+    ) -> None:
+        states = crew.load(*model_ids)
+        began = machine.emulator.now()
+        ready = crew.wait(states)
+        assert ready.ready
+        assert ready.statuses == dict.fromkeys(states, "RUNNING")
+        assert (ready.fleet, ready.members) == ("chat", waited_for(states).members)
+        waited = (machine.emulator.now() - began).total_seconds()
+        assert waited < BOOT_SECONDS * 1.15
+        assert machine.changes() == ["/model/load"] * len(model_ids)
+
+    def test_the_requests_of_sixty_four(self, crew: Crew, emulator: Emulator) -> None:
+        """64 loads, two statuses a model, and at most two requests a second besides."""
+        began = emulator.now()
+        states = crew.load(*MANY)
+        crew.wait(states)
+        passed = (emulator.now() - began).total_seconds()
+        paths = requests_since(emulator, 0)
+        assert paths.count("/model/load") == 64
+        assert paths.count("/model/delete") == 0
+        assert len(paths) <= 64 * 3 + 2 * passed + 1
+
+    def test_a_boot_of_minutes_takes_ever_fewer_requests(
+        self, crew: Crew, emulator: Emulator
+    ) -> None:
+        """Each model's own status is asked once in a while, one a second for all of them."""
+        emulator.set_faults([of("many/*", NEVER)])
+        states = crew.load(*MANY)
+        seen = len(emulator.requests())
+        refusal(crew, states, FleetCaller(timeout_seconds=300))
+        paths = requests_since(emulator, seen)
+        assert paths.count(LISTS) < 100
+        assert 0 < paths.count(STATUSES) <= 300
+
+    @pytest.mark.parametrize("given", [[NO_LIST], [{**NO_LIST, "do": GATEWAY}]])
+    def test_without_a_list_each_status_is_asked(
+        self, crew: Crew, emulator: Emulator, given: list[dict[str, Any]]
+    ) -> None:
+        emulator.set_faults(given)
+        states = crew.load(*MANY[:20])
+        assert set(crew.wait(states).statuses.values()) == {"RUNNING"}
+
+    def test_a_list_that_does_not_change_costs_a_minute_at_most(
+        self, crew: Crew, machine: Machine, emulator: Emulator
+    ) -> None:
+        states = crew.load(GPT2, PHI, OPT)
+        stale = {"respond": {"status": 200, "body": emulator.instances()}}
+        emulator.set_faults([{"endpoint": LISTS, "do": stale}])
+        assert set(crew.wait(states).statuses.values()) == {"RUNNING"}
+
+    def test_a_service_that_does_not_tell_created_can_be_waited_for(
+        self, crew: Crew, emulator: Emulator
+    ) -> None:
+        states = crew.load(GPT2, PHI)
+        unnamed = {key: state.model_copy(update={"created": None}) for key, state in states.items()}
+        assert set(crew.wait(unnamed).statuses.values()) == {"RUNNING"}
+
+    def test_trouble_that_passes_is_outlived(self, crew: Crew, emulator: Emulator) -> None:
+        states = crew.load(GPT2, PHI, OPT)
+        emulator.set_faults(
+            [
+                {"endpoint": LISTS, "first": 2, "do": GATEWAY},
+                {"endpoint": LISTS, "first": 4, "do": {"respond": {"status": 429}}},
+                {"endpoint": STATUSES, "first": 5, "do": GATEWAY},
+                {"endpoint": STATUSES, "first": 7, "do": {"respond": {"status": 200, "body": "?"}}},
+            ]
+        )
+        assert set(crew.wait(states).statuses.values()) == {"RUNNING"}
+
+
+class TestFailed:
+    def test_it_is_unloaded_and_named_with_the_reason_and_the_others_stay(
+        self, crew: Crew, machine: Machine, emulator: Emulator
+    ) -> None:
+        emulator.set_faults([of(PHI, FAILS)])
+        states = crew.load(GPT2, PHI, OPT)
+        assert refusal(crew, states) == (
+            f"could not bring up the fleet 'chat': 1 of 3 models did not come up: '{PHI}' reported "
+            'FAILED: "out of memory", and was unloaded. The other 2 stay as they are. Run '
+            "`pulumi up --refresh`: it loads what is gone and waits for what stays."
+        )
+        assert machine.running() == {GPT2: 1, OPT: 1}
+        assert machine.changes().count("/model/delete") == 1
+
+    def test_one_of_sixty_four(self, crew: Crew, machine: Machine, emulator: Emulator) -> None:
+        emulator.set_faults([of(MANY[17], FAILS)])
+        said = refusal(crew, crew.load(*MANY))
+        assert f"1 of 64 models did not come up: '{MANY[17]}' reported FAILED" in said
+        assert "The other 63 stay as they are" in said
+        assert machine.running().keys() == set(MANY) - {MANY[17]}
+
+    def test_where_unloading_fails_too_it_says_how_to_stop_it(
+        self, crew: Crew, emulator: Emulator
+    ) -> None:
+        refused = {"respond": {"status": 500, "body": {"error": "no"}}}
+        emulator.set_faults([of(PHI, FAILS), {"endpoint": "/model/delete", "do": refused}])
+        said = refusal(crew, crew.load(GPT2, PHI))
+        assert (
+            f"'{PHI}' reported FAILED: \"out of memory\", and unloading it failed too (the service "
+            "answered HTTP 500: no), so it may still cost money: "
+            f"`bytez-fleet unload {PHI}` stops it. The other one stays."
+        ) in said
+
+    def test_what_was_loaded_again_meanwhile_is_left_alone(
+        self, crew: Crew, machine: Machine, emulator: Emulator
+    ) -> None:
+        """It failed early, and much may happen until the last of the fleet is up."""
+        emulator.set_faults([of(PHI, FAILS), of(OPT, NEVER)])
+        states = crew.load(GPT2, PHI, OPT)
+
+        def usurp() -> None:
+            emulator.unload_by_somebody_else(PHI)
+            emulator.load_by_somebody_else(PHI, concurrency=5)
+
+        crew.clock.after(BOOT_SECONDS * 2, usurp)
+        refusal(crew, states, FleetCaller(timeout_seconds=BOOT_SECONDS * 3))
+        assert machine.running() == {GPT2: 1, PHI: 5, OPT: 1}
+
+    def test_what_works_by_now_is_left_alone_where_loads_cannot_be_told_apart(
+        self, crew: Crew, machine: Machine, emulator: Emulator
+    ) -> None:
+        emulator.set_faults([of(PHI, FAILS)])
+        states = crew.load(GPT2, PHI)
+        unnamed = {key: state.model_copy(update={"created": None}) for key, state in states.items()}
+        unload_failed = crew.lifecycle.unload_failed
+
+        def late(*args: Any) -> None:
+            emulator.unload_by_somebody_else(PHI)
+            emulator.set_faults([])
+            emulator.load_by_somebody_else(PHI)
+            emulator.advance(BOOT_SECONDS)
+            unload_failed(*args)
+
+        crew.lifecycle.unload_failed = late  # type: ignore[method-assign, assignment]
+        refusal(crew, unnamed)
+        assert machine.running() == {GPT2: 1, PHI: 1}
+
+    def test_the_words_of_the_service_are_few_and_all_are_named(
+        self, crew: Crew, emulator: Emulator
+    ) -> None:
+        """At most 300 characters of server text in one error."""
+        hostile = "\x1b[31m" + "🔥" * 5000 + "\n"
+        failing = {"endpoint": "/model/load", "do": {"boot": "failed", "error": hostile}}
+        emulator.set_faults([of("many/*", failing)])
+        said = refusal(crew, crew.load(*MANY[:8]))
+        assert said.count("🔥") <= 300
+        assert "\x1b" not in said
+        assert all(f"'{model_id}' reported FAILED" in said for model_id in MANY[:8])
+        assert "No other model is in the fleet" in said
+
+
+class TestLate:
+    def test_it_stays_and_is_named(self, crew: Crew, machine: Machine, emulator: Emulator) -> None:
+        emulator.set_faults([of(PHI, NEVER)])
+        states = crew.load(GPT2, PHI)
+        said = refusal(crew, states, FleetCaller(timeout_seconds=90))
+        assert f"1 of 2 models did not come up: '{PHI}' was still DEPLOYING after 1m30s" in said
+        assert "and stays. The other one stays." in said
+        assert machine.running() == {GPT2: 1, PHI: 1}
+        assert machine.changes() == ["/model/load"] * 2
+
+    def test_the_limit_is_half_an_hour_where_none_is_set(
+        self, crew: Crew, emulator: Emulator
+    ) -> None:
+        emulator.set_faults([of(PHI, NEVER)])
+        assert "after 30m, and stays" in refusal(crew, crew.load(GPT2, PHI))
+
+    def test_one_that_the_service_never_showed_is_said_so(
+        self, crew: Crew, emulator: Emulator
+    ) -> None:
+        states = crew.load(GPT2, PHI)
+        emulator.set_faults([{"do": GATEWAY}])
+        said = refusal(crew, states, FleetCaller(timeout_seconds=40))
+        assert f"'{PHI}' was not shown by the service after 40s, and stays" in said
+
+
+class TestLost:
+    def test_unloaded_by_somebody_else(self, crew: Crew, machine: Machine) -> None:
+        states = crew.load(GPT2, PHI)
+        crew.clock.after(10, lambda: machine.emulator.unload_by_somebody_else(PHI))
+        said = refusal(crew, states)
+        assert f"'{PHI}' is not loaded any more. The other one stays." in said
+        assert machine.changes() == ["/model/load"] * 2
+
+    def test_loaded_by_somebody_else_after_that(self, crew: Crew, machine: Machine) -> None:
+        states = crew.load(GPT2, PHI)
+
+        def usurp() -> None:
+            machine.emulator.unload_by_somebody_else(PHI)
+            machine.emulator.load_by_somebody_else(PHI, concurrency=7)
+
+        crew.clock.after(10, usurp)
+        said = refusal(crew, states)
+        assert f"'{PHI}' was unloaded, and loaded by somebody else" in said
+        assert machine.running() == {GPT2: 1, PHI: 7}
+
+    def test_not_found_within_a_minute_of_its_acceptance_is_still_going(
+        self, crew: Crew, machine: Machine
+    ) -> None:
+        states = crew.load(GPT2, PHI)
+        machine.emulator.set_faults(
+            [{"endpoint": path, "do": {"statusLagSeconds": 50}} for path in (LISTS, STATUSES)]
+        )
+        assert set(crew.wait(states).statuses.values()) == {"RUNNING"}
+
+
+def slow(emulator: Emulator, model_id: str, looks: int) -> list[dict[str, Any]]:
+    """Return faults that show a model as booting for so many looks, each at its own status."""
+    (told,) = (one for one in emulator.instances() if one["modelId"] == model_id)
+    still = {"respond": {"status": 200, "body": {**told, "status": "DEPLOYING"}}}
+    return [NO_LIST, {"endpoint": STATUSES, "model": model_id, "first": looks, "do": still}]
+
+
+class TestExpired:
+    def test_it_has_been_running_so_the_fleet_is_ready_with_a_warning(
+        self, crew: Crew, machine: Machine, emulator: Emulator
+    ) -> None:
+        states = {**crew.load(GPT2, expiration_period_seconds=60), **crew.load(PHI, OPT)}
+        emulator.set_faults(slow(emulator, PHI, looks=45))
+        caller = FleetCaller()
+        ready = crew.wait(states, caller)
+        assert ready.ready
+        assert ready.statuses == {"gpt2": "NOT_LOADED", "phi-1": "RUNNING", "opt-1.3b": "RUNNING"}
+        (warning,) = caller.warnings
+        assert warning == (
+            f"'{GPT2}' was RUNNING, and expired before the others were ready: a longer "
+            "`expirationPeriodSeconds` keeps it loaded"
+        )
+        assert machine.running() == {PHI: 1, OPT: 1}
+
+    def test_each_is_named_however_many_there_are(
+        self, crew: Crew, machine: Machine, emulator: Emulator
+    ) -> None:
+        states = {**crew.load(*MANY[:20], expiration_period_seconds=60), **crew.load(PHI)}
+        emulator.set_faults(slow(emulator, PHI, looks=45))
+        caller = FleetCaller()
+        ready = crew.wait(states, caller)
+        assert [key for key, status in ready.statuses.items() if status == "RUNNING"] == ["phi-1"]
+        assert len(caller.warnings) == 20
+
+    def test_one_that_somebody_else_loaded_after_that_is_theirs(
+        self, crew: Crew, emulator: Emulator
+    ) -> None:
+        states = {**crew.load(GPT2, expiration_period_seconds=60), **crew.load(PHI)}
+        emulator.set_faults(slow(emulator, PHI, looks=45))
+        crew.clock.after(95, lambda: emulator.load_by_somebody_else(GPT2))
+        assert crew.wait(states).statuses == {"gpt2": "NOT_LOADED", "phi-1": "RUNNING"}
+
+    def test_after_ctrl_c_nobody_looks(self, crew: Crew, emulator: Emulator) -> None:
+        states = {**crew.load(GPT2, expiration_period_seconds=60), **crew.load(PHI)}
+        emulator.set_faults(slow(emulator, PHI, looks=45))
+        caller = FleetCaller()
+        crew.clock.after(100, lambda: caller.end(Stop.CANCELLED))
+        assert not crew.wait(states, caller).ready
+        assert caller.warnings == []
+
+
+class TestIdle:
+    def test_found_unloaded_is_ready_where_that_is_accepted(
+        self, crew: Crew, machine: Machine
+    ) -> None:
+        states = {**crew.load(GPT2, on_expiry="accept"), **crew.load(PHI)}
+        crew.clock.after(10, lambda: machine.emulator.unload_by_somebody_else(GPT2))
+        caller = FleetCaller()
+        ready = crew.wait(states, caller)
+        assert ready.ready
+        assert ready.statuses == {"gpt2": "NOT_LOADED", "phi-1": "RUNNING"}
+        assert machine.changes() == ["/model/load"] * 2
+
+
+class TestStopped:
+    def test_ctrl_c_returns_as_not_ready(self, crew: Crew, machine: Machine) -> None:
+        states = crew.load(GPT2, PHI)
+        caller = FleetCaller()
+        crew.clock.after(5, lambda: caller.end(Stop.CANCELLED))
+        ready = crew.wait(states, caller)
+        assert not ready.ready
+        assert ready.statuses == {"gpt2": "DEPLOYING", "phi-1": "DEPLOYING"}
+        assert machine.running() == {GPT2: 1, PHI: 1}
+
+    def test_the_next_up_waits_it_out(self, crew: Crew, machine: Machine) -> None:
+        states = crew.load(GPT2, PHI)
+        caller = FleetCaller()
+        crew.clock.after(5, lambda: caller.end(Stop.CANCELLED))
+        crew.wait(states, caller)
+        assert Crew(machine).wait(states).ready
+        assert machine.changes() == ["/model/load"] * 2
+
+    def test_before_the_first_look_nothing_is_asked(self, crew: Crew, emulator: Emulator) -> None:
+        states = crew.load(GPT2, PHI)
+        seen = len(emulator.requests())
+        caller = FleetCaller()
+        caller.end(Stop.CANCELLED)
+        assert not crew.wait(states, caller).ready
+        assert requests_since(emulator, seen) == []
+
+    def test_what_failed_so_far_is_for_the_next_up(
+        self, crew: Crew, machine: Machine, emulator: Emulator
+    ) -> None:
+        """To unload it takes time that somebody who pressed Ctrl-C does not give."""
+        emulator.set_faults([of(GPT2, FAILS), of(PHI, NEVER)])
+        states = crew.load(GPT2, PHI)
+        caller = FleetCaller()
+        crew.clock.after(BOOT_SECONDS * 2, lambda: caller.end(Stop.CANCELLED))
+        ready = crew.wait(states, caller)
+        assert ready.statuses == {"gpt2": "FAILED", "phi-1": "DEPLOYING"}
+        assert machine.changes() == ["/model/load"] * 2
+
+    def test_an_engine_that_is_gone_takes_no_state(self, crew: Crew) -> None:
+        states = crew.load(GPT2, PHI)
+        caller = FleetCaller()
+        crew.clock.after(5, lambda: caller.end(Stop.ENGINE_GONE))
+        with pytest.raises(InterruptedLoadError) as caught:
+            crew.wait(states, caller)
+        assert str(caught.value) == (
+            "could not bring up the fleet 'chat': the deployment was stopped. Its models go on "
+            "booting, and are in state. Run `pulumi up` again, which waits for them."
+        )
+
+
+class TestNoAnswer:
+    def test_a_refused_key_ends_the_wait(
+        self, crew: Crew, machine: Machine, emulator: Emulator
+    ) -> None:
+        states = crew.load(GPT2, PHI)
+        with pytest.raises(AuthenticationError) as caught:
+            Crew(machine, key="a-key-that-is-not-known").wait(states)
+        assert str(caught.value) == (
+            "could not bring up the fleet 'chat': the service answered HTTP 401: the API key is "
+            "not valid. Its models stay as they are, and are in state. Set a key that is valid "
+            "with `pulumi config set --secret bytez:key <key>` or as BYTEZ_KEY, then run "
+            "`pulumi up` again, which waits for them."
+        )
+        assert machine.running() == {GPT2: 1, PHI: 1}
+
+    def test_a_refusal_of_one_model_ends_the_wait_too(self, crew: Crew, emulator: Emulator) -> None:
+        states = crew.load(GPT2, PHI)
+        refused = {"respond": {"status": 400, "body": {"error": f"no such field, {KEY}"}}}
+        emulator.set_faults([NO_LIST, {"endpoint": STATUSES, "model": PHI, "do": refused}])
+        with pytest.raises(ApiError, match="HTTP 400: no such field") as caught:
+            crew.wait(states)
+        assert KEY not in str(caught.value)
