@@ -86,7 +86,16 @@ class Poller:
             listed = self._believed(self._list(max_age_seconds), model_id, covers, 1)
             if listed is not None:
                 return listed
-        return self._status(model_id)
+        return self.status(model_id)
+
+    def status(self, model_id: str) -> Instance | None:
+        """Return what a model's own status says: the instance, or None where it is not loaded.
+
+        Raises:
+            ApiError: No answer to this one try.
+        """
+        self._asked[model_id] = self._clock.monotonic()
+        return self._client.status(model_id, tries=1)
 
     def look_at(
         self, loads: Mapping[str, Covers], stop: threading.Event
@@ -114,7 +123,7 @@ class Poller:
                 break
             self._turn += 1
             try:
-                seen[model_id] = self._status(model_id)
+                seen[model_id] = self.status(model_id)
             except ApiError as error:
                 seen[model_id] = error
                 if isinstance(error, (UnreachableError, RateLimitedError)):
@@ -179,10 +188,6 @@ class Poller:
         # For a large fleet more seldom: all the statuses asked for this are one a second.
         believed_until = self._asked.setdefault(model_id, now) + max(_BELIEVED_SECONDS, looked_at)
         return one if now < believed_until else None
-
-    def _status(self, model_id: str) -> Instance | None:
-        self._asked[model_id] = self._clock.monotonic()
-        return self._client.status(model_id, tries=1)
 
     def _next(self, model_ids: list[str]) -> list[str]:
         """Return those whose turn it is: who was asked in the last round comes last."""

@@ -259,6 +259,9 @@ class Waiter:
     ) -> tuple[Instance | None, ApiError | None]:
         """Ask once, and return what is loaded, or the trouble that a wait outlives."""
         try:
+            if claim.created is None and pause == 0:
+                # A load of a moment ago is on no list that another has seen.
+                return self.poller.status(model_id), None
             # Those who have waited for long are content with what another has just seen.
             fresh = max(FRESH_SECONDS, pause / 2)
             return self.poller.look(model_id, claim.covers, max_age_seconds=fresh), None

@@ -107,6 +107,17 @@ class TestIdentity:
 
 
 class TestPolls:
+    def test_a_load_of_a_moment_ago_is_not_looked_for_on_the_list(
+        self, machine: Machine, process: Process
+    ) -> None:
+        """It would be asked for in vain as often as a fleet has models, and be long."""
+        machine.emulator.load_by_somebody_else(GPT2)
+        with process.waiter.poller.waiting():
+            wait_for(process, Claim(not_before=START, accepted_at=START))
+        paths = [record.path for record in machine.emulator.requests()]
+        assert paths[0] == "/model/status"
+        assert set(paths[1:]) == {"/model/instances"}
+
     def test_each_is_a_single_try(self, machine: Machine, process: Process) -> None:
         """The wait is the retry: five tries with pauses would hold up a Ctrl-C."""
         machine.emulator.load_by_somebody_else(GPT2)
