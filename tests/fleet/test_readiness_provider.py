@@ -1,0 +1,236 @@
+"""`ReadinessProvider` by direct calls, with the bags that Pulumi's host hands it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pulumi.dynamic import Config, ConfigureRequest
+from pulumi.dynamic.dynamic import serialize_provider
+from pulumi.output import Unknown
+
+from bytez_provider.emulator import Emulator
+from bytez_provider.errors import FleetNotReadyError, MissingKeyError
+from bytez_provider.provider import ModelProvider, ReadinessProvider
+from tests.fleet.crew import LISTS
+from tests.lifecycle.machine import GPT2, KEY, PHI
+
+UNKNOWN = Unknown()  # type: ignore[no-untyped-call]
+PICKLED = "gASVNAAAAAAAAACMF2J5dGV6X3Byb3ZpZGVyLnByb3ZpZGVylIwRUmVhZGluZXNzUHJvdmlkZXKUk5QpgZQu"
+
+
+@pytest.fixture
+def emulator() -> Iterator[Emulator]:
+    """Boots end at once: the providers' own clock is the machine's."""
+    with Emulator(keys=[KEY], clock="manual", boot_seconds=0) as running:
+        yield running
+
+
+@pytest.fixture
+def request_(
+    emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> ConfigureRequest:
+    """What the host configures a provider with."""
+    for name in ("BYTEZ_KEY", "BYTEZ_ADOPT", "BYTEZ_ACCEPT_ACCOUNT_CHANGE", "CI"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("BYTEZ_ENDPOINT", emulator.url)
+    monkeypatch.setenv("BYTEZ_JOURNAL", str(tmp_path / "journal"))
+    return ConfigureRequest(config=Config({"bytez:key": KEY}, "shop"))
+
+
+@pytest.fixture
+def models(request_: ConfigureRequest) -> Iterator[ModelProvider]:
+    """The provider of the fleet's models, in the same process."""
+    provider = ModelProvider()
+    provider.configure(request_)
+    yield provider
+    provider._lifecycle._client.close()
+
+
+@pytest.fixture
+def provider(request_: ConfigureRequest, models: ModelProvider) -> ReadinessProvider:
+    """A readiness provider with a key."""
+    provider = ReadinessProvider()
+    provider.configure(request_)
+    assert provider._readiness._lifecycle is models._lifecycle
+    return provider
+
+
+@pytest.fixture
+def states(models: ModelProvider) -> dict[str, dict[str, Any]]:
+    """Return the outputs of two models of a fleet, which run."""
+    return {"gpt2": loaded(models, GPT2), "phi": loaded(models, PHI)}
+
+
+@pytest.fixture
+def news(states: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return what a program declares of their readiness."""
+    return declared(**states)
+
+
+def loaded(models: ModelProvider, model_id: str) -> dict[str, Any]:
+    """Load a model of a fleet; return its outputs."""
+    bag = {"modelId": model_id, "concurrency": 1.0, "readiness": "fleet"}
+    return models.create(bag).outs or {}
+
+
+def declared(**states: dict[str, Any]) -> dict[str, Any]:
+    """Return the inputs of the readiness of models."""
+    members = {
+        key: {"modelId": outs["modelId"], "created": outs["created"]}
+        for key, outs in states.items()
+    }
+    return {"__provider": PICKLED, "fleet": "chat", "members": members}
+
+
+class TestStorageFormat:
+    def test_the_pickled_provider_is_what_every_state_holds(self) -> None:
+        """Never change it: a state written with it must be read for ever."""
+        assert serialize_provider(ReadinessProvider()) == PICKLED
+
+    def test_it_is_no_secret(self) -> None:
+        assert ReadinessProvider.serialize_as_secret_always is False
+
+    def test_nothing_is_kept_before_configure(self) -> None:
+        assert vars(ReadinessProvider()) == {}
+
+    def test_a_state_of_a_later_version_is_readable(
+        self, provider: ReadinessProvider, news: dict[str, Any]
+    ) -> None:
+        olds = provider.create(news).outs or {}
+        later = {**olds, "shiny": {"a": 1.0}}
+        later["members"] = {key: {**one, "shiny": 1.0} for key, one in olds["members"].items()}
+        assert provider.diff("chat", later, news).changes is False
+        assert provider.read("chat", later).id == "chat"
+
+
+class TestDiff:
+    def test_the_same_is_no_change(self, provider: ReadinessProvider, news: dict[str, Any]) -> None:
+        olds = {**(provider.create(news).outs or {}), "__provider": PICKLED}
+        change = provider.diff("chat", olds, news)
+        assert (change.changes, change.replaces) == (False, None)
+
+    def test_not_ready_is_an_update(
+        self, provider: ReadinessProvider, news: dict[str, Any]
+    ) -> None:
+        olds = {**(provider.create(news).outs or {}), "ready": False}
+        assert provider.diff("chat", olds, news).changes is True
+
+    @pytest.mark.parametrize("what", ["another load", "one more", "one less", "idle is accepted"])
+    def test_another_member_is_an_update_and_never_a_replacement(
+        self, provider: ReadinessProvider, news: dict[str, Any], what: str
+    ) -> None:
+        olds = provider.create(news).outs or {}
+        changed: dict[str, Any] = {**news["members"]}
+        if what == "another load":
+            changed["phi"] = {**changed["phi"], "created": "2030-01-01T00:00:00.000Z"}
+        elif what == "one more":
+            changed["opt"] = {"modelId": "facebook/opt-1.3b", "created": ""}
+        elif what == "one less":
+            del changed["phi"]
+        else:
+            changed["phi"] = {**changed["phi"], "acceptIdle": True}
+        change = provider.diff("chat", olds, {**news, "members": changed})
+        assert (change.changes, change.replaces) == (True, None)
+
+    @pytest.mark.parametrize(
+        "unknown",
+        [
+            {"members": UNKNOWN},
+            {"fleet": UNKNOWN, "members": UNKNOWN, "__provider": UNKNOWN},
+            {"members": {"gpt2": UNKNOWN}},
+            {"members": {"gpt2": {"modelId": GPT2, "created": UNKNOWN}}},
+        ],
+    )
+    def test_an_unknown_at_any_depth_is_an_update_and_never_a_replacement(
+        self, provider: ReadinessProvider, news: dict[str, Any], unknown: dict[str, Any]
+    ) -> None:
+        """Before a delete-before-replace of a model the engine asks so."""
+        olds = provider.create(news).outs or {}
+        change = provider.diff("chat", olds, {**news, **unknown})
+        assert (change.changes, change.replaces) == (True, None)
+
+
+class TestOperations:
+    def test_create_is_named_after_the_fleet_and_its_outputs_are_plain(
+        self, provider: ReadinessProvider, news: dict[str, Any]
+    ) -> None:
+        created = provider.create(news)
+        assert created.id == "chat"
+        assert created.outs == {
+            "fleet": "chat",
+            "members": {key: {**one, "acceptIdle": False} for key, one in news["members"].items()},
+            "ready": True,
+            "statuses": {"gpt2": "RUNNING", "phi": "RUNNING"},
+        }
+        assert json.loads(json.dumps(created.outs)) == created.outs
+
+    def test_update_waits_for_what_is_declared_now(
+        self, provider: ReadinessProvider, models: ModelProvider, states: dict[str, dict[str, Any]]
+    ) -> None:
+        olds = provider.create(declared(gpt2=states["gpt2"])).outs or {}
+        outs = provider.update("chat", olds, declared(**states)).outs
+        assert outs is not None
+        assert outs["statuses"] == {"gpt2": "RUNNING", "phi": "RUNNING"}
+        assert outs["members"].keys() == {"gpt2", "phi"}
+
+    def test_read_is_as_it_was(self, provider: ReadinessProvider, news: dict[str, Any]) -> None:
+        olds = provider.create(news).outs or {}
+        found = provider.read("chat", {**olds, "__provider": PICKLED})
+        assert (found.id, found.outs) == ("chat", olds)
+
+    def test_read_of_what_is_gone_is_an_empty_id(
+        self, provider: ReadinessProvider, emulator: Emulator, states: dict[str, dict[str, Any]]
+    ) -> None:
+        olds = provider.create(declared(gpt2=states["gpt2"])).outs or {}
+        emulator.unload_by_somebody_else(GPT2)
+        found = provider.read("chat", olds)
+        assert (found.id, found.outs) == ("", {})
+
+    def test_a_member_that_failed_is_an_error(
+        self, provider: ReadinessProvider, emulator: Emulator, models: ModelProvider
+    ) -> None:
+        emulator.set_faults([{"do": {"boot": "failed", "error": "out of memory"}}])
+        with pytest.raises(FleetNotReadyError, match="out of memory"):
+            provider.create(declared(gpt2=loaded(models, GPT2)))
+        assert emulator.instances() == []
+
+    def test_delete_sends_nothing(
+        self, provider: ReadinessProvider, emulator: Emulator, news: dict[str, Any]
+    ) -> None:
+        olds = provider.create(news).outs or {}
+        seen = len(emulator.requests())
+        provider.delete("chat", olds)
+        assert len(emulator.requests()) == seen
+        assert len(emulator.instances()) == 2
+
+    def test_its_models_and_it_share_one_poller(
+        self,
+        provider: ReadinessProvider,
+        models: ModelProvider,
+        emulator: Emulator,
+        states: dict[str, dict[str, Any]],
+        news: dict[str, Any],
+    ) -> None:
+        """A refresh of a fleet is one list."""
+        olds = provider.create(news).outs or {}
+        for outs in states.values():
+            assert models.read(outs["modelId"], outs).id == outs["modelId"]
+        assert provider.read("chat", olds).id == "chat"
+        assert len(emulator.requests(LISTS)) == 1
+
+    def test_without_a_key_it_says_how_to_set_one(
+        self, request_: ConfigureRequest, models: ModelProvider, news: dict[str, Any]
+    ) -> None:
+        keyless = ReadinessProvider()
+        keyless.configure(ConfigureRequest(config=Config({}, "shop")))
+        with pytest.raises(MissingKeyError) as caught:
+            keyless.create(news)
+        assert str(caught.value) == (
+            "could not bring up the fleet 'chat': no API key is set. Its models stay as they are, "
+            "and are in state. Set one with `pulumi config set --secret bytez:key <key>`, or in "
+            "the environment as BYTEZ_KEY, then run `pulumi up` again, which waits for them."
+        )
