@@ -1,6 +1,7 @@
 """`Model`: a loaded Bytez model, as a program declares it."""
 
-from __future__ import annotations
+# Without `from __future__ import annotations`: Pulumi looks at a resource's annotations anew for
+# each resource, and as strings they cost the program a millisecond a model to compile.
 
 import os
 from typing import Any
@@ -124,7 +125,7 @@ class Model(Resource, module="bytez", name="Model"):
         resource_name: str,
         id: pulumi.Input[str],  # noqa: A002  (the name that Pulumi gives it everywhere)
         opts: pulumi.ResourceOptions | None = None,
-    ) -> Model:
+    ) -> "Model":
         """Read a loaded model that this stack does not manage; a failure where it is not loaded.
 
         Args:
@@ -140,7 +141,7 @@ class Model(Resource, module="bytez", name="Model"):
     @classmethod
     def _in_fleet(
         cls, resource_name: str, given: dict[str, Any], opts: pulumi.ResourceOptions
-    ) -> Model:
+    ) -> "Model":
         """Declare a model that does not wait to be RUNNING: its fleet waits for all of them."""
         model = cls.__new__(cls)
         defaults = {"concurrency": 1, "adopt": False, "on_expiry": "reload"}
