@@ -49,8 +49,8 @@ _PATIENCE_SECONDS = 60.0
 
 
 def urn(name: str, type_: str = "pulumi-python:dynamic/bytez:Model") -> str:
-    """Return the URN that `DynamicHost` gives a resource of this name."""
-    return f"urn:pulumi:s::p::{type_}::{name}"
+    """Return the URN that `DynamicHost` gives a resource of this name; a URN stays as it is."""
+    return name if name.startswith("urn:") else f"urn:pulumi:s::p::{type_}::{name}"
 
 
 def pickled(provider: ResourceProvider) -> str:

@@ -1,0 +1,81 @@
+"""The real `python -m pulumi.dynamic` with our providers, and the emulator that they ask."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from bytez_provider.emulator import Emulator
+from bytez_provider.provider import ModelProvider
+from tests.host.dynamic_host import DynamicHost
+
+KEY = "wire-key-0123456789"
+
+StartHost = Callable[..., DynamicHost]
+
+
+@pytest.fixture(scope="module")
+def service(request: pytest.FixtureRequest) -> Iterator[Emulator]:
+    """An emulator whose time stands still; a boot ends at once unless a test gives its seconds."""
+    boot_seconds = getattr(request, "param", 0)
+    with Emulator(keys=[KEY], clock="manual", boot_seconds=boot_seconds) as running:
+        yield running
+
+
+@pytest.fixture
+def emulator(service: Emulator) -> Emulator:
+    """The emulator, in which nothing has happened yet."""
+    service.reset()
+    return service
+
+
+@pytest.fixture(scope="module")
+def shared(service: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DynamicHost]:
+    """A host with a key: to start one takes longer than most tests."""
+    with started(service, tmp_path_factory.mktemp("journal")) as host:
+        yield host
+
+
+@pytest.fixture
+def host(shared: DynamicHost, emulator: Emulator) -> DynamicHost:
+    """A host with a key, for those who do not stop it."""
+    assert emulator.requests() == []
+    return shared
+
+
+@pytest.fixture
+def start(emulator: Emulator, tmp_path: Path) -> Iterator[StartHost]:
+    """Start a host of one's own, as often as a test wants; all of them have one journal."""
+    with ExitStack() as hosts:
+        yield lambda **env: hosts.enter_context(started(emulator, tmp_path / "journal", **env))
+
+
+@contextmanager
+def started(emulator: Emulator, journal: Path, **env: str) -> Iterator[DynamicHost]:
+    """Run a host.
+
+    Whatever it prints the CLI shows under the user's stack, so in the end it must be nothing.
+    """
+    given = {
+        "BYTEZ_KEY": KEY,
+        "BYTEZ_ENDPOINT": emulator.url,
+        "BYTEZ_JOURNAL": str(journal),
+        "CI": "",
+        **env,
+    }
+    with DynamicHost(ModelProvider(), env=given) as host:
+        yield host
+        assert host.stderr == ""
+        assert stdout_of(host) == b""
+
+
+def stdout_of(host: DynamicHost) -> bytes:
+    """Return what a host has written to stdout since it told its port."""
+    stdout = host._process.stdout
+    assert stdout is not None
+    os.set_blocking(stdout.fileno(), False)
+    return stdout.read() or b""

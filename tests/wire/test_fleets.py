@@ -1,0 +1,214 @@
+"""`ReadinessProvider` over gRPC, in one process with the fleet's models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bytez_provider.emulator import Emulator
+from bytez_provider.provider import ReadinessProvider
+from tests.host.dynamic_host import PROVIDER_KEY, UNKNOWN, DynamicHost, Logged, pickled
+from tests.wire.conftest import StartHost
+from tests.wire.moments import until_asked
+from tests.wire.test_models import CATALOGUE, GPT2, LOAD, PHI, SLOW, refused
+
+LISTS = "/model/instances"
+FLEET = "urn:pulumi:s::p::bytez:index:Fleet::chat"
+WITHIN = "urn:pulumi:s::p::bytez:index:Fleet$pulumi-python:dynamic/bytez"
+READY = f"{WITHIN}:Readiness::chat-ready"
+BOTH = {"gpt2": GPT2, "phi": PHI}
+
+
+def model(key: str) -> str:
+    """Return the URN of a model of the fleet."""
+    return f"{WITHIN}:Model::chat-{key}"
+
+
+def member(model_id: str) -> dict[str, Any]:
+    """Return the inputs of a model of the fleet."""
+    return {
+        "modelId": model_id,
+        "concurrency": 1,
+        "adopt": False,
+        "onExpiry": "reload",
+        "readiness": "fleet",
+    }
+
+
+def load(host: DynamicHost, keys: dict[str, str] | None = None) -> dict[str, dict[str, Any]]:
+    """Create the fleet's models at once, as the engine does; return the outputs of each."""
+    ids = keys or BOTH
+    waiting = {key: host.create_async(member(ids[key]), name=model(key)) for key in ids}
+    return {key: one.result().outputs for key, one in waiting.items()}
+
+
+def readiness(states: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return the inputs of the fleet's readiness."""
+    members = {
+        key: {"modelId": outs["modelId"], "created": outs["created"]}
+        for key, outs in states.items()
+    }
+    return {PROVIDER_KEY: pickled(ReadinessProvider()), "fleet": "chat", "members": members}
+
+
+def live(urn: str, text: str) -> Any:
+    """Return what tells a line in one row from others."""
+
+    def wanted(line: Logged) -> bool:
+        return line.ephemeral and line.urn == urn and text in line.message
+
+    return wanted
+
+
+class TestLife:
+    def test_from_create_to_delete(self, host: DynamicHost, emulator: Emulator) -> None:
+        states = load(host)
+        assert all("status" not in outs for outs in states.values())
+        props = readiness(states)
+        assert host.check({}, props, name=READY).failures == []
+        created = host.create(props, name=READY)
+        assert (created.id, created.outputs["ready"]) == ("chat", True)
+        assert created.outputs["statuses"] == {"gpt2": "RUNNING", "phi": "RUNNING"}
+
+        outs = {**created.outputs, PROVIDER_KEY: props[PROVIDER_KEY]}
+        assert not host.diff("chat", outs, props, name=READY).changes
+        read = host.read("chat", outs, name=READY)
+        assert (read.id, read.outputs) == ("chat", created.outputs)
+
+        seen = len(emulator.requests())
+        host.delete("chat", outs, name=READY)
+        assert len(emulator.requests()) == seen
+        assert len(emulator.instances()) == 2
+
+    def test_an_unknown_anywhere_is_an_update_and_never_a_replacement(
+        self, host: DynamicHost
+    ) -> None:
+        props = readiness(load(host))
+        outs = {**host.create(props, name=READY).outputs, PROVIDER_KEY: props[PROVIDER_KEY]}
+        nested = {**props["members"], "phi": {"modelId": PHI, "created": UNKNOWN}}
+        for members in (nested, {"phi": UNKNOWN}, UNKNOWN):
+            change = host.diff("chat", outs, {**props, "members": members}, name=READY)
+            assert (change.changes, change.replaces) == (True, [])
+
+    def test_a_refresh_of_the_models_and_of_it_is_one_list(
+        self, start: StartHost, emulator: Emulator
+    ) -> None:
+        """Both providers share what the process knows."""
+        host = start()
+        states = load(host)
+        props = readiness(states)
+        outs = {**host.create(props, name=READY).outputs, PROVIDER_KEY: props[PROVIDER_KEY]}
+        refresh = start()
+        seen = len(emulator.requests())
+        for key, state in states.items():
+            assert refresh.read(BOTH[key], state, name=model(key)).id == BOTH[key]
+        assert refresh.read("chat", outs, name=READY).id == "chat"
+        for key, model_id in BOTH.items():
+            refresh.check({}, member(model_id), name=model(key))
+        assert [record.path for record in emulator.requests()[seen:]] == [LISTS, CATALOGUE]
+
+
+@SLOW
+class TestWaiting:
+    def test_the_rows_of_the_models_and_of_the_fleet(
+        self, host: DynamicHost, emulator: Emulator
+    ) -> None:
+        waiting = host.create_async(readiness(load(host)), name=READY, timeout=1020)
+        for key in BOTH:
+            host.wait_for_log(live(model(key), "DEPLOYING, limit 17m"))
+        host.wait_for_log(live(FLEET, "0 of 2 running, oldest "))
+        host.wait_for_log(live(READY, "0 of 2 running, oldest "))
+        emulator.advance(400)
+        assert waiting.result().outputs["ready"] is True
+        host.wait_for_log(live(model("phi"), "RUNNING after 6m"))
+        host.wait_for_log(live(FLEET, "2 of 2 running"))
+
+    def test_where_ci_is_set_each_is_a_line_on_a_change(
+        self, start: StartHost, emulator: Emulator
+    ) -> None:
+        host = start(CI="true")
+        waiting = host.create_async(readiness(load(host)), name=READY)
+        host.wait_for_log(live(FLEET, "0 of 2 running"))
+        asked = len(emulator.requests(LISTS))
+        until_asked(emulator, LISTS, asked + 2)
+        emulator.advance(400)
+        waiting.result()
+        shown = [line.urn for line in host.logged if line.ephemeral and "-" in line.urn]
+        assert shown.count(model("phi")) <= 3
+        assert [line.message for line in host.logged if line.urn == READY] == []
+
+    def test_the_custom_timeout_is_the_limit(self, host: DynamicHost, emulator: Emulator) -> None:
+        said = refused(host.create, readiness(load(host)), name=READY, timeout=1)
+        assert "2 of 2 models did not come up" in said
+        assert f"'{PHI}' was still DEPLOYING after 1s, and stays" in said
+        assert len(emulator.instances()) == 2
+
+    def test_sixty_come_up_with_one_list_at_a_time(
+        self, host: DynamicHost, emulator: Emulator
+    ) -> None:
+        ids = sorted({row.name for row in emulator.rows})[:60]
+        host.check({}, member(GPT2))
+        states = load(host, {f"m{number}": model_id for number, model_id in enumerate(ids)})
+        assert len(emulator.requests(LOAD)) == 60
+        assert len(emulator.requests("/model/status")) <= 2 * 60
+        waiting = host.create_async(readiness(states), name=READY)
+        host.wait_for_log(live(FLEET, "0 of 60 running"))
+        emulator.advance(400)
+        assert set(waiting.result().outputs["statuses"].values()) == {"RUNNING"}
+
+
+@SLOW
+class TestStopped:
+    def test_ctrl_c_returns_as_not_ready_and_the_next_up_waits(
+        self, start: StartHost, emulator: Emulator
+    ) -> None:
+        host = start()
+        props = readiness(load(host))
+        waiting = host.create_async(props, name=READY)
+        host.wait_for_log(live(FLEET, "0 of 2 running"))
+        host.cancel()
+        outs = waiting.result().outputs
+        assert (outs["ready"], outs["statuses"]["phi"]) == (False, "DEPLOYING")
+
+        later = start()
+        assert later.diff("chat", {**props, **outs}, props, name=READY).changes
+        updating = later.update_async("chat", {**props, **outs}, props, name=READY)
+        later.wait_for_log(live(FLEET, "0 of 2 running"))
+        emulator.advance(400)
+        assert updating.result()["ready"] is True
+        assert len(emulator.requests(LOAD)) == 2
+
+    def test_a_cut_connection_ends_the_wait_and_nothing_is_unloaded(
+        self, host: DynamicHost, emulator: Emulator
+    ) -> None:
+        waiting = host.create_async(readiness(load(host)), name=READY)
+        host.wait_for_log(live(FLEET, "0 of 2 running"))
+        waiting.drop()
+        emulator.advance(400)
+        # A call after it is answered: the process has not been held up.
+        assert host.check({}, member(GPT2)).failures == []
+        assert len(emulator.instances()) == 2
+
+
+class TestErrors:
+    def test_what_failed_is_unloaded_and_named_in_one_sentence(
+        self, host: DynamicHost, emulator: Emulator
+    ) -> None:
+        emulator.set_faults([{"model": PHI, "do": {"boot": "failed", "error": "out of memory"}}])
+        said = refused(host.create, readiness(load(host)), name=READY)
+        assert said.startswith(
+            f"could not bring up the fleet 'chat': 1 of 2 models did not come up: '{PHI}' "
+            'reported FAILED: "out of memory", and was unloaded. The other one stays.'
+        )
+        assert [one["modelId"] for one in emulator.instances()] == [GPT2]
+
+    def test_no_answer_is_one_sentence_about_the_fleet(
+        self, start: StartHost, host: DynamicHost, emulator: Emulator
+    ) -> None:
+        props = readiness(load(host))
+        outs = {**props, "ready": True, "statuses": {}}
+        emulator.set_faults([{"do": {"respond": {"status": 402, "body": {"error": "no credit"}}}}])
+        later = start()
+        read = refused(later.read, "chat", outs, name=READY)
+        assert read.startswith("could not read the fleet 'chat': the service answered HTTP 402")
+        wait = refused(later.create, props, name=READY)
+        assert wait.startswith("could not bring up the fleet 'chat': the service answered HTTP 402")

@@ -1,0 +1,228 @@
+"""`ModelProvider` over gRPC, in the process that Pulumi runs it in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from bytez_provider.emulator import Emulator
+from tests.host.dynamic_host import UNKNOWN, DynamicHost, Logged, OperationError, urn
+from tests.wire.conftest import KEY, StartHost
+from tests.wire.moments import until, until_asked
+
+GPT2, PHI = "openai-community/gpt2", "microsoft/phi-1"
+LOAD, STATUS, CATALOGUE = "/model/load", "/model/status", "/model/list"
+SLOW = pytest.mark.parametrize("service", [400], indirect=True)
+
+
+def inputs(model_id: str = GPT2, **given: Any) -> dict[str, Any]:
+    """Return a program's inputs, checked."""
+    return {"modelId": model_id, "concurrency": 1, "adopt": False, "onExpiry": "reload", **given}
+
+
+def refused(operation: Any, *args: Any, **given: Any) -> str:
+    """Return the whole text that the engine gets of an operation that fails: one sentence."""
+    with pytest.raises(OperationError) as caught:
+        operation(*args, **given)
+    assert caught.value.code is grpc.StatusCode.UNKNOWN
+    message = str(caught.value)
+    assert message.startswith("could not ")
+    assert "\n" not in message
+    assert KEY not in message
+    return message
+
+
+def live(name: str, text: str) -> Any:
+    """Return what tells a line in a resource's own row from others."""
+
+    def wanted(line: Logged) -> bool:
+        return line.ephemeral and line.urn == urn(name) and text in line.message
+
+    return wanted
+
+
+class TestLife:
+    def test_from_check_to_delete(self, host: DynamicHost, emulator: Emulator) -> None:
+        checked = host.check({}, {"modelId": GPT2, "concurrency": 2.0, "adopt": False})
+        assert checked.failures == []
+        assert checked.inputs == inputs(concurrency=2)
+
+        created = host.create(checked.inputs)
+        assert (created.id, created.outputs["status"]) == (GPT2, "RUNNING")
+        assert created.outputs.items() >= checked.inputs.items()
+        assert not host.diff(GPT2, created.outputs, checked.inputs).changes
+
+        read = host.read(GPT2, created.outputs)
+        assert (read.id, read.outputs, read.inputs) == (GPT2, created.outputs, checked.inputs)
+
+        hours = {**checked.inputs, "expectedHoursPerDay": 8}
+        assert host.diff(GPT2, created.outputs, hours).changes
+        updated = host.update(GPT2, created.outputs, hours)
+        assert updated == {**created.outputs, "expectedHoursPerDay": 8}
+
+        host.delete(GPT2, updated)
+        assert emulator.instances() == []
+        assert host.read(GPT2, updated).id == ""
+        assert [r.path for r in emulator.requests() if r.path in (LOAD, "/model/delete")] == [
+            LOAD,
+            "/model/delete",
+        ]
+
+    def test_a_replacement_deletes_first_and_is_said_to_be_an_outage(
+        self, host: DynamicHost
+    ) -> None:
+        created = host.create(inputs())
+        change = host.diff(GPT2, created.outputs, inputs(concurrency=3), name="gpt2")
+        assert change.replaces == ["concurrency"]
+        assert change.delete_before_replace
+        warning = host.wait_for_log(lambda line: line.severity == "WARNING")
+        assert warning.urn == urn("gpt2")
+        assert "nothing serves until the new load has booted" in warning.message
+
+    def test_an_unknown_value_stays_one(self, host: DynamicHost) -> None:
+        checked = host.check({}, {"modelId": GPT2, "concurrency": UNKNOWN})
+        assert (checked.failures, checked.inputs["concurrency"]) == ([], UNKNOWN)
+        created = host.create(inputs())
+        change = host.diff(GPT2, created.outputs, checked.inputs)
+        assert (change.changes, change.replaces) == (True, [])
+
+    def test_an_unknown_model_is_refused_with_the_nearest_names(self, host: DynamicHost) -> None:
+        ((name, reason),) = host.check({}, {"modelId": "openai-community/gpt-2"}).failures
+        assert name == "modelId"
+        assert f"did you mean '{GPT2}'" in reason
+
+    def test_read_by_id_gives_what_anybody_loaded(
+        self, host: DynamicHost, emulator: Emulator
+    ) -> None:
+        emulator.load_by_somebody_else(GPT2, concurrency=4)
+        found = host.read(GPT2, {}, inputs={})
+        assert (found.id, found.outputs["concurrency"]) == (GPT2, 4)
+
+
+class TestErrors:
+    def test_each_is_one_sentence(self, host: DynamicHost, emulator: Emulator) -> None:
+        emulator.load_by_somebody_else(PHI)
+        assert "it is already loaded at concurrency 1 since" in refused(host.create, inputs(PHI))
+        assert "it is not loaded" in refused(host.read, GPT2, {}, inputs={})
+        emulator.set_faults([{"endpoint": LOAD, "do": {"boot": "failed", "error": "oom"}}])
+        assert 'the service reported FAILED: "oom"' in refused(host.create, inputs())
+        emulator.set_faults([])
+        created = host.create(inputs())
+        emulator.set_faults([{"do": {"respond": {"status": 403, "body": {"error": KEY}}}}])
+        assert "HTTP 403" in refused(host.delete, GPT2, created.outputs)
+
+    def test_without_a_key_too(self, start: StartHost) -> None:
+        host = start(BYTEZ_KEY="")
+        assert host.check({}, inputs()).failures == []
+        assert "no API key is set" in refused(host.create, inputs())
+
+    def test_of_a_setting_that_cannot_be_too(self, start: StartHost) -> None:
+        host = start(BYTEZ_ENDPOINT="http://elsewhere.example")
+        assert "BYTEZ_ENDPOINT is plain http" in refused(host.check, {}, inputs())
+
+
+class TestWaiting:
+    @SLOW
+    def test_the_row_shows_age_stage_and_limit_and_then_how_long_it_took(
+        self, host: DynamicHost, emulator: Emulator
+    ) -> None:
+        emulator.set_faults([{"endpoint": LOAD, "do": {"statusLagSeconds": 10}}])
+        waiting = host.create_async(inputs(), name="gpt2", timeout=1020)
+        host.wait_for_log(live("gpt2", "accepted, limit 17m"))
+        emulator.advance(11)
+        host.wait_for_log(live("gpt2", "DEPLOYING, limit 17m"))
+        emulator.advance(400)
+        assert waiting.result().outputs["status"] == "RUNNING"
+        host.wait_for_log(live("gpt2", "RUNNING after 6m"))
+
+    @SLOW
+    def test_the_custom_timeout_is_the_limit(self, host: DynamicHost, emulator: Emulator) -> None:
+        said = refused(host.create, inputs(), timeout=1)
+        assert "it was not RUNNING within 1s (last status: DEPLOYING)" in said
+        assert "nothing is left running" in said
+        assert emulator.instances() == []
+
+    @SLOW
+    def test_sixty_creates_are_in_flight_at_once(
+        self, start: StartHost, emulator: Emulator
+    ) -> None:
+        host = start()
+        host.check({}, inputs())  # As the engine does first.
+        models = sorted({row.name for row in emulator.rows})[:60]
+        waiting = [host.create_async(inputs(model), name=model) for model in models]
+        until_asked(emulator, LOAD, 60)
+        assert len(emulator.instances()) == 60
+        assert not any(one.done() for one in waiting)
+        emulator.advance(400)
+        assert {one.result().outputs["status"] for one in waiting} == {"RUNNING"}
+        assert len(emulator.requests(LOAD)) == 60
+        # Before the load, to learn its identity, and now and then; the catalogue once for all.
+        assert len(emulator.requests(STATUS)) <= 60 * 3
+        assert len(emulator.requests(CATALOGUE)) == 1
+
+
+@SLOW
+class TestStopped:
+    def test_ctrl_c_returns_it_as_deploying_and_the_next_up_waits_it_out(
+        self, start: StartHost, emulator: Emulator, tmp_path: Path
+    ) -> None:
+        host = start()
+        waiting = host.create_async(inputs(), name="gpt2")
+        host.wait_for_log(live("gpt2", "DEPLOYING"))
+        host.cancel()
+        state = waiting.result().outputs
+        assert (state["status"], state["created"]) == ("DEPLOYING", created(emulator))
+        assert notes(tmp_path) == []
+
+        later = start()
+        assert later.diff(GPT2, state, inputs()).changes
+        updating = later.update_async(GPT2, state, inputs(), name="gpt2")
+        later.wait_for_log(live("gpt2", "DEPLOYING"))
+        emulator.advance(400)
+        assert updating.result() == {**state, "status": "RUNNING"}
+        assert emulator.ledger()[GPT2]["loads"] == 1
+
+    def test_a_cut_connection_leaves_a_note_and_the_next_create_goes_on(
+        self, start: StartHost, emulator: Emulator, tmp_path: Path
+    ) -> None:
+        host = start()
+        lost = host.create_async(inputs(), name="gpt2")
+        host.wait_for_log(live("gpt2", "DEPLOYING"))
+        host.drop()
+        with pytest.raises(OperationError):
+            lost.result()
+        assert len(notes(tmp_path)) == 1
+        assert KEY not in notes(tmp_path)[0].read_text()
+
+        later = start()
+        waiting = later.create_async(inputs(), name="gpt2")
+        later.wait_for_log(live("gpt2", "DEPLOYING"))
+        emulator.advance(400)
+        assert waiting.result().outputs["status"] == "RUNNING"
+        assert emulator.ledger()[GPT2]["loads"] == 1
+        until(lambda: notes(tmp_path) == [])
+
+    def test_another_resource_does_not_take_what_was_begun_for_this_one(
+        self, start: StartHost, emulator: Emulator
+    ) -> None:
+        host = start()
+        lost = host.create_async(inputs(), name="gpt2")
+        host.wait_for_log(live("gpt2", "DEPLOYING"))
+        host.drop()
+        assert lost.done()
+        assert "already loaded" in refused(start().create, inputs(), name="chat")
+        assert emulator.ledger()[GPT2]["loads"] == 1
+
+
+def created(emulator: Emulator) -> str:
+    """Return the `created` of the one load there is."""
+    (one,) = emulator.instances()
+    return str(one["created"])
+
+
+def notes(folder: Path) -> list[Path]:
+    """Return the journal's files on loads that are not finished."""
+    return list((folder / "journal").glob("load-*.json"))
