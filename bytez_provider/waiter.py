@@ -146,8 +146,9 @@ def pause_seconds(waited_seconds: float) -> float:
     By our own clock: an emulator's runs faster, and the wait is in our seconds.
     """
     pause = min(max(waited_seconds * _POLL_SHARE, FRESH_SECONDS), _POLL_MAX_SECONDS)
-    # Spread, so that a fleet loaded in one second does not ask in one second.
-    return pause * random.uniform(0.9, 1.1)  # noqa: S311  (spreads load, guards nothing)
+    # Spread, so that a fleet loaded in one second does not ask in one second; and never shorter
+    # than a list is fresh, or the next look would see the last one's.
+    return pause * random.uniform(1.0, 1.1)  # noqa: S311  (spreads load, guards nothing)
 
 
 def is_passing(error: ApiError) -> bool:

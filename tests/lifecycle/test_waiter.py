@@ -7,8 +7,9 @@ from datetime import timedelta
 import pytest
 
 from bytez_provider.emulator.fixtures import START
+from bytez_provider.poller import FRESH_SECONDS
 from bytez_provider.schemas import Instance, iso
-from bytez_provider.waiter import Claim, Ended, Stop, Wait, duration
+from bytez_provider.waiter import Claim, Ended, Stop, Wait, duration, pause_seconds
 from tests.lifecycle.caller import FakeCaller
 from tests.lifecycle.machine import BOOT_SECONDS, GPT2, Machine, Process
 
@@ -107,6 +108,11 @@ class TestIdentity:
 
 
 class TestPolls:
+    def test_each_look_is_a_new_one(self) -> None:
+        """A pause shorter than a list is fresh would end with the list of the last look."""
+        for waited in (0.0, 1.0, 4.9, 600.0):
+            assert min(pause_seconds(waited) for _ in range(100)) >= FRESH_SECONDS
+
     def test_a_load_of_a_moment_ago_is_not_looked_for_on_the_list(
         self, machine: Machine, process: Process
     ) -> None:
