@@ -129,14 +129,18 @@ class Readiness:
         start = self._clock.monotonic()
         rows = Rows(fleet, caller, self._clock, quiet=self._quiet)
         waited = 0.0
+        began: datetime | None = None
         while caller.stop() is None:
             waiting = [member for member in members if member.end is None]
             for member, live in self._look(waiting, caller):
                 known = member.claim.created is not None
                 member.judge(live, self._age(member) if known else waited)
             waited = self._clock.monotonic() - start
+            # By the service's time, in which models expire; it is known from the first answer on.
+            began = began or self._server_now()
+            passed = (self._server_now() - began).total_seconds()
             is_over = all(member.end for member in members)
-            if is_over and waited >= EXPIRY_MIN_SECONDS:
+            if is_over and passed >= EXPIRY_MIN_SECONDS:
                 self._look_for_expired(members, caller)
             rows.show(members, limit, self._age)
             if is_over or waited >= limit:
