@@ -19,7 +19,7 @@ help: ## List the targets
 	@echo
 	@echo '  PYTHON=python3.12   the interpreter for .venv (3.10 or newer)'
 	@echo '  WORKERS=2           how many tests run at once'
-	@echo '  ARGS="-k wording"   more arguments for pytest'
+	@echo '  ARGS="-k wording"   more arguments for pytest, or for bench: --quick, --only NAME'
 
 setup: $(READY) ## Make .venv and, where no pulumi is on PATH, .tools/pulumi
 	@$(BIN)/python tools/pulumi/install.py
@@ -30,8 +30,8 @@ demo: setup ## Show a fleet come up, change, heal and go, on an emulator: no key
 test: setup ## Run every tier of the tests, the one with the real CLI included
 	$(WITH_CLI) $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $(ARGS)
 
-bench: setup ## Measure the boot of many models against one, and the import
-	@$(WITH_CLI) $(BIN)/python -m benchmarks
+bench: setup ## Measure fleets beside a naive provider; ARGS=--quick takes 3 minutes
+	@$(WITH_CLI) $(BIN)/python -m benchmarks $(ARGS)
 
 check: $(READY) ## Lint, check the format and the types
 	$(BIN)/ruff check .

@@ -1,121 +1,86 @@
-"""`python -m benchmarks [--runs N]`: boot of many against one, Ctrl-C, and the import.
+"""`python -m benchmarks [--quick] [--only NAME] [--runs N]`: ours beside a naive provider.
 
-Prints medians as JSON. Absolute times are the machine's; the ratios are the provider's.
+Writes `benchmarks.json`, `.md` and `.svg`: a full run to `docs`, any other to `build`. Absolute
+times are the machine's; the ratios are the provider's.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import subprocess
+import os
 import sys
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from statistics import median
 
-from bytez_provider.emulator import Emulator
-from bytez_provider.emulator.catalogue import seed_catalogue
-from tests.e2e.stack import Stack
+from benchmarks import alone, report
+from benchmarks.figures import Figures, machine
+from benchmarks.trial import Provider, run_trial
+from tests.e2e.stack import pulumi_path
 
-KEY = "benchmark-key"
-BOOT_SECONDS = 5
-IMPORT_RUNS = 10
-
-_MID_BOOT = ["/model/load", "/model/status"]
+_ROOT = Path(__file__).resolve().parents[1]
+_FULL: Sequence[tuple[Provider, int]] = [
+    (provider, models) for models in (1, 8, 64, 256) for provider in ("fleet", "naive")
+]
+_QUICK: Sequence[tuple[Provider, int]] = [
+    ("fleet", 1),
+    ("fleet", 32),
+    ("naive", 32),
+    ("fleet", 64),
+]
+_ALONE: dict[str, Callable[[int], dict[str, float]]] = {
+    "plain_models": alone.plain_models,
+    "interrupt": alone.interrupt,
+    "import": lambda _runs: alone.imports(),
+}
 
 
 def main() -> None:
-    """Run them all and print what came out."""
+    """Measure, write the report, and print what must hold."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
-    parser.add_argument("--runs", type=int, default=3, help="ups of each kind, by turns")
-    runs = parser.parse_args().runs
-    figures = {"boot": boot(32, runs), "interrupt": interrupt(runs), "import": imports()}
-    print(json.dumps(figures, indent=2))
-
-
-def boot(many: int, runs: int) -> dict[str, float]:
-    """Time `up` of one plain Model and of many, each with a boot of 5 s and `--parallel 64`."""
-    names = [row.name for row in seed_catalogue()]
-    models = list(dict.fromkeys(names))[:many]
-    one_took, many_took = [], []
-    for _ in range(runs):
-        one_took.append(_timed_up(models[:1]))
-        many_took.append(_timed_up(models))
-    return {
-        "boot_seconds": BOOT_SECONDS,
-        "one_seconds": round(median(one_took), 2),
-        f"{many}_seconds": round(median(many_took), 2),
-        "ratio": round(median(many_took) / median(one_took), 2),
-    }
-
-
-def _timed_up(models: Sequence[str]) -> float:
-    with _emulated(BOOT_SECONDS) as (stack, emulator):
-        stack.program(
-            f"for number, model_id in enumerate({models!r}):\n"
-            '    bytez.Model(f"model-{number}", model_id=model_id)'
-        )
-        start = time.perf_counter()
-        stack.up("--parallel", "64").ok()
-        took = time.perf_counter() - start
-        if len(emulator.instances()) != len(models):
-            raise RuntimeError("not all models are loaded")
-        return took
-
-
-@contextmanager
-def _emulated(boot_seconds: float) -> Iterator[tuple[Stack, Emulator]]:
-    """Give an empty stack and a service of its own."""
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        Emulator(keys=(KEY,), boot_seconds=boot_seconds) as emulator,
-    ):
-        env = {"BYTEZ_KEY": KEY, "BYTEZ_ENDPOINT": emulator.url}
-        stack = Stack(Path(folder) / "stack", env, refresh=False)
-        yield stack, emulator
-        stack.end()
-
-
-def interrupt(runs: int) -> dict[str, float]:
-    """Time the command line from Ctrl-C in mid-boot to its end."""
-    took = []
-    for _ in range(runs):
-        with _emulated(boot_seconds=600) as (stack, emulator):
-            stack.program('bytez.Model("gpt2", model_id="openai-community/gpt2")')
-            deployment = stack.start("up", "--yes", "--skip-preview")
-            while [record.path for record in emulator.requests()][-2:] != _MID_BOOT:
-                time.sleep(0.01)
-            start = time.perf_counter()
-            deployment.interrupt()
-            deployment.finish()
-            took.append(time.perf_counter() - start)
-            if stack.models()["gpt2"]["status"] != "DEPLOYING":
-                raise RuntimeError("the load is not in state")
-    return {"ctrl_c_seconds": round(median(took), 2), "worst_seconds": round(max(took), 2)}
-
-
-def imports() -> dict[str, float]:
-    """Time `import bytez_provider` and its Model after `import pulumi`, in fresh interpreters."""
-    base, ours = [], []
-    for _ in range(IMPORT_RUNS):
-        base.append(_timed_import("import pulumi"))
-        ours.append(_timed_import("import pulumi, bytez_provider; bytez_provider.Model"))
-    return {
-        "pulumi_ms": round(median(base) * 1000),
-        "with_model_ms": round(median(ours) * 1000),
-        "added_ms": round((median(ours) - median(base)) * 1000),
-    }
-
-
-def _timed_import(statement: str) -> float:
-    program = f"import time; t = time.perf_counter(); {statement}; print(time.perf_counter() - t)"
-    done = subprocess.run(
-        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    parser.add_argument("--quick", action="store_true", help="one run each, up to 64 models")
+    parser.add_argument(
+        "--only", action="append", choices=("fleet", *_ALONE), help="this one; may be repeated"
     )
-    return float(done.stdout)
+    parser.add_argument("--runs", type=int, default=5, help="of each kind, by turns (5)")
+    options = parser.parse_args()
+    os.environ["PATH"] = pulumi_path()
+    figures = measure(options.only or ("fleet", *_ALONE), options.runs, is_quick=options.quick)
+    is_full = not options.quick and not options.only
+    write(figures, _ROOT / ("docs" if is_full else "build"))
+    print(report.markdown(figures))
+
+
+def measure(names: Sequence[str], runs: int, *, is_quick: bool) -> Figures:
+    """Run the benchmarks of these names."""
+    runs = 1 if is_quick else runs
+    figures = Figures(machine(), runs)
+    for run in range(runs if "fleet" in names else 0):
+        for provider, models in _QUICK if is_quick else _FULL:
+            start = time.monotonic()
+            figures.trials.append(run_trial(provider, models))
+            took = time.monotonic() - start
+            _tell(f"run {run + 1} of {runs}: {provider} with {models} models, {took:.0f} s")
+    for name, benchmark in _ALONE.items():
+        if name in names:
+            start = time.monotonic()
+            figures.alone[name] = benchmark(runs)
+            _tell(f"{name}, {time.monotonic() - start:.0f} s")
+    return figures
+
+
+def write(figures: Figures, folder: Path) -> None:
+    """Write the report in its three forms."""
+    folder.mkdir(exist_ok=True)
+    document = json.dumps(figures.document(), indent=2) + "\n"
+    (folder / "benchmarks.json").write_text(document, encoding="utf-8")
+    (folder / "benchmarks.md").write_text(report.markdown(figures), encoding="utf-8")
+    (folder / "benchmarks.svg").write_text(report.plot(figures), encoding="utf-8")
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

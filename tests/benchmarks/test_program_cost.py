@@ -3,41 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from types import FrameType
-from typing import Any
 
 import pulumi
 import pytest
 
 import bytez_provider as bytez
-
-
-class Engine(pulumi.runtime.Mocks):
-    """Answers as the engine does once all models run."""
-
-    def new_resource(
-        self, args: pulumi.runtime.MockResourceArgs
-    ) -> tuple[str | None, dict[Any, Any]]:
-        """Register a resource."""
-        if args.typ.endswith(":Readiness"):
-            statuses = dict.fromkeys(args.inputs["members"], "RUNNING")
-            return "fleet", {**args.inputs, "ready": True, "statuses": statuses}
-        created = {"created": "2024-05-27T23:35:35.863Z", "requiredRamGb": 0.5}
-        return args.inputs.get("modelId", ""), {**args.inputs, **created}
-
-    def call(self, args: pulumi.runtime.MockCallArgs) -> Any:
-        """Answer no function call: there is none."""
-        raise AssertionError(args.token)
-
-
-@pytest.fixture
-def _engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.delenv("PULUMI_CONFIG_SECRET_KEYS", raising=False)
-    pulumi.runtime.set_mocks(Engine(), project="fleet", stack="dev", preview=False)
-    pulumi.runtime.set_all_config({})
-    yield
-    pulumi.runtime.set_all_config({})
 
 
 def calls(count: int) -> int:
@@ -63,7 +34,7 @@ def calls(count: int) -> int:
     return made
 
 
-@pytest.mark.usefixtures("_engine")
+@pytest.mark.usefixtures("engine")
 def test_a_program_pays_for_each_model_once() -> None:
     """Twice the models are about twice the work; four times if each waited for all on its own."""
     assert calls(80) < 2.5 * calls(40)

@@ -1,0 +1,148 @@
+"""What the benchmarks make of what they measured: figures, tables, bars."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import xml.etree.ElementTree as ET
+from collections import Counter
+
+import pytest
+
+from benchmarks.figures import Figures, medians, promises
+from benchmarks.memory import Peak
+from benchmarks.plot import Panel, Row, svg
+from benchmarks.report import markdown, plot
+from benchmarks.service import Requests
+from benchmarks.trial import Provider, Trial, besides_per_second
+
+MACHINE: dict[str, str | int] = {
+    "cores": 2,
+    "system": "Linux x86_64",
+    "python": "3.11.7",
+    "pulumi": "3.259.0",
+    "pulumi_sdk": "3.272.0",
+}
+
+
+def trial(provider: Provider, models: int, boot_seconds: float, **other: float | None) -> Trial:
+    found = Trial(
+        provider=provider,
+        models=models,
+        boot_seconds=boot_seconds,
+        loads=models,
+        statuses=2 * models,
+        lists=9,
+        catalogues=1,
+        besides_per_second=1.5,
+        peak_memory_mb=66.0,
+        unchanged_up_seconds=2.0,
+        unchanged_preview_seconds=2.0,
+        refresh_seconds=1.5,
+        refresh_requests=1,
+        state_bytes_per_model=2900.0,
+    )
+    return dataclasses.replace(found, **other)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def figures() -> Figures:
+    """Two runs up to 64 models, the naive provider with 64 only."""
+    found = Figures(MACHINE, runs=2)
+    for more in (0.0, 0.2):
+        found.trials += [
+            trial("fleet", 1, 7.0 + more),
+            trial("fleet", 64, 9.0 + more, refresh_requests=2),
+            trial("naive", 64, 90.0 + more, state_bytes_per_model=17000.0),
+        ]
+    found.alone["interrupt"] = {"seconds": 0.3, "worst_seconds": 2.5}
+    return found
+
+
+class TestFigures:
+    def test_the_median_of_each(self) -> None:
+        found = medians([trial("fleet", 1, seconds) for seconds in (9.0, 7.0, 7.5)])
+        assert (found["boot_seconds"], found["lists"]) == (7.5, 9)
+        assert "models" not in found
+
+    def test_what_one_trial_could_not_tell_is_not_told(self) -> None:
+        trials = [trial("fleet", 1, 7.0), trial("fleet", 1, 7.0, peak_memory_mb=None)]
+        assert medians(trials)["peak_memory_mb"] is None
+
+    def test_promises_are_judged_where_they_were_measured(self, figures: Figures) -> None:
+        found = {one.what: one.measured for one in promises(figures)}
+        assert found["boot of 64 models, times one model"] == 1.28
+        assert found["boot of 64 models, times faster than naive"] == 9.9
+        assert found["loads while 64 boot"] == 64
+        assert found["bytes of state a model, times naive"] == 0.17
+        assert not any("256" in what or "import" in what for what in found)
+
+    def test_a_bound_may_be_the_least_or_the_most(self, figures: Figures) -> None:
+        broken = [one.what for one in promises(figures) if not one.holds]
+        assert broken == ["seconds from Ctrl-C in mid-boot to the prompt"]
+        figures.trials.append(trial("naive", 64, 9.0))
+        figures.trials.append(trial("naive", 64, 9.0))
+        figures.trials.append(trial("naive", 64, 9.0))
+        assert "boot of 64 models, times faster than naive" in [
+            one.what for one in promises(figures) if not one.holds
+        ]
+
+    def test_requests_besides_one_load_and_two_statuses_a_model(self) -> None:
+        asked = Counter({"/model/load": 4, "/model/status": 8, "/model/instances": 10})
+        assert besides_per_second(Requests(asked, span_seconds=5.0), models=4) == 2
+        assert besides_per_second(Requests(Counter(), span_seconds=0.0), models=4) == 0
+
+    def test_the_document_is_json_and_holds_each_trial(self, figures: Figures) -> None:
+        document = json.loads(json.dumps(figures.document()))
+        assert document["machine"] == MACHINE
+        assert [one["boot_seconds"] for one in document["trials"][:2]] == [7.0, 9.0]
+        assert document["medians"][0]["boot_seconds"] == 7.1
+        assert document["interrupt"]["seconds"] == 0.3
+
+    def test_the_peak_is_the_kernel_s(self) -> None:
+        peak = Peak()
+        for kilobytes in (2048, 1024):
+            peak.take(f"Name:\tpython\nVmPeak:\t9 kB\nVmHWM:\t  {kilobytes} kB\nVmRSS:\t 1 kB\n")
+        assert peak.mb == 2
+
+    def test_a_process_that_has_ended_tells_no_peak(self) -> None:
+        peak = Peak()
+        peak.take("Name:\tpython\nState:\tZ (zombie)\n")
+        assert peak.mb is None
+
+
+class TestReport:
+    def test_seconds_beside_their_ratio(self, figures: Figures) -> None:
+        text = markdown(figures)
+        assert "| 64 | 9.1 | 90.1 | 9.90 | 1.28 |" in text
+        assert "| 64 | 2,900 | 17,000 | 0.17 | 66.0 | 66.0 | 1.00 |" in text
+
+    def test_what_was_not_measured_is_a_dash(self, figures: Figures) -> None:
+        assert "| 1 | 7.1 | - | - | 1.00 |" in markdown(figures)
+
+    def test_what_does_not_hold_stands_out(self, figures: Figures) -> None:
+        text = markdown(figures)
+        assert (
+            "| seconds from Ctrl-C in mid-boot to the prompt | at most 2 | 2.5 | **no** |" in text
+        )
+
+    def test_a_part_that_did_not_run_has_no_section(self, figures: Figures) -> None:
+        figures.trials.clear()
+        text = markdown(figures)
+        assert "## Ctrl-C in mid-boot" in text
+        assert "## Cold boot" not in text
+        assert "## Import" not in text
+
+
+class TestPlot:
+    def test_bars_are_as_long_as_their_figures(self) -> None:
+        image = svg([Panel("a < b", "s", [Row("1 model", 5.0, 20.0), Row("8 models", 10.0, None)])])
+        root = ET.fromstring(image)  # noqa: S314 - made a line above
+        bars = list(root.iter("{http://www.w3.org/2000/svg}rect"))[2:]
+        widths = [float(bar.attrib["width"]) for bar in bars]
+        assert [bar.attrib["class"] for bar in bars] == ["ours", "naive", "ours"]
+        assert widths == [width * widths[0] for width in (1, 4, 2)]
+        assert "20.0 s, 4.0 times" in image
+
+    def test_it_changes_with_the_page(self, figures: Figures) -> None:
+        assert "prefers-color-scheme:dark" in plot(figures)
