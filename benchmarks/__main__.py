@@ -71,12 +71,13 @@ def measure(names: Sequence[str], runs: int, *, is_quick: bool) -> Figures:
 
 
 def write(figures: Figures, folder: Path) -> None:
-    """Write the report in its three forms."""
+    """Write the report as JSON and Markdown, and the plot where there is something to plot."""
     folder.mkdir(exist_ok=True)
     document = json.dumps(figures.document(), indent=2) + "\n"
     (folder / "benchmarks.json").write_text(document, encoding="utf-8")
     (folder / "benchmarks.md").write_text(report.markdown(figures), encoding="utf-8")
-    (folder / "benchmarks.svg").write_text(report.plot(figures), encoding="utf-8")
+    if figures.trials:
+        (folder / "benchmarks.svg").write_text(report.plot(figures), encoding="utf-8")
 
 
 def _tell(line: str) -> None:

@@ -8,7 +8,7 @@ from html import escape
 
 WIDTH = 760
 _LABELS = 150
-_FIGURES = 170
+_FIGURES = 190
 _BAR = 16
 _ROW = 2 * _BAR + 14
 _HEAD = 34
@@ -90,7 +90,7 @@ def _panel(panel: Panel, top: float) -> str:
         parts.append(_bar("ours", row.ours, scale, y, _figure(row.ours, panel.unit)))
         text = _figure(row.naive, panel.unit)
         if row.ours and row.naive:
-            text += f", {row.naive / row.ours:.1f} times"
+            text += f", {row.naive / row.ours:.1f} times ours"
         parts.append(_bar("naive", row.naive, scale, y + _BAR + 2, text))
     return "\n".join(part for part in parts if part)
 

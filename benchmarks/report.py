@@ -17,8 +17,8 @@ def plot(figures: Figures) -> str:
     """Return the plot as SVG."""
     return svg(
         [
-            Panel("Cold boot: the first `up`", "s", _rows(figures, "boot_seconds", 1)),
-            Panel("Unchanged `up`", "s", _rows(figures, "unchanged_up_seconds", 1)),
+            Panel("Cold boot: the first pulumi up", "s", _rows(figures, "boot_seconds", 1)),
+            Panel("Unchanged pulumi up", "s", _rows(figures, "unchanged_up_seconds", 1)),
             Panel("State a model", "KB", _rows(figures, "state_bytes_per_model", 1000)),
         ]
     )

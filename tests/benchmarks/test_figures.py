@@ -142,7 +142,7 @@ class TestPlot:
         widths = [float(bar.attrib["width"]) for bar in bars]
         assert [bar.attrib["class"] for bar in bars] == ["ours", "naive", "ours"]
         assert widths == [width * widths[0] for width in (1, 4, 2)]
-        assert "20.0 s, 4.0 times" in image
+        assert "20.0 s, 4.0 times ours" in image
 
     def test_it_changes_with_the_page(self, figures: Figures) -> None:
         assert "prefers-color-scheme:dark" in plot(figures)
