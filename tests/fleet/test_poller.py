@@ -14,7 +14,7 @@ from bytez_provider.emulator import Emulator
 from bytez_provider.errors import ApiError, AuthenticationError, RateLimitedError
 from bytez_provider.poller import Poller
 from bytez_provider.schemas import Instance, Phase, moment_of
-from bytez_provider.waiter import Claim
+from bytez_provider.waiter import Claim, Ended
 from tests.fleet.crew import GATEWAY, LISTS, MANY, STATUSES, Crew
 from tests.lifecycle.caller import FakeCaller
 from tests.lifecycle.machine import BOOT_SECONDS, GPT2, OTHER_KEY, PHI, Machine, inputs
@@ -148,6 +148,23 @@ class TestWhatIsBelieved:
         assert seen(poller.look(GPT2, covers)).phase is Phase.BOOTING
         emulator.advance(2)
         assert seen(poller.look(GPT2, covers)).phase is Phase.RUNNING
+
+    def test_so_a_wait_does_not_end_for_another_load_on_the_list(
+        self, crew: Crew, emulator: Emulator
+    ) -> None:
+        created = moment_of(emulator.load_by_somebody_else(GPT2))
+        emulator.advance(100)
+        answer_list_with(emulator, [row(emulator, GPT2, created="2024-05-01T00:00:00.000Z")])
+        with crew.poller.waiting():
+            wait = crew.process.waiter.until_running(
+                GPT2,
+                Claim(created),
+                FakeCaller(),
+                limit_seconds=60,
+                on_identified=lambda _: None,
+            )
+        assert wait.ended is Ended.RUNNING
+        assert asked(emulator, LISTS) == 1
 
 
 class TestUnusableList:
