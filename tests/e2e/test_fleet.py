@@ -89,8 +89,9 @@ def test_life_of_a_fleet(stack: Stack, emulator: Emulator) -> None:
     stack.up().ok()
     assert sorted(log.new(), key=str) == [(LOAD, PHI), (LOAD, GPT2)]
     assert running(emulator) == {GPT2: 1, PHI: 2}
-    assert sorted(stack.models()) == ["chat-gpt2", "chat-phi"]
-    assert "status" not in stack.models()["chat-phi"]
+    models = stack.models()
+    assert sorted(models) == ["chat-gpt2", "chat-phi"]
+    assert "status" not in models["chat-phi"]
     outputs = stack.outputs()
     assert outputs["statuses"] == {"gpt2": "RUNNING", "phi": "RUNNING"}
     assert outputs["ram"] == pytest.approx(0.5 + 2 * 9.16)
