@@ -21,6 +21,7 @@ from bytez_provider.errors import (
 )
 from bytez_provider.poller import FRESH_SECONDS, Poller
 from bytez_provider.schemas import Instance, Phase
+from bytez_provider.words import duration
 
 NOT_FOUND_GRACE_SECONDS = 60.0
 """After an acceptance the status may lag: so long "not found" means "still going" (choice)."""
@@ -123,16 +124,6 @@ class Wait:
     instance: Instance | None
     trouble: ApiError | None = None
     """The last poll's failure, where the last poll failed."""
-
-
-def duration(seconds: float) -> str:
-    """Return a duration as people read it: 8s, 3m12s, 1h05m."""
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return f"{whole}s"
-    if whole < 3600:
-        return f"{whole // 60}m{whole % 60:02d}s" if whole % 60 else f"{whole // 60}m"
-    return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
 
 
 def progress(stage: str, age_seconds: float, limit_seconds: float) -> str:

@@ -28,7 +28,7 @@ from bytez_provider.errors import (
 )
 from bytez_provider.journal import journal_folder
 from bytez_provider.schemas import iso
-from bytez_provider.waiter import duration
+from bytez_provider.words import duration
 
 _PROBE = "openai-community/gpt2"
 """The model whose status is asked for: the seed's own example."""

@@ -15,18 +15,11 @@ from bytez_provider.cli.facts import (
 )
 from bytez_provider.cli.screen import Column, Screen, table_of
 from bytez_provider.cli.session import Session
-from bytez_provider.cli.words import (
-    count,
-    dollars,
-    facts_as_rows,
-    facts_on_a_line,
-    gigabytes,
-    span,
-    yes_no,
-)
+from bytez_provider.cli.words import facts_as_rows, facts_on_a_line
 from bytez_provider.errors import MalformedAnswerError, RateLimitedError, UnreachableError
 from bytez_provider.schemas import Instance
 from bytez_provider.wire import UNKNOWN_STATUS
+from bytez_provider.words import count, dollars, gigabytes, span, yes_no
 
 _WATCH_SECONDS = 1.0
 _PASSING = (UnreachableError, RateLimitedError, MalformedAnswerError)

@@ -1,40 +1,11 @@
-"""Facts in the words that people read."""
+"""Facts of an instance, in the words that people read."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from bytez_provider.lifecycle import NOT_LOADED
-from bytez_provider.waiter import duration
-
-UNKNOWN = "?"
-
-
-def dollars(amount: float | None) -> str:
-    """Return an amount as $0.03; "?" where it is unknown, and never $0.00 for something."""
-    if amount is None:
-        return UNKNOWN
-    return "<$0.01" if 0 < amount < 0.005 else f"${amount:,.2f}"
-
-
-def gigabytes(amount: float | None) -> str:
-    """Return RAM in GB to two places."""
-    return UNKNOWN if amount is None else f"{amount:.2f}"
-
-
-def count(number: int | None) -> str:
-    """Return a number."""
-    return UNKNOWN if number is None else str(number)
-
-
-def span(seconds: int | None) -> str:
-    """Return a duration; "-" where there is none."""
-    return "-" if seconds is None else duration(seconds)
-
-
-def yes_no(flag: bool | None) -> str:
-    """Return a flag."""
-    return UNKNOWN if flag is None else ("yes" if flag else "no")
+from bytez_provider.words import UNKNOWN, count, dollars, gigabytes, span
 
 
 def facts_as_rows(facts: dict[str, Any]) -> list[tuple[str, str]]:

@@ -74,8 +74,8 @@ from bytez_provider.waiter import (
     Stop,
     Wait,
     Waiter,
-    duration,
 )
+from bytez_provider.words import duration
 
 BOOT_LIMIT_SECONDS = 30 * 60.0
 UNLOAD_LIMIT_SECONDS = 2 * 60.0

@@ -32,7 +32,8 @@ from bytez_provider.schemas import (
     ReadinessInputs,
     ReadinessState,
 )
-from bytez_provider.waiter import Stop, duration, is_passing, pause_seconds
+from bytez_provider.waiter import Stop, is_passing, pause_seconds
+from bytez_provider.words import duration
 
 _REASON_LIMIT = 120
 _REASONS_LIMIT = 300

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 
 from bytez_provider.clock import Clock
 from bytez_provider.readiness._members import End, FleetCaller, Member
-from bytez_provider.waiter import duration, progress
+from bytez_provider.waiter import progress
+from bytez_provider.words import duration
 
 _ROW_SECONDS = 3.0
 _QUIET_ROW_SECONDS = 60.0

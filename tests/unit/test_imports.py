@@ -17,6 +17,8 @@ PACKAGE = Path(bytez_provider.__file__).parent
 ROOMS = (
     "errors",
     "clock",
+    "words",
+    "markup",
     "schemas",
     "config",
     "wire",
@@ -35,6 +37,7 @@ ROOMS = (
     "fleet",
     "policies",
     "review",
+    "audit",
     "cli",
 )
 ONLY_FOR = {
