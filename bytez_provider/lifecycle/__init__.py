@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bytez_provider.lifecycle._compare import DEPLOYING, NOT_LOADED, Change, diff, is_of
 from bytez_provider.lifecycle._lifecycle import BOOT_LIMIT_SECONDS, Checked, Consent, Lifecycle
-from bytez_provider.lifecycle._told import OUTAGE
+from bytez_provider.lifecycle._told import OUTAGE, tells_gone
 
 __all__ = [
     "BOOT_LIMIT_SECONDS",
@@ -17,4 +17,5 @@ __all__ = [
     "Lifecycle",
     "diff",
     "is_of",
+    "tells_gone",
 ]

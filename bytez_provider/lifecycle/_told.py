@@ -17,6 +17,8 @@ OUTAGE = (
 )
 """What a reviewer must know of every replacement; the times are those of the seed and of June."""
 
+_LOADS_AGAIN = "the next `up` loads it again"
+
 
 def interrupted(model_id: str, state: str = NOTHING_CHANGED) -> BytezError:
     return InterruptedLoadError(
@@ -56,8 +58,13 @@ def since(live: Instance) -> str:
 def gone(old: ModelState, live: Instance | None, accepts: bool) -> str:
     """Say what a refresh found, which Pulumi itself shows only as a resource that goes."""
     found = "is no longer loaded" if live is None else "was unloaded, and loaded by somebody else"
-    then = "that is accepted" if accepts else "the next `up` loads it again"
+    then = "that is accepted" if accepts else _LOADS_AGAIN
     return f"'{old.model_id}' {found}: {then}"
+
+
+def tells_gone(message: str) -> bool:
+    """Tell whether a message is that of a refresh which found a load gone, see `gone`."""
+    return message.rstrip().endswith(_LOADS_AGAIN)
 
 
 def held_by_others(live: Instance) -> BytezError:
