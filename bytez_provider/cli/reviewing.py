@@ -1,0 +1,202 @@
+"""`review`: what a change of a fleet does, costs and breaks, before it is merged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from bytez_provider.cli import exits
+from bytez_provider.cli.screen import Column
+from bytez_provider.cli.session import Session
+from bytez_provider.errors import BytezError
+from bytez_provider.review import (
+    Live,
+    Plan,
+    Prices,
+    Review,
+    ReviewedModel,
+    Setting,
+    Thresholds,
+    assess,
+    compared,
+    findings,
+    markdown,
+    read_plan,
+    run_preview,
+)
+from bytez_provider.schemas import Instance
+from bytez_provider.words import counted, dollars, gigabytes, span
+
+_ASKED_AT_ONCE = 8
+_COLUMNS = (
+    Column("NAME", folds=True),
+    Column("STEP"),
+    Column("WHY", folds=True),
+    Column("DOWN", is_number=True),
+    Column("$/MONTH", is_number=True),
+    Column("NOW"),
+)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of `review`.
+
+    Attributes:
+        plan: A saved plan; None to run a preview.
+        base: The plan of the target branch, to compare with.
+        policy_packs: Folders of packs, for a preview.
+        policy_pack_configs: The configuration of each.
+        is_markdown: Whether people are shown a comment, and not a table.
+        commit: The commit that is reviewed.
+        link: Where the whole of it is, for a comment that must be cut.
+        boot_minutes: How long a boot is taken to last.
+        thresholds: What is a finding.
+    """
+
+    plan: Path | None
+    base: Path | None
+    policy_packs: Sequence[Path]
+    policy_pack_configs: Sequence[Path]
+    is_markdown: bool
+    commit: str | None
+    link: str | None
+    boot_minutes: int
+    thresholds: Thresholds
+
+
+def review(session: Session, request: Request) -> int:
+    """Show the review of a plan, and a line for each finding."""
+    plan = _plan(session, request)
+    told = assess(plan, _setting(session, request, plan))
+    screen = session.screen
+    if request.is_markdown:
+        screen.say(markdown(told, link=request.link).rstrip("\n"))
+    elif not screen.as_json:
+        _show(session, told)
+    screen.document(told.model_dump(by_alias=True))
+    found = findings(told, request.thresholds)
+    for line in found:
+        screen.fail(line)
+    if found:
+        return exits.FOUND
+    return exits.FAILED if told.failures else exits.DONE
+
+
+def _plan(session: Session, request: Request) -> Plan:
+    if request.plan is None:
+        has_key = session.settings.key is not None
+        with session.screen.showing_progress("previewing the stack"):
+            return run_preview(
+                session.stack,
+                refresh=has_key,
+                policy_packs=request.policy_packs,
+                policy_pack_configs=request.policy_pack_configs,
+            )
+    plan = read_plan(request.plan)
+    return plan if request.base is None else compared(plan, read_plan(request.base))
+
+
+# ------------------------------------------------------------------------------- live facts
+
+
+def _setting(session: Session, request: Request, plan: Plan) -> Setting:
+    settings = session.settings
+    live = None
+    notes = []
+    if settings.key is not None and not plan.is_from_nothing:
+        with session.screen.showing_progress("asking what runs now"):
+            try:
+                live = _live(session, plan)
+            except BytezError as error:
+                session.screen.warn(str(error))
+                notes.append("The service gave no answer, so that it is not known what runs now.")
+    catalogue = session.catalogue.get()
+    bundled: Literal["bundled", "off"] = "off" if settings.catalogue == "off" else "bundled"
+    return Setting(
+        prices=Prices(catalogue, settings.price_per_gb_second),
+        catalogue="live" if catalogue.is_live else bundled,
+        live=live,
+        boot_minutes=request.boot_minutes,
+        commit=request.commit,
+        notes=notes,
+    )
+
+
+def _live(session: Session, plan: Plan) -> Live:
+    """Return what runs of the models in a plan.
+
+    A model that the list does not show as a whole is asked for by itself: the list alone is no
+    proof that it is gone.
+    """
+    listed = {one.model_id: one for one in session.client.instances() if one.created is not None}
+    wanted = sorted(plan.model_ids())
+    with ThreadPoolExecutor(_ASKED_AT_ONCE) as pool:
+        asked = pool.map(lambda one: listed.get(one) or session.live(one), wanted)
+        found: dict[str, Instance | None] = dict(zip(wanted, asked, strict=True))
+    return Live(
+        instances={model_id: one for model_id, one in found.items() if one is not None},
+        now=session.client.server_now(),
+        endpoint=session.settings.endpoint,
+        account=session.settings.account,
+    )
+
+
+# -------------------------------------------------------------------------------- the table
+
+
+def _show(session: Session, told: Review) -> None:
+    screen = session.screen
+    for failure in told.failures:
+        screen.say(f"this up will fail: {failure}")
+    happening = [one for one in told.models if one.action != "keep" or one.drift is not None]
+    if happening:
+        screen.table(_COLUMNS, [_row(one) for one in happening])
+    screen.say(f"{counted(len(happening), 'step')}, {told.counts.unchanged} unchanged")
+    before, after = told.before, told.after
+    lines = [
+        ("hour", before.dollars_per_hour, after.dollars_per_hour),
+        ("month at least", before.dollars_per_month.floor, after.dollars_per_month.floor),
+        ("month expected", before.dollars_per_month.expected, after.dollars_per_month.expected),
+        ("month at most", before.dollars_per_month.ceiling, after.dollars_per_month.ceiling),
+    ]
+    rows = [
+        (name, dollars(was), dollars(will))
+        for name, was, will in lines
+        if (was, will) != (None, None)
+    ]
+    rows.append(("GB RAM", gigabytes(before.required_ram_gb), gigabytes(after.required_ram_gb)))
+    screen.table(
+        (Column("COST"), Column("BEFORE", is_number=True), Column("AFTER", is_number=True)), rows
+    )
+    if told.unknown_cost:
+        screen.say(f"unknown cost, in no sum: {', '.join(told.unknown_cost)}")
+    if told.minutes_to_apply:
+        screen.say(f"it takes about {told.minutes_to_apply} minutes")
+    for rule in told.broken_rules:
+        level = "mandatory" if rule.is_mandatory else "advisory"
+        screen.say(f"broken rule ({level}), {rule.name or 'the stack'}: {rule.message}")
+    for note in told.notes:
+        screen.note(note)
+
+
+def _row(model: ReviewedModel) -> tuple[str, ...]:
+    live = model.live
+    now = "-"
+    if live is not None:
+        now = live.status if live.age_seconds is None else f"{live.status} {span(live.age_seconds)}"
+    declared = model.after or model.before
+    month = declared.dollars_per_month if declared else None
+    why = ", ".join(model.reasons) or model.drift or ""
+    minutes = model.unavailable_minutes
+    return (
+        model.name,
+        f"{model.action} anyway" if model.is_anyway else model.action,
+        why or (declared.model_id if declared and declared.model_id else "-"),
+        "-" if minutes is None else f"{minutes} min",
+        dollars(month.ceiling if month else None),
+        now,
+    )

@@ -1,0 +1,167 @@
+"""Inputs in a plan, made into a declaration with its cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from bytez_provider.catalogue import Catalogue
+from bytez_provider.pricing import Cost, hourly, monthly
+from bytez_provider.review._document import DeclaredModel, Month
+from bytez_provider.review._plan import ResourceState
+from bytez_provider.schemas import is_model_id
+
+_UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+"""What Pulumi writes for a value that a preview does not know."""
+
+COMPARED = {
+    "modelId": "model",
+    "concurrency": "concurrency",
+    "expirationPeriodSeconds": "idle period",
+    "adopt": "adopt",
+    "onExpiry": "on expiry",
+    "expectedHoursPerDay": "expected hours a day",
+}
+"""The inputs, and how people call them."""
+
+
+@dataclass(frozen=True)
+class Prices:
+    """What costs are made of."""
+
+    catalogue: Catalogue
+    dollars_per_gb_second: Decimal
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A model as declared, with what it costs; each amount None where it is unknown."""
+
+    model_id: str | None
+    concurrency: int | None
+    expiration_period_seconds: int | None
+    expected_hours_per_day: float | None
+    ram_gb: float | None
+    hour: Decimal | None
+    month: Cost | None
+
+    @property
+    def total_ram_gb(self) -> float | None:
+        """RAM of all instances."""
+        if self.ram_gb is None or self.concurrency is None:
+            return None
+        return self.ram_gb * self.concurrency
+
+    def document(self) -> DeclaredModel:
+        """Return it as the document has it."""
+        return DeclaredModel(
+            model_id=self.model_id,
+            concurrency=self.concurrency,
+            expiration_period_seconds=self.expiration_period_seconds,
+            expected_hours_per_day=self.expected_hours_per_day,
+            required_ram_gb=self.ram_gb,
+            dollars_per_hour=None if self.hour is None else money(self.hour),
+            dollars_per_month=None if self.month is None else month(self.month),
+        )
+
+
+def money(amount: Decimal) -> float:
+    """Return an amount as the document has it."""
+    return round(float(amount), 6)
+
+
+def month(cost: Cost) -> Month | None:
+    """Return a known cost as the document has it."""
+    if cost.floor is None or cost.ceiling is None:
+        return None
+    return Month(
+        floor=money(cost.floor),
+        expected=None if cost.expected is None else money(cost.expected),
+        ceiling=money(cost.ceiling),
+    )
+
+
+def declared_of(
+    state: ResourceState, prices: Prices, *, outputs: Mapping[str, Any] | None = None
+) -> Declared:
+    """Return what a program declares of a model.
+
+    A value that is not known before the `up`, or that is a secret, is unknown here.
+
+    Args:
+        state: The resource.
+        prices: What costs are made of.
+        outputs: The outputs of the resource, which may know the RAM where the catalogue does not.
+    """
+    inputs = state.inputs
+    model_id = inputs.get("modelId")
+    if not isinstance(model_id, str) or not is_model_id(model_id):
+        model_id = None
+    concurrency = _whole(inputs.get("concurrency", 1))
+    expiry = _whole(inputs.get("expirationPeriodSeconds"))
+    hours = _number(inputs.get("expectedHoursPerDay"))
+    entry = prices.catalogue.find(model_id) if model_id else None
+    ram = entry.required_ram_gb if entry else None
+    if ram is None and outputs is not None and outputs.get("modelId") == model_id:
+        ram = _number(outputs.get("requiredRamGb"))
+    if concurrency is None or ram is None:
+        return Declared(model_id, concurrency, expiry, hours, ram, None, None)
+    price = prices.dollars_per_gb_second
+    cost = monthly(
+        ram,
+        concurrency,
+        price,
+        expiration_period_seconds=expiry,
+        expected_hours_per_day=hours,
+    )
+    return Declared(
+        model_id, concurrency, expiry, hours, ram, hourly(ram, concurrency, price), cost
+    )
+
+
+def same(one: ResourceState, other: ResourceState) -> bool:
+    """Tell whether two states declare the same."""
+    return _inputs(one) == _inputs(other)
+
+
+def changes(old: ResourceState, new: ResourceState) -> list[str]:
+    """Say what changes between two declarations, as "concurrency 1 to 3"."""
+    before, after = _inputs(old), _inputs(new)
+    return [
+        f"{name} {_shown(before.get(key))} to {_shown(after.get(key))}"
+        for key, name in COMPARED.items()
+        if before.get(key) != after.get(key)
+    ]
+
+
+def _inputs(state: ResourceState) -> dict[str, Any]:
+    return {
+        name: value
+        for name, value in state.inputs.items()
+        if name in COMPARED and value is not None
+    }
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "unset"
+    if value == _UNKNOWN:
+        return "a value not known yet"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def _whole(value: object) -> int | None:
+    number = _number(value)
+    return int(number) if number is not None and number.is_integer() and number > 0 else None
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return float(value) if 0 <= value < 1e12 else None

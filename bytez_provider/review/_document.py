@@ -1,0 +1,172 @@
+"""What a review says, as data: the JSON document, and what every rendering is made from.
+
+camelCase; money in US dollars, RAM in GB, times with their unit in the name. A key is always
+there; what is not known is null, and never 0. `data/review.schema.json` is the schema.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+Action = Literal["load", "adopt", "replace", "unload", "update", "wait", "keep"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        populate_by_name=True,
+        extra="forbid",
+        frozen=True,
+        protected_namespaces=(),
+    )
+
+
+class Month(_Part):
+    """What a month of 730 hours costs."""
+
+    floor: float
+    """One boot and one idle period: loaded once, never used."""
+    expected: float | None
+    """At the declared hours a day; null where none are declared."""
+    ceiling: float
+    """Loaded all month."""
+
+
+class DeclaredModel(_Part):
+    """A model as a program declares it."""
+
+    model_id: str | None
+    """Null where it is not known before the `up`."""
+    concurrency: int | None
+    """As above."""
+    expiration_period_seconds: int | None
+    """Null for the service's own."""
+    expected_hours_per_day: float | None
+    required_ram_gb: float | None
+    """Of one instance."""
+    dollars_per_hour: float | None
+    """Of all instances, as all below; null where RAM or concurrency is unknown."""
+    dollars_per_month: Month | None
+
+
+class LiveModel(_Part):
+    """A model as it runs now."""
+
+    status: str
+    """NOT_LOADED where it does not."""
+    concurrency: int | None
+    age_seconds: int | None
+    idle_seconds_left: int | None
+    is_declared_load: bool | None
+    """Whether it is the load that the state names; null where the state names none."""
+
+
+class BrokenRule(_Part):
+    """A policy that the plan breaks."""
+
+    pack: str
+    policy: str
+    is_mandatory: bool
+    """Whether it stops the `up`."""
+    message: str
+    name: str | None
+    """The resource; null where it is the stack."""
+
+
+class ReviewedModel(_Part):
+    """What happens to one model."""
+
+    name: str
+    urn: str
+    action: Action
+    is_anyway: bool
+    """Whether the next `up` would do it without this change too."""
+    is_asleep: bool
+    """Whether it is not loaded and stays so: its expiry is accepted. It costs nothing now."""
+    reasons: list[str]
+    """Why: what changes, or what has happened to it."""
+    before: DeclaredModel | None
+    """As of the last `up`; null for a new one."""
+    after: DeclaredModel | None
+    """Null for one that goes."""
+    unavailable_minutes: int | None
+    """How long nothing serves; null where something does, or did not before."""
+    dependents: list[str] | None
+    """Names of what depends on it, of a replacement; null where the plan does not tell."""
+    failure: str | None
+    """Why the `up` will fail at it."""
+    drift: str | None
+    """How what runs is not what was declared."""
+    live: LiveModel | None
+    """Null where it was not asked."""
+    broken_rules: list[BrokenRule]
+
+
+class Total(_Part):
+    """What all models cost together, those of unknown cost left out."""
+
+    models: int
+    required_ram_gb: float
+    dollars_per_hour: float
+    dollars_per_month: Month
+    expected_models: int
+    """How many the expected figure is of."""
+
+
+class Counts(_Part):
+    """How many models this change does something to, apart from what would happen anyway."""
+
+    loads: int
+    adoptions: int
+    replacements: int
+    unloads: int
+    updates: int
+    """Changes that send nothing."""
+    unchanged: int
+    anyway: int
+    """What the next `up` would do without this change too, in none of the counts above."""
+
+
+class Review(_Part):
+    """A review of one plan of one stack."""
+
+    version: Literal[1] = 1
+    project: str
+    stack: str
+    commit: str | None
+    planned_at: str | None
+    """When the plan was made, ISO 8601 in UTC; null where it does not tell."""
+    is_refreshed: bool
+    has_live_facts: bool
+    has_policy_results: bool
+    """Whether this form of a plan carries them."""
+    compares: Literal["state", "branches"]
+    """With what: the stack's state, or the plan of another branch."""
+    catalogue: Literal["live", "bundled", "off"]
+    dollars_per_gb_second: float
+    price_date: str
+    boot_minutes: int
+    counts: Counts
+    other_changes: int
+    """Steps for resources that are no models."""
+    models: list[ReviewedModel]
+    before: Total
+    after: Total
+    increase: Month
+    """After less before."""
+    increase_per_hour: float
+    unknown_cost: list[str]
+    """Names of the models, as declared after, whose cost is unknown and in no sum."""
+    peak_ram_gb: float
+    """The most that is loaded at one time during the `up`, of known RAM."""
+    minutes_to_apply: int
+    """Of boots alone, side by side where nothing depends on another."""
+    broken_rules: list[BrokenRule]
+    """All, those of models among them."""
+    failures: list[str]
+    """Why the `up` will fail, or the preview has."""
+    notes: list[str]
+    """What a reader must know of this review, in our words alone."""

@@ -1,0 +1,150 @@
+"""What Pulumi plans for a stack, whichever way it was told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from bytez_provider.schemas import is_model_id
+
+MODEL_TYPE = "pulumi-python:dynamic/bytez:Model"
+READINESS_TYPE = "pulumi-python:dynamic/bytez:Readiness"
+FLEET_TYPE = "bytez:index:Fleet"
+
+
+@dataclass(frozen=True)
+class ResourceState:
+    """A resource as it was, or as it is to be.
+
+    Attributes:
+        type: Its type token.
+        inputs: What the program declares; camelCase.
+        outputs: What the provider returned; empty for what is not there yet.
+        is_protected: Whether Pulumi refuses to delete it.
+        is_external: Whether it is only read (`Model.get`).
+    """
+
+    type: str
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    is_protected: bool = False
+    is_external: bool = False
+
+
+@dataclass(frozen=True)
+class Step:
+    """What is to be done with one resource; a replacement is one step.
+
+    Attributes:
+        op: Pulumi's word: "create", "update", "replace", "delete", "same", "read", "import" ...
+        urn: The resource.
+        old: As it was before the step, after a refresh; None for a new one.
+        new: As it is to be; None for one that goes.
+    """
+
+    op: str
+    urn: str
+    old: ResourceState | None
+    new: ResourceState | None
+
+    @property
+    def type(self) -> str:
+        """The type token."""
+        state = self.new or self.old
+        return state.type if state else ""
+
+
+@dataclass(frozen=True)
+class Refreshed:
+    """What a refresh made of one resource; `after` is None where it is gone."""
+
+    before: ResourceState
+    after: ResourceState | None
+
+
+@dataclass(frozen=True)
+class Violation:
+    """A rule that the plan breaks.
+
+    Attributes:
+        pack: The policy pack.
+        policy: The rule.
+        is_mandatory: Whether it stops the `up`.
+        message: What is wrong.
+        urn: The resource; "" for the stack.
+    """
+
+    pack: str
+    policy: str
+    is_mandatory: bool
+    message: str
+    urn: str
+
+
+@dataclass(frozen=True)
+class Complaint:
+    """An error that the preview ended with; `urn` is "" where it is of no resource."""
+
+    urn: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One preview of one stack.
+
+    Attributes:
+        steps: One a resource that is told of, in the order of the plan.
+        refreshed: What a refresh found, by URN; empty without one.
+        is_refreshed: Whether the preview refreshed first.
+        violations: Broken rules; None where this form of a plan does not carry them.
+        complaints: Errors; a preview with one has failed.
+        made_at: When it was made, UTC; None where the plan does not tell.
+        depends_on: What each resource depends on, by URN; None where the plan does not tell.
+        has_all: Whether it tells of resources that stay as they are too.
+        is_from_nothing: Whether it was made without the stack's state, for a comparison.
+    """
+
+    steps: list[Step]
+    refreshed: Mapping[str, Refreshed] = field(default_factory=dict)
+    is_refreshed: bool = False
+    violations: list[Violation] | None = None
+    complaints: list[Complaint] = field(default_factory=list)
+    made_at: datetime | None = None
+    depends_on: Mapping[str, frozenset[str]] | None = None
+    has_all: bool = True
+    is_from_nothing: bool = False
+
+    @property
+    def stack(self) -> str:
+        """The name of the stack; "" where the plan names no resource."""
+        return next((urn_stack(step.urn) for step in self.steps), "")
+
+    @property
+    def project(self) -> str:
+        """The name of the project; as above."""
+        return next((urn_project(step.urn) for step in self.steps), "")
+
+    def model_ids(self) -> set[str]:
+        """Return the ids of the models in it, as they were and as they are to be."""
+        states = [state for step in self.steps for state in (step.old, step.new) if state]
+        states += [refreshed.before for refreshed in self.refreshed.values()]
+        ids = {state.inputs.get("modelId") for state in states if state.type == MODEL_TYPE}
+        return {one for one in ids if isinstance(one, str) and is_model_id(one)}
+
+
+def urn_stack(urn: str) -> str:
+    """Return the name of the stack in a URN."""
+    return urn.removeprefix("urn:pulumi:").split("::", 1)[0]
+
+
+def urn_project(urn: str) -> str:
+    """Return the name of the project in a URN."""
+    return [*urn.split("::", 2), ""][1]
+
+
+def urn_name(urn: str) -> str:
+    """Return the name of the resource in a URN; it may hold "::" itself."""
+    return urn.split("::", 3)[-1]
