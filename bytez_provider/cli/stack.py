@@ -5,37 +5,18 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from bytez_provider.config import Settings, refuse_plain_key
 from bytez_provider.errors import ConfigError, printable
+from bytez_provider.stacks import StackModel, models_of
 
 INSTALL_PULUMI = "https://www.pulumi.com/docs/install"
 
 _PATIENCE_SECONDS = 60
 _PROJECT_FILES = ("Pulumi.yaml", "Pulumi.yml", "Pulumi.json")
-_MODEL_TYPE = "pulumi-python:dynamic/bytez:Model"
-
-
-@dataclass(frozen=True)
-class Declared:
-    """A model that a stack's state names."""
-
-    model_id: str
-    urn: str
-
-    @property
-    def name(self) -> str:
-        """The name of the resource."""
-        # urn:pulumi:<stack>::<project>::<type>::<name>, and a name may hold "::" itself.
-        return self.urn.split("::", 3)[-1]
-
-    @property
-    def stack(self) -> str:
-        """The name of the stack."""
-        return self.urn.removeprefix("urn:pulumi:").split("::", 1)[0]
+_NO_KEY = "Update Pulumi, or set BYTEZ_KEY and leave --stack out"
 
 
 def stack_config(stack: str) -> dict[str, str]:
@@ -49,9 +30,12 @@ def stack_config(stack: str) -> dict[str, str]:
     """
     verb = "read the configuration of stack"
     told = _pulumi(verb, stack, "config", "--show-secrets", "--json")
+    settings = _parsed(told)
+    if not isinstance(settings, dict):
+        raise _unexpected(verb, stack, "it is not a JSON object", _NO_KEY)
     entries = {
         name: entry
-        for name, entry in _object(told, verb, stack).items()
+        for name, entry in settings.items()
         if name.startswith("bytez:") and isinstance(entry, dict)
     }
     key = entries.get("bytez:key", {})
@@ -63,8 +47,8 @@ def stack_config(stack: str) -> dict[str, str]:
     }
 
 
-def declared_models(stack: str | None, settings: Settings) -> list[Declared]:
-    """Return the models of this endpoint and account that a stack's state names.
+def declared_models(stack: str | None, settings: Settings) -> list[StackModel]:
+    """Return the models of this endpoint and account that a stack means to keep loaded.
 
     Args:
         stack: Its name; None for the one that is selected, where the folder has a project.
@@ -79,30 +63,39 @@ def declared_models(stack: str | None, settings: Settings) -> list[Declared]:
     )
     if stack is None and not in_project:
         return []
-    verb = "read the state of stack" if stack else "read the state of the selected stack"
-    state = _object(_pulumi(verb, stack, "stack", "export"), verb, stack or "")
-    deployment = state.get("deployment")
-    resources = deployment.get("resources") if isinstance(deployment, dict) else None
     return [
-        Declared(resource["id"], resource["urn"])
-        for resource in resources or []
-        if _is_managed_model(resource) and _is_of(resource.get("outputs") or {}, settings)
+        model
+        for model in models_in_state(stack)
+        if model.is_managed and model.is_of(settings.endpoint, settings.account)
     ]
 
 
-def _is_managed_model(resource: dict[str, Any]) -> bool:
-    # What a program only reads (`Model.get`) is external; what is being replaced has `delete`.
-    is_model = resource.get("type") == _MODEL_TYPE and bool(resource.get("id"))
-    return is_model and not resource.get("external") and not resource.get("delete")
+def models_in_state(stack: str | None) -> list[StackModel]:
+    """Return the models that the state of a stack names; None for the stack that is selected.
+
+    Raises:
+        ConfigError: the stack cannot be read.
+    """
+    verb = "read the state of stack" if stack else "read the state of the selected stack"
+    told = _parsed(_pulumi(verb, stack, "stack", "export"))
+    try:
+        return models_of(told)
+    except ValueError as error:
+        raise _unexpected(verb, stack, str(error), "Update Pulumi") from None
 
 
-def _is_of(outputs: dict[str, Any], settings: Settings) -> bool:
-    """Tell whether a load may be one of this account: an unreadable property may be anything."""
-    told = {"endpoint": settings.endpoint, "account": settings.account}
-    return all(
-        outputs.get(name) == value or not isinstance(outputs.get(name), str)
-        for name, value in told.items()
-    )
+def stack_names() -> list[str]:
+    """Return the names of the stacks that the project in this folder has in its backend.
+
+    Raises:
+        ConfigError: they cannot be listed.
+    """
+    verb = "list the stacks of the project in this folder"
+    listed = _parsed(_pulumi(verb, None, "stack", "ls", "--json"))
+    try:
+        return [str(one["name"]) for one in cast(list[Any], listed)]
+    except (TypeError, KeyError):
+        raise _unexpected(verb, None, "it is no list of stacks", "Update Pulumi") from None
 
 
 def pulumi_version() -> str | None:
@@ -154,16 +147,18 @@ def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def _object(text: str, verb: str, stack: str) -> dict[str, Any]:
+def _parsed(text: str) -> object:
+    """Return what a text says as JSON; None where it is not JSON."""
     try:
-        told = json.loads(text)
-    except ValueError:
-        told = None
-    if not isinstance(told, dict):
-        raise ConfigError(
-            verb=verb,
-            subject=stack,
-            observed="`pulumi` printed something that is not a JSON object",
-            action="Update Pulumi, or set BYTEZ_KEY and leave --stack out",
-        )
-    return told
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _unexpected(verb: str, stack: str | None, told: str, action: str) -> ConfigError:
+    return ConfigError(
+        verb=verb,
+        subject=stack or "",
+        observed=f"`pulumi` printed something else than was asked for: {told}",
+        action=action,
+    )

@@ -35,6 +35,7 @@ ROOMS = (
     "provider",
     "model",
     "fleet",
+    "stacks",
     "policies",
     "review",
     "audit",

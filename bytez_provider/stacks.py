@@ -1,0 +1,157 @@
+"""The models that a stack's state names, read from what `pulumi stack export` prints.
+
+A state may be older than this package, cut down, or written by hand: what cannot be read of a
+resource is unknown, and never an error. Nothing here asks Pulumi or the service.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from pydantic import ValidationError
+
+from bytez_provider.schemas import ModelState, moment_of
+
+MODEL_TYPE = "pulumi-python:dynamic/bytez:Model"
+"""The type of a Model in state: a storage format."""
+
+_PROVIDER_KEY = "__provider"
+_SIGNATURE = "4dabf18193072939515e22adb298388d"
+"""The key that marks a value which is not plain, such as a secret (Pulumi's own constant)."""
+_UNREADABLE = object()
+
+
+@dataclass(frozen=True)
+class StackModel:
+    """A model that a stack's state names.
+
+    Attributes:
+        urn: The resource; "" where the state does not say.
+        model_id: The model, as `owner/name`.
+        inputs: What the program declares, as it is kept: camelCase, without what cannot be read.
+        outputs: What was found of it, as above.
+        protect: Whether Pulumi refuses to delete it.
+        external: Whether the program only reads it (`Model.get`), and another one manages it.
+        pending_deletion: Whether it was replaced, and its own load is still to be unloaded.
+    """
+
+    urn: str
+    model_id: str
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    protect: bool = False
+    external: bool = False
+    pending_deletion: bool = False
+
+    # urn:pulumi:<stack>::<project>::<type>::<name>, and a name may hold "::" itself.
+
+    @property
+    def name(self) -> str:
+        """The name of the resource."""
+        return self.urn.split("::", 3)[-1]
+
+    @property
+    def stack(self) -> str:
+        """The name of the stack."""
+        return self.urn.removeprefix("urn:pulumi:").split("::", 1)[0]
+
+    @property
+    def project(self) -> str:
+        """The name of the project."""
+        return self.urn.split("::", 3)[1] if self.urn.count("::") >= 2 else ""
+
+    @property
+    def is_managed(self) -> bool:
+        """Whether the stack means to keep this load."""
+        return not self.external and not self.pending_deletion
+
+    @property
+    def readiness(self) -> str | None:
+        """Who waits for it: "fleet" for a model of a Fleet, None for the resource itself."""
+        told = self.inputs.get("readiness", self.outputs.get("readiness"))
+        return told if isinstance(told, str) else None
+
+    @property
+    def created(self) -> datetime | None:
+        """What identifies the load; None where the state does not know it."""
+        return moment_of(self.outputs.get("created"))
+
+    @cached_property
+    def state(self) -> ModelState | None:
+        """All of it as the provider reads it; None where a part of it cannot be read."""
+        told = {"modelId": self.model_id, **self.inputs, **self.outputs}
+        try:
+            return ModelState.model_validate(told)
+        except ValidationError:
+            return None
+
+    def is_of(self, endpoint: str, account: str) -> bool:
+        """Tell whether it may be of this account: what cannot be read may be anything."""
+        told = {"endpoint": endpoint, "account": account}
+        return all(
+            self.outputs.get(name) == value or not isinstance(self.outputs.get(name), str)
+            for name, value in told.items()
+        )
+
+
+def models_of(document: object) -> list[StackModel]:
+    """Return the models of a state, in its order, those that are external or pending too.
+
+    Args:
+        document: What `pulumi stack export` prints, with or without `--show-secrets`, as JSON
+            has been read.
+
+    Raises:
+        ValueError: it is not the state of a stack.
+    """
+    deployment = document.get("deployment") if isinstance(document, dict) else None
+    if not isinstance(deployment, dict):
+        raise ValueError("it has no deployment, as what `pulumi stack export` prints has")
+    resources = deployment.get("resources")
+    if not isinstance(resources, list | None):
+        raise ValueError("its resources are not a list")
+    return list(_models_among(resources or []))
+
+
+def _models_among(resources: list[object]) -> Iterator[StackModel]:
+    for resource in resources:
+        if not isinstance(resource, dict) or resource.get("type") != MODEL_TYPE:
+            continue
+        inputs, outputs = (_readable(resource.get(name)) for name in ("inputs", "outputs"))
+        told = (resource.get("id"), outputs.get("modelId"), inputs.get("modelId"))
+        model_id = next((one for one in told if one and isinstance(one, str)), None)
+        if model_id is None:
+            continue
+        urn = resource.get("urn")
+        yield StackModel(
+            urn=urn if isinstance(urn, str) else "",
+            model_id=model_id,
+            inputs=inputs,
+            outputs=outputs,
+            protect=resource.get("protect") is True,
+            external=resource.get("external") is True,
+            pending_deletion=resource.get("delete") is True,
+        )
+
+
+def _readable(bag: object) -> dict[str, Any]:
+    """Return the properties of a bag that can be read, less the pickled provider."""
+    if not isinstance(bag, dict):
+        return {}
+    told = {name: _plain(value) for name, value in bag.items() if name != _PROVIDER_KEY}
+    return {name: value for name, value in told.items() if value is not _UNREADABLE}
+
+
+def _plain(value: object) -> object:
+    """Return a value, that of a secret too where `--show-secrets` has laid it open."""
+    if not isinstance(value, dict) or _SIGNATURE not in value:
+        return value
+    try:
+        return json.loads(value["plaintext"])
+    except (KeyError, TypeError, ValueError, RecursionError):
+        return _UNREADABLE

@@ -1,0 +1,141 @@
+"""The models that a state names, also of one that is old, cut down or made by somebody else."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bytez_provider.schemas import moment_of
+from bytez_provider.stacks import MODEL_TYPE, StackModel, models_of
+
+GPT2 = "openai-community/gpt2"
+URN = f"urn:pulumi:dev::fleet::{MODEL_TYPE}::chat"
+CREATED = "2024-05-28T23:35:35.863Z"
+SECRET = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270"}
+OUTPUTS = {
+    "modelId": GPT2,
+    "concurrency": 2.0,
+    "adopt": False,
+    "onExpiry": "reload",
+    "status": "RUNNING",
+    "created": CREATED,
+    "endpoint": "https://api.bytez.com",
+    "account": "0123456789ab",
+}
+
+
+def resource(**more: Any) -> dict[str, Any]:
+    inputs = {"__provider": "gASV", "modelId": GPT2, "concurrency": 2}
+    kept = {"urn": URN, "custom": True, "id": GPT2, "type": MODEL_TYPE, "inputs": inputs}
+    return {**kept, "outputs": {"__provider": "gASV", **OUTPUTS}, **more}
+
+
+def models(*resources: Any) -> list[StackModel]:
+    return models_of({"version": 3, "deployment": {"resources": list(resources)}})
+
+
+def test_a_model_is_read_whole() -> None:
+    (model,) = models({"urn": "urn:pulumi:dev::fleet::pulumi:pulumi:Stack::fleet-dev"}, resource())
+    assert (model.stack, model.project, model.name) == ("dev", "fleet", "chat")
+    assert (model.model_id, model.urn) == (GPT2, URN)
+    assert dict(model.inputs) == {"modelId": GPT2, "concurrency": 2}
+    assert model.created == moment_of(CREATED)
+    assert (model.protect, model.external, model.pending_deletion) == (False, False, False)
+    assert model.is_managed
+    assert model.readiness is None
+    assert model.state is not None
+    assert (model.state.concurrency, model.state.status) == (2, "RUNNING")
+
+
+def test_what_pulumi_says_of_a_resource_is_kept() -> None:
+    protected, read_only, replaced = models(
+        resource(protect=True), resource(external=True), resource(delete=True)
+    )
+    assert (protected.protect, protected.is_managed) == (True, True)
+    assert (read_only.external, read_only.is_managed) == (True, False)
+    assert (replaced.pending_deletion, replaced.is_managed) == (True, False)
+
+
+def test_a_model_of_a_fleet_says_so() -> None:
+    (model,) = models(resource(outputs={**OUTPUTS, "readiness": "fleet"}))
+    assert model.readiness == "fleet"
+
+
+def test_a_child_has_the_types_of_its_parents_in_its_urn() -> None:
+    (model,) = models(resource(urn=f"urn:pulumi:dev::fleet::bytez:index:Fleet${MODEL_TYPE}::a::b"))
+    assert model.name == "a::b"
+
+
+def test_a_secret_is_read_where_it_was_laid_open_and_else_unknown() -> None:
+    shown = {**SECRET, "plaintext": json.dumps(CREATED)}
+    (model,) = models(resource(outputs={**OUTPUTS, "created": shown}))
+    assert model.created == moment_of(CREATED)
+    hidden = {**SECRET, "ciphertext": "v1:abc"}
+    (model,) = models(resource(outputs={**OUTPUTS, "created": hidden, "endpoint": hidden}))
+    assert model.created is None
+    assert "endpoint" not in model.outputs
+    assert model.is_of("https://anywhere.example", "0123456789ab")
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "account", "is_of"),
+    [
+        ("https://api.bytez.com", "0123456789ab", True),
+        ("https://api.bytez.com", "another", False),
+        ("http://127.0.0.1:1", "0123456789ab", False),
+    ],
+)
+def test_account_and_endpoint_tell_whose_it_is(endpoint: str, account: str, is_of: bool) -> None:
+    (model,) = models(resource())
+    assert model.is_of(endpoint, account) is is_of
+
+
+def test_what_is_missing_is_unknown_and_no_error() -> None:
+    (model,) = models({"type": MODEL_TYPE, "id": GPT2})
+    assert (model.urn, model.name, model.project) == ("", "", "")
+    assert (model.created, model.state) == (None, None)
+    (model,) = models({"type": MODEL_TYPE, "inputs": {"modelId": GPT2}, "outputs": None})
+    assert model.model_id == GPT2
+    assert models({"type": MODEL_TYPE}, {"type": MODEL_TYPE, "id": 7}, None, [], "x") == []
+
+
+def test_an_empty_stack_has_no_models() -> None:
+    assert models_of({"version": 3, "deployment": {"manifest": {}}}) == []
+    assert models_of({"version": 3, "deployment": {"resources": None}}) == []
+
+
+@pytest.mark.parametrize(
+    "document", [None, [], "x", {}, {"deployment": None}, {"deployment": {"resources": {}}}]
+)
+def test_what_is_no_state_is_refused(document: object) -> None:
+    with pytest.raises(ValueError, match=r"deployment|not a list"):
+        models_of(document)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from([*OUTPUTS, *SECRET, "plaintext", "urn"]), inner, max_size=4
+        )
+    ),
+    max_leaves=8,
+)
+PARTS = st.dictionaries(
+    st.sampled_from(["urn", "id", "inputs", "outputs", "protect", "external", "delete"]), JSON
+)
+
+
+@given(part=PARTS)
+def test_no_state_makes_it_fail(part: dict[str, Any]) -> None:
+    for model in models(resource(**part), {"type": MODEL_TYPE, **part}):
+        assert isinstance(model.model_id, str)
+        assert all(isinstance(text, str) for text in (model.name, model.stack, model.project))
+        assert model.created is None or model.created.tzinfo is not None
+        assert model.state is None or model.state.model_id
+        assert model.is_of("x", "y") in (True, False)
