@@ -1,0 +1,156 @@
+"""Resources as a program declares them, for policies to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from pulumi_policy import Secret
+from pulumi_policy.proxy import UNKNOWN_STRING_VALUE
+
+from bytez_provider.catalogue import bundled_catalogue
+from bytez_provider.config import DEFAULT_ENDPOINT
+from bytez_provider.fleet import ModelArgs
+from bytez_provider.policies.declared import MODEL_TYPE
+
+UNKNOWN_VALUE: Final = UNKNOWN_STRING_VALUE
+"""What stands for an unknown value in the engine's messages."""
+
+FLEET_TYPE: Final = "bytez:index:Fleet"
+READINESS_TYPE: Final = "pulumi-python:dynamic/bytez:Readiness"
+
+
+@dataclass(frozen=True)
+class Later:
+    """What a preview does not know yet, as an output of another resource.
+
+    Attributes:
+        value: What it is in the update.
+    """
+
+    value: Any
+
+
+@dataclass(frozen=True, eq=False)
+class Resource:
+    """A resource as a program declares it.
+
+    Attributes:
+        type: Its type token.
+        name: Its name.
+        inputs: What the program gives, by the names that policies see. `Later` for what a preview
+            does not know and `pulumi_policy.Secret` for a secret, in lists and mappings too.
+        outputs: What the provider adds, or makes of an input, once it is deployed.
+        parent: The resource it belongs to; the stack itself if None.
+        provider: The provider resource that it is given.
+        dependencies: Resources that must be there before it.
+        property_dependencies: The resources that each input is made from.
+        protect: As the resource option of that name; so are the following.
+        ignore_changes: As above.
+        delete_before_replace: As above.
+        aliases: URNs.
+        custom_timeouts: Seconds by "create", "update" and "delete".
+        additional_secret_outputs: As above.
+    """
+
+    type: str
+    name: str
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    parent: Resource | None = None
+    provider: Resource | None = None
+    dependencies: Sequence[Resource] = ()
+    property_dependencies: Mapping[str, Sequence[Resource]] = field(default_factory=dict)
+    protect: bool = False
+    ignore_changes: Sequence[str] = ()
+    delete_before_replace: bool | None = None
+    aliases: Sequence[str] = ()
+    custom_timeouts: Mapping[str, float] = field(default_factory=dict)
+    additional_secret_outputs: Sequence[str] = ()
+
+    def urn(self, stack: str = "dev", project: str = "project") -> str:
+        """Return the URN of the resource in a stack of a project."""
+        chain, parent = [self.type], self.parent
+        while parent is not None:
+            chain.append(parent.type)
+            parent = parent.parent
+        return f"urn:pulumi:{stack}::{project}::{'$'.join(reversed(chain))}::{self.name}"
+
+
+def model(
+    name: str,
+    *,
+    model_id: str | Later,
+    concurrency: int | Later = 1,
+    expiration_period_seconds: int | Later | None = None,
+    adopt: bool | Later = False,
+    on_expiry: str | Later = "reload",
+    expected_hours_per_day: float | Later | None = None,
+    protect: bool = False,
+) -> Resource:
+    """Return a `bytez.Model` of these arguments."""
+    inputs = {
+        "modelId": model_id,
+        "concurrency": concurrency,
+        "expirationPeriodSeconds": expiration_period_seconds,
+        "adopt": adopt,
+        "onExpiry": on_expiry,
+        "expectedHoursPerDay": expected_hours_per_day,
+    }
+    entry = bundled_catalogue().find(resolved(model_id, preview=False))
+    outputs = {
+        "status": "RUNNING",
+        "created": "2024-06-01T00:00:00.000Z",
+        "requiredRamGb": entry.required_ram_gb if entry else None,
+        "benchmarked": entry.benchmarked if entry else None,
+        "endpoint": DEFAULT_ENDPOINT,
+        "account": "0" * 12,
+    }
+    return Resource(MODEL_TYPE, name, inputs, outputs, protect=protect, delete_before_replace=True)
+
+
+def fleet(name: str, models: Mapping[str, ModelArgs], *, protect: bool = False) -> list[Resource]:
+    """Return a `bytez.Fleet`: the component, its models and its readiness."""
+    component = Resource(FLEET_TYPE, name, protect=protect)
+    children = {key: _in_fleet(f"{name}-{key}", args, component) for key, args in models.items()}
+    members = {
+        key: {"modelId": child.inputs["modelId"], "created": Later(child.outputs["created"])}
+        for key, child in children.items()
+    }
+    readiness = Resource(
+        READINESS_TYPE,
+        f"{name}-ready",
+        {"fleet": name, "members": members},
+        {"ready": True, "statuses": dict.fromkeys(children, "RUNNING")},
+        parent=component,
+        dependencies=list(children.values()),
+        property_dependencies={"members": list(children.values())},
+        protect=protect,
+    )
+    return [component, *children.values(), readiness]
+
+
+def _in_fleet(name: str, args: ModelArgs, component: Resource) -> Resource:
+    given = {key: value for key, value in vars(args).items() if value is not None}
+    child = model(name, **given, protect=component.protect)
+    return replace(
+        child,
+        inputs={**child.inputs, "readiness": "fleet"},
+        # A fleet's model has its status in the readiness.
+        outputs={key: value for key, value in child.outputs.items() if key != "status"},
+        parent=component,
+    )
+
+
+def resolved(value: Any, *, preview: bool) -> Any:
+    """Return a value as it is in a preview or in an update."""
+    if isinstance(value, Later):
+        return UNKNOWN_VALUE if preview else resolved(value.value, preview=False)
+    if isinstance(value, Secret):
+        return Secret(resolved(value.value, preview=preview))
+    if isinstance(value, Mapping):
+        return {name: resolved(one, preview=preview) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [resolved(one, preview=preview) for one in value]
+    return value

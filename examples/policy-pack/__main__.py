@@ -1,0 +1,9 @@
+"""Every rule of bytez_provider, mandatory; which of them are on is said in policies.json."""
+
+from __future__ import annotations
+
+from pulumi_policy import EnforcementLevel, PolicyPack
+
+from bytez_provider.policies import policies
+
+PolicyPack("bytez", policies=policies(), enforcement_level=EnforcementLevel.MANDATORY)
