@@ -11,7 +11,7 @@ import hmac
 import html
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Final, Literal, NoReturn, TypeVar, cast
@@ -115,8 +115,9 @@ def _echo_pattern(key: str) -> re.Pattern[str]:
             re.escape(character),
             f"%{code:02x}",
             rf"\\u{code:04x}",
-            f"&#0*{code};",
-            f"&#x0*{code:x};",
+            # A browser, and a page's title as we read it, do without the semicolon.
+            f"&#0*{code};?",
+            f"&#x0*{code:x};?",
         ]
         if not character.isalnum():
             escaped += [re.escape("\\" + character), re.escape(html.escape(character))]
@@ -207,6 +208,12 @@ def read_settings(stack_config: Mapping[str, str], environ: Mapping[str, str]) -
     def setting(name: str) -> str:
         return stack_config.get(f"bytez:{name}", "").strip()
 
+    def shown(value: str) -> str:
+        # A key that was pasted into the wrong setting is a key all the same.
+        for key in (stack_key, environment_key):
+            value = value.replace(key, _HIDDEN) if len(key) >= _SHORT_KEY else value
+        return printable(value, limit=100)
+
     stack_key, environment_key = setting("key"), environ.get("BYTEZ_KEY", "").strip()
     stack_endpoint = setting("endpoint")
     if stack_endpoint:
@@ -216,32 +223,34 @@ def read_settings(stack_config: Mapping[str, str], environ: Mapping[str, str]) -
     else:
         endpoint = DEFAULT_ENDPOINT
     if stack_endpoint and environment_key and not stack_key:
-        _refuse_untrusted(endpoint, environ.get("BYTEZ_TRUSTED_ENDPOINTS", ""))
+        _refuse_untrusted(endpoint, environ.get("BYTEZ_TRUSTED_ENDPOINTS", ""), shown)
     key = stack_key or environment_key
     return Settings(
         endpoint=endpoint,
-        dialect=_choice("bytez:dialect", setting("dialect"), _DIALECTS, "seed"),
+        dialect=_choice("bytez:dialect", setting("dialect"), _DIALECTS, "seed", shown),
         key=Key(key) if key else None,
-        catalogue=_choice("bytez:catalogue", setting("catalogue"), _CATALOGUES, "live"),
-        price_per_gb_second=_price(setting("pricePerGbSecond")),
+        catalogue=_choice("bytez:catalogue", setting("catalogue"), _CATALOGUES, "live", shown),
+        price_per_gb_second=_price(setting("pricePerGbSecond"), shown),
     )
 
 
 _T = TypeVar("_T", bound=str)
+_Shown = Callable[[str], str]
+"""What of a value can be told."""
 
 
-def _choice(name: str, value: str, choices: Mapping[str, _T], default: str) -> _T:
+def _choice(name: str, value: str, choices: Mapping[str, _T], default: str, shown: _Shown) -> _T:
     chosen = choices.get(value or default)
     if chosen is None:
         raise ConfigError(
             verb=_VERB,
-            observed=f"{name} is '{printable(value, limit=60)}'",
+            observed=f"{name} is '{shown(value)}'",
             action=f"Set it to one of {', '.join(choices)}",
         )
     return chosen
 
 
-def _price(value: str) -> Decimal:
+def _price(value: str, shown: _Shown) -> Decimal:
     if not value:
         return DEFAULT_PRICE_PER_GB_SECOND
     try:
@@ -251,7 +260,7 @@ def _price(value: str) -> Decimal:
     if not (price.is_finite() and 0 < price <= _HIGHEST_PRICE):
         raise ConfigError(
             verb=_VERB,
-            observed=f"bytez:pricePerGbSecond is '{printable(value, limit=60)}'",
+            observed=f"bytez:pricePerGbSecond is '{shown(value)}'",
             action="Set it to US dollars per GB-second, more than 0 and at most"
             f" {_HIGHEST_PRICE}, as {DEFAULT_PRICE_PER_GB_SECOND}",
         )
@@ -329,7 +338,7 @@ def _is_loopback(parts: SplitResult) -> bool:
     return address == ipaddress.IPv6Address("::1")
 
 
-def _refuse_untrusted(endpoint: str, trusted_list: str) -> None:
+def _refuse_untrusted(endpoint: str, trusted_list: str, shown: _Shown) -> None:
     parts = urlsplit(endpoint)
     if _is_loopback(parts) or _origin(parts) == DEFAULT_ENDPOINT:
         return
@@ -338,8 +347,7 @@ def _refuse_untrusted(endpoint: str, trusted_list: str) -> None:
             return
     raise UntrustedEndpointError(
         verb=_VERB,
-        observed=f"the stack's config sends requests to {printable(endpoint, limit=100)}, and the"
+        observed=f"the stack's config sends requests to {shown(endpoint)}, and the"
         " key in the environment is not given to an endpoint that only stack config names",
-        action=f"If you trust it, set BYTEZ_TRUSTED_ENDPOINTS={printable(endpoint, limit=100)} in"
-        " the environment",
+        action=f"If you trust it, set BYTEZ_TRUSTED_ENDPOINTS={shown(endpoint)} in the environment",
     )

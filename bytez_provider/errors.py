@@ -34,20 +34,21 @@ from dataclasses import dataclass
 NOTHING_CHANGED = "Nothing was changed"
 
 _SERVER_TEXT_LIMIT = 300
-_UNPRINTABLE = re.compile(
-    r"\x1b\[[0-9;?]*[ -/]*[@-~]"  # a terminal's escapes, whole
-    r"|[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+"
-)
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+"""A terminal's escapes, whole; of others the first character alone goes, and the rest is text."""
 
 
 def printable(text: str, *, limit: int = _SERVER_TEXT_LIMIT) -> str:
     """Return `text` as one line without control characters, at most `limit` characters long.
 
     For everything that a server or a file says before it is shown to a person: an answer must
-    not be able to move the cursor, recolour the terminal or fill the screen.
+    not be able to move the cursor, recolour the terminal, turn the direction of the text or fill
+    the screen.
     """
     # Cut first: the answer may be megabytes, and only its start is shown.
-    line = " ".join(_UNPRINTABLE.sub(" ", text[: limit * 8]).split())
+    start = _ESCAPES.sub(" ", text[: limit * 8])
+    shown = "".join(one if one.isprintable() else " " for one in start)
+    line = " ".join(shown.split())
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 
 

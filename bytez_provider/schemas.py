@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
+from bytez_provider.errors import printable
+
 EXPIRY_MIN_SECONDS = 60
 """Shortest idle period accepted (choice: the API's own bounds are undocumented)."""
 EXPIRY_MAX_SECONDS = 7 * 24 * 3600
@@ -55,6 +57,22 @@ def iso(moment: datetime) -> str:
     return moment.isoformat(timespec=timespec).replace("+00:00", "Z")
 
 
+_YEARS = range(1970, 9000)
+"""Before and after, it is the first or the last moment of somebody's calendar: it tells nothing,
+and next to it there is none to reckon with."""
+
+
+def in_utc(moment: datetime) -> datetime | None:
+    """Return a moment in UTC (where it is if it has no zone); None when it tells nothing."""
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=timezone.utc)
+    try:
+        moment = moment.astimezone(timezone.utc)
+    except OverflowError:
+        return None
+    return moment if moment.year in _YEARS else None
+
+
 def moment_of(text: object) -> datetime | None:
     """Read an ISO 8601 moment of any zone (UTC where none is given); None when it is not one."""
     if not isinstance(text, str):
@@ -63,14 +81,16 @@ def moment_of(text: object) -> datetime | None:
         # Python 3.10 reads neither a Z nor a fraction of other than 3 or 6 digits.
         whole = re.sub(r"\.(\d+)", lambda m: "." + m[1][:6].ljust(6, "0"), text.strip(), count=1)
         moment = datetime.fromisoformat(re.sub(r"[zZ]\Z", "+00:00", whole))
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=timezone.utc)
-        return moment.astimezone(timezone.utc)
-    except (ValueError, OverflowError):
+    except ValueError:
         return None
+    return in_utc(moment)
 
 
 # ------------------------------------------------------------------- what the API answers
+
+
+_MOST = 2.0**53
+"""Up to here a double, which is what Pulumi keeps, counts every one."""
 
 
 def _number_or_none(value: object) -> float | None:
@@ -78,7 +98,13 @@ def _number_or_none(value: object) -> float | None:
         number = float(value) if isinstance(value, (int, float, str)) else math.nan
     except (ValueError, OverflowError):
         return None
-    return number if math.isfinite(number) and not isinstance(value, bool) else None
+    return number if abs(number) <= _MOST and not isinstance(value, bool) else None
+
+
+def _size_or_none(value: object) -> float | None:
+    # Zero GB is "not measured": taken as a figure it would make a model that costs nothing.
+    number = _number_or_none(value)
+    return number if number is not None and number > 0 else None
 
 
 def _count_or_none(value: object) -> int | None:
@@ -100,7 +126,7 @@ def _flag_or_none(value: object) -> bool | None:
 
 _Moment = Annotated[datetime | None, BeforeValidator(_moment_or_none)]
 _Count = Annotated[int | None, BeforeValidator(_count_or_none)]
-_Number = Annotated[float | None, BeforeValidator(_number_or_none)]
+_Size = Annotated[float | None, BeforeValidator(_size_or_none)]
 _Text = Annotated[str | None, BeforeValidator(_text_or_none)]
 _Flag = Annotated[bool | None, BeforeValidator(_flag_or_none)]
 
@@ -146,7 +172,7 @@ class CatalogueEntry(_Answer):
     """A model that can be loaded."""
 
     model_id: str
-    required_ram_gb: _Number = None
+    required_ram_gb: _Size = None
     """GPU RAM of one instance in GB; None when the service does not know (seed: null)."""
     benchmarked: _Flag = None
 
@@ -174,8 +200,13 @@ class LoadAnswer(_Answer):
 # -------------------------------------------------------------------- what users declare
 
 
+def is_model_id(text: str) -> bool:
+    """Tell whether a text has the form of a model id, `owner/name`."""
+    return _MODEL_ID.match(text) is not None
+
+
 def _known_text(value: object) -> str:
-    if not isinstance(value, str) or not _MODEL_ID.match(value):
+    if not isinstance(value, str) or not is_model_id(value):
         raise ValueError("must be a model id of the form 'owner/name', as 'openai-community/gpt2'")
     return value
 
@@ -341,15 +372,18 @@ class ReadinessState(ReadinessInputs):
 
 
 def problems_of(error: ValidationError) -> list[tuple[str, str]]:
-    """Return `(property, reason)` for each thing wrong, the property spelled as in state."""
+    """Return `(property, reason)` for each thing wrong, the property spelled as in state.
+
+    Both are on one line, whatever a program, a file or a state has in their place.
+    """
     problems = []
     for detail in error.errors(include_url=False):
-        place = ".".join(str(part) for part in detail["loc"])
+        place = printable(".".join(str(part) for part in detail["loc"]), limit=100)
         if detail["type"] == "extra_forbidden":
             names = ", ".join(to_camel(name) for name in ModelInputs.model_fields)
             problems.append((place, f"is not an argument; the arguments are {names}"))
         elif detail["type"] == "missing":
             problems.append((place, "is missing"))
         else:
-            problems.append((place, detail["msg"].removeprefix("Value error, ")))
+            problems.append((place, printable(detail["msg"].removeprefix("Value error, "))))
     return problems

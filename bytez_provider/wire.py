@@ -50,6 +50,8 @@ class Request:
     path: str
     body: Mapping[str, Any] | None
     method: Literal["POST", "GET"] = "POST"
+    is_of_many: bool = False
+    """Whether the answer tells of many models, and may be long."""
 
     def with_key(self, key: Key) -> SignedRequest:
         """Return what goes on the wire."""
@@ -63,7 +65,7 @@ class Request:
         if body is not None:
             headers["Content-Type"] = "application/json"
             data = json.dumps(body).encode()
-        return SignedRequest(self.method, self.path, headers, data)
+        return SignedRequest(self.method, self.path, headers, data, self.is_of_many)
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ class SignedRequest:
     path: str
     headers: Mapping[str, str] = field(repr=False)
     data: bytes | None = field(repr=False)
+    is_of_many: bool
 
 
 def list_request(dialect: Dialect) -> Request:
@@ -116,8 +119,8 @@ def delete_request(dialect: Dialect, model_id: str) -> Request:
 
 def _listing(dialect: Dialect, path: str) -> Request:
     if dialect.list_method == "GET":
-        return Request(dialect, path, None, "GET")
-    return Request(dialect, path, {})
+        return Request(dialect, path, None, "GET", is_of_many=True)
+    return Request(dialect, path, {}, is_of_many=True)
 
 
 # -------------------------------------------------------------------------------- answers
@@ -139,7 +142,7 @@ def read_entries(dialect: Dialect, payload: object) -> list[CatalogueEntry] | No
             entries.append(
                 CatalogueEntry(
                     model_id=name,
-                    required_ram_gb=_positive(row.get(dialect.entry_ram)),
+                    required_ram_gb=row.get(dialect.entry_ram),
                     benchmarked=row.get("benchmarked"),
                 )
             )
@@ -195,8 +198,3 @@ def _instance(told: Mapping[str, Any]) -> Instance | None:
     except ValidationError:
         return None
     return instance if instance.status.strip() else None
-
-
-def _positive(value: object) -> object:
-    # Zero GB is "not measured": taken as a figure it would make a model that costs nothing.
-    return value if not isinstance(value, (int, float)) or value > 0 else None

@@ -28,7 +28,9 @@ _GATEWAY_BUSY = frozenset({503, 521, 522, 523})
 """Nobody took the request."""
 
 _KEPT = 32 * 1024
+"""Characters of an answer that are looked at for words: patterns are not for megabytes."""
 
+_TITLE = re.compile(r"<title[^>]*>([^<]*)", re.IGNORECASE)
 _CREDITS = re.compile(r"\bcredits?\b")
 _ALREADY_LOADED = re.compile(r"\balready (been )?loaded\b")
 _IN_PROGRESS = re.compile(r"\b(in progress|deploying|loading|being loaded|starting|booting)\b")
@@ -65,6 +67,8 @@ class Reading:
     status: int
     headers: Mapping[str, str]
     text: str
+    title: str
+    """Of a page."""
     payload: object
 
     @classmethod
@@ -76,7 +80,11 @@ class Reading:
         except (ValueError, RecursionError):
             payload = NOTHING
         # Hidden before it is cut: no cut may leave half a key.
-        return cls(answer.status, answer.headers, key.hide_in(text[: 2 * _KEPT])[:_KEPT], payload)
+        shown = key.hide_in(text[: 2 * _KEPT])[:_KEPT]
+        found = _TITLE.search(shown)
+        # In HTML there are more ways to write a letter than `hide_in` knows.
+        title = key.hide_in(html.unescape(found[1])) if found else ""
+        return cls(answer.status, answer.headers, shown, title, payload)
 
     @property
     def is_page(self) -> bool:
@@ -93,7 +101,7 @@ class Reading:
         """What the service says in words, if anything."""
         if self.payload is NOTHING:
             return "" if self.is_page else self.text
-        return error_text(self.payload) or _other_words(self.payload)
+        return (error_text(self.payload) or _other_words(self.payload))[:_KEPT]
 
     def told(self) -> str:
         """Say for people what came."""
@@ -101,8 +109,7 @@ class Reading:
         if not self.text.strip():
             return f"{head} with an empty body"
         if self.payload is NOTHING and self.is_page:
-            title = re.search(r"<title[^>]*>([^<]*)", self.text, re.IGNORECASE)
-            name = printable(html.unescape(title[1]), limit=100) if title else ""
+            name = printable(self.title, limit=100)
             return f"{head} with an HTML page" + (f" ('{name}')" if name else "")
         words = printable(self.words or self.text)
         return f"{head}: {words}" if words else head
@@ -190,14 +197,18 @@ def _other_words(payload: object) -> str:
 
 
 def _without(key: Key, value: Any) -> Any:
-    """Return JSON with the key blotted out of its texts, all of which can be encoded."""
+    """Return JSON with the key blotted out of its texts and names, all of which can be encoded.
+
+    A list is changed in place: a copy of megabytes would be hundreds of megabytes more.
+    """
     if isinstance(value, str):
         # Half a surrogate pair is JSON, and nothing that can be printed or put in state.
         return key.hide_in(value.encode("utf-8", "replace").decode())
     if isinstance(value, list):
-        return [_without(key, item) for item in value]
+        for at, item in enumerate(value):
+            value[at] = _without(key, item)
     if isinstance(value, dict):
-        return {name: _without(key, item) for name, item in value.items()}
+        return {_without(key, name): _without(key, item) for name, item in value.items()}
     return value
 
 

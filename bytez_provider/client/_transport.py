@@ -10,7 +10,7 @@ import contextlib
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Final
 from urllib.parse import urldefrag, urljoin, urlsplit
@@ -26,6 +26,7 @@ from bytez_provider.client._watch import Watch, WatchedAdapter
 from bytez_provider.clock import Clock
 from bytez_provider.config import Settings
 from bytez_provider.errors import printable
+from bytez_provider.schemas import in_utc
 from bytez_provider.wire import SignedRequest
 
 
@@ -40,8 +41,11 @@ class Limits:
     """A whole answer, however steadily it drips."""
     run_seconds: float = 300
     """Silence before and within generated text."""
-    body_bytes: int = 16 * 1024 * 1024
-    """Decoded, so that a small answer that unpacks to a large one is caught too."""
+    body_bytes: int = 256 * 1024
+    """An answer about one model, of which there may be hundreds at once; a real one has half a
+    kilobyte. Counted decoded, so that a small answer that unpacks to a large one is caught too."""
+    list_bytes: int = 4 * 1024 * 1024
+    """An answer about all models: some 30,000 of them. Read, it takes up to fifty times that."""
     redirects: int = 3
 
 
@@ -157,7 +161,8 @@ class Transport:
         if streamed and 200 <= response.status_code < 300:
             watch.end()  # From here on silence is what counts: text takes as long as it takes.
         self._note_date(response.headers.get("Date"))
-        return Opened(response, watch, limits, silence)
+        most_bytes = limits.list_bytes if request.is_of_many else limits.body_bytes
+        return Opened(response, watch, most_bytes, silence)
 
     def _note_date(self, date: str | None) -> None:
         moment = http_date(date or "")
@@ -188,13 +193,13 @@ class Opened:
     """An answer of which status and headers are read, and the body is not."""
 
     def __init__(
-        self, response: requests.Response, watch: Watch, limits: Limits, silence: float
+        self, response: requests.Response, watch: Watch, most_bytes: int, silence: float
     ) -> None:
         self.status = response.status_code
         self.headers: Mapping[str, str] = response.headers
         self._response = response
         self._watch = watch
-        self._limits = limits
+        self._most_bytes = most_bytes
         self._silence = silence
 
     def pieces(self) -> Iterator[bytes | NoAnswer | BadAnswer]:
@@ -214,10 +219,9 @@ class Opened:
             if not isinstance(piece, bytes):
                 return piece
             body += piece
-            if len(body) > self._limits.body_bytes:
+            if len(body) > self._most_bytes:
                 self.close()
-                most = self._limits.body_bytes
-                return BadAnswer(f"answers with more than {most} bytes", self.status)
+                return BadAnswer(f"answers with more than {self._most_bytes} bytes", self.status)
         return Answer(self.status, self.headers, bytes(body))
 
     def close(self) -> None:
@@ -242,9 +246,8 @@ class Opened:
 def http_date(text: str) -> datetime | None:
     """Read a date as HTTP writes them; None when it is not one."""
     with contextlib.suppress(ValueError, TypeError, OverflowError):
-        moment = parsedate_to_datetime(text)
         # A zone of "-0000" reads as none; HTTP knows GMT only.
-        return moment.replace(tzinfo=timezone.utc) if moment.tzinfo is None else moment
+        return in_utc(parsedate_to_datetime(text))
     return None
 
 

@@ -46,6 +46,14 @@ def hostile() -> Iterator[HostileServer]:
 
 
 @pytest.fixture
+def elsewhere() -> Iterator[HostileServer]:
+    """Another server, which is to be asked nothing."""
+    server = HostileServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture
 def fake_clock() -> FakeClock:
     return FakeClock()
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 from collections.abc import Callable, Mapping
 
+MEBIBYTE = 1 << 20
 KEY = "bytez-key-8f\"1/<d>&'c0%7a"
 """Has all that JSON, HTML and addresses escape, so that an echo of it is told from the key."""
 GPT2 = "openai-community/gpt2"
@@ -129,3 +131,48 @@ def floods(head: bytes, wave: bytes) -> Handler:
             connection.sendall(wave)
 
     return handle
+
+
+def is_silent(connection: socket.socket, _request: bytes) -> None:
+    """Say nothing until the other side has had enough."""
+    while connection.recv(65536):
+        pass
+
+
+def pours(head: bytes, wave: bytes, total_bytes: int) -> Handler:
+    """Send so many bytes of waves, as fast as they are taken."""
+
+    def handle(connection: socket.socket, _request: bytes) -> None:
+        connection.sendall(head)
+        for _ in range(total_bytes // len(wave)):
+            connection.sendall(wave)
+
+    return handle
+
+
+OK_HEAD = b"HTTP/1.1 200 OK\r\n"
+PAGE = "<!DOCTYPE html><html><head><title>Sign in &amp; go on</title></head></html>"
+ESCAPES = "\x1b[2J\x1b]0;owned\x07one\r\ntwo\u2028three\u202e\u200f\u061c\x9b31m" + "x" * 5000
+"""What would clear a terminal, name its window, turn its text around and fill it."""
+
+REFUSED: Mapping[str, Handler] = {
+    "a body that never ends": floods(OK_HEAD + b"\r\n[", b'"x",' * 4096),
+    "100 MB of JSON": pours(
+        OK_HEAD + b"Content-Type: application/json\r\n\r\n[", b'{"":0},' * 4096, 100_000_000
+    ),
+    "a page that says it is JSON": says(200, PAGE, {"Content-Type": "application/json"}),
+    "JSON cut short": says(200, '{"modelId": "openai-community/gpt2", "status": "RUNN'),
+    "NaN": says(200, '{"status": "RUNNING", "concurrency": NaN}'),
+    "a redirect to another host": says(307, headers={"Location": "https://evil.example/"}),
+    "a redirect to itself": says(302, headers={"Location": "/again"}),
+    "a redirect to nowhere": says(301),
+    "an error told with a success": says(200, '{"error": "database on fire"}'),
+    "escapes in an error": says(400, json.dumps({"error": ESCAPES})),
+    "escapes in a page's title": says(400, f"<title>{ESCAPES}</title>"),
+    "escapes instead of JSON": says(400, ESCAPES),
+    "names nobody would use": says(
+        400, json.dumps({"error": {"\u202eü\U0001f600\x00": [KEY, {KEY: 1}]}})
+    ),
+    "no HTTP": sends(b"\x16\x03\x01\x00\x01"),
+}
+"""What no operation can use, and asking again would not mend."""

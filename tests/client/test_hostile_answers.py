@@ -316,7 +316,7 @@ def test_an_endless_answer_is_an_error(wary: BytezClient, hostile: HostileServer
     with pytest.raises(MalformedAnswerError) as caught:
         wary.models()
     assert str(caught.value) == (
-        f"could not list the models: {hostile.url} answers with more than 16777216 bytes"
+        f"could not list the models: {hostile.url} answers with more than 4194304 bytes"
         " (HTTP 200). Nothing was changed. Check bytez:endpoint."
     )
 

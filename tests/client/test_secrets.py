@@ -32,6 +32,7 @@ ECHOES = {
     "HTML": html.escape(KEY),
     "HTML, numbers": "".join(f"&#{ord(letter)};" for letter in KEY),
     "HTML, hexadecimal": "".join(f"&#x{ord(letter):X};" for letter in KEY),
+    "HTML, without semicolons": "".join(f"&#{ord(letter)}" for letter in KEY),
 }
 MARK = "8f"
 """A part of the key that is in nothing else."""
@@ -85,6 +86,17 @@ def test_an_echo_in_a_success_is_hidden(
     hostile.answers(says(200, json.dumps([told])))
     assert_hidden(repr(wary.instances()))
     assert_hidden(repr(wary.models()))
+
+
+def test_an_echo_in_the_name_of_a_property_is_hidden(
+    wary: BytezClient, hostile: HostileServer
+) -> None:
+    """An error that is an object is told as JSON, its names too."""
+    hostile.answers(says(400, json.dumps({"error": {KEY: {"seen": [KEY]}}})))
+    with pytest.raises(BytezError) as caught:
+        wary.status(GPT2)
+    assert 'HTTP 400: {"***": {"seen": ["***"]}}' in str(caught.value)
+    assert_hidden(everything_said(caught.value))
 
 
 @pytest.mark.parametrize("at", range(2340, 2420))

@@ -111,6 +111,15 @@ def test_any_other_price_is_refused(value: str) -> None:
     assert "more than 0 and at most 1000, as 0.0000166667." in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["dialect", "catalogue", "pricePerGbSecond"])
+@pytest.mark.parametrize("source", ["bytez:key", "BYTEZ_KEY"])
+def test_a_key_pasted_into_the_wrong_setting_is_not_told(name: str, source: str) -> None:
+    given = {source: SECRET, f"bytez:{name}": f"my-{SECRET}"}
+    with pytest.raises(ConfigError) as caught:
+        read_settings(given, given)
+    assert f"bytez:{name} is 'my-***'" in str(caught.value)
+
+
 # --------------------------------------------------------------------------------- endpoints
 
 

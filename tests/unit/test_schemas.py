@@ -73,7 +73,11 @@ def test_fractions_of_any_length_are_read() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    [None, "", "yesterday", 1716852935, "2024-13-01T00:00:00Z", "0001-01-01T00:00:00+05:00", []],
+    [
+        *(None, "", "yesterday", 1716852935, "2024-13-01T00:00:00Z", []),
+        # The first and the last of a calendar: how Go and others write that there is none.
+        *("0001-01-01T00:00:00Z", "0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59.999Z"),
+    ],
 )
 def test_what_is_no_moment_is_none(text: object) -> None:
     assert moment_of(text) is None
@@ -133,6 +137,8 @@ def test_the_seeds_own_status_is_read() -> None:
         (float("inf"), None),
         (10**400, None),
         ("1e999", None),
+        (2**53, 2**53),
+        (1e300, None),
     ],
 )
 def test_a_count_that_is_none_reads_as_none(told: object, read: int | None) -> None:
@@ -275,6 +281,13 @@ def test_everything_that_is_wrong_is_named() -> None:
     with pytest.raises(ValidationError) as caught:
         ModelInputs.model_validate({"concurrency": 0, "adopt": 7})
     assert [name for name, _ in problems_of(caught.value)] == ["modelId", "concurrency", "adopt"]
+
+
+def test_what_is_wrong_is_told_on_one_short_line() -> None:
+    for name, reason in (problem(adopt="y" * 10_000), problem(**{"\x1b[31m\n\u202ex": 1})):
+        assert name.isprintable()
+        assert reason.isprintable()
+        assert len(name) + len(reason) <= 400
 
 
 def test_python_names_are_arguments_too() -> None:

@@ -75,7 +75,7 @@ def test_an_entry_of_the_catalogue(dialect: wire.Dialect, row: dict[str, object]
     ]
 
 
-@pytest.mark.parametrize("told", [None, 0, 0.0, -1, "a lot", True, float("nan")])
+@pytest.mark.parametrize("told", [None, 0, 0.0, -1, "a lot", True, float("nan"), "0", "-2", 1e300])
 def test_ram_that_is_no_figure_is_unknown(told: object) -> None:
     # Zero would make a model that costs nothing.
     [entry] = wire.read_entries(SEED, [{"name": GPT2, "requiredRAM": told}]) or []
