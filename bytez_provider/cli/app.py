@@ -6,6 +6,7 @@ Those are imported by the command that is run, so that `--help` waits for none o
 from __future__ import annotations
 
 import sys
+from enum import Enum
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -24,8 +25,8 @@ app = typer.Typer(
     name=_PROGRAM,
     help="Look at Bytez models, and load, run and unload them by hand.\n\n"
     "The key comes from the stack that --stack names, or from BYTEZ_KEY.",
-    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, settings or file, 3 doctor found "
-    "something, 130 interrupted.",
+    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, settings or file, 3 audit or doctor "
+    "found something, 130 interrupted.",
     add_completion=False,
     pretty_exceptions_enable=False,
     # Plain help: rich's frames are as wide as the terminal and load as slowly as they look.
@@ -42,7 +43,53 @@ Stack = Annotated[
         help="Take key and settings from this Pulumi stack of the project in this folder.",
     ),
 ]
+Stacks = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--stack",
+        metavar="NAME",
+        help="A Pulumi stack of the project in this folder. May be repeated; the first gives key "
+        "and settings.",
+    ),
+]
+States = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--state",
+        metavar="FILE",
+        help="A file with what `pulumi stack export` printed. May be repeated.",
+    ),
+]
+AllStacks = Annotated[
+    bool, typer.Option("--all", help="Every stack that the project in this folder has.")
+]
+
+
+class FailOn(str, Enum):
+    """What is a finding of a review where it is asked for."""
+
+    REPLACE = "replace"
+    DRIFT = "drift"
+    VIOLATION = "violation"
+    UNKNOWN_COST = "unknown-cost"
+
+
 ModelId = Annotated[str, typer.Argument(metavar="MODEL", help="The model, as owner/name.")]
+
+
+class ReviewForm(str, Enum):
+    """How a review is shown to people."""
+
+    TABLE = "table"
+    MARKDOWN = "md"
+
+
+class AuditForm(str, Enum):
+    """How an audit is shown to people."""
+
+    TABLE = "table"
+    MARKDOWN = "md"
+    HTML = "html"
 
 
 def run_app() -> int:
@@ -224,6 +271,139 @@ def validate(
 
     session = Session(stack, Screen(as_json=as_json))
     return validating.validate(session, files, environment=environment)
+
+
+@app.command()
+def export(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The fleet file to write.")],
+    add: Annotated[
+        bool, typer.Option("--add", help="Add to a file that is there what it does not have.")
+    ] = False,
+    stack: Stacks = None,
+    state: States = None,
+    all_stacks: AllStacks = False,
+    as_json: Json = False,
+) -> int:
+    """Write a fleet file of what runs and no stack given declares.
+
+    Declared with `bytez.Fleet.from_yaml`, it is taken over by the next `pulumi up` as it runs,
+    without a load.
+    """
+    from bytez_provider.cli import exporting
+    from bytez_provider.cli.sources import Wanted
+
+    wanted = Wanted(stack or [], state or [], every=all_stacks)
+    return exporting.export(file, wanted, Screen(as_json=as_json), add=add)
+
+
+@app.command()
+def audit(
+    stack: Stacks = None,
+    state: States = None,
+    all_stacks: AllStacks = False,
+    form: Annotated[
+        AuditForm, typer.Option("--format", help="How it is shown to people; html is a page.")
+    ] = AuditForm.TABLE,
+    as_json: Json = False,
+) -> int:
+    """Compare what is loaded with what stacks declare.
+
+    Tells what no stack given declares, what is declared and not running, what idles, and what it
+    costs; beside each finding the command that mends it.
+    """
+    from bytez_provider.cli import auditing
+    from bytez_provider.cli.sources import Wanted
+
+    if not (stack or state or all_stacks):
+        raise typer.BadParameter("name a stack or a state, or give --all", param_hint="--stack")
+    if as_json and form is not AuditForm.TABLE:
+        raise typer.BadParameter("it is either --json or --format", param_hint="--format")
+    wanted = Wanted(stack or [], state or [], every=all_stacks)
+    return auditing.audit(wanted, Screen(as_json=as_json), form)
+
+
+@app.command()
+def review(  # noqa: PLR0913, PLR0917 - each is an option of the command
+    plan: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="A saved plan: what `pulumi preview --json` printed, either form."
+        ),
+    ] = None,
+    base: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="With --plan: the plan of the target branch, both made from an empty stack.",
+        ),
+    ] = None,
+    policy_pack: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="A policy pack to run. May be repeated."),
+    ] = None,
+    policy_pack_config: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="The configuration of each, in the same order."),
+    ] = None,
+    form: Annotated[
+        ReviewForm, typer.Option("--format", help="How it is shown to people; md is a comment.")
+    ] = ReviewForm.TABLE,
+    commit: Annotated[
+        str | None, typer.Option(metavar="SHA", help="The commit that is reviewed, to be shown.")
+    ] = None,
+    link: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Where all of it is, for a comment that must be cut."),
+    ] = None,
+    boot_minutes: Annotated[
+        int, typer.Option(metavar="N", min=1, help="How long a boot is taken to last.")
+    ] = 15,
+    max_increase: Annotated[
+        float | None,
+        typer.Option(metavar="USD", help="Most that an always loaded month may cost more."),
+    ] = None,
+    max_monthly: Annotated[
+        float | None,
+        typer.Option(metavar="USD", min=0, help="Most that an always loaded month may cost."),
+    ] = None,
+    fail_on: Annotated[
+        list[FailOn] | None, typer.Option(help="Also a finding. May be repeated.")
+    ] = None,
+    stack: Stack = None,
+    as_json: Json = False,
+) -> int:
+    """Review a change of a stack: what it does, costs, takes down and breaks.
+
+    Runs a preview of --stack, or reads a saved one. Ends with 3 and a line for each finding of
+    --max-increase, --max-monthly and --fail-on; with 1 where the up would fail.
+    """
+    from bytez_provider.cli import reviewing
+    from bytez_provider.cli.session import Session
+    from bytez_provider.review import Thresholds
+
+    if plan is None and stack is None:
+        raise typer.BadParameter("name the stack, or give a saved plan", param_hint="--stack")
+    if base is not None and plan is None:
+        raise typer.BadParameter("goes with --plan", param_hint="--base")
+    if policy_pack and plan is not None:
+        raise typer.BadParameter("a saved plan has been made already", param_hint="--policy-pack")
+    if as_json and form is not ReviewForm.TABLE:
+        raise typer.BadParameter("it is either --json or --format", param_hint="--format")
+    session = Session(stack, Screen(as_json=as_json))
+    request = reviewing.Request(
+        plan=plan,
+        base=base,
+        policy_packs=policy_pack or [],
+        policy_pack_configs=policy_pack_config or [],
+        is_markdown=form is ReviewForm.MARKDOWN,
+        commit=commit,
+        link=link,
+        boot_minutes=boot_minutes,
+        thresholds=Thresholds(
+            max_increase, max_monthly, frozenset(one.value for one in fail_on or ())
+        ),
+    )
+    return reviewing.review(session, request)
 
 
 @app.command()

@@ -26,8 +26,17 @@ overlay (`python -m tools.schema` makes both).
 
 from __future__ import annotations
 
+from bytez_provider.fleetfile._layer import TAKEN_KEY
 from bytez_provider.fleetfile._problems import Place
 from bytez_provider.fleetfile._reading import FleetFile, read_fleet, unknown_models
 from bytez_provider.fleetfile._writing import add_models, write_fleet
 
-__all__ = ["FleetFile", "Place", "add_models", "read_fleet", "unknown_models", "write_fleet"]
+__all__ = [
+    "TAKEN_KEY",
+    "FleetFile",
+    "Place",
+    "add_models",
+    "read_fleet",
+    "unknown_models",
+    "write_fleet",
+]

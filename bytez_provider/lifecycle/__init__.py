@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from bytez_provider.lifecycle._compare import DEPLOYING, NOT_LOADED, Change, diff, is_of
+from bytez_provider.lifecycle._compare import (
+    DEPLOYING,
+    NOT_LOADED,
+    Change,
+    diff,
+    drift_of,
+    is_of,
+)
 from bytez_provider.lifecycle._lifecycle import BOOT_LIMIT_SECONDS, Checked, Consent, Lifecycle
 from bytez_provider.lifecycle._told import OUTAGE, tells_gone
 
@@ -16,6 +23,7 @@ __all__ = [
     "Consent",
     "Lifecycle",
     "diff",
+    "drift_of",
     "is_of",
     "tells_gone",
 ]

@@ -1,0 +1,39 @@
+"""What is loaded in an account, beside what stacks declare: an assessment, and how it is shown.
+
+`assess` is a function of `Facts`, the moment among them; `Audit` is its plain data, of which
+`data/audit.schema.json` is the published schema. The renderers take that data and nothing else.
+"""
+
+from __future__ import annotations
+
+from bytez_provider.audit._assess import assess, undeclared
+from bytez_provider.audit._document import Audit, Finding, Owner
+from bytez_provider.audit._facts import Facts, Source
+from bytez_provider.audit._markdown import markdown
+from bytez_provider.audit._page import page
+from bytez_provider.audit._words import (
+    KIND_WORDS,
+    basis,
+    headline,
+    model_cells,
+    status_word,
+    summary,
+)
+
+__all__ = [
+    "KIND_WORDS",
+    "Audit",
+    "Facts",
+    "Finding",
+    "Owner",
+    "Source",
+    "assess",
+    "basis",
+    "headline",
+    "markdown",
+    "model_cells",
+    "page",
+    "status_word",
+    "summary",
+    "undeclared",
+]

@@ -1,0 +1,320 @@
+"""What is not in order: one function a kind of finding.
+
+A detail is in our own words and numbers. What others said, which a comment or a page must quote,
+stands in fields of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+
+from bytez_provider.audit import _mends
+from bytez_provider.audit._document import KINDS, Finding, Kind, Mend, Owner
+from bytez_provider.audit._facts import Declared, Facts
+from bytez_provider.errors import printable
+from bytez_provider.journal import Note
+from bytez_provider.lifecycle import drift_of, is_of
+from bytez_provider.schemas import Instance, Phase, iso
+from bytez_provider.stacks import StackModel
+from bytez_provider.words import counted, duration
+
+NAME_LIMIT = 200
+
+NEVER_RUN_SECONDS = 600
+"""A model that has not run for so long since it was RUNNING idles."""
+UNUSED_SECONDS = 3600
+"""A model that has run, and has not for so long, idles."""
+SHORT_SECONDS = 300
+"""Idle time left that is small; of a short idle period, the last quarter."""
+
+_BOOTING_WORDS = ("STARTED", "DEPLOYING")
+
+
+def findings_of(facts: Facts) -> list[Finding]:
+    """Return all that is not in order, by kind, then by model."""
+    found = [
+        *_orphans(facts),
+        *_unfinished(facts),
+        *_not_running(facts),
+        *_duplicates(facts),
+        *_drifted(facts),
+        *_idle(facts),
+    ]
+    # Stable: what is equal in these stays in the order in which it was found.
+    return sorted(found, key=lambda one: (KINDS.index(one.kind), one.model_id))
+
+
+def owner_of(declared: Declared) -> Owner:
+    """Return a resource as a document tells of it."""
+    model = declared.model
+    return Owner(
+        stack=printable(declared.stack, limit=NAME_LIMIT),
+        project=printable(model.project, limit=NAME_LIMIT),
+        name=printable(model.name, limit=NAME_LIMIT),
+        urn=printable(model.urn, limit=4 * NAME_LIMIT),
+    )
+
+
+def idle_since(live: Instance) -> datetime | None:
+    """Return when a RUNNING model last ran, or became RUNNING; None where that is not known."""
+    if live.phase is not Phase.RUNNING:
+        return None
+    if live.expires_at is not None and live.expiration_period_seconds is not None:
+        return live.expires_at - timedelta(seconds=live.expiration_period_seconds)
+    return live.modified
+
+
+def seconds_between(start: datetime | None, end: datetime | None) -> int | None:
+    """Return whole seconds, 0 where the end comes first; None where one of them is not known."""
+    if start is None or end is None:
+        return None
+    return max(0, round((end - start).total_seconds()))
+
+
+def is_undeclared(facts: Facts, live: Instance) -> bool:
+    """Tell whether no state given names this load, so that nobody will unload it."""
+    return not facts.owners(live) and not any(_is_noted(note, live) for note in facts.notes)
+
+
+# ----------------------------------------------------------------------------------- loaded
+
+
+def _orphans(facts: Facts) -> Iterator[Finding]:
+    for live in facts.live_by_id.values():
+        owners = facts.owners(live)
+        pending = [one for one in owners if one.model.pending_deletion]
+        if is_undeclared(facts, live):
+            yield _orphan(facts, live)
+        elif owners and len(pending) == len(owners):
+            yield _finding(
+                "orphan",
+                live.model_id,
+                pending,
+                f"{_loaded(facts, live)}; it was replaced, and has not been unloaded since",
+                _mends.up(pending[0].stack, "unloads it"),
+            )
+
+
+def _orphan(facts: Facts, live: Instance) -> Finding:
+    model_id = live.model_id
+    others = [one for one in facts.declared_of(model_id) if one.model.is_managed]
+    loaded = "; ".join(filter(None, [_loaded(facts, live), _unused(facts, live)]))
+    if others:
+        # The load of a stack is gone, and somebody made this one; see `_not_running`.
+        detail = f"{loaded}; a stack declares the model, and did not make this load"
+        keep = _mends.up(others[0].stack, "takes it over, without a load", adopting=model_id)
+    else:
+        detail = f"{loaded}; no stack given declares it"
+        keep = _mends.export(facts, "writes it to a fleet file, to be taken over from there")
+    mends = [*_mends.unload(facts, model_id, "unloads it"), *keep]
+    return _finding("orphan", model_id, [], detail, mends)
+
+
+def _unfinished(facts: Facts) -> Iterator[Finding]:
+    for note in sorted(facts.notes, key=lambda note: (note.model_id, note.urn)):
+        live = facts.live_by_id.get(note.model_id)
+        if live is not None and _is_in_state(facts, note, live):
+            continue
+        began = _ago(facts, note.began)
+        detail = f"a deployment on this machine began a load {began} and has not finished it"
+        mends: list[Mend] = []
+        resource = StackModel(urn=note.urn, model_id=note.model_id)
+        if live is None:
+            detail += "; it is not loaded now"
+            effect = "clears the note"
+        elif not _is_noted(note, live):
+            detail += "; what is loaded now is not that load"
+            effect = "clears the note"
+        else:
+            detail += f"; {_loaded(facts, live)}"
+            effect = "unloads what is unfinished"
+            mends = _mends.up(resource.stack, "goes on with it")
+        mends += _mends.unload_unfinished(facts, effect)
+        begun_for = Declared(resource, resource.stack)
+        yield _finding("unfinished", note.model_id, [begun_for], detail, mends)
+
+
+def _is_in_state(facts: Facts, note: Note, live: Instance) -> bool:
+    """Tell whether a state names the load of a note, so that nothing of it is unfinished."""
+    return _is_noted(note, live) and any(
+        one.model.urn == note.urn and one.model.created is not None for one in facts.owners(live)
+    )
+
+
+# --------------------------------------------------------------------------------- declared
+
+
+def _not_running(facts: Facts) -> Iterator[Finding]:
+    for declared in facts.declared:
+        if not declared.model.is_managed:
+            continue
+        live = facts.live_by_id.get(declared.model.model_id)
+        if live is None or not facts.belongs(declared, live):
+            yield from _gone(facts, declared, live)
+        elif live.phase is not Phase.RUNNING:
+            yield _not_up(facts, declared, live)
+
+
+def _gone(facts: Facts, declared: Declared, live: Instance | None) -> Iterator[Finding]:
+    model, model_id = declared.model, declared.model.model_id
+    told = {**model.inputs, **model.outputs}
+    if told.get("onExpiry") == "accept":
+        return  # As declared: it may be away.
+    made = f"the load made {_ago(facts, model.created)}" if model.created else "its load"
+    if live is None:
+        detail = f"not loaded: {made} has expired, or was unloaded"
+        mends = _mends.up(declared.stack, "loads it again")
+    else:
+        detail = f"{made} is gone, and somebody else made the one that there is"
+        mends = _mends.up(declared.stack, "takes that one over, without a load", adopting=model_id)
+    yield _finding("notRunning", model_id, [declared], detail, mends)
+
+
+def _not_up(facts: Facts, declared: Declared, live: Instance) -> Finding:
+    has_failed = live.phase is Phase.FAILED
+    word = live.status.strip().upper()
+    if has_failed:
+        detail, quoted = "the service reported FAILED", live.error
+        effect = "unloads it and loads it again"
+    else:
+        age = seconds_between(live.created, facts.now)
+        detail = "still booting" if age is None else f"still booting after {duration(age)}"
+        quoted = None if word in _BOOTING_WORDS else word
+        effect = "waits until it is RUNNING"
+    mends = _mends.up(declared.stack, effect)
+    return _finding("notRunning", live.model_id, [declared], detail, mends, quoted=quoted)
+
+
+def _duplicates(facts: Facts) -> Iterator[Finding]:
+    for model_id in dict.fromkeys(one.model.model_id for one in facts.declared):
+        claims = [one for one in facts.declared_of(model_id) if one.model.is_managed]
+        if len({one.model.urn for one in claims}) < 2:
+            continue
+        keeper = _keeper(facts, claims)
+        detail = (
+            f"{counted(len(claims), 'resource')} declare it, and the service holds one load a "
+            "model: what one of them unloads or replaces, the others lose"
+        )
+        mends = [
+            mend
+            for one in claims
+            if one is not keeper
+            for mend in _mends.forget(
+                one, "forgets it there without an unload; take it out of that program first"
+            )
+        ]
+        yield _finding("duplicate", model_id, claims, detail, mends)
+
+
+def _keeper(facts: Facts, claims: list[Declared]) -> Declared:
+    """Return the resource that has the best claim: of those whose load it is, the last adopter."""
+    live = facts.live_by_id.get(claims[0].model.model_id)
+
+    def rank(one: Declared) -> tuple[bool, str]:
+        belongs = live is not None and facts.belongs(one, live)
+        return belongs, str(one.model.outputs.get("adoptedAt") or "")
+
+    return max(claims, key=rank)
+
+
+def _drifted(facts: Facts) -> Iterator[Finding]:
+    for declared in facts.declared:
+        live = facts.live_by_id.get(declared.model.model_id)
+        state = declared.model.state
+        if live is None or state is None or not declared.model.is_managed:
+            continue
+        if live.phase is Phase.FAILED or not facts.belongs(declared, live):
+            continue
+        drift = drift_of(state, live)
+        parts = []
+        if "concurrency" in drift:
+            parts.append(f"runs at concurrency {drift['concurrency']}, not {state.concurrency}")
+        if "expiration_period_seconds" in drift:
+            parts.append(
+                f"is unloaded after {drift['expiration_period_seconds']} s idle, "
+                f"not {state.expiration_period_seconds} s"
+            )
+        if parts:
+            effect = "replaces it as it is declared: it is unavailable for one boot"
+            mends = _mends.up(declared.stack, effect)
+            yield _finding("drift", live.model_id, [declared], " and ".join(parts), mends)
+
+
+def _idle(facts: Facts) -> Iterator[Finding]:
+    for live in facts.live_by_id.values():
+        owners = [one for one in facts.owners(live) if one.model.is_managed]
+        unused = _unused(facts, live)
+        if not owners or not unused:
+            continue
+        detail = unused
+        left = seconds_between(facts.now, live.expires_at)
+        if left is not None:
+            detail += f"; it is unloaded in {duration(left)} unless it is run"
+        mends = [
+            *_mends.run(facts, live.model_id, "puts that off"),
+            *_mends.unload(facts, live.model_id, "ends its cost until the next up of its stack"),
+        ]
+        yield _finding("idle", live.model_id, owners, detail, mends)
+
+
+# ------------------------------------------------------------------------------------ words
+
+
+def _finding(
+    kind: Kind,
+    model_id: str,
+    resources: Iterable[Declared],
+    detail: str,
+    mends: list[Mend],
+    *,
+    quoted: str | None = None,
+) -> Finding:
+    return Finding(
+        kind=kind,
+        model_id=printable(model_id, limit=NAME_LIMIT),
+        declared_by=[owner_of(one) for one in resources],
+        detail=detail,
+        quoted=printable(quoted) or None if quoted else None,
+        mends=mends,
+    )
+
+
+def _unused(facts: Facts, live: Instance) -> str:
+    """Say since when a model idles; "" where it does not."""
+    since = idle_since(live)
+    if since is None:
+        return ""
+    idle = (facts.now - since).total_seconds()
+    limit = NEVER_RUN_SECONDS if live.inferences == 0 else UNUSED_SECONDS
+    if idle < limit and not _is_short(facts, live):
+        return ""
+    if live.inferences == 0:
+        return f"not run once since it was RUNNING, {_ago(facts, since)}"
+    return f"last run {_ago(facts, since)}"
+
+
+def _is_short(facts: Facts, live: Instance) -> bool:
+    """Tell whether little idle time is left."""
+    left = seconds_between(facts.now, live.expires_at)
+    period = live.expiration_period_seconds
+    return left is not None and period is not None and left <= min(SHORT_SECONDS, period / 4)
+
+
+def _loaded(facts: Facts, live: Instance) -> str:
+    state = {Phase.FAILED: "FAILED", Phase.RUNNING: "loaded"}.get(live.phase, "booting")
+    if live.created is None:
+        return f"{state}, since a time that the service does not tell"
+    return f"{state} since {iso(live.created)} ({_age(facts, live.created)})"
+
+
+def _ago(facts: Facts, moment: datetime) -> str:
+    return f"{_age(facts, moment)} ago ({iso(moment)})"
+
+
+def _age(facts: Facts, moment: datetime) -> str:
+    return duration((facts.now - moment).total_seconds())
+
+
+def _is_noted(note: Note, live: Instance) -> bool:
+    return note.model_id == live.model_id and is_of(note, live)

@@ -1,0 +1,162 @@
+"""What `audit` and `export` compare: the states that the command line names, and what runs."""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from bytez_provider.audit import Facts, Source
+from bytez_provider.cli.screen import Screen
+from bytez_provider.cli.session import Session
+from bytez_provider.cli.stack import models_in_state, stack_names
+from bytez_provider.errors import InvalidFileError, printable
+from bytez_provider.schemas import Instance, ModelInputs
+from bytez_provider.stacks import models_of
+from bytez_provider.wire import UNKNOWN_STATUS
+
+_LARGEST_MIB = 256
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which states are meant.
+
+    Attributes:
+        stacks: Stacks by name, of which the first gives key and settings.
+        states: Files that hold what `pulumi stack export` printed.
+        every: Whether all stacks of the project in this folder are meant.
+    """
+
+    stacks: Sequence[str]
+    states: Sequence[Path]
+    every: bool
+
+    @property
+    def keyed_by(self) -> str | None:
+        """The stack that gives key and settings; None for the environment."""
+        return self.stacks[0] if self.stacks else None
+
+    @property
+    def flags(self) -> list[tuple[str, ...]]:
+        """The flags that say this."""
+        return [
+            *(("--stack", name) for name in self.stacks),
+            *(("--state", str(path)) for path in self.states),
+            *([("--all",)] if self.every else []),
+        ]
+
+    def read(self, screen: Screen) -> Iterator[Source]:
+        """Read the states.
+
+        Raises:
+            ConfigError: a stack cannot be read.
+            InvalidFileError: a file cannot be read, or holds no state.
+        """
+        others = stack_names() if self.every else []
+        for name in dict.fromkeys([*self.stacks, *others]):
+            screen.progress(f"reading the state of stack {printable(name, limit=60)}")
+            yield Source("stack", name, models_in_state(name))
+        for path in self.states:
+            yield _saved(path)
+
+
+def facts_of(session: Session, wanted: Wanted) -> Facts:
+    """Return what the states say and what runs.
+
+    Raises:
+        BytezError: one of them cannot be told.
+    """
+    settings, screen = session.settings, session.screen
+    settings.require_key("look at what is loaded")
+    with screen.showing_progress("reading states"):
+        sources = list(wanted.read(screen))
+        screen.progress("asking what is loaded")
+        notes = session.journal.unfinished()
+        named = [
+            model.model_id
+            for source in sources
+            for model in source.models
+            if model.is_of(settings.endpoint, settings.account) and not model.external
+        ]
+        live = _live(session, [*named, *(note.model_id for note in notes)])
+        catalogue = session.catalogue.get()
+    return Facts(
+        # In whole seconds, as the service tells it: a fraction of ours could begin a minute.
+        now=session.client.server_now().replace(microsecond=0),
+        endpoint=settings.endpoint,
+        account=settings.account,
+        price_per_gb_second=settings.price_per_gb_second,
+        catalogue=catalogue,
+        live=live,
+        notes=notes,
+        sources=sources,
+        flags=wanted.flags,
+        keyed_by=wanted.keyed_by,
+    )
+
+
+def _live(session: Session, named: Iterable[str]) -> list[Instance]:
+    """Return what is loaded: what is listed, and of the models named also what is not listed."""
+    listed = {one.model_id: one for one in session.client.instances()}
+    live = {
+        model_id: one
+        for model_id, one in listed.items()
+        if one.status != UNKNOWN_STATUS and one.created is not None
+    }
+    # Of others the list may tell only the name, and it may leave one out.
+    for model_id in dict.fromkeys([*listed, *filter(_can_be, named)]):
+        if model_id not in live:
+            found = session.client.status(model_id)
+            if found is not None:
+                live[model_id] = found
+    return list(live.values())
+
+
+def _can_be(model_id: str) -> bool:
+    """Tell whether a name from a state can be one: no other is asked for."""
+    try:
+        ModelInputs(model_id=model_id)
+    except ValidationError:
+        return False
+    return True
+
+
+def _saved(path: Path) -> Source:
+    """Return the state that a file holds.
+
+    Raises:
+        InvalidFileError: it cannot be read, or holds no state.
+    """
+    name = printable(str(path), limit=200)
+    try:
+        # Asked first: to open a pipe is to wait for who writes it.
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise _unreadable(name, "it is not a file")
+        if found.st_size > _LARGEST_MIB << 20:
+            raise _unreadable(name, f"it is larger than {_LARGEST_MIB} MiB")
+        return Source("state", str(path), models_of(json.loads(path.read_bytes())))
+    except OSError as error:
+        raise _unreadable(name, f"the system says: {error.strerror}") from None
+    except RecursionError:
+        raise _unreadable(name, "it is nested too deeply") from None
+    except ValueError as error:
+        told = "it is not JSON" if isinstance(error, _NOT_JSON) else str(error)
+        raise _unreadable(name, told) from None
+
+
+_NOT_JSON = (json.JSONDecodeError, UnicodeDecodeError)
+
+
+def _unreadable(name: str, observed: str) -> InvalidFileError:
+    return InvalidFileError(
+        verb="read the state in",
+        subject=name,
+        observed=observed,
+        action="Give a file that holds what `pulumi stack export` prints",
+    )
