@@ -132,7 +132,7 @@ def assess(plan: Plan, setting: Setting) -> Review:
         peak_ram_gb=round(sum(_most_ram(one) for one in awake), 6),
         minutes_to_apply=order.boots_in_a_row(booting) * setting.boot_minutes,
         broken_rules=rules,
-        failures=_failures(plan, models),
+        failures=_failures(plan, assessed),
         notes=_notes(plan, setting),
     )
 
@@ -414,22 +414,20 @@ def _seconds(start: datetime | None, end: datetime | None) -> int | None:
 # ------------------------------------------------------------------------------- what is said
 
 
-def _failures(plan: Plan, models: Sequence[ReviewedModel]) -> list[str]:
-    told = [f"{one.name}: {one.failure}" for one in models if one.failure]
-    named = {one.urn for one in models if one.failure}
+def _failures(plan: Plan, models: Sequence[_Assessed]) -> list[str]:
+    failing = [one for one in models if one.document.failure]
+    told = [f"{one.document.name}: {one.document.failure}" for one in failing]
+    named = {one.step.urn for one in failing}
     for complaint in plan.complaints:
         message = printable(complaint.message)
-        if complaint.urn in named or message in ("preview failed", "update failed"):
+        if complaint.urn in named or message == "preview failed":
             continue
         name = printable(urn_name(complaint.urn), limit=100) if complaint.urn else ""
         told.append(f"{name}: {message}" if name else message)
+    if any(violation.is_mandatory for violation in plan.violations or ()):
+        told.append("a mandatory policy is broken")
     if plan.complaints and not told:
         told = ["the preview failed, and the plan does not tell why"]
-    if any(violation.is_mandatory for violation in plan.violations or ()):
-        told = [
-            *(one for one in told if "the plan does not tell why" not in one),
-            "a mandatory policy is broken",
-        ]
     return list(dict.fromkeys(told))
 
 

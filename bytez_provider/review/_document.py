@@ -21,6 +21,7 @@ class _Part(BaseModel):
         extra="forbid",
         frozen=True,
         protected_namespaces=(),
+        use_attribute_docstrings=True,
     )
 
 

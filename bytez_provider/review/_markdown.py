@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 
 from bytez_provider.errors import printable
@@ -35,7 +36,7 @@ def marker(review: Review) -> str:
 
 def _plain(name: str) -> str:
     """Return a name in which a comment of HTML cannot end."""
-    return "".join(one if one.isalnum() or one in "._" else "-" for one in name).strip("-")
+    return re.sub(r"[^A-Za-z0-9._]+", "-", name)
 
 
 def _address(link: str) -> str:

@@ -1,7 +1,8 @@
-"""JSON Schemas (2020-12) of a fleet file and of an overlay, made from what the provider takes.
+"""JSON Schemas (2020-12) of a fleet file and of an overlay, and of what commands print.
 
-Types, defaults and choices come from `ModelInputs`, so that they cannot differ from it. What a
-schema can say of a property beyond that, its description and its bounds, stands here.
+Types, defaults and choices of a fleet come from `ModelInputs`, so that they cannot differ from it.
+What a schema can say of a property beyond that, its description and its bounds, stands here. The
+schema of what a command prints is that of the pydantic model that it prints.
 """
 
 from __future__ import annotations
@@ -10,12 +11,22 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 import bytez_provider
+from bytez_provider.audit import Audit
 from bytez_provider.fleetfile._layer import KEY_PATTERN, MODEL_ID, PROPERTIES, TAKEN_KEY
 from bytez_provider.pricing import IDLE_SECONDS
+from bytez_provider.review import Review
 from bytez_provider.schemas import EXPIRY_MAX_SECONDS, EXPIRY_MIN_SECONDS, ModelInputs
 
 FOLDER = Path(bytez_provider.__file__).parent / "data"
+
+PRINTED: dict[str, tuple[type[BaseModel], str]] = {
+    "audit.schema.json": (Audit, "What `bytez-fleet audit --json` prints"),
+    "review.schema.json": (Review, "What `bytez-fleet review --json` prints"),
+}
+"""What commands print: the file of its schema, its model, its title."""
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 _REPLACES = "A change replaces the loaded model: it is away for one boot, 6 to 15 minutes."
@@ -59,6 +70,7 @@ def schemas() -> dict[str, str]:
     made = {
         "fleet.schema.json": _document(is_overlay=False),
         "fleet-overlay.schema.json": _document(is_overlay=True),
+        **{name: _printed(model, title) for name, (model, title) in PRINTED.items()},
     }
     return {name: json.dumps(schema, indent=2) + "\n" for name, schema in made.items()}
 
@@ -121,3 +133,19 @@ def _properties() -> dict[str, Any]:
             made["type"] = [one["type"] for one in made.pop("anyOf")]
         properties[name] = {**_SAID[name], **made}
     return properties
+
+
+def _printed(model: type[BaseModel], title: str) -> dict[str, Any]:
+    """Return the schema of what a command prints."""
+    made = model.model_json_schema(by_alias=True, mode="serialization")
+    return {"$schema": _DRAFT, "title": title, **_untitled(made)}
+
+
+def _untitled(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema without the titles of its parts, which only repeat their names."""
+    bare = {name: value for name, value in schema.items() if name != "title"}
+    for within in ("properties", "$defs"):
+        parts = bare.get(within, {})
+        if parts:
+            bare[within] = {name: _untitled(part) for name, part in parts.items()}
+    return bare

@@ -1,0 +1,137 @@
+"""Plans in the forms in which Pulumi writes them, after what was seen of real ones."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from bytez_provider.catalogue import bundled_catalogue
+from bytez_provider.review import Plan, Prices, Review, ReviewedModel, Setting, assess, from_digest
+
+GPT2 = "openai-community/gpt2"
+PHI = "microsoft/phi-1"
+UNPRICED = "openai-community/gpt2-medium"
+"""A model whose RAM the catalogue does not know."""
+GPT2_GB = 0.5
+PRICE = Decimal("0.0000166667")
+MODEL = "pulumi-python:dynamic/bytez:Model"
+READINESS = "pulumi-python:dynamic/bytez:Readiness"
+FLEET = "bytez:index:Fleet"
+ACCOUNT = {"endpoint": "https://api.bytez.com", "account": "0123456789ab"}
+CREATED = "2024-05-27T23:35:35.863Z"
+UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+
+State = dict[str, Any]
+Step = dict[str, Any]
+
+
+def urn(name: str, type_: str = MODEL) -> str:
+    """Return the URN of a resource of stack `dev` of project `fleet`."""
+    return f"urn:pulumi:dev::fleet::{type_}::{name}"
+
+
+def inputs(model_id: str = GPT2, **given: Any) -> State:
+    """Return what is declared of a model, as Pulumi keeps it."""
+    return {"modelId": model_id, "concurrency": 1, "adopt": False, "onExpiry": "reload", **given}
+
+
+def state(declared: Mapping[str, Any], *, status: str | None = "RUNNING", **more: Any) -> State:
+    """Return a model in state; `status=None` for one that is not there yet."""
+    told: State = {"type": MODEL, "custom": True, "inputs": dict(declared)}
+    if status is not None:
+        outputs = {**declared, **ACCOUNT, "status": status, "created": CREATED}
+        told["outputs"] = outputs
+    return {**told, **more}
+
+
+def step(op: str, name: str, old: State | None, new: State | None, type_: str = MODEL) -> Step:
+    """Return a step of a digest."""
+    told: Step = {"op": op, "urn": urn(name, type_)}
+    for key, one in (("oldState", old), ("newState", new)):
+        if one is not None:
+            told[key] = one
+    return told
+
+
+def digest(*steps: Step, **more: Any) -> Plan:
+    """Read a digest of these steps."""
+    return from_digest({"steps": list(steps), "changeSummary": {}, **more})
+
+
+def kept(name: str, declared: Mapping[str, Any], **more: Any) -> Step:
+    """Return the step of a model that stays as it is."""
+    return step("same", name, state(declared, **more), state(declared, **more))
+
+
+def loaded(name: str, declared: Mapping[str, Any], **more: Any) -> Step:
+    """Return the step of a new model."""
+    return step("create", name, None, state(declared, status=None, **more))
+
+
+def replaced(name: str, old: Mapping[str, Any], new: Mapping[str, Any], **more: Any) -> Step:
+    """Return the step of a replacement."""
+    return step("replace", name, state(old, **more), state(new, status=None, **more))
+
+
+def unloaded(name: str, declared: Mapping[str, Any], **more: Any) -> Step:
+    """Return the step of a model that goes."""
+    return step("delete", name, state(declared, **more), None)
+
+
+def refreshed(name: str, before: State, after: State | None = None) -> Step:
+    """Return the step of a refresh that found `after`, or all as it was."""
+    return step("refresh", name, before, after if after is not None else before)
+
+
+def gone(name: str, declared: Mapping[str, Any]) -> tuple[Step, Step]:
+    """Return the steps of a model that a refresh found gone, and that is loaded again."""
+    before = state(declared)
+    return refreshed(name, before), loaded(name, declared)
+
+
+def setting(**given: Any) -> Setting:
+    """Return a setting with the catalogue that comes with the package."""
+    return Setting(Prices(bundled_catalogue(), PRICE), "bundled", **given)
+
+
+def reviewed(*steps: Step, **given: Any) -> Review:
+    """Return the review of a digest of these steps."""
+    return assess(digest(*steps), setting(**given))
+
+
+def only(review: Review) -> ReviewedModel:
+    """Return the one model of a review."""
+    (model,) = review.models
+    return model
+
+
+def named(review: Review, name: str) -> ReviewedModel:
+    """Return a model of a review."""
+    (model,) = (one for one in review.models if one.name == name)
+    return model
+
+
+def events(steps: Iterable[Step], *more: dict[str, Any], timestamp: int = 1716853000) -> str:
+    """Return the same steps as the engine's events, one a line."""
+    lines: list[dict[str, Any]] = [{"preludeEvent": {"config": {}}}]
+    for one in steps:
+        metadata = {"op": one["op"], "urn": one["urn"]}
+        for key, name in (("oldState", "old"), ("newState", "new")):
+            if key in one:
+                metadata[name] = one[key]
+        lines.append({"resourcePreEvent": {"metadata": metadata, "planning": True}})
+        lines.append({"resOutputsEvent": {"metadata": metadata, "planning": True}})
+    lines += more
+    lines.append({"summaryEvent": {"resourceChanges": {}, "isPreview": True}})
+    numbered = ({"sequence": n, "timestamp": timestamp + n, **one} for n, one in enumerate(lines))
+    return "".join(json.dumps(one) + "\n" for one in numbered)
+
+
+def saved(folder: Path, text: str) -> Path:
+    """Save a plan."""
+    path = folder / "plan.json"
+    path.write_text(text, encoding="utf-8")
+    return path

@@ -1,0 +1,67 @@
+"""A line for each finding, and none without being asked for."""
+
+from __future__ import annotations
+
+import pytest
+
+from bytez_provider.review import Thresholds, assess, findings, from_events
+from tests.review.plans import (
+    UNPRICED,
+    gone,
+    inputs,
+    kept,
+    loaded,
+    replaced,
+    reviewed,
+    setting,
+    urn,
+)
+
+ALL = frozenset({"replace", "drift", "violation", "unknown-cost"})
+# 0.5 GB loaded all month at the price of June 2024.
+GPT2_MONTH = 21.90
+
+
+def test_nothing_is_found_without_being_asked_for() -> None:
+    review = reviewed(replaced("a", inputs(), inputs(concurrency=9)), loaded("b", inputs(UNPRICED)))
+    assert findings(review, Thresholds()) == []
+
+
+def test_each_kind_has_its_line() -> None:
+    review = reviewed(
+        replaced("a", inputs(), inputs(concurrency=2)),
+        *gone("b", inputs()),
+        loaded("c", inputs(UNPRICED)),
+    )
+    assert findings(review, Thresholds(max_increase=0, max_monthly=0, fail_on=ALL)) == [
+        "increase: $21.90 a month more when always loaded, at most $0.00",
+        "monthly: $65.70 a month when always loaded, at most $0.00",
+        "replace: a is unavailable about 15 minutes (concurrency 1 to 2)",
+        "drift: b was unloaded since the last up",
+        "unknown-cost: c has an unknown cost, which is in no sum",
+    ]
+
+
+def test_violations() -> None:
+    event = {
+        "policyEvent": {
+            "resourceUrn": urn("a"),
+            "message": "too many\ninstances",
+            "policyName": "cap",
+            "enforcementLevel": "advisory",
+        }
+    }
+    review = assess(from_events([event]), setting())
+    assert findings(review, Thresholds(fail_on=ALL)) == ["violation: a: too many instances (cap)"]
+
+
+@pytest.mark.parametrize(("limit", "number"), [(21.89, 1), (GPT2_MONTH, 0), (100, 0)])
+def test_a_limit_is_broken_from_the_first_cent_too_much(limit: float, number: int) -> None:
+    review = reviewed(loaded("a", inputs()))
+    assert len(findings(review, Thresholds(max_increase=limit))) == number
+    assert len(findings(review, Thresholds(max_monthly=limit))) == number
+
+
+def test_a_decrease_may_be_asked_for() -> None:
+    review = reviewed(kept("a", inputs()))
+    assert len(findings(review, Thresholds(max_increase=-1))) == 1
