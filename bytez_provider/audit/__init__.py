@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from bytez_provider.audit._assess import assess, undeclared
-from bytez_provider.audit._document import Audit, Finding, Owner
+from bytez_provider.audit._document import Audit, AuditedModel, Finding, Owner
 from bytez_provider.audit._facts import Facts, Source
 from bytez_provider.audit._markdown import markdown
 from bytez_provider.audit._page import page
@@ -23,6 +23,7 @@ from bytez_provider.audit._words import (
 __all__ = [
     "KIND_WORDS",
     "Audit",
+    "AuditedModel",
     "Facts",
     "Finding",
     "Owner",

@@ -27,6 +27,7 @@ _DECIMALS = 6
 def assess(facts: Facts) -> Audit:
     """Return what is loaded beside what is declared, and what of it is not in order."""
     return Audit(
+        version=1,
         time=iso(facts.now),
         endpoint=printable(facts.endpoint, limit=NAME_LIMIT),
         price_per_gb_second=f"{facts.price_per_gb_second:f}",

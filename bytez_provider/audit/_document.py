@@ -141,7 +141,7 @@ class Totals(_Part):
 class Audit(_Part):
     """What is loaded in an account, beside what stacks declare."""
 
-    version: Literal[1] = 1
+    version: Literal[1]
     """The version of this form."""
     time: str
     """The server time that all of this is of."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from bytez_provider.audit import (
     KIND_WORDS,
     Audit,
+    AuditedModel,
     Finding,
     Owner,
     assess,
@@ -27,11 +28,9 @@ from bytez_provider.words import counted
 _COLUMNS = (
     Column("MODEL", folds=True),
     Column("STATUS"),
-    Column("DECLARED BY", folds=True),
     Column("CONC", is_number=True),
     Column("GB RAM", is_number=True),
-    Column("AGE", is_number=True),
-    Column("IDLE LEFT", is_number=True),
+    Column("LEFT", is_number=True),
     Column("$/HOUR", is_number=True),
     Column("SO FAR", is_number=True),
 )
@@ -62,15 +61,7 @@ def audit(wanted: Wanted, screen: Screen, form: str) -> int:
 def show(told: Audit, screen: Screen) -> None:
     """Show an audit to people."""
     if told.models:
-        rows = [
-            (
-                model.model_id,
-                status_word(model),
-                _names(model.declared_by) or "-",
-                *model_cells(model),
-            )
-            for model in told.models
-        ]
+        rows = [row for model in told.models for row in _rows(model)]
         screen.table(_COLUMNS, rows)
     for sentence in summary(told):
         screen.say(sentence)
@@ -89,14 +80,26 @@ def show(told: Audit, screen: Screen) -> None:
     screen.say(headline(told))
 
 
+def _rows(model: AuditedModel) -> list[tuple[str, ...]]:
+    """Return a model, and under it who declares it: beside it there is no room."""
+    concurrency, ram, _, left, hour, so_far = model_cells(model)
+    status, owners = status_word(model), _names(model.declared_by) or KIND_WORDS["orphan"]
+    rest = ("",) * (len(_COLUMNS) - 1)
+    return [
+        (model.model_id, status, concurrency, ram, left, hour, so_far),
+        (f"  {owners}", *rest),
+    ]
+
+
 def _show_finding(finding: Finding, screen: Screen) -> None:
-    # Not as a table: a command that is folded cannot be copied.
+    # Not as a table, and alone on its line: a command that is folded cannot be copied.
     owners = f" ({_names(finding.declared_by)})" if finding.declared_by else ""
     quoted = f': "{finding.quoted}"' if finding.quoted else ""
     screen.say(f"{KIND_WORDS[finding.kind]}: {finding.model_id}{owners}")
     screen.say(f"  {finding.detail}{quoted}")
     for mend in finding.mends:
-        screen.say(f"  -> {mend.command}   # {mend.effect}")
+        screen.say(f"  -> {mend.effect}:")
+        screen.say(f"     {mend.command}")
 
 
 def _names(owners: Iterable[Owner]) -> str:

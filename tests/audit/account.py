@@ -1,0 +1,121 @@
+"""An account as an audit is given it: no server, no Pulumi, one moment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from bytez_provider.audit import Audit, Facts, Finding, Source, assess
+from bytez_provider.catalogue import bundled_catalogue
+from bytez_provider.config import DEFAULT_PRICE_PER_GB_SECOND
+from bytez_provider.journal import Note
+from bytez_provider.schemas import Instance, iso
+from bytez_provider.stacks import MODEL_TYPE, StackModel
+
+NOW = datetime(2024, 5, 28, 12, 0, 0, tzinfo=timezone.utc)
+ENDPOINT = "https://api.bytez.com"
+ACCOUNT = "0123456789ab"
+GPT2, PHI = "openai-community/gpt2", "microsoft/phi-1"
+CODER = "deepseek-ai/deepseek-coder-1.3b-instruct"
+UNPRICED = "openai-community/gpt2-medium"
+"""A model whose RAM the catalogue does not know."""
+
+
+def ago(seconds: float) -> datetime:
+    """Return a moment before now."""
+    return NOW - timedelta(seconds=seconds)
+
+
+def urn(name: str, stack: str = "dev") -> str:
+    """Return what identifies a Model resource."""
+    return f"urn:pulumi:{stack}::fleet::{MODEL_TYPE}::{name}"
+
+
+def live(model_id: str = GPT2, created: datetime | None = None, **more: Any) -> Instance:
+    """Return what runs; loaded an hour ago, and run a minute ago, unless a test says otherwise."""
+    told = {
+        "status": "RUNNING",
+        "concurrency": 1,
+        "inferences": 7,
+        "expirationPeriodSeconds": 1800,
+        "expiresAt": ago(60 - 1800),
+        "created": created or ago(3600),
+    }
+    return Instance.model_validate({**told, "modelId": model_id, **more})
+
+
+def declared(
+    name: str = "chat",
+    model_id: str = GPT2,
+    created: datetime | None = None,
+    *,
+    stack: str = "dev",
+    outputs: dict[str, Any] | None = None,
+    **more: Any,
+) -> StackModel:
+    """Return what a state names: by default the load of `live`."""
+    kept = {
+        "modelId": model_id,
+        "concurrency": 1.0,
+        "adopt": False,
+        "onExpiry": "reload",
+        "status": "RUNNING",
+        "created": iso(created or ago(3600)),
+        "endpoint": ENDPOINT,
+        "account": ACCOUNT,
+        **(outputs or {}),
+    }
+    given = {"urn": urn(name, stack), "inputs": {"modelId": model_id}, **more}
+    return StackModel(model_id=model_id, outputs=kept, **given)
+
+
+def note(model_id: str = GPT2, began: datetime | None = None, **more: Any) -> Note:
+    """Return what the journal says is unfinished; begun an hour ago."""
+    return Note(
+        **{
+            "urn": urn("chat"),
+            "model_id": model_id,
+            "began": began or ago(3601),
+            "concurrency": 1,
+            **more,
+        }
+    )
+
+
+def facts(
+    running: Sequence[Instance] = (),
+    state: Sequence[StackModel] = (),
+    notes: Sequence[Note] = (),
+    **more: Any,
+) -> Facts:
+    """Return an account beside the state of the stack dev."""
+    given: dict[str, Any] = {
+        "now": NOW,
+        "endpoint": ENDPOINT,
+        "account": ACCOUNT,
+        "price_per_gb_second": DEFAULT_PRICE_PER_GB_SECOND,
+        "catalogue": bundled_catalogue(),
+        "live": running,
+        "notes": notes,
+        "sources": [Source("stack", "dev", state)],
+        "flags": [("--stack", "dev")],
+        "keyed_by": "dev",
+    }
+    return Facts(**{**given, **more})
+
+
+def kinds(audit: Audit) -> list[tuple[str, str]]:
+    """Return kind and model of each finding."""
+    return [(one.kind, one.model_id) for one in audit.findings]
+
+
+def only(given: Facts) -> Finding:
+    """Return the one finding that there is."""
+    (finding,) = assess(given).findings
+    return finding
+
+
+def commands(finding: Finding) -> list[str]:
+    """Return the commands that mend a finding."""
+    return [mend.command for mend in finding.mends]
