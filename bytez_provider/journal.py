@@ -62,13 +62,33 @@ def journal_folder(environ: Mapping[str, str]) -> Path:
     return user_state_path("bytez-provider", appauthor=False)
 
 
+def _at_once(do: Callable[[], None]) -> None:
+    do()
+
+
 class Journal:
     """The notes of one account at one endpoint; safe to use from many threads."""
 
     def __init__(
-        self, folder: Path, *, endpoint: str, account: str, warn: Callable[[str], None]
+        self,
+        folder: Path,
+        *,
+        endpoint: str,
+        account: str,
+        warn: Callable[[str], None],
+        once_saved: Callable[[Callable[[], None]], None] = _at_once,
     ) -> None:
+        """Make a journal; nothing is read yet.
+
+        Args:
+            folder: Where the files are.
+            endpoint: The service.
+            account: The account; each has notes of its own.
+            warn: Shows a warning.
+            once_saved: Does something when what a call is about to answer is in Pulumi's state.
+        """
         self._folder = folder
+        self._once_saved = once_saved
         self._owner = {"endpoint": endpoint, "account": account}
         self._warn = warn
         self._complained = threading.Event()
@@ -95,8 +115,12 @@ class Journal:
             },
         )
 
+    def finish(self, urn: str | None) -> None:
+        """Forget the load of a resource as soon as Pulumi's state names it, and not before."""
+        self._once_saved(lambda: self.clear(urn))
+
     def clear(self, urn: str | None) -> None:
-        """Forget the load of a resource: it is finished, or Pulumi's state names it."""
+        """Forget the load of a resource: there is none, or Pulumi's state names it."""
         if urn is not None:
             self._remove(self._file("load", urn))
 

@@ -235,7 +235,7 @@ def _rooms(config: _Items, environment: _Items) -> _Rooms:
     from bytez_provider.client import BytezClient
     from bytez_provider.clock import SystemClock
     from bytez_provider.config import read_settings
-    from bytez_provider.host import current_call
+    from bytez_provider.host import current_call, once_saved
     from bytez_provider.journal import Journal, journal_folder
     from bytez_provider.lifecycle import Consent, Lifecycle
     from bytez_provider.readiness import Readiness
@@ -259,6 +259,7 @@ def _rooms(config: _Items, environment: _Items) -> _Rooms:
             endpoint=settings.endpoint,
             account=settings.account,
             warn=warn,
+            once_saved=once_saved,
         ),
         waiter=waiter,
         consent=Consent.from_environ(environ),

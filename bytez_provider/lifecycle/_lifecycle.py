@@ -359,7 +359,7 @@ class Lifecycle:
                 "that of this resource"
             )
         if claim.created is not None or wait.ended is not Ended.STOPPED:
-            self._journal.clear(caller.urn)
+            self._journal.finish(caller.urn)
         return state
 
     def _not_running(
@@ -444,6 +444,7 @@ class Lifecycle:
             AccountChangedError: Not found, but asked with another key or endpoint.
             ApiError: No answer: the state stays as it was.
         """
+        self._forget_what_is_named(old, caller)
         live = self._status_for("read", old)
         claim = self._claim_of(old, caller)
         if live is None or not self._is_ours("read", old, claim, live):
@@ -601,6 +602,12 @@ class Lifecycle:
             self._journal.clear(caller.urn)
         else:
             self._keep(note)
+
+    def _forget_what_is_named(self, old: ModelState, caller: Caller) -> None:
+        """Clear a note of the very load that the state names: who was killed could not do it."""
+        note = self._journal.note(caller.urn)
+        if note is not None and note.created is not None and note.created == moment_of(old.created):
+            self._journal.clear(caller.urn)
 
     def _tell_unloaded(self, caller: Caller) -> None:
         if caller.urn is not None:

@@ -233,6 +233,11 @@ class DynamicHost:
         """Cut the connection, as a killed engine does; no operation is possible after it."""
         self._channel.close()
 
+    def kill(self) -> None:
+        """Kill the process, as the kernel does where memory runs out; return when it is dead."""
+        self._process.kill()
+        self._process.wait()
+
     def stall(self) -> None:
         """Answer no `Engine.Log` from now on, as an engine stopped with Ctrl-Z does."""
         self._log.stalled.set()

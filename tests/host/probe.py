@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -116,6 +117,17 @@ def _speak(call: host.Call, _props: dict[str, Any]) -> None:
     call.debug("debugged")
 
 
+def _save(_call: host.Call, props: dict[str, Any]) -> None:
+    """Make a file as soon as the answer is saved."""
+    host.once_saved(Path(props["file"]).touch)
+
+
+def _save_when_ended(call: host.Call, props: dict[str, Any]) -> None:
+    """Wait as the waiter does, and then as above."""
+    _wait(call, props)
+    _save(call, props)
+
+
 def _fail(_call: host.Call, props: dict[str, Any]) -> None:
     try:
         raise KeyError("the cause")
@@ -146,6 +158,8 @@ _ACTS = {
     "wait": _wait,
     "wait twice": _wait_twice,
     "speak": _speak,
+    "save": _save,
+    "save when ended": _save_when_ended,
     "fail": _fail,
     "fail with what cannot be sent": _fail_encoding,
     "crash": _crash,

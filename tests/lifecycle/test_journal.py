@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import stat
 import threading
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -74,6 +75,21 @@ class TestNotes:
         kept.journal.clear(URN)
         assert kept.journal.note(URN) is None
         assert list(folder.iterdir()) == []
+
+    def test_finished_is_gone_once_the_state_is_saved_and_not_before(self, folder: Path) -> None:
+        later: list[Callable[[], None]] = []
+        journal = Journal(
+            folder,
+            endpoint="https://api.bytez.com",
+            account="a1",
+            warn=print,
+            once_saved=later.append,
+        )
+        journal.write(NOTE)
+        journal.finish(URN)
+        assert journal.unfinished() == [NOTE]
+        later[0]()
+        assert journal.unfinished() == []
 
     def test_without_a_urn_there_is_none(self, folder: Path) -> None:
         kept = Kept(folder)

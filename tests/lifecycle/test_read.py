@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
@@ -13,10 +14,11 @@ from bytez_provider.errors import (
     NotLoadedError,
     UnreachableError,
 )
+from bytez_provider.journal import Note
 from bytez_provider.lifecycle import NOT_LOADED, diff
-from bytez_provider.schemas import ModelState
+from bytez_provider.schemas import ModelState, moment_of
 from bytez_provider.waiter import Stop
-from tests.lifecycle.caller import FakeCaller
+from tests.lifecycle.caller import URN, FakeCaller
 from tests.lifecycle.machine import GPT2, KEY, OTHER_KEY, Machine, Process, inputs
 
 
@@ -39,6 +41,31 @@ class TestLoaded:
         machine.emulator.advance(600)
         assert machine.process().lifecycle.read(state, FakeCaller()) == state
         assert machine.changes() == ["/model/load"]
+
+    @pytest.mark.parametrize("is_gone", [False, True])
+    def test_a_note_of_the_load_that_the_state_names_is_cleared(
+        self, machine: Machine, process: Process, state: ModelState, is_gone: bool
+    ) -> None:
+        """Who was killed between the two could not do it."""
+        created = moment_of(state.created)
+        assert created is not None
+        process.journal.write(Note(URN, GPT2, began=created, concurrency=2, created=created))
+        if is_gone:
+            machine.emulator.unload_by_somebody_else(GPT2)
+        process.lifecycle.read(state, FakeCaller())
+        assert process.journal.unfinished() == []
+
+    @pytest.mark.parametrize("later", [None, timedelta(minutes=1)])
+    def test_a_note_that_may_be_of_another_load_stays(
+        self, process: Process, state: ModelState, later: timedelta | None
+    ) -> None:
+        created = moment_of(state.created)
+        assert created is not None
+        other = created + later if later else None
+        note = Note(URN, GPT2, began=created, concurrency=2, created=other)
+        process.journal.write(note)
+        process.lifecycle.read(state, FakeCaller())
+        assert process.journal.unfinished() == [note]
 
     def test_another_concurrency_is_drift_that_the_next_up_replaces(
         self, machine: Machine, state: ModelState
