@@ -19,6 +19,7 @@ UNKNOWN_VALUE: Final = UNKNOWN_STRING_VALUE
 
 FLEET_TYPE: Final = "bytez:index:Fleet"
 READINESS_TYPE: Final = "pulumi-python:dynamic/bytez:Readiness"
+PROVIDER_TYPE: Final = "pulumi:providers:pulumi-python"
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,6 @@ class Resource:
         protect: As the resource option of that name; so are the following.
         ignore_changes: As above.
         delete_before_replace: As above.
-        aliases: URNs.
         custom_timeouts: Seconds by "create", "update" and "delete".
         additional_secret_outputs: As above.
     """
@@ -65,7 +65,6 @@ class Resource:
     protect: bool = False
     ignore_changes: Sequence[str] = ()
     delete_before_replace: bool | None = None
-    aliases: Sequence[str] = ()
     custom_timeouts: Mapping[str, float] = field(default_factory=dict)
     additional_secret_outputs: Sequence[str] = ()
 
@@ -107,28 +106,56 @@ def model(
         "endpoint": DEFAULT_ENDPOINT,
         "account": "0" * 12,
     }
-    return Resource(MODEL_TYPE, name, inputs, outputs, protect=protect, delete_before_replace=True)
+    return Resource(
+        MODEL_TYPE,
+        name,
+        inputs,
+        outputs,
+        provider=Resource(PROVIDER_TYPE, "default"),
+        protect=protect,
+        delete_before_replace=True,
+    )
 
 
 def fleet(name: str, models: Mapping[str, ModelArgs], *, protect: bool = False) -> list[Resource]:
     """Return a `bytez.Fleet`: the component, its models and its readiness."""
     component = Resource(FLEET_TYPE, name, protect=protect)
     children = {key: _in_fleet(f"{name}-{key}", args, component) for key, args in models.items()}
-    members = {
-        key: {"modelId": child.inputs["modelId"], "created": Later(child.outputs["created"])}
-        for key, child in children.items()
-    }
+    statuses = dict.fromkeys(models, "RUNNING")
+    whole = replace(component, outputs=_summed_up(list(children.values()), statuses))
+    members = {key: _waited_for(child) for key, child in children.items()}
+    # What the provider keeps has the default too.
+    kept = {key: {"acceptIdle": False, **member} for key, member in members.items()}
     readiness = Resource(
         READINESS_TYPE,
         f"{name}-ready",
         {"fleet": name, "members": members},
-        {"ready": True, "statuses": dict.fromkeys(children, "RUNNING")},
+        {"members": kept, "ready": True, "statuses": statuses},
         parent=component,
+        provider=Resource(PROVIDER_TYPE, "default"),
         dependencies=list(children.values()),
         property_dependencies={"members": list(children.values())},
         protect=protect,
     )
-    return [component, *children.values(), readiness]
+    return [whole, *children.values(), readiness]
+
+
+def _waited_for(child: Resource) -> dict[str, Any]:
+    told = {"modelId": child.inputs["modelId"], "created": Later(child.outputs["created"])}
+    return {**told, "acceptIdle": True} if child.inputs["onExpiry"] == "accept" else told
+
+
+def _summed_up(children: Sequence[Resource], statuses: Mapping[str, str]) -> dict[str, Any]:
+    facts = [
+        (one.inputs["modelId"], one.outputs["requiredRamGb"], one.inputs["concurrency"])
+        for one in children
+    ]
+    rows = resolved(facts, preview=False)
+    return {
+        "statuses": statuses,
+        "totalRequiredRamGb": sum(ram * instances for _, ram, instances in rows if ram is not None),
+        "unknownRam": [model_id for model_id, ram, _ in rows if ram is None],
+    }
 
 
 def _in_fleet(name: str, args: ModelArgs, component: Resource) -> Resource:

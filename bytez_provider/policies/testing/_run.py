@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -63,18 +61,27 @@ class Run:
         config: Mapping[str, Any] | Path | None,
         stack_tags: Mapping[str, str],
     ) -> list[PolicyViolation]:
+        """Ask the policies of each resource, and then those of the stack."""
         self._configure(config, stack_tags)
         found: list[PolicyViolation] = []
-        with self._environment():
-            sent = [self._analyzed(one, found) for one in resources]
-            request = _messages.AnalyzeStackRequest(resources=sent)
-            answer = self.servicer.AnalyzeStack(request, None)
-        whole = Resource(_STACK_TYPE, f"{self.project}-{self.stack}")
+        sent = [self._analyzed(one, found) for one in self._with_parents(resources)]
+        answer = self.servicer.AnalyzeStack(_messages.AnalyzeStackRequest(resources=sent), None)
         urns = {one.urn for one in sent}
         for one in answer.diagnostics:
-            urn = one.urn if one.urn in urns else whole.urn(self.stack, self.project)
+            urn = one.urn if one.urn in urns else self._urn(self._whole)
             found.append(_violation(one, urn))
         return found
+
+    @property
+    def _whole(self) -> Resource:
+        return Resource(_STACK_TYPE, f"{self.project}-{self.stack}")
+
+    def _with_parents(self, resources: Sequence[Resource]) -> list[Resource]:
+        """Return the resources, and the stack and the default providers that Pulumi adds."""
+        given = {self._urn(one) for one in resources}
+        added = {self._urn(one.provider): one.provider for one in resources if one.provider}
+        providers = [one for urn, one in added.items() if urn not in given]
+        return [self._whole, *providers, *resources]
 
     def _configure(
         self, config: Mapping[str, Any] | Path | None, stack_tags: Mapping[str, str]
@@ -95,26 +102,6 @@ class Run:
             stack=self.stack, project=self.project, dry_run=self.preview, tags=dict(stack_tags)
         )
         self.servicer.ConfigureStack(tags, None)
-
-    @contextlib.contextmanager
-    def _environment(self) -> Iterator[None]:
-        """What `pulumi.get_stack()` and the like read in a policy."""
-        ours = {
-            "PULUMI_STACK": self.stack,
-            "PULUMI_PROJECT": self.project,
-            "PULUMI_ORGANIZATION": "organization",
-            "PULUMI_DRY_RUN": str(self.preview).lower(),
-        }
-        before = {name: os.environ.get(name) for name in ours}
-        os.environ.update(ours)
-        try:
-            yield
-        finally:
-            for name, value in before.items():
-                if value is None:
-                    del os.environ[name]
-                else:
-                    os.environ[name] = value
 
     def _analyzed(self, resource: Resource, found: list[PolicyViolation]) -> Any:
         """Ask the policies of one resource; return it as the policies of the stack see it."""
@@ -177,15 +164,13 @@ class Run:
         return about
 
     def _options(self, resource: Resource) -> Any:
-        whole = Resource(_STACK_TYPE, f"{self.project}-{self.stack}")
         options = _messages.AnalyzerResourceOptions(
             protect=resource.protect,
             ignoreChanges=resource.ignore_changes,
             deleteBeforeReplace=bool(resource.delete_before_replace),
             deleteBeforeReplaceDefined=resource.delete_before_replace is not None,
             additionalSecretOutputs=resource.additional_secret_outputs,
-            aliases=resource.aliases,
-            parent=self._urn(resource.parent or whole),
+            parent=self._parent(resource),
         )
         if resource.custom_timeouts:
             options.customTimeouts.CopyFrom(
@@ -193,8 +178,19 @@ class Run:
             )
         return options
 
+    def _parent(self, resource: Resource) -> str:
+        if resource.parent is not None:
+            return self._urn(resource.parent)
+        if resource.type == _STACK_TYPE or _is_default_provider(resource):
+            return ""
+        return self._urn(self._whole)
+
     def _urn(self, resource: Resource) -> str:
         return resource.urn(self.stack, self.project)
+
+
+def _is_default_provider(resource: Resource) -> bool:
+    return resource.type.startswith("pulumi:providers:") and resource.name.startswith("default")
 
 
 def _merged(first: Struct, last: Struct) -> Struct:

@@ -1,0 +1,158 @@
+"""The pack with the real engine: what it finds, when, and what then does not happen."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import bytez_provider as bytez
+from bytez_provider.emulator import Emulator
+from bytez_provider.policies.testing import Later, Pack, Resource, fleet, model
+from tests.e2e.stack import Run, Stack
+from tests.e2e.test_model import CHANGING, running
+
+ROOT = Path(__file__).resolve().parents[2]
+PACK = ROOT / "examples" / "policy-pack"
+GPT2, PHI, OPT = "openai-community/gpt2", "microsoft/phi-1", "facebook/opt-1.3b"
+NO_RAM = "Gustavosta/MagicPrompt-Stable-Diffusion.onnx.8-bit"
+HOSTILE = "x`|<b>**[y](z)\x1b[31m"
+
+EVERY_RULE = {
+    "bytez-model-concurrency": {"maxConcurrency": 4},
+    "bytez-model-ram": {"maxRamGb": 40, "unknownRam": "leaveOut"},
+    "bytez-model-cost": {"maxDollarsPerHour": 2, "maxDollarsPerMonth": 1000},
+    "bytez-allowed-models": {"allow": ["openai-community/*", "microsoft/*", "Gustavosta/*"]},
+    "bytez-benchmarked-only": {"enforcementLevel": "advisory", "require": ["*"]},
+    "bytez-known-ram": {"require": ["*"]},
+    "bytez-idle-expiry": {"maxSeconds": 7200},
+    "bytez-no-adopt": {"stacks": ["d*"]},
+    "bytez-protect": {"require": ["microsoft/*"]},
+    "bytez-stack-concurrency": {"maxConcurrency": 8},
+    "bytez-stack-ram": {"maxRamGb": 50},
+    "bytez-stack-cost": {"maxDollarsPerHour": 2.5},
+}
+BREAKS_EVERY_RULE = f"""
+big = bytez.Model("big", model_id="{PHI}", concurrency=8, adopt=True)
+bytez.Model({HOSTILE!r}, model_id="{OPT}", expiration_period_seconds=9000)
+unknown = big.created.apply(lambda _: 9000)
+bytez.Model("late", model_id="{GPT2}", expiration_period_seconds=unknown)
+models = {{
+    "phi": bytez.ModelArgs(model_id="{PHI}"),
+    "prompt": bytez.ModelArgs(model_id="{NO_RAM}"),
+}}
+bytez.Fleet("chat", models=models, opts=pulumi.ResourceOptions(protect=True))
+"""
+
+
+def the_same() -> list[Resource]:
+    """Return what `BREAKS_EVERY_RULE` declares."""
+    models = {"phi": bytez.ModelArgs(model_id=PHI), "prompt": bytez.ModelArgs(model_id=NO_RAM)}
+    return [
+        model("big", model_id=PHI, concurrency=8, adopt=True),
+        model(HOSTILE, model_id=OPT, expiration_period_seconds=9000),
+        model("late", model_id=GPT2, expiration_period_seconds=Later(9000)),
+        *fleet("chat", models, protect=True),
+    ]
+
+
+@pytest.fixture
+def pack(tmp_path: Path) -> Path:
+    """The example, in a checkout with a virtualenv as `make setup` makes one."""
+    (tmp_path / "checkout" / ".venv").parent.mkdir()
+    (tmp_path / "checkout" / ".venv").symlink_to(sys.prefix)
+    return Path(shutil.copytree(PACK, tmp_path / "checkout" / "examples" / "policy-pack"))
+
+
+def options(pack: Path, config: dict[str, Any]) -> tuple[str, ...]:
+    """Return the options of a command that is held to the pack."""
+    file = pack / "test.json"
+    file.write_text(json.dumps(config))
+    return ("--policy-pack", str(pack), "--policy-pack-config", str(file))
+
+
+def changes(emulator: Emulator) -> list[str]:
+    """Return the requests that change something."""
+    return [record.path for record in emulator.requests() if record.path in CHANGING]
+
+
+def violations(run: Run) -> set[tuple[str, str, str, str]]:
+    """Return policy, level, message and URN of each violation in a streaming preview."""
+    events = [json.loads(line) for line in run.stdout.splitlines() if line.startswith("{")]
+    found = [event["policyEvent"] for event in events if "policyEvent" in event]
+    return {
+        (
+            one["policyName"],
+            one["enforcementLevel"],
+            one["message"].partition("\n")[2].strip(),
+            one["resourceUrn"],
+        )
+        for one in found
+    }
+
+
+def test_every_rule_is_found_broken_at_preview(
+    stack: Stack, emulator: Emulator, pack: Path
+) -> None:
+    """Before anything is changed; and the harness finds the same, word for word."""
+    stack.program(BREAKS_EVERY_RULE)
+    given = options(pack, EVERY_RULE)
+    stack.env["PULUMI_ENABLE_STREAMING_JSON_PREVIEW"] = "true"
+    found = violations(stack.preview("--json", *given).failed())
+    assert {policy for policy, *_ in found} == {*EVERY_RULE, "bytez-no-duplicates"}
+    assert "\x1b" not in "".join(message for _, _, message, _ in found)
+    harness = Pack.from_folder(PACK).preview(the_same(), config=EVERY_RULE, project="fleet")
+    assert {
+        (one.policy, one.enforcement_level.value, one.message, one.urn) for one in harness
+    } == found
+
+    stack.run("up", "--yes", *given).failed()
+    assert changes(emulator) == []
+    assert running(emulator) == {}
+
+
+def test_a_skipped_preview_does_not_skip_the_rules_of_one_model(
+    stack: Stack, emulator: Emulator, pack: Path
+) -> None:
+    stack.program(f'bytez.Model("m", model_id="{GPT2}", concurrency=8)')
+    failed = stack.up(*options(pack, EVERY_RULE)).failed()
+    assert "'m' (openai-community/gpt2) has 8 instances" in failed.output
+    assert changes(emulator) == []
+
+
+def test_nothing_is_in_the_way_of_what_keeps_the_rules(
+    stack: Stack, emulator: Emulator, pack: Path
+) -> None:
+    """Nor is an advisory rule, or a model that is only read, which a refresh shows as well."""
+    rules = {**EVERY_RULE, "bytez-stack-concurrency": {"maxConcurrency": 1}}
+    rules["bytez-allowed-models"] = {"enforcementLevel": "advisory", "deny": ["*gpt2"]}
+    given = options(pack, rules)
+    stack.program(f'bytez.Model("m", model_id="{GPT2}")')
+    up = stack.run("up", "--yes", *given).ok()
+    assert "[advisory]  bytez-allowed-models" in up.output
+    stack.program(f'bytez.Model("m", model_id="{GPT2}")\nbytez.Model.get("same", "{GPT2}")')
+    for _ in range(2):
+        stack.up(*given).ok()
+    assert running(emulator) == {GPT2: 1}
+    stack.destroy().ok()
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"bytez-model-ram": {"maxRamGb": "much"}}, "maxRamGb"),
+        ({"bytez-model-ram": {"maxRam": 1}}, "sets 'maxRam', which 'bytez-model-ram' does not"),
+    ],
+)
+def test_a_mistake_in_the_config_is_found_at_preview(
+    stack: Stack, emulator: Emulator, pack: Path, config: dict[str, Any], said: str
+) -> None:
+    stack.program(f'bytez.Model("m", model_id="{GPT2}")')
+    failed = stack.preview(*options(pack, config)).failed()
+    assert said in failed.output
+    assert "Traceback" not in failed.output
+    assert changes(emulator) == []
