@@ -17,6 +17,14 @@ MISHAPS: Final = (requests.RequestException, HTTPError, OSError, ValueError)
 """What requests and urllib3 let out between them; some of it is only a ValueError."""
 
 _CHECK_NETWORK = "Check the network and bytez:endpoint, then try again"
+_CHECK_ADDRESS = "Check that bytez:endpoint is the address of the service, and what answers there"
+_CHECK_DATE = "Check the date of this machine, then tell those who run the service"
+_NAME_AUTHORITY = "Name the right certificate authority with REQUESTS_CA_BUNDLE"
+_CERTIFICATE_ACTIONS: Final = {
+    # OpenSSL's X509_V_ERR_: not yet valid, expired; of another host, or another address.
+    **dict.fromkeys((9, 10), _CHECK_DATE),
+    **dict.fromkeys((62, 64), _CHECK_ADDRESS),
+}
 
 
 @dataclass(frozen=True)
@@ -57,7 +65,7 @@ def no_answer(error: Exception, watch: Watch, silence: float) -> NoAnswer:
     for part in made_of:
         if isinstance(part, ssl.SSLCertVerificationError):
             reason = f"its TLS certificate is not accepted ({printable(part.verify_message)})"
-            action = "Name the right certificate authority with REQUESTS_CA_BUNDLE"
+            action = _CERTIFICATE_ACTIONS.get(part.verify_code, _NAME_AUTHORITY)
             return NoAnswer(reason, sent=False, passing=False, action=action)
     if watch.fired:
         return out_of_time(watch)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 MEBIBYTE = 1 << 20
 KEY = "bytez-key-8f\"1/<d>&'c0%7a"
@@ -176,3 +176,14 @@ REFUSED: Mapping[str, Handler] = {
     "no HTTP": sends(b"\x16\x03\x01\x00\x01"),
 }
 """What no operation can use, and asking again would not mend."""
+
+
+def by_path(handlers: Mapping[str, Sequence[Handler]]) -> Handler:
+    """Answer on each path with the next of its handlers, the last one for ever."""
+    left = {path: list(queue) for path, queue in handlers.items()}
+
+    def handle(connection: socket.socket, request: bytes) -> None:
+        queue = left[request.split(b" ", 2)[1].decode()]
+        (queue.pop(0) if len(queue) > 1 else queue[0])(connection, request)
+
+    return handle

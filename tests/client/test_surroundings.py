@@ -6,6 +6,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,13 @@ from bytez_provider.errors import UnreachableError
 from tests.client.hostile import GPT2, KEY, HostileServer, says
 from tests.clocks import FakeClock
 
-CERTIFICATE = Path(__file__).parent / "data" / "loopback.pem"
+DATA = Path(__file__).parent / "data"
+CERTIFICATE = DATA / "loopback.pem"
 """For 127.0.0.1, signed by itself, with its (worthless) private key."""
+OF_ANOTHER = DATA / "elsewhere.pem"
+"""As above, for elsewhere.example."""
+EXPIRED = DATA / "expired.pem"
+"""As above, for 127.0.0.1 and the year 2020."""
 
 
 @pytest.fixture(autouse=True)
@@ -73,8 +79,15 @@ def test_loopback_is_never_asked_through_a_proxy(
 @pytest.fixture
 def tls_url() -> Iterator[str]:
     """A server with a certificate that nobody vouches for; it has nothing loaded."""
+    with tls_server(CERTIFICATE) as url:
+        yield url
+
+
+@contextmanager
+def tls_server(certificate: Path) -> Iterator[str]:
+    """Serve, in a thread, with a certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(CERTIFICATE)
+    context.load_cert_chain(certificate)
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:
@@ -108,6 +121,38 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(
     message = str(caught.value)
     assert f"no answer from {tls_url}: its TLS certificate is not accepted (self" in message
     assert "Name the right certificate authority with REQUESTS_CA_BUNDLE." in message
+    assert not caught.value.maybe_done
+    assert fake_clock.waits == []
+
+
+@pytest.mark.parametrize(
+    ("certificate", "reason", "action"),
+    [
+        (OF_ANOTHER, "not valid for '127.0.0.1'", "Check that bytez:endpoint is the address of"),
+        (EXPIRED, "certificate has expired", "Check the date of this machine"),
+    ],
+    ids=["of another host", "expired"],
+)
+def test_a_certificate_that_does_not_match_is_refused(
+    fake_clock: FakeClock,
+    dialect: DialectName,
+    certificate: Path,
+    reason: str,
+    action: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also where its authority is trusted; another authority would not mend it."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    with tls_server(certificate) as url:
+        client = BytezClient(Settings(url, dialect, Key(KEY)), clock=fake_clock)
+        with pytest.raises(UnreachableError) as caught:
+            client.load(GPT2, 1)
+    message = str(caught.value)
+    assert f"no answer from {url}: its TLS certificate is not accepted (" in message
+    assert reason in message
+    assert action in message
+    assert "REQUESTS_CA_BUNDLE" not in message
+    assert message.isprintable()
     assert not caught.value.maybe_done
     assert fake_clock.waits == []
 

@@ -1,0 +1,105 @@
+"""`bytez-fleet` before a server that means harm: one printable line, and bounded memory."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.fleet import COMMAND, GPT2, KEY, Fleet
+from tests.client.hostile import ESCAPES, MEBIBYTE, REFUSED, Handler, HostileServer, says
+
+COMMANDS = [
+    ("models",),
+    ("instances",),
+    ("status", GPT2),
+    ("load", GPT2, "--no-wait"),
+    ("unload", GPT2, "--yes"),
+    ("run", GPT2, "Once upon a time"),
+]
+
+
+@pytest.fixture
+def hostile() -> Iterator[HostileServer]:
+    server = HostileServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def wary(tmp_path: Path, hostile: HostileServer) -> Fleet:
+    """The command, told that the hostile server is the service."""
+    return Fleet(tmp_path, hostile.url)
+
+
+def assert_told_well(line: str) -> None:
+    assert line.isprintable(), ascii(line)
+    assert line.startswith("could not ")
+    assert len(line) <= 700
+    assert KEY not in line
+
+
+@pytest.mark.parametrize("answer", REFUSED.values(), ids=REFUSED.keys())
+def test_every_answer_that_cannot_be_used_is_one_line(
+    wary: Fleet, hostile: HostileServer, answer: Handler
+) -> None:
+    hostile.answers(answer)
+    done = wary.run("instances")
+    assert_told_well(done.failed(1))
+    assert done.out == ""
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
+def test_every_command_tells_of_an_error_full_of_escapes_on_one_line(
+    wary: Fleet, hostile: HostileServer, command: tuple[str, ...]
+) -> None:
+    hostile.answers(says(400, json.dumps({"error": f"{ESCAPES} {KEY}"})))
+    done = wary.run(*command)
+    assert_told_well(done.failed(1))
+    assert done.out == ""
+
+
+@pytest.mark.parametrize("command", COMMANDS[:5], ids=lambda command: command[0])
+def test_100_mb_of_json_cost_a_command_a_few(
+    wary: Fleet, hostile: HostileServer, command: tuple[str, ...]
+) -> None:
+    """Its whole process, with all that it imports."""
+    hostile.answers(REFUSED["100 MB of JSON"])
+    process = subprocess.Popen(
+        [*COMMAND, *command],
+        cwd=wary.folder,
+        env=wary.env,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    )
+    assert process.stderr is not None
+    with process.stderr:
+        said = process.stderr.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 1
+    assert_told_well(said.removesuffix("\n"))
+    assert "answers with more than" in said
+    assert usage.ru_maxrss * 1024 < 192 * MEBIBYTE
+
+
+def test_names_of_models_cannot_draw_on_the_terminal(wary: Fleet, hostile: HostileServer) -> None:
+    rows = [
+        {"modelId": f"a/{ESCAPES}", "status": f"RUNNING{ESCAPES}", "concurrency": 10**300},
+        {"modelId": "\u202e2tpg/b", "status": "[bold]RUNNING[/bold]"},
+        {"modelId": "ü/模型", "status": "RUNNING", "created": "2024-05-27T23:35:35+14:00"},
+    ]
+    hostile.answers(says(200, json.dumps(rows)))
+    done = wary.run("instances", BYTEZ_KEY=KEY).ok()
+    assert all(line.isprintable() for line in done.out.splitlines())
+    assert "ü/模型" in done.out
+    assert "[bold]RUNNING[/bold]".upper() in done.out
+    assert len(done.out.splitlines()) == 5
+    as_json = wary.run("instances", "--json").ok()
+    assert as_json.out.isascii()
+    assert len(as_json.document["instances"]) == 3

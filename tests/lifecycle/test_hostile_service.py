@@ -1,0 +1,289 @@
+"""What a server can make of an operation, and of what its user reads: one line, and no harm."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from bytez_provider.client._transport import Limits, Transport
+from bytez_provider.errors import (
+    BootFailedError,
+    BootTimeoutError,
+    BytezError,
+    MalformedAnswerError,
+    UnreachableError,
+)
+from bytez_provider.schemas import ModelState
+from tests.client.hostile import (
+    ESCAPES,
+    OK_HEAD,
+    REFUSED,
+    Handler,
+    HostileServer,
+    by_path,
+    cut_off,
+    drips,
+    is_silent,
+    says,
+)
+from tests.lifecycle.caller import URN, FakeCaller
+from tests.lifecycle.machine import GPT2, KEY, Machine, Process, inputs
+
+LONGEST_MESSAGE = 1000
+NOT_LOADED = says(404, '{"error": "model is not loaded"}')
+STARTED = says(200, f'{{"modelId": "{GPT2}", "status": "started", "concurrency": 1}}')
+CREATED = "2024-05-27T23:35:36.000Z"
+STATUS, LOAD, DELETE = "/model/status", "/model/load", "/model/delete"
+
+Operation = Callable[[Process, FakeCaller], object]
+
+
+@pytest.fixture
+def hostile() -> Iterator[HostileServer]:
+    server = HostileServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def wary(machine: Machine, hostile: HostileServer) -> Process:
+    """A process that deploys to the hostile server; its clock moves by being waited for."""
+    return machine.process(endpoint=hostile.url)
+
+
+def state(process: Process, **given: Any) -> ModelState:
+    """Return the state of a load that was made before the server turned hostile."""
+    return ModelState(
+        **inputs().model_dump(),
+        **{
+            "status": "RUNNING",
+            "created": CREATED,
+            "endpoint": process.settings.endpoint,
+            "account": process.settings.account,
+            **given,
+        },
+    )
+
+
+def told(status: str = "RUNNING", **given: Any) -> Handler:
+    return says(200, json.dumps({"modelId": GPT2, "status": status, "created": CREATED, **given}))
+
+
+def assert_told_well(*lines: str) -> None:
+    for line in lines:
+        assert line.isprintable(), ascii(line)
+        assert len(line) <= LONGEST_MESSAGE
+        assert KEY not in line
+
+
+def refused(operation: Operation, process: Process, caller: FakeCaller) -> BytezError:
+    """Return the error of an operation, all of whose lines a person can read."""
+    with pytest.raises(BytezError) as caught:
+        operation(process, caller)
+    assert_told_well(str(caught.value), *caller.reports, *caller.notes, *caller.warnings)
+    return caught.value
+
+
+OPERATIONS: dict[str, Operation] = {
+    "create": lambda process, caller: process.lifecycle.create(inputs(), caller),
+    "read": lambda process, caller: process.lifecycle.read(state(process), caller),
+    "update": lambda process, caller: process.lifecycle.update(
+        state(process, status="DEPLOYING"), inputs(), caller
+    ),
+    "delete": lambda process, caller: process.lifecycle.delete(state(process), caller),
+    "get": lambda process, _caller: process.lifecycle.get(GPT2),
+}
+every_operation = pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS.keys())
+every_refusal = pytest.mark.parametrize("answer", REFUSED.values(), ids=REFUSED.keys())
+
+
+@every_operation
+@every_refusal
+def test_an_answer_that_cannot_be_used_changes_nothing(
+    wary: Process, hostile: HostileServer, operation: Operation, answer: Handler
+) -> None:
+    """Not one of them is taken for "gone" or "not loaded": nothing is loaded or unloaded."""
+    hostile.answers(answer)
+    refused(operation, wary, FakeCaller())
+    assert {request.split()[1] for request in hostile.requests} <= {b"/model/status", b"/again"}
+    assert wary.journal.unfinished() == []
+
+
+@every_refusal
+def test_a_load_that_is_answered_so_is_told_as_what_it_may_be(
+    wary: Process, hostile: HostileServer, answer: Handler
+) -> None:
+    """Refused, or perhaps accepted: then the journal keeps its note for the next `up`."""
+    hostile.answers(by_path({STATUS: [NOT_LOADED], LOAD: [answer], "/again": [answer]}))
+    error = refused(OPERATIONS["create"], wary, FakeCaller())
+    is_unsure = error.state == "The load may have been accepted all the same"
+    assert is_unsure or error.state == "Nothing was changed"
+    assert bool(wary.journal.note(URN)) is is_unsure
+
+
+@every_refusal
+def test_in_mid_boot_it_is_waited_out_or_kept_in_the_journal(
+    wary: Process, hostile: HostileServer, answer: Handler
+) -> None:
+    """What the service says may pass; what cannot does not lose the load."""
+    statuses = [NOT_LOADED, told("DEPLOYING"), answer, answer, told()]
+    hostile.answers(by_path({STATUS: statuses, LOAD: [STARTED], "/again": [answer]}))
+    caller = FakeCaller()
+    try:
+        assert wary.lifecycle.create(inputs(), caller).status == "RUNNING"
+    except BytezError as error:
+        assert_told_well(str(error))
+        assert wary.journal.note(URN) is not None
+    assert_told_well(*caller.reports, *caller.notes, *caller.warnings)
+
+
+SLOW: dict[str, Handler] = {
+    "bytes that drip": drips(OK_HEAD + b"\r\n", b" "),
+    "headers that drip": drips(OK_HEAD + b"X-Slow: ", b"x"),
+    "silence": is_silent,
+    "no answer": cut_off,
+}
+
+
+@every_operation
+@pytest.mark.parametrize("answer", SLOW.values(), ids=SLOW.keys())
+def test_a_slow_server_is_given_up_after_five_tries(
+    machine: Machine,
+    hostile: HostileServer,
+    operation: Operation,
+    answer: Handler,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    limits = Limits(read_seconds=0.05, whole_seconds=0.1)
+    monkeypatch.setattr(
+        "bytez_provider.client._client.Transport",
+        lambda settings, clock: Transport(settings, clock, limits),
+    )
+    hostile.answers(answer)
+    began = machine.emulator.now()
+    error = refused(operation, machine.process(endpoint=hostile.url), FakeCaller())
+    assert isinstance(error, UnreachableError)
+    assert len(hostile.requests) == 5
+    assert (machine.emulator.now() - began).total_seconds() <= 60
+
+
+# --------------------------------------------------------------------------------- the words
+
+
+def test_a_status_nobody_has_seen_is_waited_for_and_shown_on_one_line(
+    wary: Process, hostile: HostileServer
+) -> None:
+    hostile.answers(
+        by_path(
+            {
+                STATUS: [NOT_LOADED, told(f"WARMING {ESCAPES}"), told(), told()],
+                LOAD: [STARTED],
+                DELETE: [says(204)],
+            }
+        )
+    )
+    caller = FakeCaller()
+    assert wary.lifecycle.create(inputs(), caller).status == "RUNNING"
+    assert_told_well(*caller.reports)
+    assert any("WARMING" in line for line in caller.reports)
+
+
+def test_a_status_nobody_has_seen_ends_at_the_limit(wary: Process, hostile: HostileServer) -> None:
+    hostile.answers(
+        by_path(
+            {
+                STATUS: [NOT_LOADED, *[told(f"ÜBER-{ESCAPES}")] * 20],
+                LOAD: [STARTED],
+                DELETE: [says(200, f'"{ESCAPES}"')],
+            }
+        )
+    )
+    error = refused(
+        lambda process, caller: process.lifecycle.create(inputs(), caller),
+        wary,
+        FakeCaller(timeout_seconds=5),
+    )
+    assert isinstance(error, BootTimeoutError)
+    assert "(last status: ÜBER-" in str(error)
+
+
+def test_a_reason_full_of_escapes_is_one_line(wary: Process, hostile: HostileServer) -> None:
+    failed = told("FAILED", error=f"out of {ESCAPES} {KEY}")
+    hostile.answers(
+        by_path(
+            {
+                STATUS: [NOT_LOADED, told("DEPLOYING"), failed, failed, NOT_LOADED],
+                LOAD: [STARTED],
+                DELETE: [says(204)],
+            }
+        )
+    )
+    error = refused(OPERATIONS["create"], wary, FakeCaller())
+    assert isinstance(error, BootFailedError)
+    assert str(error).startswith(
+        f"could not load '{GPT2}': the service reported FAILED: \"out of ]0;owned one two three"
+    )
+    assert "nothing is left running" in str(error)
+
+
+def test_a_state_takes_no_escapes_from_a_server(wary: Process, hostile: HostileServer) -> None:
+    """What is in state is shown by every `pulumi stack`, and read by policies."""
+    hostile.answers(told(f"{ESCAPES}", error=ESCAPES, concurrency=10**300, owner={ESCAPES: KEY}))
+    found = wary.lifecycle.read(state(wary), FakeCaller())
+    assert found is not None
+    text = json.dumps(found.bag(), ensure_ascii=False)
+    assert_told_well(text)
+    assert ModelState.model_validate(found.bag()) == found
+
+
+# ------------------------------------------------------------------------------ several at once
+
+
+def test_a_list_that_lies_about_names_harms_none_of_them(
+    wary: Process, hostile: HostileServer
+) -> None:
+    """Names in other letters, doubles, and names that are no names: none of them is ours."""
+    rows = [
+        {"modelId": name, "status": "FAILED", "created": CREATED}
+        for name in ("Openai-community/gpt2", f"{GPT2}\u200b", f"{GPT2} ", "\u202e", "", ESCAPES)
+    ]
+    listed = says(200, json.dumps([*rows, *rows]))
+    hostile.answers(by_path({"/model/instances": [listed], STATUS: [told()]}))
+    old = state(wary, readiness="fleet", status=None)
+    assert wary.lifecycle.read(old, FakeCaller()) == old
+
+
+def test_an_answer_of_100_mb_for_each_look_ends_at_the_limit(
+    wary: Process, hostile: HostileServer
+) -> None:
+    """Each is cut where it grows too long, and the wait goes on to its deadline."""
+    hostile.answers(
+        by_path(
+            {
+                STATUS: [NOT_LOADED, told("DEPLOYING"), REFUSED["100 MB of JSON"]],
+                LOAD: [STARTED],
+                DELETE: [REFUSED["100 MB of JSON"]],
+            }
+        )
+    )
+    error = refused(
+        lambda process, caller: process.lifecycle.create(inputs(), caller),
+        wary,
+        FakeCaller(timeout_seconds=30),
+    )
+    assert isinstance(error, BootTimeoutError)
+    assert "answers with more than 262144 bytes" in str(error)
+    assert "so it may still be running and cost money" in str(error)
+    assert wary.journal.note(URN) is not None
+
+
+def test_what_is_no_answer_is_never_an_unload(wary: Process, hostile: HostileServer) -> None:
+    """A delete that is answered with a page has not been shown to have worked."""
+    page = REFUSED["a page that says it is JSON"]
+    hostile.answers(by_path({STATUS: [told()], DELETE: [page]}))
+    error = refused(OPERATIONS["delete"], wary, FakeCaller())
+    assert isinstance(error, MalformedAnswerError)
+    assert str(error).startswith(f"could not unload '{GPT2}': the service answered HTTP 200 with")
