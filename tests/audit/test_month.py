@@ -1,0 +1,176 @@
+"""A month of loads, runs, unloads and expiries: the audit's costs are those of the ledger."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from decimal import Decimal
+
+import pytest
+
+from bytez_provider.audit import Audit, Source, assess
+from bytez_provider.catalogue import Catalogue
+from bytez_provider.client import BytezClient
+from bytez_provider.config import Key, Settings
+from bytez_provider.emulator import Emulator
+from bytez_provider.pricing import BOOT_SECONDS, MONTH_HOURS, Cost, monthly
+from tests.audit.account import CODER, GPT2, PHI, UNPRICED, facts
+
+KEY = "month-key-0123456789"
+START = datetime(2024, 5, 1, tzinfo=timezone.utc)
+HOUR = 3600
+SHORT_BOOT = 400
+CENT = Decimal("0.005")
+"""Two amounts that are nearer than that are the same to the cent, or next to each other only by
+where the cent is rounded."""
+
+
+@pytest.fixture
+def emulator(request: pytest.FixtureRequest) -> Iterator[Emulator]:
+    boot = getattr(request, "param", BOOT_SECONDS)
+    with Emulator(keys=[KEY], clock="manual", boot_seconds=boot, start=START) as emulator:
+        yield emulator
+
+
+class Auditor:
+    """Looks at the account over the socket, and keeps what each load had cost when last seen."""
+
+    def __init__(self, emulator: Emulator) -> None:
+        self.emulator = emulator
+        self.client = BytezClient(Settings(endpoint=emulator.url, key=Key(KEY)))
+        self.catalogue = Catalogue(self.client.models(), is_live=True)
+        self.seen: dict[tuple[str, str], float | None] = {}
+
+    def look(self) -> Audit:
+        live = self.client.instances()
+        now = self.client.server_now().replace(microsecond=0)
+        told = assess(
+            facts(
+                live,
+                now=now,
+                endpoint=self.emulator.url,
+                catalogue=self.catalogue,
+                sources=[Source("stack", "dev", [])],
+            )
+        )
+        for model in told.models:
+            assert model.created is not None
+            self.seen[(model.model_id, model.created)] = model.dollars_so_far
+        return told
+
+    def advance(self, seconds: int) -> None:
+        """Let time pass, and look just before whatever expires in it."""
+        while True:
+            models = self.look().models
+            expire = [one.idle_seconds_left for one in models if one.idle_seconds_left is not None]
+            # What boots is looked at again when it is up: then it says when it expires.
+            up = [SHORT_BOOT - (one.age_seconds or 0) for one in models if not one.idle_since]
+            step = min([*expire, *up, seconds])
+            if step in expire:
+                self.emulator.advance(step - 1)
+                self.look()
+                self.emulator.advance(1)
+            else:
+                self.emulator.advance(step)
+            seconds -= step
+            if not seconds:
+                return
+
+    def total(self, model_id: str) -> float | None:
+        """Return what all loads of a model have cost; None where one of them is unknown."""
+        costs = [cost for (name, _), cost in self.seen.items() if name == model_id]
+        return None if None in costs else sum(filter(None, costs))
+
+
+# Everything happens at tens of seconds, so that no load ends in the first second of a minute:
+# what it costs a second before its end is what it has cost.
+@pytest.mark.parametrize("emulator", [SHORT_BOOT], indirect=True)
+def test_what_loads_cost_is_what_the_ledger_says(emulator: Emulator) -> None:
+    chance = random.Random(5)  # noqa: S311 - a schedule, not a secret
+    auditor = Auditor(emulator)
+    models = (GPT2, PHI, CODER, UNPRICED)
+    passed = 0
+    while passed < MONTH_HOURS * HOUR:
+        live = {one["modelId"]: one["status"] for one in emulator.instances()}
+        model_id = chance.choice(models)
+        auditor.look()
+        if model_id not in live:
+            period = chance.choice([None, 300, 3600, 86400])
+            auditor.client.load(model_id, chance.randint(1, 5), period)
+        elif chance.random() < 0.3:
+            auditor.client.delete(model_id)
+        elif live[model_id] == "RUNNING":
+            assert "".join(auditor.client.run(model_id, "go on"))
+        pause = 10 * chance.randint(1, 720)
+        auditor.advance(pause)
+        passed += pause
+
+    at_the_end = auditor.look()
+    ledger = emulator.ledger()
+    assert set(ledger) == set(models)
+    for model_id, account in ledger.items():
+        loads = [name for name, _ in auditor.seen if name == model_id]
+        assert len(loads) == account["loads"] > 5
+        if model_id == UNPRICED:
+            assert (auditor.total(model_id), account["dollars"]) == (None, None)
+        else:
+            assert auditor.total(model_id) == pytest.approx(account["dollars"], abs=1e-4)
+            assert account["dollars"] > 1
+    known = [model.dollars_so_far or 0 for model in at_the_end.models]
+    assert at_the_end.totals.dollars_so_far == pytest.approx(sum(known), abs=1e-5)
+
+
+def cost(expiration: int | None = None, hours_a_day: float | None = None) -> Cost:
+    """Return what a month of two instances of phi-1 is said to cost."""
+    return monthly(
+        9.16,
+        2,
+        Settings().price_per_gb_second,
+        expiration_period_seconds=expiration,
+        expected_hours_per_day=hours_a_day,
+    )
+
+
+def spent(emulator: Emulator) -> Decimal:
+    return Decimal(str(emulator.ledger()[PHI]["dollars"]))
+
+
+def test_a_month_loaded_once_and_never_run_costs_the_floor(emulator: Emulator) -> None:
+    auditor = Auditor(emulator)
+    auditor.client.load(PHI, 2)
+    emulator.advance(MONTH_HOURS * HOUR)
+    floor = cost().floor
+    assert floor is not None
+    assert abs(spent(emulator) - floor) < CENT
+    assert auditor.look().models == []
+
+
+def test_a_month_always_loaded_costs_the_ceiling(emulator: Emulator) -> None:
+    auditor = Auditor(emulator)
+    week = 7 * 24 * HOUR
+    auditor.client.load(PHI, 2, week)
+    emulator.advance(HOUR)
+    for _ in range(9):
+        assert "".join(auditor.client.run(PHI, "go on"))
+        emulator.advance(81 * HOUR)
+    ceiling = cost(week).ceiling
+    assert ceiling is not None
+    assert abs(spent(emulator) - ceiling) < CENT
+    (model,) = auditor.look().models
+    assert model.dollars_so_far == pytest.approx(float(ceiling), abs=1e-4)
+    # An hour of it is the 730th part.
+    assert model.dollars_per_hour == pytest.approx(float(ceiling) / MONTH_HOURS, abs=1e-6)
+
+
+def test_a_month_of_eight_hours_a_day_costs_what_is_expected(emulator: Emulator) -> None:
+    auditor = Auditor(emulator)
+    # 30 days, and the ten hours that are left of 730 with their share.
+    for hours in (*[8.0] * 30, 8 * 10 / 24):
+        auditor.client.load(PHI, 2, 24 * HOUR)
+        emulator.advance(round(hours * HOUR))
+        auditor.client.delete(PHI)
+        emulator.advance(24 * HOUR - round(hours * HOUR))
+    expected = cost(24 * HOUR, 8).expected
+    assert expected is not None
+    assert abs(spent(emulator) - expected) < CENT
