@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -158,11 +158,24 @@ class Stack:
         return self.run("destroy", "--yes", "--skip-preview")
 
     def end(self) -> None:
-        """End what a killed engine left behind: Pulumi's provider process outlives it."""
-        for path in Path("/proc").glob("[0-9]*/environ"):
+        """End whatever runs for this stack: Pulumi's provider process outlives a killed engine."""
+        self._kill(lambda _command: True)
+
+    def kill_host(self) -> None:
+        """Kill the process that the providers run in, and nothing else."""
+        assert self._kill(lambda command: b"pulumi.dynamic" in command) == 1
+
+    def _kill(self, is_meant: Callable[[bytes], bool]) -> int:
+        """Kill the processes of this stack whose command line is meant; return how many."""
+        killed = 0
+        for path in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
-                if f"BYTEZ_JOURNAL={self.env['BYTEZ_JOURNAL']}\0".encode() in path.read_bytes():
-                    os.kill(int(path.parent.name), signal.SIGKILL)
+                is_ours = f"BYTEZ_JOURNAL={self.env['BYTEZ_JOURNAL']}\0".encode()
+                environment = (path / "environ").read_bytes()
+                if is_ours in environment and is_meant((path / "cmdline").read_bytes()):
+                    os.kill(int(path.name), signal.SIGKILL)
+                    killed += 1
+        return killed
 
     def export(self) -> dict[str, Any]:
         """Return the state, secrets still encrypted."""

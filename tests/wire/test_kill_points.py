@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bytez_provider.emulator import Emulator
-from tests.host.dynamic_host import OperationError
+from tests.host.dynamic_host import ROOT, OperationError
 from tests.wire.conftest import KEY, started
 from tests.wire.killed import (
     BOOT_SECONDS,
@@ -223,3 +223,13 @@ class TestAFleet:
             assert ready.result().outputs["ready"] is True
         assert len(emulator.requests(LOAD)) == 2
         assert stack.notes() == []
+
+
+@pytest.mark.parametrize(("title", "points"), [("create", OF_CREATE), ("delete", OF_DELETE)])
+def test_the_table_in_the_docs_has_every_point(title: str, points: list[Point]) -> None:
+    """The moment, what the next `up` does, and how many loads there are in the end."""
+    text = (ROOT / "docs" / "when-killed.md").read_text(encoding="utf-8")
+    section = text.split(f"\n## In a {title}\n")[1].split("\n## ")[0]
+    rows = [line.split(" | ") for line in section.splitlines() if line.startswith("| ")][1:]
+    told = [(row[0].removeprefix("| "), row[1], row[2]) for row in rows]
+    assert told == [(point.when, point.next_up, str(point.loads)) for point in points]
