@@ -59,7 +59,7 @@ class _Rule:
         for name in sorted(config.keys() - self.settings.keys()):
             settings = ", ".join(f"`{one}`" for one in self.settings) or "none"
             yield Violation(
-                f"the policy config sets '{printable(name, limit=60)}', which '{self.name}' does "
+                f"The policy config sets '{printable(name, limit=60)}', which '{self.name}' does "
                 f"not have: correct the name (its settings: {settings})."
             )
         known = {to_snake(name): value for name, value in config.items() if name in self.settings}

@@ -1,0 +1,259 @@
+"""The rules as policies: their settings, their levels, and what they read of a resource."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pulumi_policy import EnforcementLevel
+from pydantic.alias_generators import to_snake
+
+import bytez_provider as bytez
+from bytez_provider.errors import InvalidInputError
+from bytez_provider.policies import policies, rules
+from bytez_provider.policies.pack import _OF_ALL, _OF_EACH
+from bytez_provider.policies.testing import Later, Pack, Resource, fleet, model
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "policy-pack"
+PHI = "microsoft/phi-1"
+NO_RAM = "Gustavosta/MagicPrompt-Stable-Diffusion.onnx.8-bit"
+# A config that a model of everything wrong breaks, for each policy.
+STRICT: dict[str, dict[str, Any]] = {
+    "bytez-model-concurrency": {"maxConcurrency": 1},
+    "bytez-model-ram": {"maxRamGb": 1},
+    "bytez-model-cost": {"maxDollarsPerHour": 0.01},
+    "bytez-allowed-models": {"deny": ["*"]},
+    "bytez-benchmarked-only": {"require": ["*"]},
+    "bytez-known-ram": {"require": ["*"]},
+    "bytez-idle-expiry": {"maxSeconds": 60},
+    "bytez-no-adopt": {"stacks": ["*"]},
+    "bytez-protect": {"require": ["*"]},
+    "bytez-stack-concurrency": {"maxConcurrency": 1},
+    "bytez-stack-ram": {"maxRamGb": 1},
+    "bytez-stack-cost": {"maxDollarsPerMonth": 0.01},
+}
+ALWAYS_ON = "bytez-no-duplicates"
+EACH = pytest.mark.parametrize("policy", STRICT)
+
+
+def all_wrong(name: str) -> Resource:
+    """Return a model that breaks every rule that one of its kind can break."""
+    return model(name, model_id=NO_RAM, concurrency=2, adopt=True)
+
+
+@pytest.fixture(scope="module")
+def pack() -> Pack:
+    """The example's pack."""
+    return Pack.from_folder(EXAMPLE)
+
+
+def found(
+    pack: Pack, resources: list[Resource], config: Mapping[str, Any] | None = None
+) -> list[str]:
+    """Return the names of the policies that are broken, in preview and update alike."""
+    previewed = pack.preview(resources, config=config)
+    assert pack.up(resources, config=config) == previewed
+    return [violation.policy for violation in previewed]
+
+
+# ------------------------------------------------------------------------------- settings
+
+
+def test_every_rule_has_its_policy() -> None:
+    names = [policy.name for policy in policies()]
+    assert sorted(names) == sorted([*STRICT, ALWAYS_ON])
+    assert len({policy.description for policy in policies()}) == len(names)
+    functions = {
+        name
+        for name, one in vars(rules).items()
+        if inspect.isfunction(one) and one.__module__ == rules.__name__ and name[0] != "_"
+    }
+    assert {rule.check.__name__ for rule in (*_OF_EACH, *_OF_ALL)} == functions
+
+
+def test_a_setting_is_an_argument_of_the_rule_with_the_same_default() -> None:
+    for rule in (*_OF_EACH, *_OF_ALL):
+        arguments = inspect.signature(rule.check).parameters
+        assert [to_snake(name) for name in rule.settings] == list(arguments)[1:], rule.name
+        for name, schema in rule.settings.items():
+            assert "description" in schema
+            if "default" in schema:
+                default = arguments[to_snake(name)].default
+                assert schema["default"] == type(schema["default"])(default)
+            else:
+                assert arguments[to_snake(name)].default in (None, ()), "off until it is set"
+
+
+def test_without_a_config_only_duplicates_are_found(pack: Pack) -> None:
+    wrong = [all_wrong("a"), model("b", model_id=PHI, concurrency=1000)]
+    assert found(pack, wrong) == []
+    assert found(pack, [*wrong, all_wrong("c")]) == [ALWAYS_ON]
+
+
+@EACH
+def test_a_policy_is_switched_on_by_its_setting(pack: Pack, policy: str) -> None:
+    models = [all_wrong("a"), model("b", model_id=PHI, concurrency=2)]
+    config = {policy: STRICT[policy]}
+    assert set(found(pack, models, config)) == {policy}
+    assert found(pack, models, {policy: {**STRICT[policy], "enforcementLevel": "disabled"}}) == []
+    assert found(pack, [], config) == []
+
+
+@EACH
+def test_a_setting_of_another_name_is_told(pack: Pack, policy: str) -> None:
+    (wrong,) = pack.preview([model("m", model_id=PHI)], config={policy: {"maxx\x1b[31m": 1}})
+    assert wrong.policy == policy
+    assert wrong.message.startswith(
+        f"The policy config sets 'maxx', which '{policy}' does not have: correct the name (its "
+        "settings: `"
+    )
+    assert f"`{next(iter(STRICT[policy]))}`" in wrong.message
+
+
+@pytest.mark.parametrize(
+    ("policy", "settings"),
+    [
+        ("bytez-model-concurrency", {"maxConcurrency": 0}),
+        ("bytez-model-concurrency", {"maxConcurrency": 1.5}),
+        ("bytez-stack-ram", {"maxRamGb": -1}),
+        ("bytez-stack-ram", {"maxRamGb": 1, "unknownRam": "ignore"}),
+        ("bytez-model-cost", {"maxDollarsPerHour": "1"}),
+        ("bytez-stack-cost", {"maxDollarsPerMonth": 1, "monthlyBasis": "floor"}),
+        ("bytez-allowed-models", {"allow": "microsoft/*"}),
+        ("bytez-allowed-models", {"deny": [1]}),
+        ("bytez-protect", {"require": [""]}),
+        ("bytez-idle-expiry", {"maxSeconds": 59}),
+        ("bytez-idle-expiry", {"minSeconds": 604801}),
+        ("bytez-no-adopt", {"stacks": None}),
+    ],
+)
+def test_a_setting_that_cannot_be_is_refused(
+    pack: Pack, policy: str, settings: dict[str, Any]
+) -> None:
+    with pytest.raises(InvalidInputError, match=f"could not use the policy config: {policy}: "):
+        pack.preview([], config={policy: settings})
+
+
+def test_the_example_config_is_one_that_the_pack_takes(pack: Pack) -> None:
+    config = EXAMPLE / "policies.json"
+    assert set(json.loads(config.read_text())) == set(STRICT), "one example of each"
+    coder = model("m", model_id="deepseek-ai/deepseek-coder-1.3b-instruct", protect=True)
+    assert pack.preview([coder], config=config) == []
+    assert pack.preview([all_wrong("w")], config=config) != []
+
+
+def test_the_price_can_be_set(pack: Pack) -> None:
+    phi = model("m", model_id=PHI)
+    settings = {"maxDollarsPerHour": 1}
+    assert found(pack, [phi], {"bytez-model-cost": settings}) == []
+    dearer = {"bytez-model-cost": {**settings, "pricePerGbSecond": 0.0001}}
+    (violation,) = pack.preview([phi], config=dearer)
+    assert "costs $3.30 an hour" in violation.message
+
+
+# --------------------------------------------------------------------------- what is read
+
+
+def test_a_fleet_s_models_are_models(pack: Pack) -> None:
+    whole = fleet("chat", {"phi": bytez.ModelArgs(model_id=PHI, concurrency=3)})
+    config = {"bytez-model-concurrency": {"maxConcurrency": 2}}
+    (violation,) = pack.preview(whole, config=config)
+    assert violation.urn.endswith("bytez:index:Fleet$pulumi-python:dynamic/bytez:Model::chat-phi")
+    assert violation.message.startswith("'chat-phi' (microsoft/phi-1) has 3 instances")
+    assert violation.enforcement_level is EnforcementLevel.MANDATORY
+
+
+def test_resources_of_others_are_not_looked_at(pack: Pack) -> None:
+    other = Resource("pulumi-python:dynamic/other:Model", "m", {"modelId": PHI, "concurrency": 9})
+    assert found(pack, [other], STRICT) == []
+
+
+def test_a_model_that_is_only_read_is_not_counted(pack: Pack) -> None:
+    """A refresh shows it to the policies of the stack, with no more to know it by than this."""
+    read = replace(all_wrong("read"), delete_before_replace=None, inputs={"modelId": PHI})
+    of_all = {rule.name: STRICT[rule.name] for rule in _OF_ALL if rule.settings}
+    assert found(pack, [read], of_all) == []
+    again = model("m", model_id=PHI)
+    assert found(pack, [read, again]) == []
+    # The policies of one model are not asked about it by the engine; without inputs they
+    # have nothing to say.
+    bare = replace(read, inputs={})
+    assert found(pack, [bare], STRICT) == []
+
+
+@EACH
+def test_unknown_inputs_break_nothing_in_a_preview(pack: Pack, policy: str) -> None:
+    late = model(
+        "late",
+        model_id=Later(NO_RAM),
+        concurrency=Later(9),
+        expiration_period_seconds=Later(9000),
+        adopt=Later(value=True),
+        expected_hours_per_day=Later(24),
+        protect=policy != "bytez-protect",
+    )
+    config = {policy: STRICT[policy]}
+    assert pack.preview([late], config=config) == []
+    assert policy in {violation.policy for violation in pack.up([late], config=config)}
+
+
+def test_inputs_of_another_kind_break_nothing(pack: Pack) -> None:
+    """The provider's check refuses them; a policy that meets them does not fail."""
+    good = model("m", model_id=PHI, protect=True)
+    for value in (True, "3", [1], {"a": 1}, 1.5, -0.5):
+        odd = {name: value for name in good.inputs if name != "modelId"}
+        pack.preview([replace(good, inputs={**good.inputs, **odd})], config=STRICT)
+        pack.preview([replace(good, inputs={**odd, "modelId": value})], config=STRICT)
+
+
+def test_violations_are_told_in_one_order_whatever_order_the_engine_has(pack: Pack) -> None:
+    models = [model(f"m{n}", model_id=PHI) for n in range(9)]
+    config = {"bytez-stack-concurrency": {"maxConcurrency": 1}}
+    assert pack.preview(models, config=config) == pack.preview(models[::-1], config=config)
+
+
+# ---------------------------------------------------------------------------------- speed
+
+
+def calls_for(pack: Pack, models: int) -> int:
+    """Return how many functions are called for so many models that break every rule."""
+    resources = [
+        replace(all_wrong(f"m{n}"), inputs={**all_wrong("m").inputs, "modelId": f"o/m{n // 2}"})
+        for n in range(models)
+    ]
+    count = 0
+
+    def called(_frame: object, event: str, _argument: object) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(called)
+    try:
+        violations = pack.preview(resources, config=STRICT)
+    finally:
+        sys.setprofile(before)
+    assert len(violations) > 8 * models
+    return count
+
+
+def test_the_work_grows_as_the_models_do(pack: Pack) -> None:
+    assert calls_for(pack, 256) < 2.2 * calls_for(pack, 128)
+
+
+# ---------------------------------------------------------------------------------- rooms
+
+
+def test_the_rules_need_no_pulumi() -> None:
+    code = (
+        "import sys, bytez_provider.policies.rules;"
+        "sys.exit(bool({'pulumi', 'pulumi_policy'} & set(sys.modules)))"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
