@@ -1,0 +1,218 @@
+"""A branch that adds, scales and removes a model and breaks a rule, reviewed in every way.
+
+The golden files are what a reviewer reads; to write them anew, set BYTEZ_WRITE_GOLDEN=1 and look
+at what has changed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bytez_provider.emulator import Emulator
+from tests.e2e.conftest import KEY
+from tests.e2e.stack import COMMAND_SECONDS, Stack
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PACK = REPOSITORY / "examples" / "policy-pack"
+GOLDEN = Path(__file__).parent / "golden"
+
+MAIN = """
+bytez.Model("stays", model_id="microsoft/phi-1", expected_hours_per_day=8)
+scaled = bytez.Model("scaled", model_id="openai-community/gpt2")
+bytez.Model("expired", model_id="facebook/opt-1.3b", expiration_period_seconds=600)
+bytez.Model("removed", model_id="databricks/dolly-v2-3b")
+bytez.Model("after", model_id="bigscience/bloom-560m",
+    opts=pulumi.ResourceOptions(depends_on=[scaled]))
+"""
+BRANCH = """
+bytez.Model("stays", model_id="microsoft/phi-1", expected_hours_per_day=8)
+scaled = bytez.Model("scaled", model_id="openai-community/gpt2", concurrency=3)
+bytez.Model("expired", model_id="facebook/opt-1.3b", expiration_period_seconds=600)
+bytez.Model("after", model_id="bigscience/bloom-560m",
+    opts=pulumi.ResourceOptions(depends_on=[scaled]))
+bytez.Model("added", model_id="EleutherAI/pythia-1b")
+"""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What `bytez-fleet review` printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Reviewer:
+    """Reviews the branch of a stack, in the folder of its project."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+
+    def review(self, *arguments: str, **env: str) -> Told:
+        done = subprocess.run(
+            [sys.executable, "-m", "bytez_provider.cli", "review", *arguments],
+            cwd=self.stack.project,
+            env={**self.stack.env, "PYTHONPATH": str(REPOSITORY), **env},
+            capture_output=True,
+            encoding="utf-8",
+            timeout=COMMAND_SECONDS,
+            check=False,
+        )
+        return Told(done.returncode, done.stdout, done.stderr)
+
+    def saved(self, name: str, *arguments: str, **env: str) -> str:
+        """Save what `pulumi preview --json` prints, as CI does."""
+        self.stack.env |= env
+        done = self.stack.run("preview", "--json", *arguments)
+        for key in env:
+            del self.stack.env[key]
+        (self.stack.project / name).write_text(done.stdout, encoding="utf-8")
+        return name
+
+
+@pytest.fixture
+def emulator() -> Iterator[Emulator]:
+    """An emulator that begins at a whole second, as its `Date` has it: ages are always the same."""
+    start = datetime.now(timezone.utc).replace(microsecond=0)
+    with Emulator(keys=(KEY,), clock="manual", boot_seconds=0, start=start) as running:
+        yield running
+
+
+@pytest.fixture
+def policies(tmp_path: Path) -> list[str]:
+    """The arguments that have the pack of the examples run."""
+    config = tmp_path / "policies.json"
+    config.write_text(json.dumps({"bytez-model-concurrency": {"maxConcurrency": 2}}))
+    return ["--policy-pack", str(PACK), "--policy-pack-config", str(config)]
+
+
+@pytest.fixture
+def reviewer(stack: Stack, emulator: Emulator) -> Reviewer:
+    """A stack of `main` in which one model has expired meanwhile, and the program of the branch."""
+    stack.program(MAIN)
+    stack.up().ok()
+    emulator.advance(700)
+    stack.program(BRANCH)
+    return Reviewer(stack)
+
+
+@pytest.fixture
+def unchanged(reviewer: Reviewer, emulator: Emulator) -> Iterator[None]:
+    """Hold that a review sends nothing that changes anything."""
+    assert reviewer.stack.models()  # It has been brought up: what comes now is the review's.
+    before = len(emulator.requests())
+    yield
+    asked = {one.path for one in emulator.requests()[before:]}
+    assert asked.isdisjoint({"/model/load", "/model/delete", "/model/run"})
+
+
+def held(name: str, told: str) -> None:
+    """Hold a comment to its golden file; only the time of the plan is not the same in each run."""
+    told = re.sub(r"planned at \d{4}-\S+Z", "planned at <time>", told)
+    path = GOLDEN / f"{name}.md"
+    if os.environ.get("BYTEZ_WRITE_GOLDEN"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(told, encoding="utf-8")
+    assert told == path.read_text(encoding="utf-8")
+
+
+MARKDOWN = ("--format", "md", "--commit", "0a1b2c3")
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_a_saved_digest(reviewer: Reviewer) -> None:
+    plan = reviewer.saved("plan.json")
+    told = reviewer.review("--plan", plan, *MARKDOWN)
+    assert told.code == 0, told.err
+    held("digest", told.out)
+    told = reviewer.review("--plan", plan, "--max-monthly", "1", "--fail-on", "violation")
+    # The digest carries no policy results, and a limit is a limit.
+    assert (told.code, told.err.splitlines()[-1][:9]) == (3, "monthly: ")
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_saved_events_carry_the_policies(reviewer: Reviewer, policies: list[str]) -> None:
+    streaming = {"PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true"}
+    plan = reviewer.saved("plan.jsonl", *policies, **streaming)
+    told = reviewer.review("--plan", plan, *MARKDOWN)
+    assert told.code == 1  # A mandatory policy is broken: the `up` would fail.
+    held("events", told.out)
+    told = reviewer.review("--plan", plan, "--fail-on", "violation", "--fail-on", "replace")
+    assert told.code == 3
+    findings = [line for line in told.err.splitlines() if line.startswith(("viol", "repl"))]
+    assert len(findings) == 2
+    assert "scaled" in findings[0]
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_a_preview_by_the_automation_api(reviewer: Reviewer, policies: list[str]) -> None:
+    told = reviewer.review("--stack", "dev", *policies, *MARKDOWN)
+    assert told.code == 1, told.err
+    held("preview", told.out)
+    told = reviewer.review("--stack", "dev", *policies, "--fail-on", "violation", "--json")
+    assert told.code == 3
+    document: dict[str, Any] = json.loads(told.out)
+    models = {one["name"]: one for one in document["models"]}
+    assert {name: one["action"] for name, one in models.items()} == {
+        "added": "load",
+        "after": "keep",
+        "expired": "load",
+        "removed": "unload",
+        "scaled": "replace",
+        "stays": "keep",
+    }
+    assert [name for name, one in models.items() if one["isAnyway"]] == ["expired"]
+    assert models["scaled"]["dependents"] == ["after"]
+    assert [one["policy"] for one in models["scaled"]["brokenRules"]] == ["bytez-model-concurrency"]
+    assert KEY not in told.out + told.err
+
+
+def test_without_a_key_nothing_is_refreshed(reviewer: Reviewer, emulator: Emulator) -> None:
+    asked = len(emulator.requests())
+    told = reviewer.review("--stack", "dev", *MARKDOWN, BYTEZ_KEY="")
+    assert told.code == 0, told.err
+    held("without-a-key", told.out)
+    assert len(emulator.requests()) == asked
+
+
+def test_the_selected_stack_stays_selected(reviewer: Reviewer) -> None:
+    reviewer.stack.run("stack", "init", "other").ok()
+    assert reviewer.review("--stack", "dev").code == 0
+    listed = json.loads(reviewer.stack.run("stack", "ls", "--json").ok().stdout)
+    assert [one["name"] for one in listed if one["current"]] == ["other"]
+
+
+def test_a_protected_model_that_is_replaced_fails_the_up(reviewer: Reviewer) -> None:
+    protected = ", opts=pulumi.ResourceOptions(protect=True))"
+    reviewer.stack.program(MAIN.replace('gpt2")', f'gpt2"{protected}'))
+    reviewer.stack.up().ok()
+    reviewer.stack.program(BRANCH.replace("concurrency=3)", f"concurrency=3{protected}"))
+    told = reviewer.review("--stack", "dev", "--format", "md")
+    assert told.code == 1
+    assert "**This `up` will fail:** `scaled: it is protected, and would be replaced`" in told.out
+
+
+def test_a_program_that_fails_is_told_in_one_line(reviewer: Reviewer) -> None:
+    reviewer.stack.program('bytez.Model("a", model_id="openai-community/gpt3")')
+    told = reviewer.review("--stack", "dev", "--format", "md")
+    assert told.code == 1
+    assert "**This `up` will fail:** `a: " in told.out
+    assert "gpt2" in told.out
+
+
+def test_a_stack_that_is_not_there_is_an_error(reviewer: Reviewer) -> None:
+    told = reviewer.review("--stack", "none")
+    assert (told.code, told.out) == (2, "")
+    assert told.err.startswith("could not read the configuration of stack 'none': ")
