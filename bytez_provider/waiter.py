@@ -195,12 +195,14 @@ class Waiter:
         seen_is_enough: bool,
     ) -> Wait:
         start = self._clock.monotonic()
+        # From here on by our own clock: no wall clock or `Date` that jumps may end it.
+        grace_seconds = NOT_FOUND_GRACE_SECONDS - self._age(claim, 0.0)
         report = self._reporter(caller, limit_seconds)
         seen: Instance | None = None
         pause = 0.0
         while True:
             elapsed = self._clock.monotonic() - start
-            in_grace = self._age(claim, elapsed) < NOT_FOUND_GRACE_SECONDS
+            in_grace = elapsed < grace_seconds
             trouble: ApiError | None = None
             ended: Ended | None = None
             # Also once after a Ctrl-C where the load has no identity yet: state should have it.

@@ -51,3 +51,49 @@ class EmulatorClock:
         """Advance the emulator and return at once; stay where it is when `wake` is set."""
         if seconds > 0 and not (wake is not None and wake.is_set()):
             self._emulator.advance(seconds)
+
+
+class LaptopClock:
+    """The clocks of a laptop: the emulator's time is the world's, and the machine's own may err.
+
+    Args:
+        emulator: On a manual clock.
+        wall_ahead_seconds: How far the machine's wall clock is ahead of the world.
+    """
+
+    def __init__(self, emulator: Emulator, *, wall_ahead_seconds: float = 0) -> None:
+        self._emulator = emulator
+        self._ticks = 0.0
+        self._wall_ahead = timedelta(seconds=wall_ahead_seconds)
+
+    def monotonic(self) -> float:
+        """Seconds that the machine was awake, and those asleep that it counts."""
+        return self._ticks
+
+    def now(self) -> datetime:
+        """The moment that the machine's wall clock shows."""
+        return self._emulator.now() + self._wall_ahead
+
+    def wait(self, seconds: float, wake: threading.Event | None = None) -> None:
+        """Let the time pass for machine and world at once; not at all when `wake` is set."""
+        if seconds > 0 and not (wake is not None and wake.is_set()):
+            self._ticks += seconds
+            self._emulator.advance(seconds)
+
+    def sleep(self, seconds: float, *, is_counted: bool) -> None:
+        """Close the lid: the world goes on, and every connection is cut.
+
+        Args:
+            seconds: How long.
+            is_counted: Whether the monotonic clock has gone on meanwhile. Those of Linux and macOS
+                stand still; that of a virtual machine which is resumed may leap.
+        """
+        self._emulator.advance(seconds)
+        self._emulator.stop()
+        self._emulator.start()
+        if is_counted:
+            self._ticks += seconds
+
+    def set_wall(self, ahead_seconds: float) -> None:
+        """Set the wall clock: by hand, by NTP, or by a summer that ends."""
+        self._wall_ahead = timedelta(seconds=ahead_seconds)

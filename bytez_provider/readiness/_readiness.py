@@ -134,8 +134,8 @@ class Readiness:
         while caller.stop() is None:
             waiting = [member for member in members if member.end is None]
             for member, live in self._look(waiting, caller):
-                known = member.claim.created is not None
-                member.judge(live, self._age(member) if known else waited)
+                # By a `Date` that is late every load is young; it is as old as the wait at least.
+                member.judge(live, max(waited, self._age(member)))
             waited = self._clock.monotonic() - start
             # By the service's time, in which models expire; it is known from the first answer on.
             began = began or self._server_now()

@@ -9,6 +9,7 @@ import pytest
 
 from bytez_provider.emulator import Emulator
 from bytez_provider.emulator.fixtures import START
+from tests.client.hostile import HostileServer
 from tests.lifecycle.machine import BOOT_SECONDS, KEY, OTHER_KEY, Machine, Process
 
 
@@ -33,3 +34,11 @@ def machine(emulator: Emulator, tmp_path: Path) -> Iterator[Machine]:
 def process(machine: Machine) -> Process:
     """The process of one deployment."""
     return machine.process()
+
+
+@pytest.fixture
+def hostile() -> Iterator[HostileServer]:
+    """A server that answers as the emulator would not, and without a `Date`."""
+    server = HostileServer()
+    yield server
+    server.close()

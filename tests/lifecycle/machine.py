@@ -8,6 +8,7 @@ from typing import Any
 
 from bytez_provider.catalogue import CatalogueSource
 from bytez_provider.client import BytezClient
+from bytez_provider.clock import Clock
 from bytez_provider.config import Key, Settings
 from bytez_provider.emulator import Emulator
 from bytez_provider.journal import Journal
@@ -36,9 +37,10 @@ class Process:
         endpoint: str | None = None,
         consent: Consent | None = None,
         quiet: bool = False,
+        clock: Clock | None = None,
     ) -> None:
         settings = Settings(endpoint=endpoint or emulator.url, key=Key(key), catalogue="bundled")
-        clock = EmulatorClock(emulator)
+        clock = clock or EmulatorClock(emulator)
         self.settings = settings
         self.client = BytezClient(settings, clock=clock)
         self.journal_warnings: list[str] = []
@@ -75,11 +77,18 @@ class Machine:
         adopt: Iterable[str] = (),
         account_change: bool = False,
         quiet: bool = False,
+        clock: Clock | None = None,
     ) -> Process:
         """Start a process; it knows nothing but what the journal's folder holds."""
         consent = Consent(adopt=frozenset(adopt), account_change=account_change)
         process = Process(
-            self.emulator, self.folder, key=key, endpoint=endpoint, consent=consent, quiet=quiet
+            self.emulator,
+            self.folder,
+            key=key,
+            endpoint=endpoint,
+            consent=consent,
+            quiet=quiet,
+            clock=clock,
         )
         self._processes.append(process)
         return process

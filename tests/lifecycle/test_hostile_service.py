@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -39,13 +39,6 @@ CREATED = "2024-05-27T23:35:36.000Z"
 STATUS, LOAD, DELETE = "/model/status", "/model/load", "/model/delete"
 
 Operation = Callable[[Process, FakeCaller], object]
-
-
-@pytest.fixture
-def hostile() -> Iterator[HostileServer]:
-    server = HostileServer()
-    yield server
-    server.close()
 
 
 @pytest.fixture

@@ -1,0 +1,317 @@
+"""Clocks that stand still, leap and disagree.
+
+Deadlines are by the machine's monotonic clock, identity is by the server's; the machine's wall
+clock decides nothing. The emulator's time is the world's, in which models boot and expire.
+"""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import bytez_provider
+from bytez_provider.emulator import Emulator
+from bytez_provider.errors import AlreadyLoadedError, BootTimeoutError, BytezError, LoadLostError
+from bytez_provider.schemas import iso
+from bytez_provider.waiter import Claim, Ended, Stop
+from tests.client.hostile import Handler, HostileServer, by_path, says
+from tests.clocks import LaptopClock
+from tests.lifecycle.caller import URN, FakeCaller
+from tests.lifecycle.machine import BOOT_SECONDS, GPT2, Machine, Process, inputs
+
+HOUR = 3600.0
+IDLE_SECONDS = 1800.0
+PACKAGE = Path(bytez_provider.__file__).parent
+
+counted = pytest.mark.parametrize("is_counted", [False, True], ids=["stands still", "leaps"])
+
+
+@pytest.fixture
+def clock(emulator: Emulator) -> LaptopClock:
+    return LaptopClock(emulator)
+
+
+@pytest.fixture
+def laptop(machine: Machine, clock: LaptopClock) -> Process:
+    return machine.process(clock=clock)
+
+
+def asleep(
+    clock: LaptopClock, at_report: int, seconds: float, *, is_counted: bool, limit: float = 60
+) -> FakeCaller:
+    """Return a caller at one of whose lines of progress the lid is closed."""
+    caller = FakeCaller(timeout_seconds=limit)
+    caller.at_report(at_report, lambda: clock.sleep(seconds, is_counted=is_counted))
+    return caller
+
+
+class TestSleepInMidBoot:
+    @counted
+    @pytest.mark.parametrize("at_report", [1, 5])
+    def test_what_came_up_meanwhile_is_up(
+        self,
+        machine: Machine,
+        laptop: Process,
+        clock: LaptopClock,
+        at_report: int,
+        is_counted: bool,
+    ) -> None:
+        """Also where the limit, of a minute, passed in the sleep: the last look decides."""
+        caller = asleep(clock, at_report, 1000, is_counted=is_counted)
+        state = laptop.lifecycle.create(inputs(), caller)
+        assert (state.status, state.created) == ("RUNNING", machine.created())
+        assert machine.changes() == ["/model/load"]
+        assert laptop.journal.unfinished() == []
+
+    def test_a_sleep_that_is_not_counted_leaves_the_limit_as_it_was(
+        self, machine: Machine, laptop: Process, clock: LaptopClock
+    ) -> None:
+        """Of a limit of a minute forty-odd seconds are left after an hour of sleep."""
+        machine.emulator.set_faults([{"do": {"boot": "never"}}])
+        caller = asleep(clock, 5, HOUR, is_counted=False)
+        with pytest.raises(BootTimeoutError, match="not RUNNING within 1m"):
+            laptop.lifecycle.create(inputs(), caller)
+        assert 60 <= clock.monotonic() <= 62
+        assert machine.running() == {}
+
+    def test_a_sleep_that_is_counted_may_end_the_wait_and_leaves_nothing(
+        self, machine: Machine, laptop: Process, clock: LaptopClock
+    ) -> None:
+        machine.emulator.set_faults([{"do": {"boot": "never"}}])
+        caller = asleep(clock, 5, HOUR, is_counted=True)
+        with pytest.raises(BootTimeoutError, match="nothing is left running"):
+            laptop.lifecycle.create(inputs(), caller)
+        assert machine.running() == {}
+        assert laptop.journal.unfinished() == []
+
+    @counted
+    def test_what_expired_meanwhile_is_told_and_loaded_by_the_next_up(
+        self, machine: Machine, laptop: Process, clock: LaptopClock, is_counted: bool
+    ) -> None:
+        caller = asleep(clock, 5, 2 * IDLE_SECONDS, is_counted=is_counted, limit=600)
+        with pytest.raises(LoadLostError, match="Nothing of this load is left running"):
+            laptop.lifecycle.create(inputs(), caller)
+        assert laptop.journal.unfinished() == []
+        assert laptop.lifecycle.create(inputs(), FakeCaller()).status == "RUNNING"
+        assert machine.loads() == 2
+
+    @counted
+    def test_the_network_may_be_slower_to_wake(
+        self, machine: Machine, laptop: Process, clock: LaptopClock, is_counted: bool
+    ) -> None:
+        caller = FakeCaller(timeout_seconds=2 * HOUR)
+
+        def close_the_lid() -> None:
+            clock.sleep(1000, is_counted=is_counted)
+            machine.emulator.set_faults([{"first": 8, "do": {"reset": "before"}}])
+
+        caller.at_report(5, close_the_lid)
+        assert laptop.lifecycle.create(inputs(), caller).status == "RUNNING"
+        assert any("no answer now" in line for line in caller.reports)
+        assert machine.changes() == ["/model/load"]
+
+    @counted
+    def test_an_unload_that_was_slept_through_has_happened(
+        self, machine: Machine, laptop: Process, clock: LaptopClock, is_counted: bool
+    ) -> None:
+        state = laptop.lifecycle.create(inputs(), FakeCaller())
+        shutdown = {"endpoint": "/model/delete", "do": {"shutdownSeconds": 600}}
+        machine.emulator.set_faults([shutdown])
+        laptop.client.delete(GPT2)
+        clock.sleep(1000, is_counted=is_counted)
+        claim = Claim(machine.emulator.now())
+        assert laptop.waiter.until_unloaded(GPT2, claim, limit_seconds=120) is None
+        laptop.lifecycle.delete(state, FakeCaller())
+        assert machine.running() == {}
+
+
+class TestWallClock:
+    @pytest.mark.parametrize("ahead", [-HOUR, HOUR, -365 * 24 * HOUR])
+    def test_one_that_jumps_in_mid_boot_changes_nothing(
+        self, machine: Machine, laptop: Process, clock: LaptopClock, ahead: float
+    ) -> None:
+        caller = FakeCaller(timeout_seconds=60)
+        caller.at_report(3, lambda: clock.set_wall(ahead))
+        state = laptop.lifecycle.create(inputs(), caller)
+        assert (state.status, state.created) == ("RUNNING", machine.created())
+        # The age told is that of the load, to the second of a `Date`.
+        assert caller.reports[-1] in ("RUNNING after 30s", "RUNNING after 31s", "RUNNING after 32s")
+        assert clock.monotonic() <= BOOT_SECONDS * 1.2
+
+    @pytest.mark.parametrize("ahead", [-HOUR, HOUR])
+    def test_one_that_jumps_does_not_move_a_deadline(
+        self, machine: Machine, laptop: Process, clock: LaptopClock, ahead: float
+    ) -> None:
+        machine.emulator.set_faults([{"do": {"boot": "never"}}])
+        caller = FakeCaller(timeout_seconds=60)
+        caller.at_report(3, lambda: clock.set_wall(ahead))
+        with pytest.raises(BootTimeoutError):
+            laptop.lifecycle.create(inputs(), caller)
+        assert 60 <= clock.monotonic() <= 62
+
+    @pytest.mark.parametrize("ahead", [-HOUR, HOUR, -365 * 24 * HOUR])
+    def test_one_that_is_wrong_throughout_decides_nothing(
+        self, machine: Machine, ahead: float
+    ) -> None:
+        """A whole life, with a kill in it: to the machine the server is an hour behind or ahead."""
+        clock = LaptopClock(machine.emulator, wall_ahead_seconds=ahead)
+        killed = FakeCaller()
+        machine.emulator.set_faults([{"do": {"statusLagSeconds": 10}}])
+        killed.end_at_report(2, Stop.ENGINE_GONE)
+        with pytest.raises(BytezError):
+            machine.process(clock=clock).lifecycle.create(inputs(), killed)
+        machine.emulator.advance(20)
+        (note,) = machine.process(clock=clock).journal.unfinished()
+        assert abs((note.began - machine.emulator.now()).total_seconds()) < 60
+
+        process = machine.process(clock=clock)
+        state = process.lifecycle.create(inputs(), FakeCaller())
+        assert (state.status, state.created) == ("RUNNING", machine.created())
+        assert process.lifecycle.read(state, FakeCaller()) == state
+        assert process.lifecycle.update(state, inputs(adopt=True), FakeCaller()).adopt
+        process.lifecycle.delete(state, FakeCaller())
+        assert machine.changes() == ["/model/load", "/model/delete"]
+        assert machine.running() == {}
+
+    def test_theirs_is_not_ours_by_any_wall_clock(self, machine: Machine) -> None:
+        """An hour behind, somebody's load of half an hour ago looks like one of the future."""
+        machine.emulator.load_by_somebody_else(GPT2)
+        machine.emulator.advance(HOUR / 2)
+        for ahead in (-HOUR, HOUR):
+            clock = LaptopClock(machine.emulator, wall_ahead_seconds=ahead)
+            with pytest.raises(AlreadyLoadedError):
+                machine.process(clock=clock).lifecycle.create(inputs(), FakeCaller())
+        assert machine.changes() == []
+
+    def test_only_one_module_reads_the_machines_clocks(self) -> None:
+        """So every deadline is by `Clock.monotonic`, and every test can move it."""
+        readers = set()
+        for file in sorted(PACKAGE.rglob("*.py")):
+            if "emulator" in file.relative_to(PACKAGE).parts:
+                continue
+            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+                is_import = isinstance(node, ast.Import) and node.names[0].name == "time"
+                read = ast.unparse(node) if isinstance(node, ast.Attribute) else ""
+                if is_import or read in ("datetime.now", "datetime.utcnow", "date.today"):
+                    readers.add(file.name)
+        assert readers == {"clock.py"}
+
+
+class TestServerClock:
+    """`Date` disagrees with the `created` of the same server: two machines of one service."""
+
+    @pytest.mark.parametrize("skew", [HOUR, -HOUR])
+    def test_a_whole_life(self, machine: Machine, process: Process, skew: float) -> None:
+        machine.emulator.set_faults([{"do": {"clockSkewSeconds": skew}}])
+        state = process.lifecycle.create(inputs(), FakeCaller())
+        assert process.lifecycle.read(state, FakeCaller()) == state
+        machine.process().lifecycle.delete(state, FakeCaller())
+        assert machine.changes() == ["/model/load", "/model/delete"]
+        assert machine.running() == {}
+
+    @pytest.mark.parametrize("skew", [HOUR, -HOUR])
+    def test_theirs_is_never_claimed(self, machine: Machine, process: Process, skew: float) -> None:
+        """Where our answer was lost and theirs is there, it is an error: theirs is left alone."""
+        faults = [
+            {"do": {"clockSkewSeconds": skew}},
+            {"endpoint": "/model/status", "first": 1, "do": {"respond": {"status": 404}}},
+            {"endpoint": "/model/load", "first": 1, "do": {"reset": "before"}},
+        ]
+        machine.emulator.load_by_somebody_else(GPT2)
+        machine.emulator.advance(600)
+        machine.emulator.set_faults(faults)
+        with pytest.raises(BytezError):
+            process.lifecycle.create(inputs(), FakeCaller())
+        assert "/model/delete" not in machine.changes()
+        assert machine.running() == {GPT2: 1}
+
+    @pytest.mark.parametrize("skew", [HOUR, -HOUR])
+    def test_a_dead_letter_of_the_journal_claims_nothing(
+        self, machine: Machine, skew: float
+    ) -> None:
+        """Killed before the load showed, by a `Date` an hour off: then not even ours is claimed.
+
+        The next `up` says that somebody else's load is in the way. It costs one idle period at
+        most, and unloads nobody's.
+        """
+        lag = {"do": {"statusLagSeconds": 30}}
+        machine.emulator.set_faults([{"do": {"clockSkewSeconds": skew}}, lag])
+        killed = FakeCaller()
+        killed.end_at_report(1, Stop.ENGINE_GONE)
+        with pytest.raises(BytezError):
+            machine.process().lifecycle.create(inputs(), killed)
+        machine.emulator.advance(HOUR / 60)
+        with pytest.raises(AlreadyLoadedError, match="not by this resource"):
+            machine.process().lifecycle.create(inputs(), FakeCaller())
+        assert machine.changes() == ["/model/load"]
+
+    def test_a_date_that_jumps_between_answers_moves_no_deadline(
+        self, machine: Machine, laptop: Process, clock: LaptopClock
+    ) -> None:
+        """As where a balancer asks two machines in turn."""
+        machine.emulator.set_faults(
+            [
+                {"do": {"boot": "never"}},
+                {"do": {"clockSkewSeconds": HOUR}, "probability": 0.5, "seed": 3},
+            ]
+        )
+        with pytest.raises(BootTimeoutError):
+            laptop.lifecycle.create(inputs(), FakeCaller(timeout_seconds=60))
+        assert 60 <= clock.monotonic() <= 62
+        assert machine.running() == {}
+
+
+class TestWithoutADate:
+    """The machine's wall clock stands in for the server's, so what it does matters here alone."""
+
+    @pytest.fixture
+    def undated(self, machine: Machine, hostile: HostileServer, clock: LaptopClock) -> Process:
+        return machine.process(endpoint=hostile.url, clock=clock)
+
+    def told(self, status: str, machine: Machine) -> Handler:
+        created = iso(machine.emulator.now())
+        return says(200, f'{{"status": "{status}", "created": "{created}"}}')
+
+    @pytest.mark.parametrize("ahead", [-HOUR, HOUR])
+    def test_a_load_that_does_not_show_yet_is_not_given_up_for_a_jump(
+        self,
+        machine: Machine,
+        undated: Process,
+        hostile: HostileServer,
+        clock: LaptopClock,
+        ahead: float,
+    ) -> None:
+        """The 60 s of "not found" are a deadline too."""
+        absent = says(404, '{"error": "model is not loaded"}')
+        booting, running = self.told("DEPLOYING", machine), self.told("RUNNING", machine)
+        hostile.answers(
+            by_path(
+                {
+                    "/model/status": [*[absent] * 9, booting, running],
+                    "/model/load": [says(200, '{"status": "started"}')],
+                    "/model/delete": [says(204)],
+                }
+            )
+        )
+        caller = FakeCaller()
+        caller.at_report(2, lambda: clock.set_wall(ahead))
+        assert undated.lifecycle.create(inputs(), caller).status == "RUNNING"
+        assert undated.journal.note(URN) is None
+
+    def test_a_wait_ends_at_its_limit(
+        self, machine: Machine, undated: Process, hostile: HostileServer, clock: LaptopClock
+    ) -> None:
+        hostile.answers(self.told("DEPLOYING", machine))
+        caller = FakeCaller()
+        caller.at_report(3, lambda: clock.set_wall(-HOUR))
+        wait = undated.waiter.until_running(
+            GPT2,
+            Claim(machine.emulator.now()),
+            caller,
+            limit_seconds=60,
+            on_identified=lambda _: None,
+        )
+        assert wait.ended in (Ended.LIMIT, Ended.OTHER_LOAD)
+        assert clock.monotonic() <= 62
