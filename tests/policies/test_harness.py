@@ -1,0 +1,365 @@
+"""The harness with packs of anybody: what policies see, what they report, what config does.
+
+That all this is as with the real engine is held by tests/e2e/test_policy_harness.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pulumi_policy import (
+    EnforcementLevel,
+    Policy,
+    PolicyConfigSchema,
+    ReportViolation,
+    ResourceValidationArgs,
+    ResourceValidationPolicy,
+    Secret,
+    StackValidationArgs,
+    StackValidationPolicy,
+)
+
+import bytez_provider as bytez
+from bytez_provider.errors import InvalidInputError
+from bytez_provider.policies.testing import Later, Pack, PolicyViolation, Resource, fleet, model
+
+ADVISORY, MANDATORY = EnforcementLevel.ADVISORY, EnforcementLevel.MANDATORY
+BUCKET = "aws:s3/bucket:Bucket"
+
+
+def telling(**more: Any) -> Policy:
+    """Return a policy of each resource that reports its config."""
+
+    def validate(args: ResourceValidationArgs, report: ReportViolation) -> None:
+        if args.resource_type == BUCKET:
+            report(json.dumps(args.get_config(), sort_keys=True), None)
+
+    return ResourceValidationPolicy("tell", "Tells its config.", validate, **more)
+
+
+def told(pack: Pack, config: Mapping[str, Any] | Path | None = None) -> Any:
+    """Return the config that the policy was given; None where it was not asked."""
+    found = pack.preview([Resource(BUCKET, "b")], config=config)
+    return json.loads(found[0].message) if found else None
+
+
+def refused(pack: Pack, config: Any) -> str:
+    """Return why a config is not taken."""
+    with pytest.raises(InvalidInputError) as error:
+        pack.preview([Resource(BUCKET, "b")], config=config)
+    assert str(error.value).startswith("could not use the policy config: ")
+    assert "No policy was run." in str(error.value)
+    return error.value.observed
+
+
+# --------------------------------------------------------------------------------- config
+
+
+def test_defaults_of_the_schema_are_given_and_overridden() -> None:
+    schema = PolicyConfigSchema(
+        {"most": {"type": "integer", "default": 3}, "names": {"type": "array", "default": ["a"]}}
+    )
+    pack = Pack([telling(config_schema=schema)])
+    assert told(pack) == {"most": 3.0, "names": ["a"]}
+    assert told(pack, {"tell": {"most": 4}}) == {"most": 4.0, "names": ["a"]}
+    assert told(pack) == {"most": 3.0, "names": ["a"]}, "a run leaves nothing for the next one"
+
+
+def test_numbers_of_a_config_are_floats() -> None:
+    found = told(Pack([telling()]), {"tell": {"n": 1, "in": {"it": [2]}}})
+    assert found == {"n": 1, "in": {"it": [2]}}
+    assert isinstance(found["n"], float)
+    assert isinstance(found["in"]["it"][0], float)
+
+
+@pytest.mark.parametrize(
+    ("pack_level", "own_level", "config", "level"),
+    [
+        (None, None, {}, ADVISORY),
+        (MANDATORY, None, {}, MANDATORY),
+        (MANDATORY, ADVISORY, {}, ADVISORY),
+        (None, None, {"tell": "mandatory"}, MANDATORY),
+        (None, None, {"tell": {"enforcementLevel": "mandatory"}}, MANDATORY),
+        (None, None, {"all": "mandatory"}, MANDATORY),
+        (None, None, {"all": "mandatory", "tell": "advisory"}, ADVISORY),
+        (None, None, {"all": {"enforcementLevel": "mandatory", "ignored": 1}}, MANDATORY),
+        (MANDATORY, None, {"tell": "disabled"}, None),
+        (MANDATORY, EnforcementLevel.DISABLED, {}, None),
+        (None, None, {"tell": "remediate"}, MANDATORY),
+        (None, None, {"tell": {}}, ADVISORY),
+        (None, None, {"environments": ["prod"]}, ADVISORY),
+        (None, None, {"of another pack": "mandatory"}, ADVISORY),
+    ],
+)
+def test_levels(
+    pack_level: EnforcementLevel | None,
+    own_level: EnforcementLevel | None,
+    config: dict[str, Any],
+    level: EnforcementLevel | None,
+) -> None:
+    pack = Pack([telling(enforcement_level=own_level)], enforcement_level=pack_level)
+    found = pack.preview([Resource(BUCKET, "b")], config=config)
+    assert [one.enforcement_level for one in found] == ([] if level is None else [level])
+
+
+def test_the_config_of_the_pack_itself_comes_before_the_users() -> None:
+    pack = Pack(
+        [telling()], initial_config={"tell": {"a": 1, "b": 1, "enforcementLevel": MANDATORY}}
+    )
+    (found,) = pack.preview([Resource(BUCKET, "b")], config={"tell": {"b": 2}})
+    assert json.loads(found.message) == {"a": 1, "b": 2}
+    assert found.enforcement_level is MANDATORY
+    off = Pack([telling()], initial_config={"all": EnforcementLevel.DISABLED})
+    assert told(off) is None
+    assert told(off, {"tell": "advisory"}) == {}
+
+
+def test_a_config_may_be_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "policies.json"
+    file.write_text('{"tell": {"a": 1}}')
+    assert told(Pack([telling()]), file) == {"a": 1}
+    file.write_text(" \n")
+    assert told(Pack([telling()]), file) == {}
+
+
+@pytest.mark.parametrize(
+    ("config", "why"),
+    [
+        ({"tell": {"most": "3"}}, "tell: most: '3' is not of type 'integer'"),
+        ({"tell": {"most": 0, "deep": {"in": [1]}}}, "tell: deep: in: 0: 1 is not of type"),
+        ({"tell": "strict"}, "the level of 'tell' is 'strict'"),
+        ({"tell": {"enforcementLevel": 1}}, "the level of 'tell' is 1"),
+        ({"tell": 3}, "'tell' is neither a level nor an object"),
+        ({"of another pack": {"a": 1}}, "of another pack: there is no such policy"),
+        ([], "it is not a JSON object"),
+        ({"tell": {"most": object()}}, "it cannot be read"),
+        (Path("nowhere.json"), "it cannot be read"),
+    ],
+)
+def test_a_config_that_cannot_be(config: Any, why: str) -> None:
+    deep = {"properties": {"in": {"items": {"type": "string"}}}}
+    schema = PolicyConfigSchema({"most": {"type": "integer"}, "deep": deep})
+    assert why in refused(Pack([telling(config_schema=schema)]), config)
+
+
+def test_a_setting_that_is_required() -> None:
+    """Also of a policy that is off: so it is in the engine."""
+    schema = PolicyConfigSchema({"most": {"type": "integer"}}, required=["most"])
+    pack = Pack([telling(config_schema=schema, enforcement_level=EnforcementLevel.DISABLED)])
+    assert refused(pack, None) == "tell: 'most' is a required property"
+    assert told(pack, {"tell": {"most": 1}}) is None
+
+
+# ---------------------------------------------------------------------- what policies see
+
+
+def test_a_policy_that_touches_what_is_unknown_is_advisory_in_a_preview() -> None:
+    def public(args: ResourceValidationArgs, report: ReportViolation) -> None:
+        if args.resource_type == BUCKET and args.props["acl"] == "public":
+            report("It is public.")  # type: ignore[call-arg]  # its URN is optional
+
+    pack = Pack(
+        [ResourceValidationPolicy("public", "No bucket is public.", public)],
+        enforcement_level=MANDATORY,
+    )
+    late = Resource(BUCKET, "b", {"acl": Later("public")})
+    (unknown,) = pack.preview([late])
+    assert unknown.enforcement_level is ADVISORY
+    assert "can't run policy 'public'" in unknown.message
+    assert "string value at .acl can't be known during preview" in unknown.message
+    urn = "urn:pulumi:dev::project::aws:s3/bucket:Bucket::b"
+    assert pack.up([late]) == [PolicyViolation("public", MANDATORY, "It is public.", urn)]
+
+
+def test_secrets_are_unwrapped_and_inner_properties_kept_back() -> None:
+    seen: list[Any] = []
+
+    def look(args: ResourceValidationArgs, _report: ReportViolation) -> None:
+        if args.resource_type == BUCKET:
+            seen.append({key: args.props[key] for key in args.props})
+
+    pack = Pack([ResourceValidationPolicy("look", "Looks.", look)])
+    inputs = {"key": Secret("hush"), "__provider": "x", "none": None, "ports": 80}
+    pack.preview([Resource(BUCKET, "b", inputs)])
+    assert seen == [{"key": "hush", "ports": 80.0}]
+
+
+def test_what_a_policy_of_the_stack_sees_of_the_outputs() -> None:
+    """In a preview: of a dynamic provider nothing, of others that they are unknown."""
+    resources = [
+        model("m", model_id="microsoft/phi-1"),
+        Resource(BUCKET, "b", {"acl": "private"}, {"acl": "made private", "arn": "arn:b"}),
+    ]
+
+    def look(args: StackValidationArgs, report: ReportViolation) -> None:
+        ours = {one.name: one for one in args.resources}
+        assert "status" in ours["m"].props or ours["b"].props["acl"] == "private"
+        report(f"{ours['m'].props.get('status')}", ours["m"].urn)
+        report(f"{ours['b'].props['acl']} {ours['b'].props['arn']}", "urn:of:nothing")
+
+    pack = Pack([StackValidationPolicy("look", "Looks.", look)])
+    nothing, unknown = pack.preview(resources)
+    assert nothing.message == "None"
+    assert nothing.urn == resources[0].urn()
+    assert "string value at .arn can't be known during preview" in unknown.message
+    status, arn = pack.up(resources)
+    assert status.message == "RUNNING"
+    assert arn.message == "made private arn:b"
+    assert arn.urn == "urn:pulumi:dev::project::pulumi:pulumi:Stack::project-dev", "as no such urn"
+
+
+def test_the_surroundings_of_a_resource() -> None:
+    above = Resource("my:index:App", "app")
+    provider = Resource("pulumi:providers:aws", "eu", {"region": "eu"})
+    bucket = Resource(
+        BUCKET,
+        "b",
+        parent=above,
+        provider=provider,
+        dependencies=[above],
+        property_dependencies={"acl": [above]},
+        ignore_changes=["acl"],
+        custom_timeouts={"create": 60},
+    )
+
+    def look(args: StackValidationArgs, report: ReportViolation) -> None:
+        assert dict(args.stack_tags) == {"team": "chat"}
+        one = next(one for one in args.resources if one.name == "b")
+        assert one.parent is one.dependencies[0] is one.property_dependencies["acl"][0]
+        assert one.parent.name == "app"
+        assert one.parent.parent is not None
+        assert one.provider is not None
+        assert one.provider.props["region"] == "eu"
+        assert list(one.opts.ignore_changes) == ["acl"]
+        assert one.opts.custom_timeouts.create_seconds == 60
+        report(one.parent.parent.name, one.urn)
+
+    pack = Pack([StackValidationPolicy("look", "Looks.", look)])
+    found = pack.preview([above, bucket], stack="prod", project="shop", stack_tags={"team": "chat"})
+    assert [(one.message, one.urn) for one in found] == [
+        ("shop-prod", "urn:pulumi:prod::shop::my:index:App$aws:s3/bucket:Bucket::b")
+    ]
+
+
+def test_a_remediation_comes_before_the_validations() -> None:
+    def mend(args: ResourceValidationArgs) -> Any:
+        if args.resource_type == BUCKET and args.props["acl"] == "public":
+            return {**args.props, "acl": "private"}
+        return None
+
+    def public(args: ResourceValidationArgs, report: ReportViolation) -> None:
+        if args.resource_type == BUCKET and args.props["acl"] == "public":
+            report("It is public.", None)
+
+    def every(args: StackValidationArgs, report: ReportViolation) -> None:
+        report(", ".join(r.props["acl"] for r in args.resources if r.resource_type == BUCKET), None)
+
+    pack = Pack(
+        [
+            ResourceValidationPolicy("public", "Private only.", public, remediate=mend),
+            StackValidationPolicy("every", "All.", every),
+        ]
+    )
+    bucket = Resource(BUCKET, "b", {"acl": "public", "key": Secret("k")})
+    assert [one.message for one in pack.up([bucket])] == ["It is public.", "public"]
+    mended = pack.up([bucket], config={"public": "remediate"})
+    assert [one.message for one in mended] == ["private"]
+
+
+# ------------------------------------------------------------------- which policies run
+
+
+def test_policies_of_each_kind_that_pulumi_takes() -> None:
+    class Subclass(ResourceValidationPolicy):
+        def validate(self, args: ResourceValidationArgs, report_violation: ReportViolation) -> None:
+            if args.resource_type == BUCKET:
+                report_violation("of a subclass", None)
+
+    async def waits(args: ResourceValidationArgs, report: ReportViolation) -> None:
+        await asyncio.sleep(0)
+        if args.resource_type == BUCKET:
+            report("awaited", None)
+
+    def not_mine(args: ResourceValidationArgs, _report: ReportViolation) -> None:
+        args.not_applicable("not for me")
+
+    pack = Pack(
+        [
+            Subclass("subclass", "A subclass."),
+            ResourceValidationPolicy("many", "Several.", [waits, waits]),
+            ResourceValidationPolicy("none", "Not applicable.", not_mine),
+        ]
+    )
+    found = pack.preview([Resource(BUCKET, "b")])
+    assert [one.message for one in found] == ["of a subclass", "awaited", "awaited"]
+
+
+def test_what_a_policy_raises_is_seen_by_the_test() -> None:
+    def fails(args: ResourceValidationArgs, _report: ReportViolation) -> None:
+        raise LookupError(args.name)
+
+    with pytest.raises(LookupError, match="project-dev"):
+        Pack([ResourceValidationPolicy("fails", "Fails.", fails)]).preview([])
+
+
+def test_what_pulumi_refuses_in_a_pack_is_refused() -> None:
+    with pytest.raises(TypeError, match="Missing policies argument"):
+        Pack([])
+
+
+def test_a_pack_in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its program runs as with Pulumi: in its folder, with the modules beside it."""
+    (tmp_path / "beside_the_pack.py").write_text(
+        "from pathlib import Path\nTOLD = Path('told.txt').read_text()\n"
+    )
+    (tmp_path / "told.txt").write_text("from a file")
+    (tmp_path / "__main__.py").write_text(
+        "from pulumi_policy import PolicyPack, StackValidationPolicy\n"
+        "from beside_the_pack import TOLD\n"
+        "tell = lambda args, report: report(TOLD)\n"
+        "if __name__ == '__main__':\n"
+        "    PolicyPack('mine', [StackValidationPolicy('tell', 'Tells.', tell)])\n"
+        "    raise AssertionError('Pulumi never comes back from there')\n"
+    )
+    monkeypatch.chdir(tmp_path.parent)
+    pack = Pack.from_folder(tmp_path.name)
+    assert Path.cwd() == tmp_path.parent
+    assert [one.message for one in pack.preview([])] == ["from a file"]
+    del sys.modules["beside_the_pack"]
+
+
+def test_a_folder_without_a_pack(tmp_path: Path) -> None:
+    (tmp_path / "__main__.py").write_text("")
+    before = os.getcwd()  # noqa: PTH109
+    with pytest.raises(InvalidInputError, match="its program ended without a PolicyPack"):
+        Pack.from_folder(tmp_path)
+    assert os.getcwd() == before  # noqa: PTH109
+
+
+# ------------------------------------------------------------------------------ resources
+
+
+def test_a_fleet_as_its_class_declares_it() -> None:
+    models = {
+        "phi": bytez.ModelArgs(model_id="microsoft/phi-1", concurrency=2),
+        "odd": bytez.ModelArgs(model_id="no/such", on_expiry="accept"),
+    }
+    component, phi, odd, ready = fleet("chat", models, protect=True)
+    assert [one.name for one in (component, phi, odd, ready)] == [
+        "chat",
+        "chat-phi",
+        "chat-odd",
+        "chat-ready",
+    ]
+    assert phi.inputs["readiness"] == "fleet"
+    assert all(one.protect for one in (component, phi, odd, ready))
+    assert component.outputs["totalRequiredRamGb"] == 18.32
+    assert component.outputs["unknownRam"] == ["no/such"]
+    assert ready.inputs["members"]["odd"]["acceptIdle"] is True
