@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -214,7 +215,7 @@ class TestServerClock:
     @pytest.mark.parametrize("skew", [HOUR, -HOUR])
     def test_theirs_is_never_claimed(self, machine: Machine, process: Process, skew: float) -> None:
         """Where our answer was lost and theirs is there, it is an error: theirs is left alone."""
-        faults = [
+        faults: list[dict[str, Any]] = [
             {"do": {"clockSkewSeconds": skew}},
             {"endpoint": "/model/status", "first": 1, "do": {"respond": {"status": 404}}},
             {"endpoint": "/model/load", "first": 1, "do": {"reset": "before"}},
