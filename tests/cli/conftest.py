@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from bytez_provider.config import Key
 from bytez_provider.emulator import Emulator
+from bytez_provider.stacks import MODEL_TYPE
 from tests.cli.fleet import KEY, Fleet
 
 BOOT_SECONDS = 403
@@ -37,3 +41,34 @@ def running(emulator: Emulator) -> Callable[..., str]:
         return created
 
     return load
+
+
+@pytest.fixture
+def state(fleet: Fleet, emulator: Emulator) -> Callable[..., str]:
+    """Write a state of a stack, a model each, and return the name of its file."""
+
+    def written(*models: tuple[str, str], stack: str = "dev", **more: Any) -> str:
+        resources = [
+            {
+                "urn": f"urn:pulumi:{stack}::fleet::{MODEL_TYPE}::{model_id.rpartition('/')[2]}",
+                "custom": True,
+                "id": model_id,
+                "type": MODEL_TYPE,
+                "inputs": {"modelId": model_id},
+                "outputs": {
+                    "modelId": model_id,
+                    "concurrency": 1,
+                    "status": "RUNNING",
+                    "created": created,
+                    "endpoint": emulator.url,
+                    "account": Key(KEY).fingerprint(),
+                    **more,
+                },
+            }
+            for model_id, created in models
+        ]
+        document = {"version": 3, "deployment": {"resources": resources}}
+        (fleet.folder / f"{stack}.json").write_text(json.dumps(document))
+        return f"{stack}.json"
+
+    return written

@@ -149,3 +149,47 @@ def test_a_stack_that_nobody_named_and_that_cannot_be_read_asks_for_nothing(
     done = fleet.run("unload", GPT2).ok()
     assert done.err.startswith("note: not checked whether a stack declares it: ")
     assert emulator.instances() == []
+
+
+def test_an_audit_of_stacks_and_its_commands_take_their_key_from_the_first(
+    fleet: Fleet, stack: Stack, emulator: Emulator, running: Load
+) -> None:
+    created = running(DECLARED)
+    running(GPT2)
+    stack.run("config", "set", "--secret", "bytez:key", KEY).ok()
+    stack.run("config", "set", "--plaintext", "bytez:endpoint", emulator.url).ok()
+    declare(stack, resource(DECLARED, emulator, outputs={"created": created}))
+    done = fleet.run("audit", "--stack", "dev", "--json")
+    assert (done.code, done.err) == (3, "")
+    (finding,) = done.document["findings"]
+    unload, export = (mend["command"].split() for mend in finding["mends"])
+    assert unload == ["bytez-fleet", "unload", GPT2, "--stack", "dev"]
+    assert export == ["bytez-fleet", "export", "fleet.yaml", "--stack", "dev"]
+    assert KEY not in done.out
+    fleet.run(*export[1:]).ok()
+    assert f"modelId: {GPT2}" in (fleet.folder / "fleet.yaml").read_text()
+    assert DECLARED not in (fleet.folder / "fleet.yaml").read_text()
+    fleet.run(*unload[1:]).ok()
+    fleet.run("audit", "--stack", "dev").ok()
+
+
+def test_an_audit_of_all_stacks_reads_each_that_the_project_has(
+    fleet: Fleet, stack: Stack, emulator: Emulator, running: Load
+) -> None:
+    outputs = {"created": running(DECLARED)}
+    ours = resource(DECLARED, emulator, outputs=outputs)
+    declare(stack, ours)
+    stack.run("stack", "init", "prod").ok()
+    declare(stack, {**ours, "urn": ours["urn"].replace(":dev:", ":prod:")})
+    fleet.env |= {"BYTEZ_KEY": KEY, "BYTEZ_ENDPOINT": emulator.url}
+    done = fleet.run("audit", "--all", "--json")
+    assert (done.code, done.err) == (3, "")
+    assert sorted(one["name"] for one in done.document["sources"]) == ["dev", "prod"]
+    (finding,) = done.document["findings"]
+    assert (finding["kind"], finding["modelId"]) == ("duplicate", DECLARED)
+    # The command that mends it does, and unloads nothing.
+    command = finding["mends"][0]["command"].split()
+    assert command[:3] == ["pulumi", "state", "delete"]
+    stack.run(*command[1:]).ok()
+    fleet.run("audit", "--all").ok()
+    assert [one["modelId"] for one in emulator.instances()] == [DECLARED]
