@@ -32,6 +32,7 @@ _QUICK: Sequence[tuple[Provider, int]] = [
 _ALONE: dict[str, Callable[[int], dict[str, float]]] = {
     "plain_models": alone.plain_models,
     "interrupt": alone.interrupt,
+    "review": alone.review,
     "import": lambda _runs: alone.imports(),
 }
 

@@ -1,7 +1,9 @@
-"""What is measured of ours alone: plain Models, Ctrl-C, and the import beside the naive one's."""
+"""What is measured of ours alone: plain Models, Ctrl-C, a review, and the import."""
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -16,8 +18,10 @@ from benchmarks.trial import timed
 from bytez_provider.emulator import Emulator
 from bytez_provider.emulator.catalogue import seed_catalogue
 from tests.e2e.stack import Stack
+from tests.review.plans import Step, inputs, refreshed, replaced, state
 
 MANY = 32
+REVIEWED = 1000
 IMPORT_RUNS = 10
 _IMPORTS = {"ours": "import bytez_provider; bytez_provider.Fleet", "naive": "import requests"}
 _MID_BOOT = ["/model/load", "/model/status"]
@@ -77,6 +81,31 @@ def interrupt(runs: int) -> dict[str, float]:
             took.append(time.perf_counter() - start)
             if stack.models()["gpt2"]["status"] != "DEPLOYING":
                 raise RuntimeError("the load is not in state")
+    return {"seconds": round(median(took), 2), "worst_seconds": round(max(took), 2)}
+
+
+def review(runs: int) -> dict[str, float]:
+    """Time `bytez-fleet review` of a saved plan that replaces each of 1,000 models."""
+    models = list(dict.fromkeys(row.name for row in seed_catalogue()))
+    steps: list[Step] = []
+    for number in range(REVIEWED):
+        old = inputs(models[number % len(models)])
+        steps += [
+            refreshed(f"model-{number}", state(old)),
+            replaced(f"model-{number}", old, {**old, "concurrency": 2}),
+        ]
+    took = []
+    with tempfile.TemporaryDirectory() as folder:
+        plan = Path(folder) / "plan.json"
+        plan.write_text(json.dumps({"steps": steps}), encoding="utf-8")
+        command = [sys.executable, "-m", "bytez_provider.cli", "review", "--plan", str(plan)]
+        environ = {name: value for name, value in os.environ.items() if name != "BYTEZ_KEY"}
+        for _ in range(runs):
+            start = time.perf_counter()
+            subprocess.run(
+                [*command, "--format", "md"], check=True, stdout=subprocess.DEVNULL, env=environ
+            )
+            took.append(time.perf_counter() - start)
     return {"seconds": round(median(took), 2), "worst_seconds": round(max(took), 2)}
 
 

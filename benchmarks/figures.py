@@ -157,6 +157,12 @@ def promises(figures: Figures) -> list[Promise]:
             False,
         ),
         (
+            "seconds to review a plan that replaces 1,000 models",
+            2,
+            figures.alone.get("review", {}).get("worst_seconds"),
+            False,
+        ),
+        (
             "milliseconds that the import adds to Pulumi's",
             50,
             figures.alone.get("import", {}).get("added_ms"),

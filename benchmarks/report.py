@@ -166,10 +166,14 @@ def _alone(figures: Figures) -> list[str]:
         header = ("one, s", f"{MANY}, s", f"{MANY} / one")
         plain_row = (plain["one_seconds"], plain[f"{MANY}_seconds"], f"{plain['ratio']:.2f}")
         parts += ["## Plain Models with `--parallel 64`", _table(header, [plain_row])]
-    interrupt = figures.alone.get("interrupt")
-    if interrupt is not None:
-        ctrl_c_row = (f"{interrupt['seconds']:.2f}", f"{interrupt['worst_seconds']:.2f}")
-        parts += ["## Ctrl-C in mid-boot", _table(("median, s", "worst, s"), [ctrl_c_row])]
+    for name, title in (
+        ("interrupt", "Ctrl-C in mid-boot"),
+        ("review", "Review of a plan that replaces 1,000 models"),
+    ):
+        seconds = figures.alone.get(name)
+        if seconds is not None:
+            row = (f"{seconds['seconds']:.2f}", f"{seconds['worst_seconds']:.2f}")
+            parts += [f"## {title}", _table(("median, s", "worst, s"), [row])]
     took = figures.alone.get("import")
     if took is not None:
         names = ("pulumi_ms", "added_ms", "naive_added_ms")

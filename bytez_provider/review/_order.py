@@ -20,6 +20,12 @@ class Order:
         for urn, needed in (plan.depends_on or {}).items():
             for one in needed:
                 self._needed_by.setdefault(one, []).append(urn)
+        # Of a long chain each is told many times.
+        self._names = {
+            urn: printable(urn_name(urn), limit=100)
+            for urn in plan.depends_on or ()
+            if _type_of(urn) not in _SILENT
+        }
         # A fleet's models do not wait for their boot: its readiness does, for all at once.
         self._members = {
             step.urn
@@ -39,8 +45,7 @@ class Order:
                     found.add(other)
                     waiting.append(other)
         found.remove(urn)
-        told = [other for other in found if _type_of(other) not in _SILENT]
-        return sorted(printable(urn_name(other), limit=100) for other in told)
+        return sorted(self._names[other] for other in found if other in self._names)
 
     def boots_in_a_row(self, booting: AbstractSet[str]) -> int:
         """Return how many boots come one after the other, where the longest chain is."""

@@ -56,6 +56,7 @@ def figures() -> Figures:
             trial("naive", 64, 90.0 + more, state_bytes_per_model=17000.0),
         ]
     found.alone["interrupt"] = {"seconds": 0.3, "worst_seconds": 2.5}
+    found.alone["review"] = {"seconds": 0.8, "worst_seconds": 0.9}
     return found
 
 
@@ -119,6 +120,10 @@ class TestReport:
 
     def test_what_was_not_measured_is_a_dash(self, figures: Figures) -> None:
         assert "| 1 | 7.1 | - | - | 1.00 |" in markdown(figures)
+
+    def test_what_is_of_ours_alone_has_its_section(self, figures: Figures) -> None:
+        assert "## Review of a plan that replaces 1,000 models" in markdown(figures)
+        assert "| 0.80 | 0.90 |" in markdown(figures)
 
     def test_what_does_not_hold_stands_out(self, figures: Figures) -> None:
         text = markdown(figures)
