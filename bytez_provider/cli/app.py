@@ -25,8 +25,8 @@ app = typer.Typer(
     name=_PROGRAM,
     help="Look at Bytez models, and load, run and unload them by hand.\n\n"
     "The key comes from the stack that --stack names, or from BYTEZ_KEY.",
-    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, settings or file, 3 audit or doctor "
-    "found something, 130 interrupted.",
+    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, settings or file, 3 audit, "
+    "review or doctor found something, 130 interrupted.",
     add_completion=False,
     pretty_exceptions_enable=False,
     # Plain help: rich's frames are as wide as the terminal and load as slowly as they look.
@@ -367,12 +367,16 @@ def review(  # noqa: PLR0913, PLR0917 - each is an option of the command
         typer.Option(metavar="USD", min=0, help="Most that an always loaded month may cost."),
     ] = None,
     fail_on: Annotated[
-        list[FailOn] | None, typer.Option(help="Also a finding. May be repeated.")
+        list[FailOn] | None,
+        typer.Option(
+            metavar="WHAT",
+            help="Also a finding: replace, drift, violation or unknown-cost. May be repeated.",
+        ),
     ] = None,
     stack: Stack = None,
     as_json: Json = False,
 ) -> int:
-    """Review a change of a stack: what it does, costs, takes down and breaks.
+    """Tell what a change of a stack does, costs, takes down and breaks.
 
     Runs a preview of --stack, or reads a saved one. Ends with 3 and a line for each finding of
     --max-increase, --max-monthly and --fail-on; with 1 where the up would fail.
