@@ -235,8 +235,9 @@ def _hold_each(
         if amount is None and unknown_ram == "report":
             limit = budget.told(budget.limit, 2)
             yield Violation(
-                f"{model} may {many} at most {limit}, and its RAM is unknown, so nobody can say "
-                'what it takes: declare a model of known RAM, or set `unknownRam` to "leaveOut".',
+                f"{model} may {many} at most {limit}, and its RAM is unknown, so that what it "
+                "takes cannot be said: declare a model of known RAM, or set `unknownRam` to "
+                '"leaveOut".',
                 model.urn,
             )
         elif isinstance(amount, Decimal) and amount > budget.limit:
@@ -392,9 +393,9 @@ def no_adopt(models: Iterable[DeclaredModel], *, stacks: Sequence[str] = ()) -> 
     for model in models:
         if model.adopt is True and named(model.stack) is not None:
             yield Violation(
-                f"{model} may take over somebody else's load, which the stack "
-                f"'{printable(model.stack, limit=_TEXT_LIMIT)}' must not: leave `adopt` out, and "
-                "have what is in the way unloaded by those who loaded it.",
+                f"{model} may take over somebody else's load, which is not allowed in the stack "
+                f"'{printable(model.stack, limit=_TEXT_LIMIT)}': leave `adopt` out, and have what "
+                "is in the way unloaded by those who loaded it.",
                 model.urn,
             )
 

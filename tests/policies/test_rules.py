@@ -289,7 +289,7 @@ def test_no_adopt_in_named_stacks(stacks: list[str], is_allowed: bool) -> None:
     found = said(rule, one("b", adopt=True))
     assert (found == []) is is_allowed
     if found:
-        assert "'b' (owner/b) may take over somebody else's load, which the stack 'dev'" in found[0]
+        assert "load, which is not allowed in the stack 'dev': leave" in found[0]
 
 
 def test_no_duplicates() -> None:
