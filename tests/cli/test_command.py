@@ -12,7 +12,10 @@ import pytest
 from bytez_provider.emulator import Emulator
 from tests.cli.fleet import CODER, GPT2, REPOSITORY, Fleet
 
-COMMANDS = ("models", "instances", "status", "load", "unload", "run", "validate", "doctor")
+COMMANDS = (
+    *("models", "instances", "status", "load", "unload", "run"),
+    *("validate", "export", "audit", "review", "doctor"),
+)
 LONG = "VAGOsolutions/SauerkrautLM-Mixtral-8x7B-Instruct"
 Load = Callable[..., str]
 
