@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -156,3 +157,15 @@ def test_a_mistake_in_the_config_is_found_at_preview(
     assert said in failed.output
     assert "Traceback" not in failed.output
     assert changes(emulator) == []
+
+
+def test_the_command_of_the_document_shows_what_it_says(stack: Stack, pack: Path) -> None:
+    examples = pack.parent
+    shutil.copytree(ROOT / "examples" / "fleet", examples / "fleet")
+    stack.project = examples / "fleet"
+    stack.run("stack", "init", "docs").ok()
+    text = (ROOT / "docs" / "policies.md").read_text(encoding="utf-8")
+    (line,) = re.findall(r"^\$ pulumi (.*)$", text, re.MULTILINE)
+    (shown,) = re.findall(r"^```text\n(Policies:.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    said = stack.run(*line.split()).failed().stdout
+    assert shown in said

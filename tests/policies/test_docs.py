@@ -11,9 +11,8 @@ from typing import Any
 
 import pytest
 
-import bytez_provider as bytez
 from bytez_provider.policies import policies
-from bytez_provider.policies.testing import Pack, Resource, fleet, model
+from bytez_provider.policies.testing import Pack, Resource, model
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs" / "policies.md").read_text(encoding="utf-8")
@@ -66,17 +65,6 @@ def test_a_violation_says_what_the_table_says(policy: str, message: str) -> None
     settings, resources = BROKEN[policy]
     (violation,) = PACK.preview(resources, config={policy: settings}, stack="prod")
     assert (violation.policy, violation.message) == (policy, message)
-
-
-def test_the_output_that_is_shown() -> None:
-    model_id = "deepseek-ai/deepseek-coder-1.3b-instruct"
-    resources = fleet("batch", {"coder": bytez.ModelArgs(model_id=model_id, concurrency=8)})
-    config = {"bytez-model-concurrency": {"maxConcurrency": 4}}
-    (violation,) = PACK.preview(resources, config=config)
-    assert violation.message in blocks("text")[0]
-    assert violation.policy in blocks("text")[0]
-    descriptions = {one.name: one.description for one in policies()}
-    assert descriptions[violation.policy] in blocks("text")[0]
 
 
 def test_the_config_is_that_of_the_example() -> None:
