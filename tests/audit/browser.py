@@ -1,0 +1,115 @@
+"""A real headless browser that opens a page from a file, and what it then shows."""
+
+from __future__ import annotations
+
+import html
+import json
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+_NAMES = ("chromium", "chromium-browser", "google-chrome")
+_PATIENCE_SECONDS = 120
+_FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--hide-scrollbars",
+)
+_POLICY = re.compile('<meta http-equiv="Content-Security-Policy"[^>]*>')
+_DARK = "--blink-settings=preferredColorScheme=0"
+
+
+def browser() -> str:
+    """Return the browser on PATH; a test that has none is skipped, unless it must not be."""
+    found = next(filter(None, map(shutil.which, _NAMES)), None)
+    if found is None:
+        told = "no chromium on PATH (Debian: apt-get install chromium)"
+        if os.environ.get("BYTEZ_BROWSER_REQUIRED") == "1":
+            pytest.fail(told)
+        pytest.skip(told)
+    return found
+
+
+@dataclass(frozen=True)
+class Browser:
+    """Opens pages, each with a profile of its own.
+
+    Attributes:
+        program: The browser.
+        folder: For pages and profiles.
+    """
+
+    program: str
+    folder: Path
+
+    def measure(self, page: str, script: str, *, width: int = 1280, dark: bool = False) -> Any:
+        """Open a copy of a page, and return what a script finds in it.
+
+        The copy forbids itself nothing, so that what others have written could run too. It is in
+        a frame of its own, because no window is as narrow as a phone.
+
+        Args:
+            page: The page.
+            script: The body of a function; what it returns must be fit for JSON.
+            width: Of the page, in CSS pixels.
+            dark: Whether the reader wants dark pages.
+        """
+        runs = (
+            f"<script>addEventListener('load', () => {{ const found = (() => {{{script}}})();"
+            "const at = parent.document.createElement('pre'); at.id = 'measured';"
+            "at.textContent = JSON.stringify(found); parent.document.body.append(at); });</script>"
+        )
+        copy = _POLICY.sub("", page).replace("</body>", f"{runs}</body>")
+        frame = (
+            "<!doctype html><style>:root { color-scheme: light dark }</style>"
+            f'<iframe style="border:0;width:{width}px;height:900px" srcdoc="{html.escape(copy)}">'
+            "</iframe>"
+        )
+        shown = self._run(frame, "--dump-dom", f"--window-size={width + 50},1000", dark=dark)
+        told = re.search(r'<pre id="measured">(.*?)</pre>', shown, re.DOTALL)
+        assert told, shown[-2000:]
+        return json.loads(html.unescape(told[1]))
+
+    def dom(self, page: str) -> str:
+        """Open the page as it is, and return what has become of it."""
+        return self._run(page, "--dump-dom")
+
+    def picture(self, page: str, *, width: int, dark: bool = False) -> bytes:
+        """Open the page as it is, and return its picture as a PNG."""
+        file = self.folder / "picture.png"
+        self._run(page, f"--screenshot={file}", f"--window-size={width},900", dark=dark)
+        return file.read_bytes()
+
+    def _run(self, page: str, *arguments: str, dark: bool = False) -> str:
+        file, profile = self.folder / "page.html", self.folder / "profile"
+        shutil.rmtree(profile, ignore_errors=True)
+        file.write_text(page, encoding="utf-8")
+        scheme = [_DARK] if dark else []
+        done = subprocess.run(
+            [
+                self.program,
+                *_FLAGS,
+                *scheme,
+                f"--user-data-dir={profile}",
+                *arguments,
+                file.as_uri(),
+            ],
+            capture_output=True,
+            encoding="utf-8",
+            timeout=_PATIENCE_SECONDS,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
