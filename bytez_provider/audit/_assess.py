@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from decimal import Decimal
 
 from bytez_provider.audit import _cost
@@ -124,14 +124,15 @@ def _absent(facts: Facts, model_id: str) -> AuditedModel:
 
 def _totals(facts: Facts) -> Totals:
     loaded = list(facts.live_by_id.values())
+    # One that FAILED holds nothing and costs nothing from then on: that is no unknown.
+    holding = [live for live in loaded if live.phase is not Phase.FAILED]
+    nobodys = [live for live in holding if is_undeclared(facts, live)]
     return Totals(
         models=len(loaded),
-        ram_gb=_sum(Decimal(str(_cost.ram_gb(facts, live) or 0)) for live in loaded),
-        dollars_per_hour=_sum(_cost.per_hour(facts, live) for live in loaded),
-        undeclared_dollars_per_hour=_sum(
-            _cost.per_hour(facts, live) for live in loaded if is_undeclared(facts, live)
-        ),
-        dollars_so_far=_sum(_cost.so_far(facts, live) for live in loaded),
+        ram_gb=_sum([_cost.ram_gb(facts, live) for live in holding]),
+        dollars_per_hour=_sum([_cost.per_hour(facts, live) for live in holding]),
+        undeclared_dollars_per_hour=_sum([_cost.per_hour(facts, live) for live in nobodys]),
+        dollars_so_far=_sum([_cost.so_far(facts, live) for live in loaded]),
         unknown_cost=[
             printable(live.model_id, limit=NAME_LIMIT)
             for live in loaded
@@ -146,8 +147,12 @@ def _is_of_unknown_cost(facts: Facts, live: Instance) -> bool:
     return live.phase is not Phase.FAILED and _cost.per_hour(facts, live) is None
 
 
-def _sum(amounts: Iterable[Decimal | None]) -> float:
-    return round(float(sum((one for one in amounts if one is not None), Decimal())), _DECIMALS)
+def _sum(amounts: Sequence[Decimal | float | None]) -> float | None:
+    """Return the sum of what is known; None where there is something, and none of it is known."""
+    known = [Decimal(str(one)) for one in amounts if one is not None]
+    if amounts and not known:
+        return None
+    return _rounded(sum(known, Decimal()))
 
 
 def _rounded(amount: Decimal | float | None) -> float | None:

@@ -122,17 +122,17 @@ class LeftOut(_Part):
 
 
 class Totals(_Part):
-    """Sums of what is loaded; without what is not known."""
+    """Sums of what is loaded, without what is not known; null where nothing of a sum is."""
 
     models: int
     """Models that are loaded."""
-    ram_gb: float
+    ram_gb: float | None
     """GPU RAM of all their instances."""
-    dollars_per_hour: float
+    dollars_per_hour: float | None
     """What an hour of all costs."""
-    undeclared_dollars_per_hour: float
+    undeclared_dollars_per_hour: float | None
     """What an hour of those costs that no state given declares."""
-    dollars_so_far: float
+    dollars_so_far: float | None
     """What all have cost since each was created."""
     unknown_cost: list[str]
     """The models that a sum above leaves out, since a cost or the RAM of theirs is unknown."""

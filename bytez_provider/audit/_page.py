@@ -12,6 +12,7 @@ from itertools import chain
 from bytez_provider.audit._document import Audit, AuditedModel, Finding, Mend, Owner
 from bytez_provider.audit._words import (
     KIND_WORDS,
+    NOTHING,
     basis,
     headline,
     model_cells,
@@ -71,7 +72,8 @@ ul { list-style: none; margin: 0; padding: 0; }
 .facts { display: flex; flex-wrap: wrap; gap: .1rem 1.1rem; margin-top: .15rem;
   color: var(--soft); font-size: .9rem; font-variant-numeric: tabular-nums; }
 .status { float: right; margin-left: .75rem; font-size: .85rem; font-weight: 600; }
-@media (min-width: 56rem) { .models { display: grid; grid-template-columns: 1fr 1fr; gap: .75rem; }
+@media (min-width: 56rem) { .models { display: grid; grid-template-columns: 1fr 1fr; gap: .75rem;
+  align-items: start; }
   .models .card { margin: 0; } }
 """
 
@@ -166,11 +168,16 @@ def _models(audit: Audit) -> Iterator[str]:
 def _model(model: AuditedModel, most_ram: float, most_cost: float) -> str:
     concurrency, _, age, left, hour, _ = model_cells(model)
     cost = "unknown cost" if hour == UNKNOWN else f"{hour} an hour"
-    facts = [f"concurrency {concurrency}", f"age {age}", f"idle left {left}", cost]
+    facts = [
+        f"concurrency {concurrency}",
+        f"age {age}",
+        *([f"idle left {left}"] if left != NOTHING else []),
+        *([cost] if hour != NOTHING else []),
+    ]
     is_loaded = model.status != NOT_LOADED
     owners = _owners(model.declared_by) or "declared by no stack"
     told = "".join(f"<span>{html(fact)}</span>" for fact in facts) if is_loaded else ""
-    colour = "good" if model.status == "RUNNING" else "bad"
+    colour = {"RUNNING": "good", "FAILED": "bad"}.get(model.status, "soft")
     bars = _bars(model, most_ram, most_cost) if is_loaded else ""
     return (
         f'<article class="card"><span class="status {colour}">{html(status_word(model))}</span>'

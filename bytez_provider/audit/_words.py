@@ -15,7 +15,7 @@ KIND_WORDS: dict[Kind, str] = {
     "idle": "idle",
 }
 
-_NOTHING = "-"
+NOTHING = "-"
 
 
 def headline(audit: Audit) -> str:
@@ -33,9 +33,11 @@ def summary(audit: Audit) -> list[str]:
     hour, so_far = dollars(totals.dollars_per_hour), dollars(totals.dollars_so_far)
     loaded = f"{counted(totals.models, 'model')} loaded, {gigabytes(totals.ram_gb)} GB RAM"
     told = [f"{loaded}, {hour} an hour, {so_far} so far."]
-    if totals.undeclared_dollars_per_hour:
-        part = dollars(totals.undeclared_dollars_per_hour)
-        told.append(f"{part} an hour of it is declared by no stack.")
+    part = totals.undeclared_dollars_per_hour
+    if part is None:
+        told.append("What an hour of it costs that is declared by no stack is unknown.")
+    elif part:
+        told.append(f"{dollars(part)} an hour of it is declared by no stack.")
     return told
 
 
@@ -57,10 +59,10 @@ def model_cells(model: AuditedModel) -> tuple[str, str, str, str, str, str]:
     is_loaded = model.status != NOT_LOADED
     holds_ram = is_loaded and model.status != "FAILED"
     return (
-        count(model.concurrency) if is_loaded else _NOTHING,
-        gigabytes(model.ram_gb) if holds_ram else _NOTHING,
+        count(model.concurrency) if is_loaded else NOTHING,
+        gigabytes(model.ram_gb) if holds_ram else NOTHING,
         span(model.age_seconds),
         span(model.idle_seconds_left),
-        dollars(model.dollars_per_hour) if holds_ram else _NOTHING,
-        dollars(model.dollars_so_far) if is_loaded else _NOTHING,
+        dollars(model.dollars_per_hour) if holds_ram else NOTHING,
+        dollars(model.dollars_so_far) if is_loaded else NOTHING,
     )

@@ -343,7 +343,9 @@ class TestCost:
     def test_instances_that_cannot_be_have_an_unknown_cost(self, concurrency: int | None) -> None:
         audit = assess(facts([live(concurrency=concurrency)]))
         assert audit.totals.unknown_cost == [GPT2]
-        assert audit.totals.dollars_so_far == 0
+        # A sum of nothing that is known is not nothing.
+        assert (audit.totals.ram_gb, audit.totals.dollars_per_hour) == (None, None)
+        assert audit.totals.dollars_so_far is None
 
     def test_ram_that_cannot_be_is_unknown(self) -> None:
         entry = CatalogueEntry(model_id=GPT2, required_ram_gb=1e15)

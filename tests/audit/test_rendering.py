@@ -17,7 +17,7 @@ from bytez_provider.audit import Audit, assess, markdown, page
 from bytez_provider.cli.auditing import show
 from bytez_provider.cli.screen import Screen
 from bytez_provider.markup import COMMENT_LIMIT
-from tests.audit.account import declared, facts, live
+from tests.audit.account import UNPRICED, declared, facts, live
 from tests.audit.story import EVIL, evil_story, story
 from tools.schema.generate import schemas
 
@@ -82,11 +82,11 @@ class TestNothingToTell:
 
 
 def test_a_cost_that_is_unknown_is_never_nothing(table: Render) -> None:
-    audit = story()
-    for text in (table(audit), markdown(audit), page(audit)):
-        assert "openai-community/gpt2-medium" in text
-        assert "Of unknown cost, and not in these sums: " in text
-        assert not re.search(r"\$0\.00\b", text)
+    for audit in (story(), assess(facts([live(UNPRICED)]))):
+        for text in (table(audit), markdown(audit), page(audit)):
+            assert UNPRICED in text
+            assert "Of unknown cost, and not in these sums: " in text
+            assert not re.search(r"\$0\.00\b|[^\d]0\.00 ?GB|>0\.00<", text)
 
 
 def test_a_comment_that_is_too_long_is_cut_at_a_finding() -> None:
