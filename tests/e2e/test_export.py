@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -80,3 +82,29 @@ def test_what_expired_is_found_and_the_command_beside_it_mends_it(
     stack.up("--refresh", "--stack", "dev").ok()
     assert log.new() == [("/model/load", GPT2)]
     assert fleet(stack, "audit", "--all").returncode == 0
+
+
+def test_a_model_declared_twice_is_forgotten_where_it_is_not_held(
+    stack: Stack, emulator: Emulator
+) -> None:
+    """By the command beside the finding: a member of a fleet goes, its load stays."""
+    talk = f'bytez.Model("talk", model_id="{GPT2}", adopt=True)'
+    stack.program(f'bytez.Fleet("chat", models={{"gpt2": bytez.ModelArgs(model_id="{GPT2}")}})')
+    stack.up().ok()
+    stack.program(
+        f'chat = bytez.Fleet("chat", models={{"gpt2": bytez.ModelArgs(model_id="{GPT2}")}})\n'
+        f'bytez.Model("talk", model_id="{GPT2}", adopt=True,'
+        "opts=pulumi.ResourceOptions(depends_on=[chat]))"
+    )
+    stack.up().ok()
+    audit = fleet(stack, "audit", "--stack", "dev", "--json")
+    (finding,) = json.loads(audit.stdout)["findings"]
+    assert finding["kind"] == "duplicate"
+    (command,) = (mend["command"] for mend in finding["mends"])
+    log = Log(emulator)
+    stack.program(talk)
+    stack.run(*shlex.split(command)[1:]).ok()
+    stack.up().ok()
+    assert list(stack.models()) == ["talk"]
+    assert log.new() == []
+    assert fleet(stack, "audit", "--stack", "dev").returncode == 0
