@@ -138,8 +138,13 @@ def test_nothing_is_in_the_way_of_what_keeps_the_rules(
     stack.program(f'bytez.Model("m", model_id="{GPT2}")\nbytez.Model.get("same", "{GPT2}")')
     for _ in range(2):
         stack.up(*given).ok()
-    assert running(emulator) == {GPT2: 1}
+    # Nor what is removed: one goes and one comes, and there is never more than one.
+    stack.program(f'bytez.Model("n", model_id="{OPT}")')
+    rules["bytez-allowed-models"] = {"allow": [OPT]}
+    stack.run("up", "--yes", *options(pack, rules)).ok()
+    assert running(emulator) == {OPT: 1}
     stack.destroy().ok()
+    assert running(emulator) == {}
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from hypothesis import given, strategies
 
 from bytez_provider.config import DEFAULT_PRICE_PER_GB_SECOND
 from bytez_provider.policies import rules
@@ -179,6 +180,28 @@ def test_unknown_ram_is_never_nothing(
     assert said(partial(each, **within, **tolerant), one(), unsized) == []
     assert said(partial(whole, **within, **tolerant), one(), unsized) == []
     assert said(partial(whole, **over, **tolerant), one(), unsized) == both
+
+
+CENTS = strategies.integers(1, 9999)
+SIZES = strategies.tuples(strategies.none() | CENTS, strategies.integers(1, 50))
+
+
+@given(strategies.lists(SIZES, max_size=20), CENTS)
+def test_a_stack_is_over_its_budget_exactly_where_the_sum_is(
+    sizes: list[tuple[int | None, int]], limit: int
+) -> None:
+    models = [
+        one(f"m{n}", ram_gb=None if cents is None else cents / 100, concurrency=instances)
+        for n, (cents, instances) in enumerate(sizes)
+    ]
+    total = sum(cents * instances for cents, instances in sizes if cents is not None)
+    found = said(rules.stack_ram, *models, max_ram_gb=limit / 100)
+    is_over = total > limit
+    assert len(found) == (is_over or None in dict(sizes))
+    assert (f"{total / 100:,.2f} GB of GPU RAM together" in "".join(found)) is is_over
+    beyond = [n for n, (cents, count) in enumerate(sizes) if cents and cents * count > limit]
+    each = list(rules.model_ram(models, max_ram_gb=limit / 100, unknown_ram="leaveOut"))
+    assert [violation.urn for violation in each] == [models[n].urn for n in beyond]
 
 
 def test_many_names_are_counted() -> None:
