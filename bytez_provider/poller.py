@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -51,11 +52,14 @@ class Poller:
         self._clock = clock
         self._counting = threading.Lock()
         self._waiting = 0
+        # How many they were at most: as they are done, the others must not all turn impatient.
+        self._crowd = 0
         self._listing = threading.Lock()
         self._last = _Listing()
         self._unusable_until = float("-inf")
-        # When the own status of a model was last asked; the list was first believed then, too.
-        self._asked: dict[str, float] = {}
+        # When the own status of a model was last asked, and a share drawn by lot, see `_believed`.
+        # The list was first believed then, too.
+        self._asked: dict[str, tuple[float, float]] = {}
         self._turn = 0
 
     @contextmanager
@@ -63,11 +67,13 @@ class Poller:
         """Count as one who waits: for one alone its status is asked, for several the list."""
         with self._counting:
             self._waiting += 1
+            self._crowd = max(self._crowd, self._waiting)
         try:
             yield
         finally:
             with self._counting:
                 self._waiting -= 1
+                self._crowd = self._crowd if self._waiting else 0
 
     def look(
         self, model_id: str, covers: Covers, *, max_age_seconds: float = FRESH_SECONDS
@@ -83,9 +89,10 @@ class Poller:
             ApiError: No answer to this one try.
         """
         if self._waiting > 1:
-            listed = self._believed(self._list(max_age_seconds), model_id, covers, 1)
-            if listed is not None:
-                return listed
+            listed = self._list(max_age_seconds)
+            found = self._believed(listed, model_id, covers, self._crowd)
+            if found is not None:
+                return found
         return self.status(model_id)
 
     def status(self, model_id: str) -> Instance | None:
@@ -94,7 +101,7 @@ class Poller:
         Raises:
             ApiError: No answer to this one try.
         """
-        self._asked[model_id] = self._clock.monotonic()
+        self._asked[model_id] = self._by_lot()
         return self._client.status(model_id, tries=1)
 
     def look_at(
@@ -184,10 +191,14 @@ class Poller:
         one = listed.get(model_id)
         if one is None or one.phase not in (Phase.BOOTING, Phase.RUNNING) or not covers(one):
             return None
-        now = self._clock.monotonic()
-        # For a large fleet more seldom: all the statuses asked for this are one a second.
-        believed_until = self._asked.setdefault(model_id, now) + max(_BELIEVED_SECONDS, looked_at)
-        return one if now < believed_until else None
+        asked_at, share = self._asked.setdefault(model_id, self._by_lot())
+        # For many more seldom, so that all the statuses asked for this are one a second; and not
+        # for all at once, though all began at once.
+        believed_for = max(_BELIEVED_SECONDS, looked_at) + (0.5 - share) * looked_at / 2
+        return one if self._clock.monotonic() < asked_at + believed_for else None
+
+    def _by_lot(self) -> tuple[float, float]:
+        return self._clock.monotonic(), random.random()  # noqa: S311  (spreads load)
 
     def _next(self, model_ids: list[str]) -> list[str]:
         """Return those whose turn it is: who was asked in the last round comes last."""

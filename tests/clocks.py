@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import threading
 from datetime import datetime, timedelta, timezone
 
@@ -97,3 +98,55 @@ class LaptopClock:
     def set_wall(self, ahead_seconds: float) -> None:
         """Set the wall clock: by hand, by NTP, or by a summer that ends."""
         self._wall_ahead = timedelta(seconds=ahead_seconds)
+
+
+class CrowdClock:
+    """One time for many threads: it moves when all of them wait, to when the first is to wake.
+
+    So hundreds wait for minutes in seconds, and what they ask in a second of theirs can be counted.
+
+    Args:
+        emulator: On a manual clock; its time is theirs.
+        crowd: How many threads there are; each must `leave` in the end.
+    """
+
+    def __init__(self, emulator: Emulator, crowd: int) -> None:
+        self._emulator = emulator
+        self._lock = threading.Lock()
+        self._busy = crowd
+        self._elapsed = 0.0
+        self._alarms: list[tuple[float, int, threading.Event]] = []
+        self._alarms_set = 0
+
+    def monotonic(self) -> float:
+        """Seconds that have passed for the crowd."""
+        return self._elapsed
+
+    def now(self) -> datetime:
+        """The emulated moment."""
+        return self._emulator.now()
+
+    def wait(self, seconds: float, wake: threading.Event | None = None) -> None:
+        """Wait, until everybody else waits for longer."""
+        if seconds <= 0 or (wake is not None and wake.is_set()):
+            return
+        rings = threading.Event()
+        with self._lock:
+            self._alarms_set += 1
+            heapq.heappush(self._alarms, (self._elapsed + seconds, self._alarms_set, rings))
+            self._one_is_idle()
+        rings.wait()
+
+    def leave(self) -> None:
+        """Be no longer one of the crowd."""
+        with self._lock:
+            self._one_is_idle()
+
+    def _one_is_idle(self) -> None:
+        self._busy -= 1
+        if self._busy == 0 and self._alarms:
+            until, _, rings = heapq.heappop(self._alarms)
+            self._emulator.advance(until - self._elapsed)
+            self._elapsed = until
+            self._busy = 1
+            rings.set()

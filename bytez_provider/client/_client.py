@@ -6,6 +6,7 @@ import codecs
 import itertools
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
@@ -74,6 +75,8 @@ class BytezClient:
         self._clock = clock or SystemClock()
         self._dialect = wire.DIALECTS[settings.dialect]
         self._transport = Transport(settings, self._clock)
+        self._counting = threading.Lock()
+        self._queue = 0
 
     def server_now(self) -> datetime:
         """Return the time by the service's last answer; the machine's before there was one.
@@ -235,12 +238,26 @@ class BytezClient:
             got = attempt()
             if not isinstance(got, _Failed):
                 return got
-            pause = call.patience.next_pause(got.trouble) if got.trouble else None
+            trouble = got.trouble
+            pause = call.patience.next_pause(trouble, self._queue) if trouble else None
             if pause is None:
                 raise got.error
-            self._clock.wait(pause, stop)
+            with self._queueing(trouble):
+                self._clock.wait(pause, stop)
             if stop is not None and stop.is_set():
                 raise got.error
+
+    @contextmanager
+    def _queueing(self, trouble: Trouble | None) -> Iterator[None]:
+        """Count as one who waits at the rate limit, where that is the trouble."""
+        place = int(trouble is not None and trouble.is_rate_limit)
+        with self._counting:
+            self._queue += place
+        try:
+            yield
+        finally:
+            with self._counting:
+                self._queue -= place
 
     def _failed(self, call: Call, kind: Kind, reading: Reading) -> _Failed:
         wait = retry_after_seconds(reading.headers, self.server_now())

@@ -19,6 +19,8 @@ _WAITING_SECONDS = 60.0
 _RATE_LIMIT_WAITING_SECONDS = 180.0
 _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 16.0
+_RETURNS_PER_SECOND = 10.0
+"""So many come back in a second, of many calls that were refused in one moment."""
 
 
 @dataclass(frozen=True)
@@ -42,14 +44,20 @@ class Patience:
         self._retries = tries - 1
         self._waited = 0.0
 
-    def next_pause(self, trouble: Trouble) -> float | None:
-        """Return the seconds to wait before the next try; None when it is time to give up."""
+    def next_pause(self, trouble: Trouble, queue: int = 0) -> float | None:
+        """Return the seconds to wait before the next try; None when it is time to give up.
+
+        Args:
+            trouble: Why there is to be another.
+            queue: How many other calls of this process wait at the rate limit.
+        """
         retries, budget = self._retries, _WAITING_SECONDS
         if trouble.is_rate_limit:
             retries, budget = retries * _RATE_LIMIT_SHARE, _RATE_LIMIT_WAITING_SECONDS
         longest = min(_FIRST_PAUSE_SECONDS * 2.0 ** (self.tried - 1), _LONGEST_PAUSE_SECONDS)
         # Spread, so that a fleet refused in one moment does not come back in one moment.
-        spread = random.uniform(0, longest / 2)  # noqa: S311  (spreads load, guards nothing)
+        widest = max(longest / 2, queue / _RETURNS_PER_SECOND)
+        spread = random.uniform(0, widest)  # noqa: S311  (spreads load, guards nothing)
         pause = max(longest / 2, trouble.retry_after_seconds) + spread
         if self.tried > retries or self._waited + pause > budget:
             return None
