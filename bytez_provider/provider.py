@@ -10,7 +10,7 @@ import functools
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pulumi.dynamic import (
     CheckFailure,
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     # need is loaded in the provider's own process, by the methods that use it.
     from bytez_provider.lifecycle import Lifecycle
     from bytez_provider.readiness import Readiness
+    from bytez_provider.schemas import ModelState, ReadinessState
+
+    _State = TypeVar("_State", ModelState, ReadinessState)
 
 _CONFIG_NAMES = ("key", "endpoint", "dialect", "catalogue", "pricePerGbSecond")
 _PROVIDER_KEY = "__provider"
@@ -81,7 +84,7 @@ class ModelProvider(ResourceProvider):
         if "modelId" in unknown:
             known["modelId"] = olds["modelId"]
         change = diff(
-            ModelState.model_validate(_split(olds)[0]),
+            _kept(ModelState, olds),
             declared(known),
             frozenset(map(to_snake, unknown)),
         )
@@ -116,7 +119,7 @@ class ModelProvider(ResourceProvider):
             found = self._lifecycle.get(id_)
             return ReadResult(id_, found.bag())
         with current_call() as call:
-            state = self._lifecycle.read(ModelState.model_validate(known), call)
+            state = self._lifecycle.read(_kept(ModelState, known), call)
         if state is None:
             return ReadResult("", {})
         return ReadResult(id_, state.bag(), state.inputs().bag())
@@ -126,7 +129,7 @@ class ModelProvider(ResourceProvider):
         from bytez_provider.host import current_call
         from bytez_provider.schemas import ModelState, declared
 
-        old = ModelState.model_validate(_split(olds)[0])
+        old = _kept(ModelState, olds)
         with current_call() as call:
             new = declared(_split(news)[0])
             return UpdateResult(self._lifecycle.update(old, new, call).bag())
@@ -137,7 +140,7 @@ class ModelProvider(ResourceProvider):
         from bytez_provider.schemas import ModelState
 
         with current_call() as call:
-            self._lifecycle.delete(ModelState.model_validate(_split(props)[0]), call)
+            self._lifecycle.delete(_kept(ModelState, props), call)
 
 
 class ReadinessProvider(ResourceProvider):
@@ -157,7 +160,7 @@ class ReadinessProvider(ResourceProvider):
         """Say whether there is something to wait for; never a replacement."""
         from bytez_provider.schemas import ReadinessInputs, ReadinessState
 
-        old = ReadinessState.model_validate(_split(olds)[0])
+        old = _kept(ReadinessState, olds)
         known, unknown = _split(news)
         if unknown or _holds_unknown(known):
             return DiffResult(changes=True)
@@ -174,7 +177,7 @@ class ReadinessProvider(ResourceProvider):
         """Return the readiness as it is now, or nothing where the fleet is not ready."""
         from bytez_provider.schemas import ReadinessState
 
-        state = self._readiness.read(ReadinessState.model_validate(_split(props)[0]))
+        state = self._readiness.read(_kept(ReadinessState, props))
         return ReadResult("", {}) if state is None else ReadResult(id_, state.bag())
 
     def update(self, _id: str, _olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
@@ -198,6 +201,32 @@ def _split(bag: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         if name != _PROVIDER_KEY:
             (unknown if isinstance(value, Unknown) else known)[name] = value
     return known, unknown
+
+
+def _kept(kind: type[_State], bag: Mapping[str, Any]) -> _State:
+    """Read what Pulumi's state holds of a resource.
+
+    Raises:
+        InvalidInputError: It is not what was written there: a state may be edited by hand.
+    """
+    from pydantic import ValidationError
+
+    from bytez_provider.errors import InvalidInputError, printable
+    from bytez_provider.schemas import problems_of
+
+    known = _split(bag)[0]
+    try:
+        return kind.model_validate(known)
+    except ValidationError as error:
+        name, reason = problems_of(error)[0]
+        raise InvalidInputError(
+            verb="read the state of",
+            subject=printable(str(known.get("modelId") or known.get("fleet") or ""), limit=100),
+            observed=f"its {name} {reason}",
+            state="The state is as it was",
+            action="Mend it with `pulumi stack export` and `pulumi stack import`, or take the "
+            "resource out with `pulumi state delete`",
+        ) from None
 
 
 def _holds_unknown(value: object) -> bool:

@@ -12,7 +12,13 @@ from pulumi.output import Unknown
 from pulumi.runtime import rpc
 
 from bytez_provider.emulator import Emulator
-from bytez_provider.errors import AlreadyLoadedError, ConfigError, MissingKeyError, NotLoadedError
+from bytez_provider.errors import (
+    AlreadyLoadedError,
+    ConfigError,
+    InvalidInputError,
+    MissingKeyError,
+    NotLoadedError,
+)
 from bytez_provider.provider import ModelProvider
 from tests.provider.conftest import KEY, MakeProvider
 
@@ -284,3 +290,37 @@ class TestDelete:
     def test_it_unloads(self, provider: ModelProvider, emulator: Emulator) -> None:
         provider.delete(GPT2, created(provider))
         assert emulator.instances() == []
+
+
+class TestStateThatIsNone:
+    """Edited by hand, or written by somebody who means harm."""
+
+    @pytest.mark.parametrize(
+        ("name", "value", "said"),
+        [
+            ("concurrency", "\x1b[31mmany", "its concurrency must be a whole number of at least 1"),
+            ("modelId", "../../etc", "its modelId must be a model id of the form"),
+            ("endpoint", None, "its endpoint is missing"),
+        ],
+    )
+    def test_it_is_one_sentence_and_nothing_is_sent(
+        self, provider: ModelProvider, emulator: Emulator, name: str, value: object, said: str
+    ) -> None:
+        """It was a traceback of twenty lines that quoted the state."""
+        good = created(provider)
+        news = sent(provider.check({}, declared()).inputs)
+        olds = {k: v for k, v in {**good, name: value}.items() if v is not None}
+        seen = len(emulator.requests())
+        for operation in (
+            lambda: provider.diff(GPT2, olds, news),
+            lambda: provider.update(GPT2, olds, news),
+            lambda: provider.delete(GPT2, olds),
+        ):
+            with pytest.raises(InvalidInputError) as caught:
+                operation()
+            message = str(caught.value)
+            assert message.startswith("could not read the state of '")
+            assert said in message
+            assert message.isprintable()
+            assert caught.value.__cause__ is None
+        assert len(emulator.requests()) == seen
