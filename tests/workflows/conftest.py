@@ -1,0 +1,93 @@
+"""A workspace as a runner has it: a checkout, a home of its own, and nothing else."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.stack import pulumi_path
+from tests.workflows.workflow import ROOT
+
+
+class Runner:
+    """A machine that runs steps.
+
+    Attributes:
+        workspace: Where the steps run.
+        env: What its environment is to every step.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.workspace = folder / "workspace"
+        self.workspace.mkdir()
+        temporary = folder / "runner-temp"
+        temporary.mkdir()
+        self._summary = folder / "summary.md"
+        self.env = {
+            "PATH": pulumi_path(),
+            "HOME": str(folder),
+            "RUNNER_TEMP": str(temporary),
+            "GITHUB_STEP_SUMMARY": str(self._summary),
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+        }
+
+    @property
+    def summary(self) -> str:
+        """What the steps have put into the summary of the job."""
+        return self._summary.read_text(encoding="utf-8")
+
+    def install(self, *checkouts: str) -> None:
+        """Stand in for the steps called "Install", which ask a registry for what is here."""
+        for checkout in checkouts:
+            (self.workspace / checkout / ".venv").symlink_to(sys.prefix)
+
+
+@pytest.fixture
+def runner(tmp_path: Path) -> Runner:
+    """A machine that has nothing yet."""
+    return Runner(tmp_path)
+
+
+class Repository:
+    """A fleet's repository, with the example of a fleet in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir()
+        self.git("init", "--quiet", "--initial-branch=main")
+        for path in (ROOT / "examples" / "fleet").glob("*.*"):
+            text = path.read_text(encoding="utf-8").replace("../../.venv", ".venv")
+            (folder / path.name).write_text(text, encoding="utf-8")
+        self.commit("The fleet")
+
+    def git(self, *arguments: str) -> str:
+        """Run git in it, as nobody in particular."""
+        who = ["-c", "user.name=nobody", "-c", "user.email=nobody@example.org"]
+        done = subprocess.run(
+            ["git", *who, *arguments], cwd=self.folder, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def read(self, name: str) -> str:
+        """Return what a file has in it."""
+        return (self.folder / name).read_text(encoding="utf-8")
+
+    def write(self, name: str, text: str) -> None:
+        """Write a file."""
+        (self.folder / name).write_text(text, encoding="utf-8")
+
+    def commit(self, message: str) -> None:
+        """Commit all that is there."""
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message", message)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    """A repository whose main branch has the fleet."""
+    return Repository(tmp_path / "repository")

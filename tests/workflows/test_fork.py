@@ -1,0 +1,124 @@
+"""A pull request from a fork: its job's own steps, with the real Pulumi and without any secret."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import pytest
+
+from tests.workflows.conftest import Repository, Runner
+from tests.workflows.workflow import Done, step, steps
+
+FLEET = """\
+defaults: {concurrency: 1}
+models:
+  coder: {modelId: deepseek-ai/deepseek-coder-1.3b-instruct, expectedHoursPerDay: 8}
+  chat: {modelId: openai-community/gpt2}
+"""
+OVERLAY = "models: {coder: {concurrency: 2}}\n"
+CONFIG = """\
+encryptionsalt: v1:0SOyZe7eMWU=:v1:nFXzZj5eEJAxZUla:163UStYyg0xjGG7W1iuAyZrl9XJfYA==
+config:
+  bytez:key:
+    secure: v1:0MyCDW8w91YIvgWv:hqZfjpvd7tC5qcGK2rTLh/mBlw==
+  bytez:pricePerGbSecond: "0.00002"
+"""
+"""Of a stack whose passphrase the fork's job does not have."""
+
+VALUES = {
+    "github.event.pull_request.head.sha": "0a1b2c3d4e5f",
+    "github.server_url": "https://github.com",
+    "github.repository": "example/fleet",
+    "github.run_id": "42",
+}
+"""All that the steps of the job may know: no secret is among it."""
+
+MARKER = next(steps("fleet-comment.yml")).env["MARKER"]
+
+
+@pytest.fixture
+def fork(repository: Repository) -> Repository:
+    """A branch from a commit that main has left behind."""
+    repository.write("Pulumi.prod.yaml", CONFIG)
+    repository.commit("The stack")
+    repository.git("checkout", "--quiet", "-b", "fork")
+    repository.git("checkout", "--quiet", "main")
+    repository.write("fleet.yaml", FLEET)
+    repository.write("fleet.prod.yaml", OVERLAY)
+    repository.commit("One more model on main")
+    repository.git("checkout", "--quiet", "fork")
+    return repository
+
+
+def merged(fork: Repository, runner: Runner) -> None:
+    """Merge the branch as the host does, check that out as the action does, and the target."""
+    fork.commit("A change")
+    fork.git("checkout", "--quiet", "main")
+    fork.git("merge", "--quiet", "--no-ff", "--strategy-option=theirs", "--message=Merge", "fork")
+    source, head = f"file://{fork.folder}", str(runner.workspace / "head")
+    subprocess.run(["git", "clone", "--quiet", "--depth=2", source, head], check=True)
+    run(runner, "Check out the target beside it").ok()
+    runner.install("head", "base")
+
+
+def review(fork: Repository, runner: Runner) -> Done:
+    """Run the job to its review."""
+    merged(fork, runner)
+    run(runner, "Plan both, each for an empty stack").ok()
+    return run(runner, "Review")
+
+
+def run(runner: Runner, title: str) -> Done:
+    """Run a step of the fork's job."""
+    return step("fleet-review.yml", "fork", title).run(runner.workspace, runner.env, VALUES)
+
+
+def test_what_a_fork_changes_is_reviewed_beside_its_target(
+    fork: Repository, runner: Runner
+) -> None:
+    """What main has gained since the branch was made is no unload: the merge is what counts."""
+    fork.write("Pulumi.prod.yaml", CONFIG.replace("0.00002", "0.00001"))
+    fork.write("fleet.prod.yaml", OVERLAY.replace("2", "3"))
+    review(fork, runner).ok()
+    told = (runner.workspace / "review.md").read_text(encoding="utf-8")
+    assert told.splitlines()[0] == MARKER
+    assert "**1 replacement**, 1 unchanged." in told
+    assert "| **`batch-coder` `deepseek-ai/deepseek-coder-1.3b-instruct`** |" in told
+    assert "`concurrency 2 to 3`" in told
+    assert "both made without the stack's state" in told
+    assert "Commit `0a1b2c3d4e5f`" in told
+    assert runner.summary == told
+    plan = json.loads((runner.workspace / "head.json").read_text(encoding="utf-8"))
+    assert plan["config"] == {"bytez:pricePerGbSecond": "0.00001"}, "config without the secrets"
+
+
+def test_a_limit_that_is_passed_fails_the_job_and_is_in_the_log(
+    fork: Repository, runner: Runner
+) -> None:
+    fork.write("fleet.prod.yaml", OVERLAY.replace("2", "12"))
+    told = review(fork, runner)
+    assert (told.code, told.err[:10]) == (3, "increase: ")
+    assert "`concurrency 2 to 12`" in runner.summary
+
+
+def test_a_program_that_fails_is_reviewed_too(fork: Repository, runner: Runner) -> None:
+    fork.write("fleet.prod.yaml", "models: {coder: {concurrency: none}}\n")
+    told = review(fork, runner)
+    assert told.code == 1
+    assert "**This `up` will fail:**" in runner.summary
+    assert (runner.workspace / "review.md").exists()
+
+
+def test_a_target_that_fails_is_nothing_to_compare_with(fork: Repository, runner: Runner) -> None:
+    fork.write("fleet.prod.yaml", "models: {coder: {concurrency: none}}\n")
+    fork.commit("Broken")
+    fork.git("checkout", "--quiet", "main")
+    fork.git("merge", "--quiet", "--strategy-option=theirs", "--message=Merge", "fork")
+    fork.git("checkout", "--quiet", "-B", "fork")
+    fork.write("fleet.prod.yaml", OVERLAY)
+    merged(fork, runner)
+    told = run(runner, "Plan both, each for an empty stack")
+    assert told.code == 1
+    assert "concurrency" in told.out
+    assert "::error::The preview of the target branch fails by itself." in told.out

@@ -1,0 +1,232 @@
+"""The workflows as they are written: linted, pinned, of commands that exist, and safe on forks."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.stack import pulumi_path
+from tests.workflows.workflow import BASH, EXAMPLE, EXPRESSION, FOLDER, NAMES, ROOT, Step, read
+from tests.workflows.workflow import steps as steps_of
+
+BIN = Path(sys.executable).parent
+STEPS = [step for name in NAMES for step in steps_of(name)]
+PINNED = re.compile(r"uses: (actions/[a-z-]+)@([0-9a-f]{40}) # v(\d+\.\d+\.\d+)$", re.MULTILINE)
+
+
+def lint(folder: Path) -> list[dict[str, object]]:
+    """Return what zizmor finds at its most severe but one persona, ignored findings left out."""
+    command = [str(BIN / "zizmor"), "--offline", "--no-config", "--persona=pedantic"]
+    done = subprocess.run(
+        [*command, "--strict-collection", "--format=json", "--quiet", str(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    found: list[dict[str, object]] = json.loads(done.stdout)
+    assert (done.returncode == 0) is (found == []), done.stderr
+    return found
+
+
+def fits_the_schema(path: Path) -> bool:
+    """Tell whether a workflow fits the schema of workflows; that comes with check-jsonschema."""
+    command = [str(BIN / "check-jsonschema"), "--builtin-schema", "vendor.github-workflows"]
+    return subprocess.run([*command, str(path)], capture_output=True, check=False).returncode == 0
+
+
+# ------------------------------------------------------------------------------- linted
+
+
+def test_zizmor_finds_nothing() -> None:
+    assert lint(EXAMPLE) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad", "finding"),
+    [
+        ("fleet-up.yml", "persist-credentials: false", "clean: true", "artipacked"),
+        ("fleet-comment.yml", "# zizmor: ignore[dangerous-triggers]", "#", "dangerous-triggers"),
+        (
+            "fleet-comment.yml",
+            'head="$HEAD_OWNER:$HEAD_BRANCH"',
+            'head="${{ github.event.workflow_run.head_branch }}"',
+            "template-injection",
+        ),
+        ("fleet-up.yml", "permissions: {}", "permissions: write-all", "excessive-permissions"),
+        ("fleet-review.yml", "@8e8c483db84b4bee98b60c0593521ed34d9990e8", "@v6", "unpinned-uses"),
+    ],
+)
+def test_zizmor_would_find_it(tmp_path: Path, name: str, good: str, bad: str, finding: str) -> None:
+    text = (FOLDER / name).read_text(encoding="utf-8")
+    assert good in text
+    folder = tmp_path / ".github" / "workflows"
+    folder.mkdir(parents=True)
+    (folder / name).write_text(text.replace(good, bad), encoding="utf-8")
+    assert finding in {one["ident"] for one in lint(tmp_path)}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_fits_the_schema_of_workflows(name: str, tmp_path: Path) -> None:
+    assert fits_the_schema(FOLDER / name)
+    wrong = tmp_path / name
+    text = (FOLDER / name).read_text(encoding="utf-8")
+    wrong.write_text(text.replace("timeout-minutes:", "timeout-minute:"), encoding="utf-8")
+    assert not fits_the_schema(wrong)
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.where)
+def test_the_shell_can_read_it(step: Step) -> None:
+    done = subprocess.run(
+        [*BASH, "-n"], input=step.script, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+# --------------------------------------------------------------- what it runs is what there is
+
+
+def test_actions_are_pinned_and_few() -> None:
+    text = "".join((FOLDER / name).read_text(encoding="utf-8") for name in NAMES)
+    pins = PINNED.findall(text)
+    assert len(pins) == text.count("uses:")
+    assert {name for name, _, _ in pins} == {
+        "actions/checkout",
+        "actions/setup-python",
+        "actions/upload-artifact",
+    }
+    assert len(set(pins)) == 3, "one version of each"
+
+
+def commands(script: str) -> Iterator[tuple[str, list[str], set[str]]]:
+    """Yield each command of ours and of Pulumi's: its program, its subcommand, its options."""
+    for line in script.replace("\\\n", " ").splitlines():
+        if not re.search(r"(^|[ /])(bytez-fleet|pulumi) ", line):
+            continue
+        # `;` and the like are words of their own.
+        words = list(shlex.shlex(line, posix=True, punctuation_chars=True))
+        for start, word in enumerate(words):
+            program = word.rsplit("/", 1)[-1]
+            if program not in ("bytez-fleet", "pulumi") or "=" in word:
+                continue
+            rest = words[start + 1 :]
+            end = next((at for at, one in enumerate(rest) if re.match(r"[;|&<>]", one)), len(rest))
+            given = rest[:end]
+            options = next((at for at, one in enumerate(given) if "-" in one[:2]), len(given))
+            verb = [one for one in given[:options] if re.fullmatch("[a-z]+", one)]
+            flags = {one.split("=")[0] for one in given if one.startswith("--")}
+            yield program, verb, flags
+
+
+def help_of(program: str, verb: list[str]) -> str:
+    """Return the help of a command; a failure where there is none."""
+    path = f"{BIN}{os.pathsep}{pulumi_path()}"
+    done = subprocess.run(
+        [program, *verb, "--help"],
+        env={**os.environ, "PATH": path, "NO_COLOR": "1", "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_commands_and_their_options_exist() -> None:
+    found: dict[tuple[str, ...], set[str]] = {}
+    for step in STEPS:
+        for program, verb, flags in commands(step.script):
+            found.setdefault((program, *verb), set()).update(flags)
+    assert set(found) == {
+        ("bytez-fleet", "audit"),
+        ("bytez-fleet", "review"),
+        ("pulumi", "login"),
+        ("pulumi", "preview"),
+        ("pulumi", "stack", "init"),
+        ("pulumi", "up"),
+    }
+    for (program, *verb), flags in found.items():
+        offered = set(re.findall(r"--[a-z][a-z-]*", help_of(program, verb)))
+        assert flags <= offered, f"{program} {' '.join(verb)}"
+
+
+def test_it_is_of_the_example_of_a_fleet() -> None:
+    """The comment is found by the project's name and the stack's, which stand in several files."""
+    project = (ROOT / "examples" / "fleet" / "Pulumi.yaml").read_text(encoding="utf-8")
+    name = re.findall(r"^name: (.+)$", project, re.MULTILINE)[0]
+    (stack,) = {step.env["STACK"] for step in STEPS if "$STACK" in step.script}
+    (marker,) = {step.env["MARKER"] for step in STEPS if "MARKER" in step.env}
+    assert marker == f"<!-- bytez-fleet review of {name}/{stack} -->"
+
+
+def test_the_comment_follows_the_review() -> None:
+    comment = read("fleet-comment.yml")["on"]["workflow_run"]
+    assert comment == {"workflows": [read("fleet-review.yml")["name"]], "types": ["completed"]}
+
+
+# ------------------------------------------------------------------------------- safety
+
+
+def test_no_text_of_others_is_part_of_a_script() -> None:
+    assert [step.where for step in STEPS if EXPRESSION.search(step.script)] == []
+
+
+def test_no_code_of_a_pull_request_runs_with_what_the_target_may() -> None:
+    triggers = {name: set(read(name)["on"]) for name in NAMES}
+    assert not any("pull_request_target" in those for those in triggers.values())
+    assert [name for name in NAMES if "pull_request" in triggers[name]] == ["fleet-review.yml"]
+    assert [name for name in NAMES if "workflow_run" in triggers[name]] == ["fleet-comment.yml"]
+    comment = (FOLDER / "fleet-comment.yml").read_text(encoding="utf-8")
+    assert "uses:" not in comment, "it checks nothing out"
+    assert "secrets." not in comment
+
+
+def test_where_a_forks_code_runs_there_is_no_secret() -> None:
+    jobs = read("fleet-review.yml")["jobs"]
+    same = "github.event.pull_request.head.repo.full_name {} github.repository"
+    assert jobs["branch"]["if"] == same.format("==")
+    fork = jobs["fork"]
+    assert fork["if"] == same.format("!=")
+    assert set(EXPRESSION.findall(json.dumps(fork))) == {"!cancelled()"}
+    assert fork["permissions"] == {"contents": "read"}
+    assert "environment" not in fork
+    assert set(read("fleet-review.yml")["env"]) == {"STACK", "COMMIT", "LINK"}
+
+
+def test_nobody_may_more_than_it_needs() -> None:
+    jobs = {
+        (name, job): (document["permissions"], content["permissions"])
+        for name in NAMES
+        for document in [read(name)]
+        for job, content in document["jobs"].items()
+    }
+    assert {at: may for at, (by_default, may) in jobs.items() if by_default == {}} == {
+        ("fleet-audit.yml", "audit"): {"contents": "read"},
+        ("fleet-comment.yml", "comment"): {"actions": "read", "pull-requests": "write"},
+        ("fleet-review.yml", "branch"): {"contents": "read"},
+        ("fleet-review.yml", "fork"): {"contents": "read"},
+        ("fleet-up.yml", "up"): {"contents": "read"},
+    }
+
+
+def test_a_key_is_given_only_to_the_step_that_needs_it() -> None:
+    for name in NAMES:
+        for job in read(name)["jobs"].values():
+            with_secrets = [one["name"] for one in job["steps"] if "secrets." in json.dumps(one)]
+            assert with_secrets in ([], ["Review"], ["Up"], ["Audit"])
+            elsewhere = {key: value for key, value in job.items() if key != "steps"}
+            assert "secrets." not in json.dumps(elsewhere)
+
+
+def test_ups_come_one_after_the_other_and_are_never_cancelled() -> None:
+    up, audit = read("fleet-up.yml"), read("fleet-audit.yml")
+    assert up["concurrency"] == {"group": "fleet-up-prod", "cancel-in-progress": False}
+    assert audit["concurrency"]["group"] != up["concurrency"]["group"]
+    assert up["jobs"]["up"]["timeout-minutes"] >= 2 + 30 + 15

@@ -1,0 +1,112 @@
+"""The workflows of the example, read and run: a test runs the very shell that a runner would."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from tests.e2e.stack import COMMAND_SECONDS
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLE = ROOT / "examples" / "github-actions"
+FOLDER = EXAMPLE / ".github" / "workflows"
+NAMES = sorted(path.name for path in FOLDER.glob("*.yml"))
+
+BASH = ("bash", "--noprofile", "--norc", "-eo", "pipefail")
+"""How a runner starts the script of a step under `shell: bash`."""
+
+EXPRESSION = re.compile(r"\$\{\{\s*(.*?)\s*\}\}")
+
+
+@dataclass(frozen=True)
+class Done:
+    """A step that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+    def ok(self) -> Done:
+        """Assert that the step succeeded, showing what it said where it did not."""
+        assert self.code == 0, f"exited {self.code}:\n{self.out}{self.err}"
+        return self
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step that runs a script.
+
+    Attributes:
+        where: The file, the job and the step, for messages.
+        script: What it runs.
+        env: Its environment as written, with the expressions in it.
+    """
+
+    where: str
+    script: str
+    env: Mapping[str, str]
+
+    def run(
+        self, folder: Path, environment: Mapping[str, str], values: Mapping[str, str] | None = None
+    ) -> Done:
+        """Run it as a runner does.
+
+        Args:
+            folder: The workspace.
+            environment: What the runner's machine has.
+            values: What its expressions have come to; one that is not here fails the test.
+        """
+        done = subprocess.run(
+            self.command(folder),
+            cwd=folder,
+            env={**environment, **self.evaluated(values or {})},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=2 * COMMAND_SECONDS,
+            check=False,
+        )
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    def command(self, folder: Path) -> list[str]:
+        """Return the command that a runner starts, its script written beside the workspace."""
+        script = folder.parent / "step.sh"
+        script.write_text(self.script, encoding="utf-8")
+        return [*BASH, str(script)]
+
+    def evaluated(self, values: Mapping[str, str]) -> dict[str, str]:
+        """Return its environment with the values of the expressions."""
+        return {
+            name: EXPRESSION.sub(lambda found: values[found[1]], text)
+            for name, text in self.env.items()
+        }
+
+
+def read(name: str) -> dict[str, Any]:
+    """Return a workflow as it is written."""
+    document: dict[str, Any] = YAML(typ="safe", pure=True).load(
+        (FOLDER / name).read_text(encoding="utf-8")
+    )
+    return document
+
+
+def steps(name: str) -> Iterator[Step]:
+    """Yield every step of a workflow that runs a script."""
+    document = read(name)
+    for job_name, job in document["jobs"].items():
+        for step in job["steps"]:
+            if "run" in step:
+                env = {**document.get("env", {}), **job.get("env", {}), **step.get("env", {})}
+                yield Step(f"{name}: {job_name}: {step['name']}", step["run"], env)
+
+
+def step(name: str, job: str, title: str) -> Step:
+    """Return one step."""
+    (found,) = (one for one in steps(name) if one.where == f"{name}: {job}: {title}")
+    return found
