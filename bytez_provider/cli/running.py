@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import sys
@@ -10,8 +11,9 @@ from typing import Any
 
 from bytez_provider.cli import exits
 from bytez_provider.cli.session import Session
-from bytez_provider.errors import InvalidInputError, NotLoadedError
+from bytez_provider.errors import InvalidInputError, MalformedAnswerError, NotLoadedError
 
+_LONGEST_DOCUMENT = 4 * 1024 * 1024
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
@@ -28,7 +30,7 @@ def run(session: Session, model_id: str, text: str, params: dict[str, Any], *, s
     pieces = session.client.run(model_id, text, params, stream=stream)
     try:
         if session.screen.as_json:
-            session.screen.document({"modelId": model_id, "output": "".join(pieces)})
+            session.screen.document({"modelId": model_id, "output": _whole(pieces, model_id)})
         else:
             _print_as_it_comes(pieces)
     except NotLoadedError:
@@ -61,6 +63,22 @@ def params_of(given: Iterable[str]) -> dict[str, Any]:
 
 def _no_number(name: str) -> float:
     raise ValueError(f"{name} is not JSON")
+
+
+def _whole(pieces: Iterable[str], model_id: str) -> str:
+    """Return the text as one, which a document needs and a text without end cannot be."""
+    whole = io.StringIO()
+    for piece in pieces:
+        whole.write(piece)
+        if whole.tell() > _LONGEST_DOCUMENT:
+            raise MalformedAnswerError(
+                verb="run",
+                subject=model_id,
+                observed=f"the text goes on after {_LONGEST_DOCUMENT} characters",
+                state="It has run all the same",
+                action="Run it without --json, which prints the text as it comes",
+            )
+    return whole.getvalue()
 
 
 def _print_as_it_comes(pieces: Iterable[str]) -> None:
