@@ -248,7 +248,7 @@ class Lifecycle:
         """Deal with a model that is loaded before this resource loads it."""
         model_id = inputs.model_id
         has_failed = live.phase is Phase.FAILED
-        if note is not None and is_of(note, live):
+        if note is not None and self._is_still_of(note, live):
             # Begun by this resource in a deployment that did not end: no second boot.
             if not has_failed and asked_for(note, inputs):
                 return self._await(inputs, Claim(live.created), caller)
@@ -263,6 +263,12 @@ class Lifecycle:
             caller.warn(f"'{model_id}' was taken over and is loaded again: {'; '.join(reasons)}")
             return self._load_again(live, inputs, caller)
         return self._adopt(live, inputs, caller)
+
+    def _is_still_of(self, note: Note, live: Instance) -> bool:
+        """Tell whether an instance is the load that a note is about, and nobody took it over."""
+        holder = self._journal.holder(note.model_id)
+        is_held = holder is not None and holder.created == live.created
+        return is_of(note, live) and not is_held
 
     def _adopt(self, live: Instance, inputs: ModelInputs, caller: Caller) -> ModelState:
         """Take an instance over as it is."""
@@ -284,6 +290,7 @@ class Lifecycle:
 
     def _load_again(self, live: Instance, inputs: ModelInputs, caller: Caller) -> ModelState:
         self._unload(inputs.model_id, Claim(live.created), UNLOAD_LIMIT_SECONDS)
+        self._forget_notes_of(live, caller)
         self._tell_unloaded(caller)
         return self._load(inputs, caller)
 
@@ -455,6 +462,8 @@ class Lifecycle:
             if old.status != NOT_LOADED:
                 caller.note(gone(old, live, accepts))
             return old.model_copy(update={"status": NOT_LOADED}) if accepts else None
+        if old.created is None:
+            self._identify(live, caller)
         in_fleet = old.readiness == "fleet"
         seen = {
             "status": None if in_fleet and live.phase is not Phase.FAILED else status_word(live),
@@ -608,6 +617,22 @@ class Lifecycle:
         note = self._journal.note(caller.urn)
         if note is not None and note.created is not None and note.created == moment_of(old.created):
             self._journal.clear(caller.urn)
+
+    def _forget_notes_of(self, live: Instance, caller: Caller) -> None:
+        """Clear what other resources noted of a load that made way for one of this resource's.
+
+        They would take that for their own: it is made soon after theirs was.
+        """
+        for note in self._journal.unfinished():
+            if note.model_id == live.model_id and note.urn != caller.urn and is_of(note, live):
+                self._journal.clear(note.urn)
+
+    def _identify(self, live: Instance, caller: Caller) -> None:
+        """Let a note stand for the load that it turned out to be about, until the state does."""
+        note = self._journal.note(caller.urn)
+        if note is not None and live.created is not None:
+            self._keep(dataclasses.replace(note, created=live.created))
+            self._journal.finish(caller.urn)
 
     def _tell_unloaded(self, caller: Caller) -> None:
         if caller.urn is not None:

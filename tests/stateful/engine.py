@@ -1,0 +1,266 @@
+"""A model of Pulumi's engine: what it calls in an up, a refresh and a destroy, and what it saves.
+
+One step at a time, as with `--parallel 1`. Made after the engine's own step generator and snapshot
+manager, and held against the real command line by `tests/e2e/test_engine_model.py`:
+
+- The state is saved after each step that succeeded; a step that failed changes nothing, and after
+  it no other begins.
+- A replacement deletes first. The state then says `pending_replacement`: no later operation deletes
+  or reads it again; an `up` creates it, and a `destroy` only strikes it off.
+- What the program has no longer is deleted last, and only after all else succeeded. So after a
+  rename without an alias the new resource is created before the old one is deleted.
+- A first Ctrl-C lets the step that is under way end, and saves what it answers. After a kill
+  nothing is saved.
+- Where the provider's process died, the step failed: nothing is left pending.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any
+
+from pulumi.dynamic import DiffResult
+
+from tests.stateful.host import CallFailedError, Process, SuddenDeath, unknown, wired
+from tests.stateful.program import READINESS_TYPE, Bag, Goal, Program
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A resource in state."""
+
+    urn: str
+    id: str
+    inputs: Bag
+    outputs: Bag
+    depends_on: tuple[str, ...] = ()
+    pending_replacement: bool = False
+
+    @property
+    def name(self) -> str:
+        """Its name in the program."""
+        return self.urn.split("::")[-1]
+
+    @property
+    def is_model(self) -> bool:
+        """Whether it is a model, and not a fleet's readiness."""
+        return READINESS_TYPE not in self.urn
+
+
+@dataclass
+class Result:
+    """How a deployment ended.
+
+    Attributes:
+        end: "succeeded", "failed", "cancelled" or "killed".
+        steps: What was done to which resource, in order, failed steps included.
+        errors: What the user was shown of those that failed.
+        said: What the user was shown besides.
+    """
+
+    end: str = "succeeded"
+    steps: list[tuple[str, str]] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the command exited with 0."""
+        return self.end == "succeeded"
+
+
+class _OverError(Exception):
+    """The deployment ends here."""
+
+    def __init__(self, end: str) -> None:
+        super().__init__(end)
+        self.end = end
+
+
+@dataclass
+class Timeouts:
+    """The program's `customTimeouts`, in seconds."""
+
+    create: float = 0
+    update: float = 0
+    delete: float = 0
+
+
+class Engine:
+    """The engine of one stack, and the stack's state.
+
+    Attributes:
+        state: What is saved, by URN, in the order of creation.
+        timeouts: Those of every resource.
+    """
+
+    def __init__(self, timeouts: Timeouts | None = None) -> None:
+        self.state: dict[str, Resource] = {}
+        self.timeouts = timeouts or Timeouts()
+        self._process: Process
+        self._result: Result
+        self._olds: dict[str, Resource] = {}
+
+    def up(self, program: Program, process: Process, *, refresh: bool) -> Result:
+        """Do as `pulumi up`."""
+        return self._deploy(process, program, refresh=refresh)
+
+    def destroy(self, process: Process, *, refresh: bool) -> Result:
+        """Do as `pulumi destroy`."""
+        return self._deploy(process, Program("none"), refresh=refresh)
+
+    def refresh(self, process: Process) -> Result:
+        """Do as `pulumi refresh`."""
+        return self._deploy(process, None, refresh=True)
+
+    def _deploy(self, process: Process, program: Program | None, *, refresh: bool) -> Result:
+        self._process, self._result = process, Result(said=process.said)
+        with process.running():
+            try:
+                if refresh:
+                    for old in list(self.state.values()):
+                        self._read(old)
+                if program is not None:
+                    self._olds = dict(self.state)
+                    kept = {self._register(goal) for goal in program.goals()}
+                    self._delete_all_but(kept)
+            except _OverError as over:
+                self._result.end = over.end
+            process.end()
+        if self._result.end == "succeeded" and process.cancelled:
+            self._result.end = "cancelled"
+        return self._result
+
+    # --------------------------------------------------------------------------------- steps
+
+    def _read(self, old: Resource) -> None:
+        if old.pending_replacement:
+            return
+        found = self._step(
+            "read", old.urn, 0, lambda provider: provider.read(old.id, dict(old.outputs))
+        )
+        if not found.id:
+            del self.state[old.urn]
+            return
+        inputs = old.inputs if found.inputs is None else wired(found.inputs)
+        self._save(dataclasses.replace(old, inputs=inputs, outputs=wired(found.outs)))
+
+    def _register(self, goal: Goal) -> str:
+        """Make a resource what the program wants it to be; return its URN."""
+        if self._process.cancelled:
+            raise _OverError("cancelled")
+        old = next(
+            (self._olds[urn] for urn in (goal.urn, *goal.aliases) if urn in self._olds), None
+        )
+        outputs = {urn: one.outputs for urn, one in self.state.items()}
+        inputs = self._check(goal, old, wired(goal.inputs(outputs)))
+        if old is None:
+            self._create(goal, inputs)
+            return goal.urn
+        diff: DiffResult = self._ask(
+            goal.urn, lambda provider: provider.diff(old.id, dict(old.outputs), dict(inputs))
+        )
+        if diff.replaces or old.pending_replacement:
+            self._replace(goal, old, inputs)
+        elif diff.changes:
+            news = dict(inputs)
+            answer = self._step(
+                "update",
+                goal.urn,
+                self.timeouts.update,
+                lambda provider: provider.update(old.id, dict(old.outputs), news),
+            )
+            self._renamed(old, self._resource(goal, old.id, inputs, wired(answer.outs)))
+        else:
+            self._result.steps.append(("same", goal.urn))
+            self._renamed(old, self._resource(goal, old.id, inputs, old.outputs))
+        return goal.urn
+
+    def _check(self, goal: Goal, old: Resource | None, news: Bag) -> Bag:
+        if READINESS_TYPE in goal.urn:
+            return news  # It has no check of its own.
+        olds = {} if old is None else dict(old.inputs)
+        checked = self._ask(goal.urn, lambda provider: provider.check(olds, dict(news)))
+        if checked.failures:
+            self._result.errors += [one.reason for one in checked.failures]
+            raise _OverError("failed")
+        inputs: Bag = wired(checked.inputs)
+        return inputs
+
+    def _create(self, goal: Goal, inputs: Bag) -> None:
+        made = self._step(
+            "create",
+            goal.urn,
+            self.timeouts.create,
+            lambda provider: provider.create(dict(inputs)),
+        )
+        self._save(self._resource(goal, made.id, inputs, wired(made.outs)))
+
+    def _replace(self, goal: Goal, old: Resource, inputs: Bag) -> None:
+        """Delete, then create; what depends on it is asked, and never replaced with it."""
+        for one in self._olds.values():
+            if old.urn in one.depends_on:
+                asked = self._ask(
+                    one.urn,
+                    lambda provider, one=one: provider.diff(one.id, dict(one.outputs), unknown()),
+                )
+                assert not asked.replaces, f"{one.urn} asks for a replacement"
+        if not old.pending_replacement:
+            self._delete(old)
+            # It stays until what comes in its place is there.
+            self._save(dataclasses.replace(old, pending_replacement=True))
+        self._create(goal, inputs)
+        if goal.urn != old.urn:
+            del self.state[old.urn]
+
+    def _delete_all_but(self, kept: set[str]) -> None:
+        """Delete what the program has no longer, what depends on others first."""
+        for old in sorted(self.state.values(), key=lambda one: one.is_model):
+            if old.urn not in kept:
+                if not old.pending_replacement:
+                    self._delete(old)
+                del self.state[old.urn]
+
+    def _delete(self, old: Resource) -> None:
+        self._step(
+            "delete",
+            old.urn,
+            self.timeouts.delete,
+            lambda provider: provider.delete(old.id, dict(old.outputs)),
+        )
+
+    # ------------------------------------------------------------------------------- helpers
+
+    def _resource(self, goal: Goal, id_: str, inputs: Bag, outputs: Bag) -> Resource:
+        return Resource(goal.urn, id_, inputs, outputs, goal.depends_on)
+
+    def _renamed(self, old: Resource, new: Resource) -> None:
+        if old.urn != new.urn:
+            del self.state[old.urn]
+        self._save(new)
+
+    def _save(self, resource: Resource) -> None:
+        self.state[resource.urn] = resource
+
+    def _step(self, what: str, urn: str, timeout: float, do: Any) -> Any:
+        """Begin and end a step; return the answer where there is a state to put it in."""
+        if self._process.cancelled:
+            raise _OverError("cancelled")
+        self._result.steps.append((what, urn))
+        return self._ask(urn, do, timeout)
+
+    def _ask(self, urn: str, do: Any, timeout: float = 0) -> Any:
+        try:
+            answer = self._process.call(urn, timeout, do)
+        except CallFailedError as error:
+            if not self._process.engine_lives:
+                raise _OverError("killed") from None
+            self._result.errors.append(str(error))
+            raise _OverError("cancelled" if self._process.cancelled else "failed") from None
+        except SuddenDeath:
+            self._result.errors.append("error reading from server: EOF")
+            raise _OverError("failed") from None
+        if not self._process.engine_lives:
+            raise _OverError("killed")
+        return answer

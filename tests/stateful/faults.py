@@ -1,0 +1,109 @@
+"""The faults that are switched on and off, and a count of how often each kind struck."""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from bytez_provider.emulator import Emulator
+from bytez_provider.emulator.faults import Effect, Verdict
+
+Rule = dict[str, Any]
+
+LOAD, DELETE, STATUS, LISTS = "/model/load", "/model/delete", "/model/status", "/model/instances"
+ENDPOINTS = (LOAD, DELETE, STATUS, LISTS)
+
+_HTML = {"content-type": "text/html"}
+
+
+def _answer(status: int, body: Any, **headers: str) -> dict[str, Any]:
+    return {"respond": {"status": status, "body": body, "headers": headers}}
+
+
+def answers(key: str) -> list[dict[str, Any]]:
+    """Return what may come in place of the service's own answer; some of it echoes the key."""
+    return [
+        _answer(500, {"error": f"the key {key} broke it"}),
+        {"respond": {"status": 502, "body": f"<h1>Bad {key}</h1>", "headers": _HTML}},
+        _answer(503, "", **{"retry-after": "2"}),
+        _answer(504, {"message": "upstream timed out"}),
+        _answer(429, {"error": "rate limit exceeded"}, **{"retry-after": "1"}),
+        _answer(429, {"error": "your account is out of credits"}),
+        _answer(401, {"error": f"{key} is not a valid key"}),
+        _answer(200, {"error": "something went wrong inside"}),
+        {"respond": {"status": 200, "body": "<title>Sign in</title>", "headers": _HTML}},
+        _answer(200, '{"modelId": "openai-comm'),
+        _answer(200, ""),
+        _answer(302, "", location="http://192.0.2.1/elsewhere"),
+        _answer(418, {"error": "\x1b[2J\u202egone"}),
+    ]
+
+
+def menu(key: str) -> list[Rule]:
+    """Return every rule that may be switched on, `first` and `probability` left out.
+
+    Where time is lied about it is by so much as the design allows: a second, for the `Date`; as
+    long as a load may not show after its acceptance, for the status. What a service says is there
+    is there: no client can see through a lie about that.
+    """
+    rules: list[Rule] = [{"do": answer} for answer in answers(key)]
+    rules += [{"endpoint": path, "do": answer} for path in ENDPOINTS for answer in answers(key)]
+    for path in ENDPOINTS:
+        rules += [
+            {"endpoint": path, "do": {"reset": "before"}},
+            {"endpoint": path, "do": {"reset": "after"}},
+            {"endpoint": path, "do": {"delaySeconds": 3}},
+            {"endpoint": path, "do": {"delaySeconds": 25}},
+        ]
+    rules += [{"do": {"rateLimitPerSecond": number}} for number in (1, 3)]
+    rules += [{"do": {"clockSkewSeconds": seconds}} for seconds in (-1, 1)]
+    rules += [{"do": {"boot": "failed", "error": f"out of memory for {key}"}}] * 3
+    rules += [{"do": {"boot": "never"}}] * 3
+    rules += [{"do": {"shutdownSeconds": seconds}} for seconds in (4, 4, 4, 150)]
+    rules += [{"endpoint": LOAD, "do": {"statusLagSeconds": seconds}} for seconds in (3, 45)]
+    rules += [{"endpoint": STATUS, "do": {"statusLagSeconds": seconds}} for seconds in (3, 45)]
+    rules += [{"endpoint": LISTS, "do": {"statusLagSeconds": seconds}} for seconds in (3, 300)]
+    return rules
+
+
+def kind_of(rule: Rule) -> str:
+    """Return what a kind of fault is called in the count."""
+    do = rule["do"]
+    if "respond" in do:
+        return f"respond {do['respond']['status']}"
+    for name in ("reset", "boot"):
+        if name in do:
+            return f"{name} {do[name]}"
+    return str(next(iter(do)))
+
+
+def switch_on(emulator: Emulator, rules: Sequence[Rule], struck: Counter[str]) -> None:
+    """Put faults in force in place of those before; count in `struck` each time that one strikes.
+
+    A rule that matched and changed nothing, as a rate limit that is kept, is not counted.
+    """
+    emulator.set_faults(rules)
+    for rule, made in zip(rules, emulator._faults._rules, strict=True):
+        made.effect = _counted(made.effect, kind_of(rule), struck)
+
+
+def _counted(effect: Effect, kind: str, struck: Counter[str]) -> Effect:
+    def counted(verdict: Verdict, now: datetime) -> None:
+        before = copy.copy(verdict)
+        effect(verdict, now)
+        if verdict != before:
+            struck[kind] += 1
+
+    return counted
+
+
+def let_time_pass(emulator: Emulator) -> None:
+    """Let a delayed request move the emulator's clock: nobody else does while it is awaited."""
+
+    async def sleep_until(until: datetime) -> None:
+        emulator.advance(max(0.0, (until - emulator.now()).total_seconds()))
+
+    emulator.clock.sleep_until = sleep_until  # type: ignore[method-assign]

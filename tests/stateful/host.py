@@ -1,0 +1,244 @@
+"""One provider process, in this one: what the dynamic host does between engine and provider.
+
+The providers, the bridge to the host, the config and all the rooms below are the real ones. Where
+the host's own process begins, this stands in for it: a `Create(self, request, context)` further up
+the stack, property bags as the wire makes them, a `Cancel` that arrives, an engine that vanishes,
+and the process's death at a request, after which nothing of it runs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+from unittest import mock
+
+import grpc
+from pulumi.dynamic import Config, ConfigureRequest
+from pulumi.output import UNKNOWN
+from pulumi.runtime.proto import engine_pb2
+
+from bytez_provider import clock, host, provider
+from bytez_provider.client import BytezClient
+from bytez_provider.emulator import Emulator
+from bytez_provider.provider import ModelProvider, ReadinessProvider
+from tests.clocks import EmulatorClock
+from tests.stateful.moments import Blow, Moment
+from tests.stateful.program import READINESS_TYPE, Bag
+
+_T = TypeVar("_T")
+
+
+class SuddenDeath(BaseException):
+    """The process is no more: no handler of an error sees this."""
+
+
+class CallFailedError(Exception):
+    """The provider answered with an error; `str(error)` is what the user is shown."""
+
+
+class _Request:
+    """What the host knows of a call beside its properties."""
+
+    def __init__(self, urn: str, timeout: float) -> None:
+        self.urn = urn
+        self.name = urn.rsplit("::", maxsplit=1)[-1]
+        self.timeout = timeout
+
+
+class _Context(grpc.ServicerContext):
+    """The call, as gRPC sees it."""
+
+    def __init__(self) -> None:
+        self._active = True
+        self._callbacks: list[Callable[[], None]] = []
+
+    def is_active(self) -> bool:
+        return self._active
+
+    def add_callback(self, callback: Callable[[], None]) -> bool:
+        if self._active:
+            self._callbacks.append(callback)
+        return self._active
+
+    def end(self) -> None:
+        """Let go of the call: it has been answered, or the engine is gone."""
+        self._active = False
+        for callback in self._callbacks:
+            callback()
+
+
+# What else gRPC offers is of no use here, and nothing of ours asks for it.
+_Context.__abstractmethods__ = frozenset()
+
+
+class Process:
+    """One provider process, from its start to its end.
+
+    Attributes:
+        said: Every line that the user was shown, in order.
+        cancelled: Whether Ctrl-C was pressed.
+        engine_lives: False as soon as the engine was killed.
+        is_dead: Whether the process itself was killed.
+        requests: How many requests it has made.
+        struck: What befell it.
+    """
+
+    def __init__(
+        self, emulator: Emulator, environ: Mapping[str, str], moments: Sequence[Moment] = ()
+    ) -> None:
+        self.said: list[str] = []
+        self.cancelled = False
+        self.engine_lives = True
+        self.is_dead = False
+        self.requests = 0
+        self._emulator = emulator
+        self._environ = dict(environ)
+        self._journal = Path(environ["BYTEZ_JOURNAL"])
+        self._moments = list(moments)
+        self._providers: dict[type, ModelProvider | ReadinessProvider] = {}
+        self._clients: list[BytezClient] = []
+        self._context: _Context | None = None
+        self._calls = 0
+        self.struck: list[str] = []
+        self._relics: dict[Path, bytes] = {}
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[Process]:
+        """Be the process of whatever is called within."""
+        others = [name for name in os.environ if name.startswith("BYTEZ_") or name == "CI"]
+        with contextlib.ExitStack() as world:
+            world.enter_context(mock.patch.dict(os.environ, self._environ))
+            for name in others:
+                if name not in self._environ:
+                    del os.environ[name]
+            own = EmulatorClock(self._emulator)
+            world.enter_context(mock.patch.object(clock, "SystemClock", return_value=own))
+            cancellation = host._Cancellation()
+            cancellation.is_heard = True
+            world.enter_context(mock.patch.object(host, "_cancellation", cancellation))
+            world.enter_context(mock.patch.object(host, "_engine", return_value=self))
+            provider._rooms.cache_clear()
+            try:
+                yield self
+            finally:
+                provider._rooms.cache_clear()
+                for client in self._clients:
+                    client.close()
+
+    # ---------------------------------------------------------------- for the engine's model
+
+    def call(self, urn: str, timeout: float, do: Callable[[Any], _T]) -> _T:
+        """Let the provider of a resource do something, as the host's servicer does.
+
+        Raises:
+            CallFailedError: It answered with an error.
+            SuddenDeath: The process was killed.
+        """
+        if self.is_dead:
+            raise SuddenDeath
+        # Both names are looked for up the stack.
+        request, context = _Request(urn, timeout), _Context()  # type: ignore[abstract]
+        self._context = context
+        self._calls += 1
+        try:
+            answer = do(self._provider(urn))
+            self._befall(self._calls, Blow.KILLED_ANSWERING, Blow.ENGINE_KILLED_SAVING)
+            return answer
+        except Exception:  # noqa: BLE001 - as the host does, and with what the bridge puts there
+            raise CallFailedError(traceback.format_exc()) from None
+        except SuddenDeath:
+            self._bury()
+            raise
+        finally:
+            self._context = None
+            context.end()
+            del request
+
+    def end(self) -> None:
+        """Be ended in order: the engine has saved everything, and says so with `Cancel`."""
+        if self.engine_lives and not self.is_dead:
+            host._cancellation.arrive()
+
+    def Log(self, request: engine_pb2.LogRequest, timeout: float) -> None:  # noqa: N802
+        """Take what is to be shown; the service of the engine that the bridge talks to."""
+        self.said.append(request.message)
+
+    def _provider(self, urn: str) -> ModelProvider | ReadinessProvider:
+        kind = ReadinessProvider if READINESS_TYPE in urn else ModelProvider
+        if kind not in self._providers:
+            made = kind()
+            made.configure(ConfigureRequest(config=Config({}, "fleet")))
+            lifecycle = (
+                made._lifecycle if isinstance(made, ModelProvider) else made._readiness._lifecycle
+            )
+            if lifecycle._client not in self._clients:
+                self._listen(lifecycle._client)
+            self._providers[kind] = made
+        return self._providers[kind]
+
+    # ----------------------------------------------------------------------- what befalls it
+
+    def _listen(self, client: BytezClient) -> None:
+        """Let things happen at the requests of a client."""
+        self._clients.append(client)
+        exchange = client._transport.exchange
+
+        def listening(request: Any) -> Any:
+            self.requests += 1
+            self._befall(
+                self.requests, Blow.KILLED_BEFORE, Blow.CTRL_C, Blow.ENGINE_KILLED, Blow.OTHERS_ACT
+            )
+            answer = exchange(request)
+            self._befall(self.requests, Blow.KILLED_AFTER)
+            return answer
+
+        client._transport.exchange = listening  # type: ignore[method-assign]
+
+    def _befall(self, at: int, *blows: Blow) -> None:
+        if self.is_dead:
+            raise SuddenDeath
+        for moment in self._moments:
+            if moment.at == at and moment.blow in blows:
+                self._strike(moment)
+
+    def _strike(self, moment: Moment) -> None:
+        self.struck.append(moment.blow.value)
+        if moment.act is not None:
+            moment.act()
+        elif moment.blow is Blow.CTRL_C:
+            self.cancelled = True
+            host._cancellation.arrive()
+        elif moment.blow in (Blow.ENGINE_KILLED, Blow.ENGINE_KILLED_SAVING):
+            self.engine_lives = False
+            if self._context is not None:
+                self._context.end()
+        else:
+            self.is_dead = True
+            self._relics = {path: path.read_bytes() for path in self._journal.glob("*")}
+            raise SuddenDeath
+
+    def _bury(self) -> None:
+        """Undo what the process may have written on its way out: the dead write nothing."""
+        for path in self._journal.glob("*"):
+            if path not in self._relics:
+                path.unlink()
+        for path, content in self._relics.items():
+            path.write_bytes(content)
+
+
+def wired(value: Any) -> Any:
+    """Return properties as the wire makes them: no Nones, and every number a float."""
+    if isinstance(value, dict):
+        return {name: wired(one) for name, one in value.items() if one is not None}
+    if isinstance(value, list):
+        return [wired(one) for one in value]
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def unknown() -> Bag:
+    """Return the properties of a readiness before any of them is known."""
+    return {"fleet": "", "members": UNKNOWN}

@@ -1,0 +1,150 @@
+"""What a stack's program declares, and what the SDK makes of it for the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+MODEL_TYPE = "pulumi-python:dynamic/bytez:Model"
+READINESS_TYPE = "pulumi-python:dynamic/bytez:Readiness"
+FLEET = "crew"
+READY = f"{FLEET}-ready"
+
+Bag = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Declared:
+    """One model, as `Model` or `ModelArgs` takes it."""
+
+    model_id: str
+    concurrency: int = 1
+    expiration_period_seconds: int | None = None
+    adopt: bool = False
+    on_expiry: str = "reload"
+
+    def inputs(self, *, in_fleet: bool) -> Bag:
+        """Return the properties that reach the provider."""
+        given: Bag = {
+            "modelId": self.model_id,
+            "concurrency": self.concurrency,
+            "adopt": self.adopt,
+            "onExpiry": self.on_expiry,
+        }
+        if self.expiration_period_seconds is not None:
+            given["expirationPeriodSeconds"] = self.expiration_period_seconds
+        return {**given, "readiness": "fleet"} if in_fleet else given
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A resource that the program registers.
+
+    Attributes:
+        urn: The resource.
+        inputs: Makes its properties of the outputs of what it depends on, by their URN.
+        depends_on: What must be there before it.
+        aliases: URNs that it had before.
+    """
+
+    urn: str
+    inputs: Callable[[Mapping[str, Bag]], Bag]
+    depends_on: tuple[str, ...] = ()
+    aliases: frozenset[str] = frozenset()
+
+
+@dataclass
+class Program:
+    """The models of one stack by their resources' names; those of a fleet are `crew-<key>`.
+
+    Attributes:
+        stack: The name of the stack.
+        models: What is declared.
+        aliases: What a resource was called before, as its URN.
+    """
+
+    stack: str
+    models: dict[str, Declared] = field(default_factory=dict)
+    aliases: dict[str, frozenset[str]] = field(default_factory=dict)
+
+    def urn(self, name: str) -> str:
+        """Return the URN of a model's resource."""
+        return f"{self._prefix(name)}{MODEL_TYPE}::{name}"
+
+    @property
+    def ready_urn(self) -> str:
+        """The URN of the fleet's readiness."""
+        return f"{self._prefix(READY)}{READINESS_TYPE}::{READY}"
+
+    def _prefix(self, name: str) -> str:
+        parent = "bytez:index:Fleet$" if is_member(name) else ""
+        return f"urn:pulumi:{self.stack}::fleet::{parent}"
+
+    @property
+    def members(self) -> list[str]:
+        """The names of the fleet's models."""
+        return [name for name in self.models if is_member(name)]
+
+    def adopts(self, model_id: str) -> bool:
+        """Tell whether the program lets a load of the model be taken over."""
+        return any(one.model_id == model_id and one.adopt for one in self.models.values())
+
+    def declare(self, name: str, declared: Declared) -> None:
+        """Add a resource or change it; not one for a model that another is for."""
+        others = [one.model_id for other, one in self.models.items() if other != name]
+        if declared.model_id not in others:
+            self.models[name] = declared
+            # The engine refuses an alias that is the name of another resource of the program.
+            self.aliases = {k: v - {self.urn(name)} for k, v in self.aliases.items()}
+
+    def drop(self, name: str) -> None:
+        """Remove a resource, where there is one."""
+        self.models.pop(name, None)
+        self.aliases.pop(name, None)
+
+    def rename(self, old: str, new: str, *, alias: bool) -> None:
+        """Give a resource another name, with or without the alias that tells the engine so."""
+        if old not in self.models or new in self.models:
+            return
+        was = self.aliases.get(old, frozenset()) | {self.urn(old)}
+        declared = self.models[old]
+        self.drop(old)
+        self.declare(new, declared)
+        if alias:
+            self.aliases[new] = was - {self.urn(new)}
+
+    def goals(self) -> list[Goal]:
+        """Return the resources in the order in which a program registers them."""
+        found = [
+            Goal(
+                self.urn(name),
+                lambda _outputs, name=name: self.models[name].inputs(  # type: ignore[misc]
+                    in_fleet=is_member(name)
+                ),
+                aliases=self.aliases.get(name, frozenset()),
+            )
+            for name in sorted(self.models, key=is_member)
+        ]
+        if self.members:
+            depends_on = tuple(map(self.urn, self.members))
+            found.append(Goal(self.ready_urn, self._waited_for, depends_on))
+        return found
+
+    def _waited_for(self, outputs: Mapping[str, Bag]) -> Bag:
+        """Return what the fleet tells its readiness."""
+        members: Bag = {}
+        for name in self.members:
+            told: Bag = {
+                "modelId": self.models[name].model_id,
+                "created": outputs[self.urn(name)].get("created", ""),
+            }
+            if self.models[name].on_expiry == "accept":
+                told["acceptIdle"] = True
+            members[name.removeprefix(f"{FLEET}-")] = told
+        return {"fleet": FLEET, "members": members}
+
+
+def is_member(name: str) -> bool:
+    """Tell whether a resource is the fleet's."""
+    return name.startswith(f"{FLEET}-")

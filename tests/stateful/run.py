@@ -1,0 +1,59 @@
+"""Running the machine: the same way in CI and for as long as one likes."""
+
+from __future__ import annotations
+
+import traceback
+
+from hypothesis import HealthCheck, seed, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from bytez_provider.emulator import Emulator
+from bytez_provider.emulator.fixtures import START
+from tests.stateful import faults
+from tests.stateful.books import BOOT_SECONDS
+from tests.stateful.machine import KEY, Deployments, Tally
+
+
+def run(*, examples: int, steps: int, number: int, tally: Tally) -> None:
+    """Run so many examples.
+
+    Args:
+        examples: How many.
+        steps: The most steps of one.
+        number: The seed; the same one makes the same examples.
+        tally: Takes the counts of what was done.
+
+    Raises:
+        AssertionError: A promise was broken; its notes tell the shortest story that breaks it.
+    """
+    with Emulator(keys=[KEY], clock="manual", boot_seconds=BOOT_SECONDS, start=START) as emulator:
+        faults.let_time_pass(emulator)
+
+        @seed(number)
+        class Seeded(Deployments):
+            pass
+
+        Seeded.emulator, Seeded.tally = emulator, tally
+        run_state_machine_as_test(
+            Seeded,
+            settings=settings(
+                max_examples=examples,
+                stateful_step_count=steps,
+                deadline=None,
+                database=None,
+                report_multiple_bugs=False,
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
+
+
+def outcome(examples: int, steps: int, number: int) -> tuple[Tally, str | None]:
+    """Run so many examples; return what was done, and the story where a promise was broken."""
+    tally = Tally()
+    try:
+        run(examples=examples, steps=steps, number=number, tally=tally)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is a finding, and is told
+        notes = "\n".join(getattr(error, "__notes__", []))
+        where = "".join(traceback.format_tb(error.__traceback__)[-3:])
+        return tally, f"{where}{type(error).__name__}: {error}\n{notes}"
+    return tally, None
