@@ -41,6 +41,14 @@ class NoAnswer:
     action: str = _CHECK_NETWORK
 
 
+_OF_PROXY: Final = (
+    (requests.exceptions.ProxyError, "the proxy let no connection through", True),
+    (requests.exceptions.InvalidProxyURL, "the address of the proxy cannot be used", False),
+    # Of the proxy too: an endpoint is known to be http or https.
+    (requests.exceptions.InvalidSchema, "the address of the proxy cannot be used", False),
+)
+"""Whether another try may fare better comes last."""
+
 _PASSING: Final[tuple[tuple[type[Exception], str], ...]] = (
     (requests.exceptions.ConnectTimeout, "no connection was made in time"),
     (ReadTimeoutError, "nothing came for {silence:g} s"),
@@ -69,9 +77,10 @@ def no_answer(error: Exception, watch: Watch, silence: float) -> NoAnswer:
             return NoAnswer(reason, sent=False, passing=False, action=action)
     if watch.fired:
         return out_of_time(watch)
-    if isinstance(error, requests.exceptions.ProxyError):
-        action = "Check HTTPS_PROXY and NO_PROXY"
-        return NoAnswer("the proxy let no connection through", sent=False, action=action)
+    for kind, reason, passing in _OF_PROXY:
+        if isinstance(error, kind):
+            action = "Check HTTPS_PROXY and NO_PROXY"
+            return NoAnswer(reason, sent=False, passing=passing, action=action)
     for kind, reason in _PASSING:
         if any(isinstance(part, kind) for part in made_of):
             is_silent = kind is ReadTimeoutError
