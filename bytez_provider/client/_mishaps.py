@@ -41,7 +41,7 @@ class NoAnswer:
     action: str = _CHECK_NETWORK
 
 
-_OF_PROXY: Final = (
+_OF_PROXY: Final[tuple[tuple[type[Exception], str, bool], ...]] = (
     (requests.exceptions.ProxyError, "the proxy let no connection through", True),
     (requests.exceptions.InvalidProxyURL, "the address of the proxy cannot be used", False),
     # Of the proxy too: an endpoint is known to be http or https.

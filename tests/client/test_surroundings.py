@@ -73,6 +73,19 @@ def test_loopback_is_never_asked_through_a_proxy(
     assert hostile.requests == []
 
 
+@pytest.mark.parametrize("proxy", ["http://", "socks9://127.0.0.1:1"])
+def test_a_proxy_that_is_no_address_is_told_at_once(
+    fake_clock: FakeClock, dialect: DialectName, proxy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    client = BytezClient(Settings("https://bytez.invalid", dialect, Key(KEY)), clock=fake_clock)
+    with pytest.raises(UnreachableError) as caught:
+        client.load(GPT2, 1)
+    assert "HTTPS_PROXY" in str(caught.value)
+    assert not caught.value.maybe_done
+    assert fake_clock.waits == []
+
+
 # -------------------------------------------------------------------------------- authorities
 
 

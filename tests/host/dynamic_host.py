@@ -229,6 +229,12 @@ class DynamicHost:
         """Call `Cancel`, as the engine does at the first Ctrl-C; return when it is answered."""
         self._stub.Cancel(empty_pb2.Empty(), timeout=_PATIENCE_SECONDS)
 
+    def cancel_at_once(self, times: int) -> None:
+        """Call `Cancel` so often at the same time; return when all are answered."""
+        calls = [self._stub.Cancel.future(empty_pb2.Empty()) for _ in range(times)]
+        for call in calls:
+            call.result(timeout=_PATIENCE_SECONDS)
+
     def drop(self) -> None:
         """Cut the connection, as a killed engine does; no operation is possible after it."""
         self._channel.close()

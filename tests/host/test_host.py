@@ -85,6 +85,11 @@ class TestMessages:
             host.stall()
             assert host.create({"do": "speak"}, name="gpt2").outputs["name"] == "gpt2"
 
+    def test_without_the_engines_address_nothing_is_shown(self) -> None:
+        with doctored("address not found") as host:
+            assert host.create({"do": "speak"}, name="gpt2").outputs["name"] == "gpt2"
+            assert host.logged == []
+
     def test_nothing_is_printed(self, host: DynamicHost) -> None:
         host.create({"do": "speak"})
         assert host.stderr == ""
@@ -111,6 +116,18 @@ class TestPool:
             guest.say("go on")
         for each in pending:
             each.result()
+
+    def test_calls_before_the_provider_was_configured_do_not_count_as_idle_threads(
+        self, host: DynamicHost, rendezvous: Rendezvous
+    ) -> None:
+        """While the pool is full it takes each call that it has done for an idle thread."""
+        host.cancel_at_once(4 * MORE_THAN_THE_HOSTS_FOUR)
+        props = {"do": "hold", "at": rendezvous.address}
+        host.check({}, {})
+        pending = [host.create_async(props) for _ in range(MORE_THAN_THE_HOSTS_FOUR)]
+        for guest in rendezvous.await_guests(MORE_THAN_THE_HOSTS_FOUR):
+            guest.say("go on")
+        assert [each.result().id for each in pending] == ["probe"] * MORE_THAN_THE_HOSTS_FOUR
 
     def test_not_found_is_said_in_the_debug_log_and_all_else_works(
         self, rendezvous: Rendezvous
@@ -209,6 +226,12 @@ class TestEngineGone:
         dropped.drop()
         assert guest.hear() == "ENGINE_GONE"
         assert kept.result().outputs["stop"] == ""
+
+    def test_is_known_to_who_asks_after_it(self, host: DynamicHost, rendezvous: Rendezvous) -> None:
+        dropped = host.create_async({"do": "come late", "at": rendezvous.address})
+        (guest,) = rendezvous.await_guests(1)
+        dropped.drop()
+        assert guest.hear() == "ENGINE_GONE True"
 
     def test_wakes_all_when_the_connection_is_cut(
         self, host: DynamicHost, rendezvous: Rendezvous

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -333,6 +334,24 @@ class TestLostAnswer:
         assert machine.running() == {GPT2: 1}
         assert "/model/delete" not in machine.changes()
 
+    def test_their_older_load_that_shows_after_a_lost_answer_is_theirs(
+        self, machine: Machine, process: Process
+    ) -> None:
+        """Our request was lost on the way, and the one after it was refused for theirs."""
+        machine.emulator.load_by_somebody_else(GPT2)
+        machine.emulator.advance(50)
+        machine.emulator.set_faults(
+            [
+                {"endpoint": "/model/status", "first": 1, "do": {"statusLagSeconds": 90}},
+                {"endpoint": "/model/load", "first": 1, "do": {"reset": "before"}},
+            ]
+        )
+        with pytest.raises(AlreadyLoadedError):
+            process.lifecycle.create(inputs(), FakeCaller())
+        assert machine.running() == {GPT2: 1}
+        assert "/model/delete" not in machine.changes()
+        assert process.journal.unfinished() == []
+
     def test_no_answer_to_any_try_keeps_the_note_and_says_so(
         self, machine: Machine, process: Process
     ) -> None:
@@ -488,6 +507,30 @@ class TestLimit:
             "again."
         )
         assert machine.running() == {}
+
+    def test_what_somebody_has_loaded_since_the_last_look_is_left_alone(
+        self, machine: Machine, process: Process
+    ) -> None:
+        """The status is asked again, right before the unload."""
+        limit = machine.emulator.now() + timedelta(seconds=90)
+
+        class Caller(FakeCaller):
+            def stop(self) -> Stop | None:
+                """Be asked right after each look, the one at the limit included."""
+                looked_at = (
+                    moment_of(machine.emulator.requests()[-1].time) if self.reports else None
+                )
+                if looked_at is not None and looked_at >= limit and machine.running() == {GPT2: 1}:
+                    machine.emulator.unload_by_somebody_else(GPT2)
+                    machine.emulator.load_by_somebody_else(GPT2, concurrency=7)
+                return None
+
+        machine.emulator.set_faults([{"do": {"boot": "never"}}])
+        with pytest.raises(BootTimeoutError):
+            process.lifecycle.create(inputs(), Caller(timeout_seconds=90))
+        assert machine.running() == {GPT2: 7}
+        assert machine.changes() == ["/model/load"]
+        assert process.journal.unfinished() == []
 
     def test_running_at_the_last_look_is_running(self, machine: Machine, process: Process) -> None:
         state = process.lifecycle.create(inputs(), FakeCaller(timeout_seconds=30.5))
@@ -649,6 +692,15 @@ class TestGranted:
         read = machine.process().lifecycle.read(state, FakeCaller())
         assert read == state
         assert not diff(read, asked, frozenset()).needed
+
+    def test_another_expiry_alone_is_told_too(self, machine: Machine, process: Process) -> None:
+        caller = FakeCaller()
+        rounded = {"status": "RUNNING", "expirationPeriodSeconds": 1800}
+        caller.at_report(1, lambda: machine.answer_status_with(**rounded))
+        state = process.lifecycle.create(inputs(expiration_period_seconds=600), caller)
+        assert state.granted == Granted(expiration_period_seconds=1800)
+        (warning,) = caller.warnings
+        assert "unloads after 1800 s idle, not 600 s" in warning
 
     def test_a_later_change_of_what_was_granted_is_drift(
         self, machine: Machine, process: Process

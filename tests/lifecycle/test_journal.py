@@ -213,6 +213,28 @@ class TestTrouble:
         assert Kept(folder).journal.note(URN) is None
         assert Kept(folder).journal.unfinished() == []
 
+    def test_a_folder_that_no_disk_would_take_is_one_warning_too(self, tmp_path: Path) -> None:
+        kept = Kept(tmp_path / ("x" * 300))
+        kept.journal.write(NOTE)
+        assert kept.journal.unfinished() == [NOTE]
+        (warning,) = kept.warnings
+        assert "File name too long" in warning
+        # Also where nothing was written before: there is nothing unfinished that could be found.
+        assert Kept(tmp_path / ("x" * 300)).journal.unfinished() == []
+
+    def test_a_note_whose_place_is_taken_is_remembered_and_leaves_nothing(
+        self, folder: Path
+    ) -> None:
+        kept = Kept(folder)
+        kept.journal.write(NOTE)
+        (path,) = folder.iterdir()
+        path.unlink()
+        path.mkdir()
+        kept.journal.write(NOTE)
+        assert kept.journal.note(URN) == NOTE
+        assert len(kept.warnings) == 1
+        assert list(folder.iterdir()) == [path]
+
     def test_a_write_that_was_cut_short_leaves_no_trace(self, folder: Path) -> None:
         """What is listed is whole: a half-written file has another name."""
         Kept(folder).journal.write(NOTE)

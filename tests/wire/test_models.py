@@ -119,6 +119,17 @@ class TestErrors:
         assert host.check({}, inputs()).failures == []
         assert "no API key is set" in refused(host.create, inputs())
 
+    def test_a_journal_that_cannot_be_written_is_a_warning_of_its_resource(
+        self, start: StartHost, emulator: Emulator, tmp_path: Path
+    ) -> None:
+        (tmp_path / "file").touch()
+        host = start(BYTEZ_JOURNAL=str(tmp_path / "file"))
+        assert host.create(inputs(), name="gpt2").outputs["status"] == "RUNNING"
+        (warning,) = [line for line in host.logged if line.severity == "WARNING"]
+        assert warning.urn == urn("gpt2")
+        assert warning.message.startswith(f"could not read the journal in {tmp_path / 'file'}: ")
+        assert len(emulator.instances()) == 1
+
     def test_of_a_setting_that_cannot_be_too(self, start: StartHost) -> None:
         host = start(BYTEZ_ENDPOINT="http://elsewhere.example")
         assert "BYTEZ_ENDPOINT is plain http" in refused(host.check, {}, inputs())
