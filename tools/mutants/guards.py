@@ -99,8 +99,8 @@ MUTANTS = (
     Mutant(
         "the note stays until the answer is saved",
         _LIFECYCLE,
-        "            self._journal.finish(caller.urn)\n",
-        "            self._journal.clear(caller.urn)\n",
+        "            self._journal.finish(caller.urn)\n        return state\n",
+        "            self._journal.clear(caller.urn)\n        return state\n",
         (f"{_KILL_POINTS}::test_a_create[RUNNING-before-the-engine-has-saved-it]",),
     ),
     Mutant(
