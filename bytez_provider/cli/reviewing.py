@@ -12,6 +12,7 @@ from bytez_provider.cli import exits
 from bytez_provider.cli.screen import Column
 from bytez_provider.cli.session import Session
 from bytez_provider.errors import BytezError
+from bytez_provider.lifecycle import is_of
 from bytez_provider.review import (
     Live,
     Plan,
@@ -137,11 +138,17 @@ def _live(session: Session, plan: Plan) -> Live:
     with ThreadPoolExecutor(_ASKED_AT_ONCE) as pool:
         asked = pool.map(lambda one: listed.get(one) or session.live(one), wanted)
         found: dict[str, Instance | None] = dict(zip(wanted, asked, strict=True))
+    instances = {model_id: one for model_id, one in found.items() if one is not None}
     return Live(
-        instances={model_id: one for model_id, one in found.items() if one is not None},
+        instances=instances,
         now=session.client.server_now(),
         endpoint=session.settings.endpoint,
         account=session.settings.account,
+        begun=frozenset(
+            note.urn
+            for note in session.journal.unfinished()
+            if note.model_id in instances and is_of(note, instances[note.model_id])
+        ),
     )
 
 

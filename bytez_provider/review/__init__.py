@@ -7,10 +7,11 @@ and `findings` what is held against thresholds.
 
 from __future__ import annotations
 
-from bytez_provider.review._assessment import BOOT_MINUTES, Live, Setting, assess
+from bytez_provider.review._assessment import BOOT_MINUTES, Setting, assess
 from bytez_provider.review._branches import compared
 from bytez_provider.review._declared import Prices
 from bytez_provider.review._document import Review, ReviewedModel
+from bytez_provider.review._live import Live
 from bytez_provider.review._markdown import markdown
 from bytez_provider.review._plan import Plan
 from bytez_provider.review._reading import from_digest, from_events, read_plan

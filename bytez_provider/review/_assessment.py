@@ -2,64 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 from typing import Literal
 
 from bytez_provider.errors import printable
-from bytez_provider.lifecycle import DEPLOYING, NOT_LOADED
 from bytez_provider.pricing import PRICE_DATE
-from bytez_provider.review._declared import Declared, Prices, changes, declared_of, money, same
+from bytez_provider.review._cases import Case, cases_of
+from bytez_provider.review._declared import Declared, Prices, declared_of, money
 from bytez_provider.review._document import (
     Action,
     BrokenRule,
     Counts,
-    LiveModel,
     Month,
     Review,
     ReviewedModel,
     Total,
 )
+from bytez_provider.review._fate import Fates
+from bytez_provider.review._fate import told as told_of
+from bytez_provider.review._live import Live, live_of
 from bytez_provider.review._order import Order
-from bytez_provider.review._plan import (
-    FLEET_TYPE,
-    MODEL_TYPE,
-    READINESS_TYPE,
-    Plan,
-    ResourceState,
-    Step,
-    urn_name,
-)
-from bytez_provider.schemas import Instance, iso, moment_of
+from bytez_provider.review._plan import FLEET_TYPE, MODEL_TYPE, READINESS_TYPE, Plan, urn_name
+from bytez_provider.schemas import iso
 
 BOOT_MINUTES = 15
 """How long a boot is taken to last, for estimates: the vendor says 12 to 15 minutes (June)."""
 
-_UNLOADED = "was unloaded since the last up"
-_FAILED = "has FAILED since the last up"
-_LOADED_ANEW = "was unloaded since the last up, and loaded by somebody else"
-_BOOTS: frozenset[Action] = frozenset({"load", "replace"})
-_OURS = (MODEL_TYPE, READINESS_TYPE, FLEET_TYPE)
+_BOOTS: frozenset[Action] = frozenset({"load", "replace", "wait"})
+_OURS = (MODEL_TYPE, READINESS_TYPE, FLEET_TYPE, "pulumi:pulumi:Stack", "pulumi:providers:")
+"""Beginnings of the types that no other resource has."""
 _NO_CHANGE = ("same", "read", "refresh", "discard")
-
-
-@dataclass(frozen=True)
-class Live:
-    """What runs in the account now.
-
-    Attributes:
-        instances: By model id; a model that is not here is not loaded.
-        now: The service's time.
-        endpoint: Where it was asked.
-        account: Whose it is: a state's `account` of a load made with the same key is equal.
-    """
-
-    instances: Mapping[str, Instance]
-    now: datetime
-    endpoint: str
-    account: str
 
 
 @dataclass(frozen=True)
@@ -85,9 +59,9 @@ class Setting:
 
 @dataclass(frozen=True)
 class _Assessed:
-    """A model, and the amounts that its document has rounded."""
+    """A model, and the amounts that its document has rounded; None for what is in no sum."""
 
-    step: Step
+    case: Case
     document: ReviewedModel
     before: Declared | None
     after: Declared | None
@@ -97,15 +71,13 @@ def assess(plan: Plan, setting: Setting) -> Review:
     """Return the review of a plan. The same arguments give the same review."""
     rules = [_rule(plan, number) for number in range(len(plan.violations or ()))]
     order = Order(plan)
-    assessor = _Assessor(plan, setting, order, rules)
-    assessed = [assessor.model(step) for step in _model_steps(plan)]
+    assessed = _assessed(plan, setting, order, rules)
     assessed.sort(key=lambda one: (one.document.name, one.document.urn))
     models = [one.document for one in assessed]
-    awake = [one for one in assessed if not one.document.is_asleep]
-    before = _total([one.before for one in awake if one.before])
-    after = _total([one.after for one in awake if one.after])
-    booting = {one.step.urn for one in assessed if one.document.action in _BOOTS}
-    others = [step for step in plan.steps if step.type not in _OURS]
+    before = _total([one.before for one in assessed if one.before])
+    after = _total([one.after for one in assessed if one.after])
+    booting = {one.case.step.urn for one in assessed if one.document.action in _BOOTS}
+    others = [step for step in plan.steps if not step.type.startswith(_OURS)]
     return Review(
         project=printable(plan.project, limit=100),
         stack=printable(plan.stack, limit=100),
@@ -127,9 +99,11 @@ def assess(plan: Plan, setting: Setting) -> Review:
         increase=_difference(before.dollars_per_month, after.dollars_per_month),
         increase_per_hour=round(after.dollars_per_hour - before.dollars_per_hour, 6),
         unknown_cost=[
-            one.document.name for one in awake if one.after is not None and one.after.hour is None
+            one.document.name
+            for one in assessed
+            if one.after is not None and one.after.hour is None
         ],
-        peak_ram_gb=round(sum(_most_ram(one) for one in awake), 6),
+        peak_ram_gb=round(sum(_most_ram(one) for one in assessed), 6),
         minutes_to_apply=order.boots_in_a_row(booting) * setting.boot_minutes,
         broken_rules=rules,
         failures=_failures(plan, assessed),
@@ -137,197 +111,46 @@ def assess(plan: Plan, setting: Setting) -> Review:
     )
 
 
-def _model_steps(plan: Plan) -> list[Step]:
-    """Return the steps for models, and one for each that is gone and no longer declared."""
-    told = {step.urn for step in plan.steps}
-    forgotten = [
-        Step("delete", urn, refreshed.before, None)
-        for urn, refreshed in plan.refreshed.items()
-        if refreshed.after is None and urn not in told
-    ]
-    return [
-        step
-        for step in [*plan.steps, *forgotten]
-        if step.type == MODEL_TYPE and step.op not in ("read", "read-replacement", "discard")
-        if not any(state is not None and state.is_external for state in (step.old, step.new))
-    ]
+def _assessed(
+    plan: Plan, setting: Setting, order: Order, rules: Sequence[BrokenRule]
+) -> list[_Assessed]:
+    cases = cases_of(plan)
+    fates = Fates(plan, cases, setting.live)
+    rules_of: dict[str, list[BrokenRule]] = {}
+    for violation, rule in zip(plan.violations or (), rules, strict=True):
+        rules_of.setdefault(violation.urn, []).append(rule)
+    return [_one(case, fates, setting, order, rules_of.get(case.step.urn, [])) for case in cases]
 
 
-class _Assessor:
-    """Assesses the models of one plan."""
-
-    def __init__(
-        self, plan: Plan, setting: Setting, order: Order, rules: Sequence[BrokenRule]
-    ) -> None:
-        self._plan = plan
-        self._setting = setting
-        self._order = order
-        self._taken = {
-            step.old.inputs.get("modelId")
-            for step in plan.steps
-            if step.type == MODEL_TYPE and step.old is not None
-        }
-        self._rules: dict[str, list[BrokenRule]] = {}
-        for violation, rule in zip(plan.violations or (), rules, strict=True):
-            self._rules.setdefault(violation.urn, []).append(rule)
-        self._complaints = {
-            complaint.urn: complaint.message for complaint in plan.complaints if complaint.urn
-        }
-
-    def model(self, step: Step) -> _Assessed:
-        """Return what happens to one model."""
-        refreshed = self._plan.refreshed.get(step.urn)
-        # What was declared by the last `up`: a refresh changes the inputs to what it finds.
-        was = refreshed.before if refreshed else step.old
-        is_gone = refreshed is not None and refreshed.after is None
-        now = None if is_gone else (refreshed.after if refreshed else step.old)
-        will = step.new if step.op != "delete" else None
-        action = _action(step, now)
-        if action == "load" and will is not None and self._takes_over(will):
-            action = "adopt"
-        is_anyway = (
-            action != "keep" and was is not None and will is not None and same(was, will)
-        ) or (action == "unload" and is_gone)
-        is_replaced = action == "replace"
-        outputs = was.outputs if was else None
-        before = declared_of(was, self._setting.prices, outputs=outputs) if was else None
-        after = declared_of(will, self._setting.prices, outputs=outputs) if will else None
-        live = self._live(was, will)
-        drift = _drift(was, now, live, is_gone=is_gone)
-        document = ReviewedModel(
-            name=printable(urn_name(step.urn), limit=100),
-            urn=printable(step.urn, limit=500),
-            action=action,
-            is_anyway=is_anyway,
-            is_asleep=action == "keep" and _status(now) == NOT_LOADED,
-            reasons=_reasons(was, now, will, drift, is_anyway=is_anyway),
-            before=before.document() if before else None,
-            after=after.document() if after else None,
-            unavailable_minutes=self._setting.boot_minutes if is_replaced else None,
-            dependents=self._order.dependents(step.urn) if is_replaced else None,
-            failure=self._failure(step, action, live),
-            drift=drift,
-            live=live,
-            broken_rules=self._rules.get(step.urn, []),
-        )
-        return _Assessed(step, document, before, after)
-
-    def _takes_over(self, will: ResourceState) -> bool:
-        live = self._setting.live
-        if live is None or will.inputs.get("adopt") is not True:
-            return False
-        found = live.instances.get(will.inputs.get("modelId", ""))
-        return found is not None and found.concurrency == will.inputs.get("concurrency", 1)
-
-    def _live(self, was: ResourceState | None, will: ResourceState | None) -> LiveModel | None:
-        live = self._setting.live
-        state = was or will
-        if live is None or state is None:
-            return None
-        outputs = state.outputs
-        account = outputs.get("account", live.account), outputs.get("endpoint", live.endpoint)
-        if account != (live.account, live.endpoint):
-            return None
-        instance = live.instances.get(state.inputs.get("modelId", ""))
-        created = moment_of(outputs.get("created"))
-        if instance is None:
-            return LiveModel(
-                status=NOT_LOADED,
-                concurrency=None,
-                age_seconds=None,
-                idle_seconds_left=None,
-                is_declared_load=None if created is None else False,
-            )
-        return LiveModel(
-            status=printable(instance.status.strip().upper(), limit=40),
-            concurrency=instance.concurrency,
-            age_seconds=_seconds(instance.created, live.now),
-            idle_seconds_left=_seconds(live.now, instance.expires_at),
-            is_declared_load=None if created is None else instance.created == created,
-        )
-
-    def _failure(self, step: Step, action: Action, live: LiveModel | None) -> str | None:
-        old = step.old
-        if old is not None and old.is_protected and action in ("replace", "unload"):
-            verb = "replaced" if action == "replace" else "unloaded"
-            return f"it is protected, and would be {verb}"
-        if step.urn in self._complaints:
-            return printable(self._complaints[step.urn])
-        if self._is_taken(step, live):
-            return "it is loaded already, not by this stack: adopt it, or unload it first"
-        return None
-
-    def _is_taken(self, step: Step, live: LiveModel | None) -> bool:
-        """Tell whether a new model is loaded already, where the service was asked."""
-        if step.op != "create" or step.urn in self._plan.refreshed or step.new is None:
-            return False
-        inputs = step.new.inputs
-        # What this stack has under another name fails too, with a sentence of its own.
-        is_others = inputs.get("modelId") not in self._taken and not inputs.get("adopt")
-        return is_others and live is not None and live.status != NOT_LOADED
-
-
-def _action(step: Step, now: ResourceState | None) -> Action:
-    if step.op == "replace":
-        return "replace"
-    if step.op in ("delete", "discard"):
-        return "unload"
-    if step.op in ("create", "import"):
-        return "load"
-    if step.op != "update":
-        return "keep"
-    status = _status(now)
-    if status in (NOT_LOADED, "FAILED"):
-        return "load"
-    return "wait" if status == DEPLOYING else "update"
-
-
-def _status(state: ResourceState | None) -> str | None:
-    status = state.outputs.get("status") if state else None
-    return status if isinstance(status, str) else None
-
-
-def _reasons(
-    was: ResourceState | None,
-    now: ResourceState | None,
-    will: ResourceState | None,
-    drift: str | None,
-    *,
-    is_anyway: bool,
-) -> list[str]:
-    changed = changes(was, will) if was is not None and will is not None else []
-    status = _status(now)
-    told = []
-    if status == "FAILED":
-        told = ["it had FAILED"]
-    elif status == DEPLOYING:
-        told = ["its boot was not waited for to its end"]
-    if is_anyway and drift is not None:
-        told.append(drift)
-    return [printable(one, limit=200) for one in [*changed, *told]]
-
-
-def _drift(  # noqa: PLR0911 - one line a case
-    was: ResourceState | None,
-    now: ResourceState | None,
-    live: LiveModel | None,
-    *,
-    is_gone: bool,
-) -> str | None:
-    """Say how what runs is not what was declared: what a refresh found, or else what runs now."""
-    if was is None:
-        return None
-    if is_gone:
-        return _LOADED_ANEW if live is not None and live.status != NOT_LOADED else _UNLOADED
-    if now is not None and not same(was, now):
-        return f"was changed behind Pulumi's back: {', '.join(changes(was, now))}"
-    if live is None or _status(now) == NOT_LOADED:
-        return None
-    if live.status == NOT_LOADED:
-        return _UNLOADED
-    if live.is_declared_load is False:
-        return _LOADED_ANEW
-    return _FAILED if live.status == "FAILED" else None
+def _one(
+    case: Case, fates: Fates, setting: Setting, order: Order, rules: list[BrokenRule]
+) -> _Assessed:
+    live = live_of(case, setting.live)
+    fate = fates.of(case, live)
+    outputs = case.was.outputs if case.was else None
+    before = declared_of(case.was, setting.prices, outputs=outputs) if case.was else None
+    after = declared_of(case.will, setting.prices, outputs=outputs) if case.will else None
+    is_replaced = fate.action == "replace"
+    document = ReviewedModel(
+        name=printable(case.name, limit=100),
+        urn=printable(case.step.urn, limit=500),
+        action=fate.action,
+        is_anyway=fate.is_anyway,
+        is_asleep=case.is_asleep,
+        reasons=fate.reasons,
+        before=before.document() if before else None,
+        after=after.document() if after else None,
+        unavailable_minutes=setting.boot_minutes if is_replaced else None,
+        dependents=order.dependents(case.step.urn) if is_replaced else None,
+        failure=fate.failure,
+        drift=fate.drift,
+        live=live,
+        broken_rules=rules,
+    )
+    stays_asleep = case.is_asleep and fate.action == "keep"
+    return _Assessed(
+        case, document, None if case.is_asleep else before, None if stays_asleep else after
+    )
 
 
 def _rule(plan: Plan, number: int) -> BrokenRule:
@@ -356,6 +179,7 @@ def _counts(models: Iterable[ReviewedModel]) -> Counts:
         adoptions=count("adopt"),
         replacements=count("replace"),
         unloads=count("unload"),
+        forgotten=count("forget"),
         updates=count("update", "wait"),
         unchanged=sum(one.action == "keep" for one in models),
         anyway=sum(one.is_anyway for one in models),
@@ -400,15 +224,10 @@ def _most_ram(one: _Assessed) -> float:
 
     A replacement's old instance is unloaded before the new one is loaded.
     """
-    before = one.before.total_ram_gb if one.before else None
+    # What is gone takes none, though it is paid for again once it is loaded again.
+    before = one.before.total_ram_gb if one.before and one.case.is_loaded else None
     after = one.after.total_ram_gb if one.after else None
     return max(before or 0.0, after or 0.0)
-
-
-def _seconds(start: datetime | None, end: datetime | None) -> int | None:
-    if start is None or end is None:
-        return None
-    return max(0, round((end - start).total_seconds()))
 
 
 # ------------------------------------------------------------------------------- what is said
@@ -417,9 +236,9 @@ def _seconds(start: datetime | None, end: datetime | None) -> int | None:
 def _failures(plan: Plan, models: Sequence[_Assessed]) -> list[str]:
     failing = [one for one in models if one.document.failure]
     told = [f"{one.document.name}: {one.document.failure}" for one in failing]
-    named = {one.step.urn for one in failing}
+    named = {one.case.step.urn for one in failing}
     for complaint in plan.complaints:
-        message = printable(complaint.message)
+        message = told_of(complaint.message)
         if complaint.urn in named or message == "preview failed":
             continue
         name = printable(urn_name(complaint.urn), limit=100) if complaint.urn else ""
@@ -441,7 +260,7 @@ def _notes(plan: Plan, setting: Setting) -> list[str]:
             "The plan of this branch is compared with that of its target branch, both made "
             "without the stack's state: what really runs is not looked at."
         )
-    elif not plan.is_refreshed:
+    elif not plan.is_refreshed and any(step.old is not None for step in plan.steps):
         notes.append(
             "The plan was made without a refresh: what has expired or was changed since the last "
             "`up` is not in it."

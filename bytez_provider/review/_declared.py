@@ -10,11 +10,13 @@ from typing import Any
 from bytez_provider.catalogue import Catalogue
 from bytez_provider.pricing import Cost, hourly, monthly
 from bytez_provider.review._document import DeclaredModel, Month
-from bytez_provider.review._plan import ResourceState
-from bytez_provider.schemas import is_model_id
+from bytez_provider.review._plan import ResourceState, model_id_of
 
 _UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 """What Pulumi writes for a value that a preview does not know."""
+
+SECRET = "[secret]"  # noqa: S105 - a placeholder
+"""What Pulumi writes for a secret."""
 
 COMPARED = {
     "modelId": "model",
@@ -25,6 +27,9 @@ COMPARED = {
     "expectedHoursPerDay": "expected hours a day",
 }
 """The inputs, and how people call them."""
+
+_IN_FLEET = "readiness"
+"""Set of a fleet's models, by the fleet."""
 
 
 @dataclass(frozen=True)
@@ -96,9 +101,7 @@ def declared_of(
         outputs: The outputs of the resource, which may know the RAM where the catalogue does not.
     """
     inputs = state.inputs
-    model_id = inputs.get("modelId")
-    if not isinstance(model_id, str) or not is_model_id(model_id):
-        model_id = None
+    model_id = model_id_of(state)
     concurrency = _whole(inputs.get("concurrency", 1))
     expiry = _whole(inputs.get("expirationPeriodSeconds"))
     hours = _number(inputs.get("expectedHoursPerDay"))
@@ -129,18 +132,21 @@ def same(one: ResourceState, other: ResourceState) -> bool:
 def changes(old: ResourceState, new: ResourceState) -> list[str]:
     """Say what changes between two declarations, as "concurrency 1 to 3"."""
     before, after = _inputs(old), _inputs(new)
-    return [
+    told = [
         f"{name} {_shown(before.get(key))} to {_shown(after.get(key))}"
         for key, name in COMPARED.items()
         if before.get(key) != after.get(key)
     ]
+    if before.get(_IN_FLEET) != after.get(_IN_FLEET):
+        told.append("moved into a fleet" if after.get(_IN_FLEET) else "moved out of its fleet")
+    return told
 
 
 def _inputs(state: ResourceState) -> dict[str, Any]:
     return {
         name: value
         for name, value in state.inputs.items()
-        if name in COMPARED and value is not None
+        if (name in COMPARED or name == _IN_FLEET) and value is not None
     }
 
 
@@ -149,6 +155,8 @@ def _shown(value: object) -> str:
         return "unset"
     if value == _UNKNOWN:
         return "a value not known yet"
+    if value == SECRET:
+        return "a secret"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float) and value.is_integer():

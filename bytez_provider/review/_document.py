@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
-Action = Literal["load", "adopt", "replace", "unload", "update", "wait", "keep"]
+Action = Literal["load", "adopt", "replace", "unload", "forget", "update", "wait", "keep"]
 
 
 class _Part(BaseModel):
@@ -86,7 +86,8 @@ class ReviewedModel(_Part):
     is_anyway: bool
     """Whether the next `up` would do it without this change too."""
     is_asleep: bool
-    """Whether it is not loaded and stays so: its expiry is accepted. It costs nothing now."""
+    """Whether an expiry that is accepted has unloaded it: it costs nothing now, and if kept, then
+    too."""
     reasons: list[str]
     """Why: what changes, or what has happened to it."""
     before: DeclaredModel | None
@@ -124,6 +125,8 @@ class Counts(_Part):
     adoptions: int
     replacements: int
     unloads: int
+    forgotten: int
+    """Leave the stack without an unload: not loaded any more, or left running."""
     updates: int
     """Changes that send nothing."""
     unchanged: int

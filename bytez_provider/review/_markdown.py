@@ -8,10 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from bytez_provider.errors import printable
 from bytez_provider.markup import COMMENT_LIMIT, code, fitted, table
 from bytez_provider.review._document import BrokenRule, Review, ReviewedModel
+from bytez_provider.review._fate import LEFT_RUNNING
 from bytez_provider.words import counted, dollars, gigabytes, span
 
 _ROWS = 40
 """Of one section: what is cut is cut by sections."""
+
+_FAILURES = 10
 
 _Cells = Callable[[ReviewedModel], Sequence[str]]
 
@@ -61,6 +64,7 @@ def _sections(review: Review) -> Iterator[str]:
         ("Loaded", "load"),
         ("Taken over as it runs", "adopt"),
         ("Unloaded", "unload"),
+        ("Removed, and not unloaded", "forget"),
         ("Changed, and nothing is sent", "update"),
         ("Waited for", "wait"),
     ):
@@ -82,8 +86,11 @@ def _sections(review: Review) -> Iterator[str]:
 
 def _head(review: Review) -> Iterator[str]:
     yield f"{marker(review)}\n## Bytez models of {code(review.project)}, stack {code(review.stack)}"
-    for failure in review.failures:
+    # The head is never cut, so it is kept short.
+    for failure in review.failures[:_FAILURES]:
         yield f"> **This `up` will fail:** {code(failure)}"
+    if review.failures[_FAILURES:]:
+        yield f"> **And for {len(review.failures) - _FAILURES} more reasons.**"
     yield _summary(review)
 
 
@@ -95,6 +102,7 @@ def _summary(review: Review) -> str:
             (counts.loads, "load"),
             (counts.replacements, "replacement"),
             (counts.unloads, "unload"),
+            (counts.forgotten, "removal without an unload"),
             (counts.adoptions, "take-over"),
             (counts.updates, "silent update"),
         )
@@ -104,6 +112,10 @@ def _summary(review: Review) -> str:
     if counts.replacements:
         minutes = review.boot_minutes
         sentences.append(f"**Each replacement is unavailable about {minutes} minutes.**")
+    left = [one for one in review.models if one.action == "forget" and _is_left_running(one)]
+    if left:
+        names = ", ".join(code(one.name) for one in left[:_ROWS])
+        sentences.append(f"**Left running, and paid for, by no stack: {names}.**")
     if counts.anyway:
         verb = "happens" if counts.anyway == 1 else "happen"
         sentences.append(f"{counted(counts.anyway, 'step')} more {verb} with or without it.")
@@ -212,7 +224,7 @@ def _anyway(model: ReviewedModel) -> list[str]:
         "load": "loaded again",
         "replace": "**replaced**",
         "wait": "waited for",
-        "unload": "forgotten",
+        "forget": "forgotten",
         "adopt": "taken over",
     }
     minutes = model.unavailable_minutes
@@ -222,6 +234,10 @@ def _anyway(model: ReviewedModel) -> list[str]:
         _why(model) or "-",
         "-" if minutes is None else f"**about {minutes} minutes**",
     ]
+
+
+def _is_left_running(model: ReviewedModel) -> bool:
+    return any(reason.endswith(LEFT_RUNNING) for reason in model.reasons)
 
 
 def _why(model: ReviewedModel) -> str:
@@ -280,7 +296,7 @@ def _live(model: ReviewedModel) -> list[str]:
 
 def _foot(review: Review) -> str:
     lines = [f"- {note}" for note in review.notes]
-    asleep = [code(one.name) for one in review.models if one.is_asleep]
+    asleep = [code(one.name) for one in review.models if one.is_asleep and one.action == "keep"]
     if asleep:
         more = f" and {len(asleep) - _ROWS} more" if asleep[_ROWS:] else ""
         names = ", ".join(asleep[:_ROWS])

@@ -19,17 +19,21 @@ class ResourceState:
     """A resource as it was, or as it is to be.
 
     Attributes:
+        urn: What it is called in this state; after a rename with `aliases` the old one has another.
         type: Its type token.
         inputs: What the program declares; camelCase.
         outputs: What the provider returned; empty for what is not there yet.
         is_protected: Whether Pulumi refuses to delete it.
+        is_retained: Whether Pulumi drops it without deleting it (`retain_on_delete`).
         is_external: Whether it is only read (`Model.get`).
     """
 
+    urn: str
     type: str
     inputs: Mapping[str, Any] = field(default_factory=dict)
     outputs: Mapping[str, Any] = field(default_factory=dict)
     is_protected: bool = False
+    is_retained: bool = False
     is_external: bool = False
 
 
@@ -42,12 +46,14 @@ class Step:
         urn: The resource.
         old: As it was before the step, after a refresh; None for a new one.
         new: As it is to be; None for one that goes.
+        changed: The inputs that Pulumi names as changed. It knows where this cannot: a secret.
     """
 
     op: str
     urn: str
     old: ResourceState | None
     new: ResourceState | None
+    changed: frozenset[str] = frozenset()
 
     @property
     def type(self) -> str:
@@ -103,6 +109,8 @@ class Plan:
         complaints: Errors; a preview with one has failed.
         made_at: When it was made, UTC; None where the plan does not tell.
         depends_on: What each resource depends on, by URN; None where the plan does not tell.
+        deleted_with: The resource whose delete takes the place of one's own, by URN; empty where
+            the plan does not tell.
         has_all: Whether it tells of resources that stay as they are too.
         is_from_nothing: Whether it was made without the stack's state, for a comparison.
     """
@@ -114,6 +122,7 @@ class Plan:
     complaints: list[Complaint] = field(default_factory=list)
     made_at: datetime | None = None
     depends_on: Mapping[str, frozenset[str]] | None = None
+    deleted_with: Mapping[str, str] = field(default_factory=dict)
     has_all: bool = True
     is_from_nothing: bool = False
 
@@ -131,8 +140,14 @@ class Plan:
         """Return the ids of the models in it, as they were and as they are to be."""
         states = [state for step in self.steps for state in (step.old, step.new) if state]
         states += [refreshed.before for refreshed in self.refreshed.values()]
-        ids = {state.inputs.get("modelId") for state in states if state.type == MODEL_TYPE}
-        return {one for one in ids if isinstance(one, str) and is_model_id(one)}
+        ids = {model_id_of(state) for state in states if state.type == MODEL_TYPE}
+        return {one for one in ids if one is not None}
+
+
+def model_id_of(state: ResourceState) -> str | None:
+    """Return the id of a model; None where it is not known, as of an output before its `up`."""
+    model_id = state.inputs.get("modelId")
+    return model_id if isinstance(model_id, str) and is_model_id(model_id) else None
 
 
 def urn_stack(urn: str) -> str:

@@ -92,18 +92,21 @@ def from_digest(document: Mapping[str, Any]) -> Plan:
     refreshed: dict[str, Refreshed] = {}
     steps: dict[str, Step] = {}
     depends_on: dict[str, frozenset[str]] = {}
+    deleted_with: dict[str, str] = {}
     for one in told:
         op, urn = _text(one, "op"), _text(one, "urn")
         old, new = _state(one.get("oldState")), _state(one.get("newState"))
         # The last step of a resource is what it is to be.
         depends_on[urn] = _dependencies(one.get("newState") or one.get("oldState"))
+        deleted_with[urn] = _text(_mapping(one.get("oldState")), "deletedWith")
         if op == "refresh" and old is not None:
             refreshed[urn] = Refreshed(old, None if urn in gone else new)
         elif urn and not _is_leftover(op, one.get("oldState")):
-            _put(steps, Step(op, urn, old, new))
+            _put(steps, Step(op, urn, old, new, _names(one, "diffReasons", "replaceReasons")))
     changes = document.get("changeSummary")
     same = changes.get("same") if isinstance(changes, dict) else None
     shown = sum(step.op == "same" for step in steps.values())
+    refreshed = _by_new_name(steps, refreshed)
     for urn, refresh in refreshed.items():
         if urn not in steps and refresh.after is not None:
             # The digest leaves out what stays as it is.
@@ -118,6 +121,7 @@ def from_digest(document: Mapping[str, Any]) -> Plan:
             if _text(one, "severity") == "error"
         ],
         depends_on=depends_on,
+        deleted_with={urn: other for urn, other in deleted_with.items() if other},
         has_all=bool(refreshed) or not isinstance(same, int) or shown >= same,
     )
 
@@ -154,6 +158,7 @@ def from_events(events: Iterable[Mapping[str, Any]]) -> Plan:
         policy = event.get("policyEvent")
         if isinstance(policy, dict):
             violations.append(_violation(policy))
+    refreshed = _by_new_name(steps, refreshed)
     return Plan(
         steps=_finished(steps, refreshed),
         refreshed=refreshed,
@@ -170,6 +175,7 @@ def _step(metadata: Mapping[str, Any]) -> Step:
         _text(metadata, "urn"),
         _state(metadata.get("old")),
         _state(metadata.get("new")),
+        _names(metadata, "diffs", "keys"),
     )
 
 
@@ -212,12 +218,26 @@ def _put(steps: dict[str, Step], step: Step) -> None:
     if known is None:
         steps[step.urn] = step
     elif step.op in _REPLACING or known.op in _REPLACING:
-        steps[step.urn] = Step("replace", step.urn, known.old or step.old, step.new or known.new)
+        steps[step.urn] = _joined("replace", known, step)
     elif known.op == "delete" and step.op == "create":
         # A refresh that found it gone, as some versions tell it in the digest.
         steps[step.urn] = step
     else:
-        steps[step.urn] = Step(step.op, step.urn, known.old or step.old, step.new or known.new)
+        steps[step.urn] = _joined(step.op, known, step)
+
+
+def _joined(op: str, one: Step, other: Step) -> Step:
+    return Step(
+        op, one.urn, one.old or other.old, other.new or one.new, one.changed | other.changed
+    )
+
+
+def _by_new_name(
+    steps: Mapping[str, Step], refreshed: Mapping[str, Refreshed]
+) -> dict[str, Refreshed]:
+    """Return what a refresh found by the URNs of the steps: it knows nothing yet of `aliases`."""
+    renamed = {step.old.urn: step.urn for step in steps.values() if step.old is not None}
+    return {renamed.get(urn, urn): refresh for urn, refresh in refreshed.items()}
 
 
 def _finished(steps: Mapping[str, Step], refreshed: dict[str, Refreshed]) -> list[Step]:
@@ -233,10 +253,12 @@ def _state(told: object) -> ResourceState | None:
     if not isinstance(told, dict):
         return None
     return ResourceState(
+        urn=_text(told, "urn"),
         type=_text(told, "type"),
         inputs=_mapping(told.get("inputs")),
         outputs=_mapping(told.get("outputs")),
         is_protected=told.get("protect") is True,
+        is_retained=told.get("retainOnDelete") is True,
         is_external=told.get("external") is True,
     )
 
@@ -247,6 +269,13 @@ def _dependencies(told: object) -> frozenset[str]:
     lists = [told.get("dependencies"), *_mapping(told.get("propertyDependencies")).values()]
     return frozenset(
         urn for some in lists if isinstance(some, list) for urn in some if isinstance(urn, str)
+    )
+
+
+def _names(told: Mapping[str, Any], *lists: str) -> frozenset[str]:
+    some = [told.get(name) for name in lists]
+    return frozenset(
+        name for one in some if isinstance(one, list) for name in one if isinstance(name, str)
     )
 
 

@@ -66,8 +66,9 @@ def run_preview(
         digest = json.loads("\n".join(output))
     except ValueError:
         return plan
-    # Only the digest says what depends on what.
-    return dataclasses.replace(plan, depends_on=from_digest(digest).depends_on)
+    # Only the digest says what depends on what, and what is deleted with what.
+    other = from_digest(digest)
+    return dataclasses.replace(plan, depends_on=other.depends_on, deleted_with=other.deleted_with)
 
 
 def _no_plan(stack: str | None, observed: str) -> ConfigError:

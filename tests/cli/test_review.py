@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
+from bytez_provider.config import Key, Settings
 from bytez_provider.emulator import Emulator
 from tests.cli.fleet import GPT2, KEY, UNPRICED, Fleet
 from tests.review.plans import (
@@ -35,10 +36,8 @@ def save(fleet: Fleet, *steps: Step, name: str = "plan.json") -> str:
     return name
 
 
-def in_account(created: str | None, emulator: Emulator, fleet: Fleet) -> dict[str, object]:
+def in_account(created: str, emulator: Emulator) -> dict[str, object]:
     """Return what a state says of a load of this emulator and key."""
-    from bytez_provider.config import Key, Settings
-
     account = Settings(endpoint=emulator.url, key=Key(KEY)).account
     return {"endpoint": emulator.url, "account": account, "created": created}
 
@@ -49,7 +48,7 @@ class TestShown:
             fleet,
             replaced("scaled", inputs(), inputs(concurrency=3)),
             *gone("expired", inputs(PHI)),
-            kept("stays", inputs()),
+            kept("stays", inputs(UNPRICED)),
         )
         done = fleet.run("review", "--plan", plan, BYTEZ_KEY="").ok()
         lines = [line.split() for line in done.out.splitlines()]
@@ -104,7 +103,7 @@ class TestService:
         self, fleet: Fleet, emulator: Emulator, running: Load
     ) -> None:
         there = state(inputs())
-        there["outputs"] |= in_account(running(GPT2), emulator, fleet)
+        there["outputs"] |= in_account(running(GPT2), emulator)
         plan = save(fleet, step("same", "chat", there, there))
         document = fleet.run("review", "--plan", plan, "--json").ok().document
         (model,) = document["models"]
@@ -165,7 +164,7 @@ class TestEnd:
         plan = save(fleet, unloaded("a", inputs(), protect=True))
         done = fleet.run("review", "--plan", plan)
         assert done.code == 1
-        assert "this up will fail: a: it is protected, and would be unloaded" in done.out
+        assert "this up will fail: a: it is protected, and would be removed" in done.out
 
     def test_a_plan_that_is_none_ends_with_2(self, fleet: Fleet) -> None:
         (fleet.folder / "plan.json").write_text("Previewing update (dev):\n")

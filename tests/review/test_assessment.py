@@ -37,13 +37,16 @@ from tests.review.plans import (
     urn,
 )
 
+OPT, OPT_GB = "facebook/opt-1.3b", 8.06
 NOW = datetime(2024, 5, 28, 0, 0, tzinfo=timezone.utc)
 AN_HOUR = GPT2_GB * 3600 * 0.0000166667
 A_MONTH = AN_HOUR * 730
 
 
 def live(*instances: Instance) -> Live:
-    return Live({one.model_id: one for one in instances}, NOW, **ACCOUNT)
+    return Live(
+        {one.model_id: one for one in instances}, NOW, ACCOUNT["endpoint"], ACCOUNT["account"]
+    )
 
 
 def running(model_id: str = GPT2, **given: Any) -> Instance:
@@ -131,7 +134,7 @@ class TestAnyway:
         ]
         plan = digest(refreshed("chat", state(inputs())), diagnostics=diagnostics)
         model = only(assess(plan, setting()))
-        assert (model.action, model.is_anyway) == ("unload", True)
+        assert (model.action, model.is_anyway) == ("forget", True)
 
     def test_drift_is_replaced_whatever_is_merged(self) -> None:
         drifted = state(inputs(concurrency=2))
@@ -198,10 +201,10 @@ class TestCost:
     def test_peak_is_that_of_what_goes_last(self) -> None:
         review = reviewed(
             loaded("new", inputs(PHI)),
-            unloaded("old", inputs(PHI)),
+            unloaded("old", inputs(OPT)),
             replaced("chat", inputs(concurrency=4), inputs(concurrency=1)),
         )
-        assert review.peak_ram_gb == pytest.approx(2 * 9.16 + 4 * GPT2_GB)
+        assert review.peak_ram_gb == pytest.approx(9.16 + OPT_GB + 4 * GPT2_GB)
         assert review.after.required_ram_gb == pytest.approx(9.16 + GPT2_GB)
 
 
@@ -262,7 +265,7 @@ class TestFailures:
             ),
             (
                 unloaded("chat", inputs(), protect=True),
-                "chat: it is protected, and would be unloaded",
+                "chat: it is protected, and would be removed",
             ),
         ],
     )
@@ -299,9 +302,10 @@ class TestFailures:
         assert (only(review).action, review.counts.adoptions) == ("adopt", 1)
         assert review.minutes_to_apply == 0
 
-    def test_adopted_at_another_concurrency_is_loaded_again(self) -> None:
+    def test_adopted_at_another_concurrency_goes_down_and_is_loaded_again(self) -> None:
         adopted = loaded("chat", inputs(adopt=True, concurrency=2))
-        assert only(reviewed(adopted, live=live(running()))).action == "load"
+        model = only(reviewed(adopted, live=live(running())))
+        assert (model.action, model.unavailable_minutes) == ("replace", 15)
 
     def test_expired_and_loaded_by_somebody_else(self) -> None:
         other = running(created="2024-05-27T23:50:00Z")

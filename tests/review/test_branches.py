@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bytez_provider.review import Review, assess, compared
-from tests.review.plans import PHI, Step, digest, inputs, loaded, named, setting, step
+from tests.review.plans import PHI, UNPRICED, Step, digest, inputs, loaded, named, setting, step
 
 
 def review(head: list[Step], base: list[Step]) -> Review:
@@ -19,11 +19,11 @@ def test_what_both_declare_stays() -> None:
 def test_what_is_new_changed_and_gone() -> None:
     told = review(
         [
-            loaded("new", inputs()),
+            loaded("new", inputs("facebook/opt-1.3b")),
             loaded("scaled", inputs(concurrency=2)),
             loaded("b", inputs(PHI)),
         ],
-        [loaded("old", inputs()), loaded("scaled", inputs()), loaded("b", inputs(PHI))],
+        [loaded("old", inputs(UNPRICED)), loaded("scaled", inputs()), loaded("b", inputs(PHI))],
     )
     actions = {one.name: (one.action, one.is_anyway) for one in told.models}
     assert actions == {

@@ -48,9 +48,9 @@ def test_the_summary_comes_first_and_an_outage_is_bold() -> None:
         reviewed(
             replaced("scaled", inputs(), inputs(concurrency=3)),
             loaded("new", inputs(PHI)),
-            unloaded("old", inputs(PHI)),
-            kept("stays", inputs(PHI)),
-            *gone("expired", inputs(PHI)),
+            unloaded("old", inputs("me/old")),
+            kept("stays", inputs("me/stays")),
+            *gone("expired", inputs("me/expired")),
         )
     )
     lines = text.splitlines()
@@ -97,12 +97,12 @@ def test_the_mark_is_that_of_the_stack_alone() -> None:
 
 
 def many(number: int) -> list[Step]:
-    steps = [loaded(f"new-{n:04}", inputs()) for n in range(number)]
+    steps = [loaded(f"new-{n:04}", inputs(f"me/{n}")) for n in range(number)]
     return [*steps, replaced("scaled", inputs(), inputs(concurrency=2))]
 
 
 def test_what_is_too_long_is_cut_at_a_whole_section() -> None:
-    review = reviewed(*many(1000))
+    review = reviewed(*many(1500))
     whole = markdown(review, limit=10**9)
     text = markdown(review, link="https://example.com/review?x=1")
     assert len(text) <= 65_536 < len(whole)
@@ -115,7 +115,7 @@ def test_what_is_too_long_is_cut_at_a_whole_section() -> None:
 
 
 def test_a_link_that_is_none_is_shown_and_not_linked() -> None:
-    review = reviewed(*many(1000))
+    review = reviewed(*many(1500))
     text = markdown(review, link="javascript:alert(1)> [x](http://evil)")
     assert "at `javascript:alert(1)> [x](http://evil)`" in text
 

@@ -31,10 +31,10 @@ from tests.review.plans import (
 
 STEPS = [
     refreshed("stays", state(inputs(PHI))),
-    *gone("expired", inputs()),
+    *gone("expired", inputs("me/expired")),
     replaced("scaled", inputs(), inputs(concurrency=3)),
-    unloaded("removed", inputs()),
-    loaded("new", inputs()),
+    unloaded("removed", inputs("me/removed")),
+    loaded("new", inputs("me/new")),
 ]
 
 
@@ -183,6 +183,10 @@ ODD: list[Step] = [
 def test_what_is_odd_in_a_plan_is_passed_over(tmp_path: Path, odd: Step) -> None:
     review = from_file(tmp_path, json.dumps({"steps": [odd, loaded("new", inputs())]}))
     assert named(review, "new").action == "load"
-    lines = [{"resourcePreEvent": {"metadata": odd}}, {"diagnosticEvent": 5}, {"policyEvent": []}]
+    lines: list[dict[str, Any]] = [
+        {"resourcePreEvent": {"metadata": odd}},
+        {"diagnosticEvent": 5},
+        {"policyEvent": []},
+    ]
     text = events([loaded("new", inputs())], *lines, {"timestamp": "x", "summaryEvent": None})
     assert named(from_file(tmp_path, text), "new").action == "load"

@@ -1,0 +1,119 @@
+"""The models of a plan: what each was, is now and is to be."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from bytez_provider.lifecycle import NOT_LOADED
+from bytez_provider.review._plan import (
+    MODEL_TYPE,
+    Plan,
+    ResourceState,
+    Step,
+    model_id_of,
+    urn_name,
+)
+from bytez_provider.schemas import Phase, phase_of
+
+
+@dataclass(frozen=True)
+class Case:
+    """One model in one plan.
+
+    Attributes:
+        step: What Pulumi does with the resource.
+        was: As of the last `up`: a refresh changes what is declared to what it finds.
+        now: As the refresh found it, or as it was; None for what is new or gone.
+        will: As it is to be; None for one that goes.
+        renamed_from: The resource that goes and has had this very model, where there is one.
+    """
+
+    step: Step
+    was: ResourceState | None
+    now: ResourceState | None
+    will: ResourceState | None
+    renamed_from: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of the resource, in the words of a file."""
+        return urn_name(self.step.urn)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether a refresh found its load gone."""
+        return self.was is not None and self.now is None
+
+    @property
+    def is_asleep(self) -> bool:
+        """Whether it is not loaded, and that is accepted."""
+        return self.status == NOT_LOADED
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether the stack has a load of it now, as far as the plan tells."""
+        return self.now is not None and not self.is_asleep
+
+    @property
+    def status(self) -> str | None:
+        """Its status; None where it is not told, as of a fleet's models."""
+        status = self.now.outputs.get("status") if self.now else None
+        return status if isinstance(status, str) else None
+
+    @property
+    def phase(self) -> Phase | None:
+        """Where its load is; None where there is none, or where it is not told."""
+        return None if self.status is None or self.is_asleep else phase_of(self.status)
+
+
+def cases_of(plan: Plan) -> list[Case]:
+    """Return the models of a plan, those among them that a refresh found gone for good.
+
+    The service holds one load a model. So what goes, and comes back as another resource, is one
+    model under a new name.
+    """
+    cases = [_case(plan, step) for step in _model_steps(plan)]
+    gone = {
+        model_id: case
+        for case in cases
+        if case.was and case.will is None and (model_id := model_id_of(case.was))
+    }
+    come = {
+        model_id: case
+        for case in cases
+        if case.will and case.was is None and (model_id := model_id_of(case.will))
+    }
+    for model_id in gone.keys() & come.keys():
+        old, new = gone[model_id], come[model_id]
+        cases.remove(old)
+        cases[cases.index(new)] = dataclasses.replace(
+            new, was=old.was, now=old.now, renamed_from=old.name
+        )
+    return cases
+
+
+def _case(plan: Plan, step: Step) -> Case:
+    refreshed = plan.refreshed.get(step.urn)
+    return Case(
+        step=step,
+        was=refreshed.before if refreshed else step.old,
+        now=refreshed.after if refreshed else step.old,
+        will=step.new if step.op != "delete" else None,
+    )
+
+
+def _model_steps(plan: Plan) -> list[Step]:
+    """Return the steps for models, and one for each that is gone and no longer declared."""
+    told = {step.urn for step in plan.steps}
+    forgotten = [
+        Step("delete", urn, refreshed.before, None)
+        for urn, refreshed in plan.refreshed.items()
+        if refreshed.after is None and urn not in told
+    ]
+    return [
+        step
+        for step in [*plan.steps, *forgotten]
+        if step.type == MODEL_TYPE and step.op not in ("read", "read-replacement", "discard")
+        if not any(state is not None and state.is_external for state in (step.old, step.new))
+    ]
