@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from bytez_provider.review._declared import same
+from bytez_provider.review._declared import REPLACING, same
 from bytez_provider.review._plan import MODEL_TYPE, Plan, ResourceState, Step
-
-_REPLACING = ("modelId", "concurrency", "expirationPeriodSeconds")
 
 
 def compared(head: Plan, base: Plan) -> Plan:
@@ -35,5 +33,5 @@ def _step(step: Step, old: ResourceState | None) -> Step:
         return Step("same" if old.inputs == new.inputs else "update", step.urn, old, new)
     if same(old, new):
         return Step("same", step.urn, old, new)
-    replaces = any(old.inputs.get(name) != new.inputs.get(name) for name in _REPLACING)
+    replaces = any(old.inputs.get(name) != new.inputs.get(name) for name in REPLACING)
     return Step("replace" if replaces else "update", step.urn, old, new)

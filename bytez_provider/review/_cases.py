@@ -9,6 +9,7 @@ from bytez_provider.lifecycle import NOT_LOADED
 from bytez_provider.review._plan import (
     MODEL_TYPE,
     Plan,
+    Refreshed,
     ResourceState,
     Step,
     model_id_of,
@@ -98,9 +99,15 @@ def _case(plan: Plan, step: Step) -> Case:
     return Case(
         step=step,
         was=refreshed.before if refreshed else step.old,
-        now=refreshed.after if refreshed else step.old,
+        # What the step begins with is what the refresh ended with, and the digest's refresh may
+        # still show what it began with.
+        now=None if refreshed and refreshed.after is None else step.old or _found(refreshed),
         will=step.new if step.op != "delete" else None,
     )
+
+
+def _found(refreshed: Refreshed | None) -> ResourceState | None:
+    return refreshed.after if refreshed else None
 
 
 def _model_steps(plan: Plan) -> list[Step]:

@@ -12,11 +12,14 @@ from bytez_provider.pricing import Cost, hourly, monthly
 from bytez_provider.review._document import DeclaredModel, Month
 from bytez_provider.review._plan import ResourceState, model_id_of
 
-_UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 """What Pulumi writes for a value that a preview does not know."""
 
 SECRET = "[secret]"  # noqa: S105 - a placeholder
 """What Pulumi writes for a secret."""
+
+REPLACING = ("modelId", "concurrency", "expirationPeriodSeconds")
+"""The inputs of which a change replaces."""
 
 COMPARED = {
     "modelId": "model",
@@ -153,7 +156,7 @@ def _inputs(state: ResourceState) -> dict[str, Any]:
 def _shown(value: object) -> str:
     if value is None:
         return "unset"
-    if value == _UNKNOWN:
+    if value == UNKNOWN:
         return "a value not known yet"
     if value == SECRET:
         return "a secret"

@@ -9,7 +9,7 @@ from typing import Any
 from bytez_provider.errors import printable
 from bytez_provider.lifecycle import NOT_LOADED
 from bytez_provider.review._cases import Case
-from bytez_provider.review._declared import COMPARED, SECRET, changes, same
+from bytez_provider.review._declared import COMPARED, REPLACING, SECRET, UNKNOWN, changes, same
 from bytez_provider.review._document import Action, LiveModel
 from bytez_provider.review._live import Live
 from bytez_provider.review._plan import Plan, model_id_of, urn_name
@@ -70,7 +70,9 @@ class Fates:
 
     # --------------------------------------------------------------------------- what is done
 
-    def _action(self, case: Case) -> tuple[Action, str | None]:
+    def _action(  # noqa: PLR0911 - one line a case
+        self, case: Case
+    ) -> tuple[Action, str | None]:
         """Return what is done to a model, and why where nothing else tells it."""
         op = case.step.op
         serves_nothing = case.is_asleep or case.phase is Phase.FAILED
@@ -85,6 +87,9 @@ class Fates:
             return "keep", None
         if serves_nothing:
             return "load", None
+        if any(case.will.inputs.get(name) == UNKNOWN for name in REPLACING):
+            # The provider can tell Pulumi so only once the value is known: in the `up`.
+            return "replace", "an outage, unless the value turns out the same"
         return ("wait" if case.phase is Phase.BOOTING else "update"), None
 
     def _loading(self, case: Case) -> tuple[Action, str | None]:

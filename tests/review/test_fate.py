@@ -14,6 +14,7 @@ from tests.review.plans import (
     CREATED,
     GPT2,
     PHI,
+    UNKNOWN,
     Step,
     digest,
     gone,
@@ -146,6 +147,20 @@ class TestNoOutage:
     def test_a_boot_that_is_waited_for_takes_its_time(self) -> None:
         there = state(inputs(), status="DEPLOYING")
         assert reviewed(step("update", "a", there, there)).minutes_to_apply == 15
+
+    def test_what_the_step_begins_with_is_what_the_refresh_found(self) -> None:
+        asleep = state(inputs(onExpiry="accept"), status="NOT_LOADED")
+        new = state(inputs(onExpiry="accept", concurrency=2), status=None)
+        old = refreshed("a", state(inputs(onExpiry="accept")))
+        model = only(reviewed(old, step("replace", "a", asleep, new)))
+        assert (model.action, model.unavailable_minutes) == ("load", None)
+
+
+def test_a_value_not_known_yet_may_be_an_outage_though_pulumi_says_update() -> None:
+    new = state(inputs(concurrency=UNKNOWN), status=None)
+    model = only(reviewed(step("update", "a", state(inputs()), new)))
+    assert (model.action, model.unavailable_minutes) == ("replace", 15)
+    assert model.reasons[-1] == "an outage, unless the value turns out the same"
 
 
 class TestOfThisChange:
