@@ -5,6 +5,7 @@ Those are imported by the command that is run, so that `--help` waits for none o
 
 from __future__ import annotations
 
+import math
 import sys
 from enum import Enum
 from pathlib import Path
@@ -389,8 +390,11 @@ def review(  # noqa: PLR0913, PLR0917 - each is an option of the command
         raise typer.BadParameter("name the stack, or give a saved plan", param_hint="--stack")
     if base is not None and plan is None:
         raise typer.BadParameter("goes with --plan", param_hint="--base")
-    if policy_pack and plan is not None:
+    if (policy_pack or policy_pack_config) and plan is not None:
         raise typer.BadParameter("a saved plan has been made already", param_hint="--policy-pack")
+    for limit, name in ((max_increase, "--max-increase"), (max_monthly, "--max-monthly")):
+        if limit is not None and not math.isfinite(limit):
+            raise typer.BadParameter("it is no amount of money", param_hint=name)
     if as_json and form is not ReviewForm.TABLE:
         raise typer.BadParameter("it is either --json or --format", param_hint="--format")
     session = Session(stack, Screen(as_json=as_json))

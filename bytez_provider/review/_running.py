@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import tempfile
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from bytez_provider.errors import ConfigError, printable
@@ -48,9 +50,10 @@ def run_preview(
         arguments += [f"--policy-pack-config={config}" for config in policy_pack_configs]
         environment = {"PULUMI_DEBUG_COMMANDS": "true", "PULUMI_SKIP_UPDATE_CHECK": "true"}
         try:
-            PulumiCommand(skip_version_check=True).run(
-                arguments, ".", environment, output.append, errors.append
-            )
+            with _quiet_when_interrupted():
+                PulumiCommand(skip_version_check=True).run(
+                    arguments, ".", environment, output.append, errors.append
+                )
         except CommandError:
             pass  # A preview that fails has told why in its events, or else on stderr.
         except (OSError, InvalidVersionError):
@@ -69,6 +72,20 @@ def run_preview(
     # Only the digest says what depends on what, and what is deleted with what.
     other = from_digest(digest)
     return dataclasses.replace(plan, depends_on=other.depends_on, deleted_with=other.deleted_with)
+
+
+@contextmanager
+def _quiet_when_interrupted() -> Iterator[None]:
+    """Keep quiet the threads that read what Pulumi prints: a Ctrl-C closes it under their hands."""
+    before = threading.excepthook
+    threading.excepthook = lambda _failed: None
+    try:
+        yield
+    except Exception:
+        threading.excepthook = before
+        raise
+    # After a Ctrl-C it stays: they may notice at any moment until the process ends.
+    threading.excepthook = before
 
 
 def _no_plan(stack: str | None, observed: str) -> ConfigError:

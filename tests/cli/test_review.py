@@ -180,6 +180,10 @@ class TestEnd:
             ((), "name the stack, or give a saved plan"),
             (("--base", "a.json", "--stack", "dev"), "goes with --plan"),
             (("--plan", "a", "--policy-pack", "b"), "a saved plan has been made already"),
+            (("--plan", "a", "--policy-pack-config", "b"), "a saved plan has been made already"),
+            # Nothing is more than that, so that it would never be a finding.
+            (("--plan", "a", "--max-increase", "nan"), "it is no amount of money"),
+            (("--plan", "a", "--max-monthly", "inf"), "it is no amount of money"),
             (("--plan", "a", "--fail-on", "all"), "'all' is not one of"),
             (("--plan", "a", "--boot-minutes", "0"), "should be greater than or equal to 1"),
             (("--plan", "a", "--json", "--format", "md"), "either --json or --format"),

@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -210,6 +212,29 @@ def test_a_program_that_fails_is_told_in_one_line(reviewer: Reviewer) -> None:
     assert told.code == 1
     assert "**This `up` will fail:** `a: " in told.out
     assert "gpt2" in told.out
+
+
+def test_ctrl_c_ends_a_preview_without_a_word_and_leaves_nothing(reviewer: Reviewer) -> None:
+    reached = reviewer.stack.folder / "reached"
+    reviewer.stack.program(f"import time\nopen({str(reached)!r}, 'w').close()\ntime.sleep(600)")
+    temporary = reviewer.stack.folder / "tmp"
+    temporary.mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bytez_provider.cli", "review", "--stack", "dev"],
+        cwd=reviewer.stack.project,
+        env={**reviewer.stack.env, "PYTHONPATH": str(REPOSITORY), "TMPDIR": str(temporary)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + COMMAND_SECONDS
+    while not reached.exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)
+    told = process.communicate(timeout=COMMAND_SECONDS)
+    assert (process.returncode, told) == (130, ("", ""))
+    assert not list(temporary.glob("**/events.jsonl"))
 
 
 def test_a_stack_that_is_not_there_is_an_error(reviewer: Reviewer) -> None:
