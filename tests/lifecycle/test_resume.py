@@ -251,3 +251,45 @@ def test_a_corrupt_note_costs_one_warning_and_resumes_nothing(machine: Machine) 
     with pytest.raises(AlreadyLoadedError):
         process.lifecycle.create(inputs(), FakeCaller())
     assert len(process.journal_warnings) == 1
+
+
+def test_what_another_resource_took_over_is_not_resumed(machine: Machine) -> None:
+    """The stateful test's story: a second stack adopted what a killed deployment had begun."""
+    killed(machine)
+    adopting = inputs(adopt=True)
+    held = machine.process().lifecycle.create(adopting, FakeCaller(OTHER_URN))
+    with pytest.raises(AlreadyLoadedError):
+        machine.process().lifecycle.create(inputs(concurrency=2), FakeCaller())
+    assert machine.created() == held.created
+
+
+def test_a_load_that_made_way_for_anothers_is_not_taken_for_it(
+    machine: Machine, process: Process
+) -> None:
+    """The stateful test's story: killed before the load showed, adopted at another concurrency.
+
+    The note knows no `created`, and the other's load was made within moments of it.
+    """
+    began = process.client.server_now()
+    process.journal.write(Note(URN, GPT2, began=began, concurrency=1))
+    process.client.load(GPT2, 1)
+    adopting = inputs(concurrency=2, adopt=True)
+    theirs = machine.process().lifecycle.create(adopting, FakeCaller(OTHER_URN))
+    with pytest.raises(AlreadyLoadedError, match="at concurrency 2"):
+        machine.process().lifecycle.create(inputs(), FakeCaller())
+    assert machine.created() == theirs.created
+    assert machine.process().journal.unfinished() == []
+
+
+def test_a_refresh_that_finds_what_a_ctrl_c_left_unseen_ends_its_note(machine: Machine) -> None:
+    """The stateful test's story: from then on the state names the load, and `up` does nothing."""
+    machine.emulator.set_faults([{"do": {"statusLagSeconds": 3}}])
+    caller = FakeCaller()
+    caller.end_at_report(1, Stop.CANCELLED)
+    state = machine.process().lifecycle.create(inputs(), caller)
+    assert state.created is None
+    machine.emulator.advance(BOOT_SECONDS)
+    read = machine.process().lifecycle.read(state, FakeCaller())
+    assert read is not None
+    assert (read.status, read.created) == ("RUNNING", machine.created())
+    assert machine.process().journal.unfinished() == []
