@@ -702,15 +702,12 @@ class Lifecycle:
         )
 
     def _may_lag(self, old: ModelState, claim: Claim) -> bool:
-        """Tell whether "not found" may only mean that the service does not show the load yet."""
-        if old.readiness == "fleet" and claim.created is not None:
-            return False  # Its load was not in state before it was seen.
+        """Tell whether "not found" may only mean that the service does not show the load yet.
+
+        Also where it has shown it before: of two servers of one service, one may be behind.
+        """
         since = claim.created or claim.accepted_at
-        if (
-            since is None
-            or old.status == NOT_LOADED
-            or phase_of(old.status or "") is not Phase.BOOTING
-        ):
+        if since is None or old.status == NOT_LOADED:
             return False
         return (self._client.server_now() - since).total_seconds() < NOT_FOUND_GRACE_SECONDS
 

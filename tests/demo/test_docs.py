@@ -21,7 +21,15 @@ from tests.e2e.stack import pulumi_path
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-DOCUMENTS = ["README.md", "CHANGELOG.md", "bytez_provider/emulator/README.md"]
+DOCUMENTS = [
+    "README.md",
+    "CHANGELOG.md",
+    "bytez_provider/emulator/README.md",
+    "examples/github-actions/README.md",
+    "docs/policies.md",
+    "docs/security.md",
+    "docs/when-killed.md",
+]
 
 
 def blocks(language: str) -> list[str]:
