@@ -31,6 +31,13 @@ def dollars(amount: Decimal | float | None) -> str:
     return f"{sign}<$0.01" if 0 < size < Decimal("0.005") else f"{sign}${size:,.2f}"
 
 
+def partly(amount: str, unknown: int, whole: int) -> str:
+    """Return a sum of `whole` things of which some are unknown: "$3.00 + ?", or "?" alone."""
+    if not unknown or amount == UNKNOWN:
+        return amount
+    return UNKNOWN if unknown == whole else f"{amount} + {UNKNOWN}"
+
+
 def gigabytes(amount: float | None) -> str:
     """Return RAM in GB to two places."""
     return UNKNOWN if amount is None else f"{amount:.2f}"

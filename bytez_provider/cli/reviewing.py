@@ -11,7 +11,7 @@ from typing import Literal
 from bytez_provider.cli import exits
 from bytez_provider.cli.screen import Column
 from bytez_provider.cli.session import Session
-from bytez_provider.errors import BytezError
+from bytez_provider.errors import BytezError, InvalidFileError, printable
 from bytez_provider.lifecycle import is_of
 from bytez_provider.review import (
     Live,
@@ -21,6 +21,7 @@ from bytez_provider.review import (
     ReviewedModel,
     Setting,
     Thresholds,
+    Total,
     assess,
     compared,
     findings,
@@ -29,7 +30,7 @@ from bytez_provider.review import (
     run_preview,
 )
 from bytez_provider.schemas import Instance
-from bytez_provider.words import counted, dollars, gigabytes, span
+from bytez_provider.words import counted, dollars, gigabytes, partly, span
 
 _ASKED_AT_ONCE = 8
 _COLUMNS = (
@@ -98,7 +99,18 @@ def _plan(session: Session, request: Request) -> Plan:
                 policy_pack_configs=request.policy_pack_configs,
             )
     plan = read_plan(request.plan)
-    return plan if request.base is None else compared(plan, read_plan(request.base))
+    if request.base is None:
+        return plan
+    base = read_plan(request.base)
+    if base.complaints:
+        # What it did not get to would be told as new.
+        raise InvalidFileError(
+            verb="compare with the plan",
+            subject=printable(str(request.base), limit=200),
+            observed="its preview failed",
+            action="Mend the target branch, and make its plan again",
+        )
+    return compared(plan, base)
 
 
 # ------------------------------------------------------------------------------- live facts
@@ -162,32 +174,35 @@ def _show(session: Session, told: Review) -> None:
     happening = [one for one in told.models if one.action != "keep" or one.drift is not None]
     if happening:
         screen.table(_COLUMNS, [_row(one) for one in happening])
-    screen.say(f"{counted(len(happening), 'step')}, {told.counts.unchanged} unchanged")
-    before, after = told.before, told.after
-    lines = [
-        ("hour", before.dollars_per_hour, after.dollars_per_hour),
-        ("month at least", before.dollars_per_month.floor, after.dollars_per_month.floor),
-        ("month expected", before.dollars_per_month.expected, after.dollars_per_month.expected),
-        ("month at most", before.dollars_per_month.ceiling, after.dollars_per_month.ceiling),
-    ]
+    unchanged = told.counts.unchanged
+    rest = "what stays is not in this plan" if unchanged is None else f"{unchanged} unchanged"
+    screen.say(f"{counted(len(happening), 'step')}, {rest}")
+    sides = (told.before, told.after)
     rows = [
-        (name, dollars(was), dollars(will))
-        for name, was, will in lines
-        if (was, will) != (None, None)
+        ("hour", *(_sum(one, dollars(one.dollars_per_hour)) for one in sides)),
+        ("month at least", *(_sum(one, dollars(one.dollars_per_month.floor)) for one in sides)),
+        ("month expected", *(dollars(one.dollars_per_month.expected) for one in sides)),
+        ("month at most", *(_sum(one, dollars(one.dollars_per_month.ceiling)) for one in sides)),
+        ("GB RAM", *(_sum(one, gigabytes(one.required_ram_gb)) for one in sides)),
     ]
-    rows.append(("GB RAM", gigabytes(before.required_ram_gb), gigabytes(after.required_ram_gb)))
-    screen.table(
-        (Column("COST"), Column("BEFORE", is_number=True), Column("AFTER", is_number=True)), rows
-    )
+    if not any(one.expected_models for one in sides):
+        del rows[2]
+    headings = (Column("COST"), Column("BEFORE", is_number=True), Column("AFTER", is_number=True))
+    screen.table(headings, rows)
     if told.unknown_cost:
         screen.say(f"unknown cost, in no sum: {', '.join(told.unknown_cost)}")
     if told.minutes_to_apply:
-        screen.say(f"it takes about {told.minutes_to_apply} minutes")
+        about = "about" if told.has_order else "at least"
+        screen.say(f"it takes {about} {told.minutes_to_apply} minutes")
     for rule in told.broken_rules:
         level = "mandatory" if rule.is_mandatory else "advisory"
         screen.say(f"broken rule ({level}), {rule.name or 'the stack'}: {rule.message}")
     for note in told.notes:
         screen.note(note)
+
+
+def _sum(total: Total, amount: str) -> str:
+    return partly(amount, total.unknown_models, total.models)
 
 
 def _row(model: ReviewedModel) -> tuple[str, ...]:

@@ -86,12 +86,14 @@ def assess(plan: Plan, setting: Setting) -> Review:
         is_refreshed=plan.is_refreshed,
         has_live_facts=setting.live is not None,
         has_policy_results=plan.violations is not None,
+        is_complete=plan.has_all,
+        has_order=plan.depends_on is not None,
         compares="branches" if plan.is_from_nothing else "state",
         catalogue=setting.catalogue,
         dollars_per_gb_second=float(setting.prices.dollars_per_gb_second),
         price_date=PRICE_DATE,
         boot_minutes=setting.boot_minutes,
-        counts=_counts(models),
+        counts=_counts(models, is_complete=plan.has_all),
         other_changes=sum(step.op not in _NO_CHANGE for step in others),
         models=models,
         before=before,
@@ -168,9 +170,7 @@ def _rule(plan: Plan, number: int) -> BrokenRule:
 # ------------------------------------------------------------------------------------ sums
 
 
-def _counts(models: Iterable[ReviewedModel]) -> Counts:
-    models = list(models)
-
+def _counts(models: Sequence[ReviewedModel], *, is_complete: bool) -> Counts:
     def count(*actions: Action) -> int:
         return sum(one.action in actions and not one.is_anyway for one in models)
 
@@ -181,7 +181,7 @@ def _counts(models: Iterable[ReviewedModel]) -> Counts:
         unloads=count("unload"),
         forgotten=count("forget"),
         updates=count("update", "wait"),
-        unchanged=sum(one.action == "keep" for one in models),
+        unchanged=sum(one.action == "keep" for one in models) if is_complete else None,
         anyway=sum(one.is_anyway for one in models),
     )
 
@@ -200,6 +200,7 @@ def _total(declared: Sequence[Declared]) -> Total:
             ceiling=_sum(one.ceiling for one in months),
         ),
         expected_models=len(expected),
+        unknown_models=len(declared) - len(hours),
     )
 
 

@@ -116,6 +116,8 @@ class Total(_Part):
     dollars_per_month: Month
     expected_models: int
     """How many the expected figure is of."""
+    unknown_models: int
+    """How many have an unknown cost, which is in no figure."""
 
 
 class Counts(_Part):
@@ -129,7 +131,8 @@ class Counts(_Part):
     """Leave the stack without an unload: not loaded any more, or left running."""
     updates: int
     """Changes that send nothing."""
-    unchanged: int
+    unchanged: int | None
+    """Null where the plan leaves out what stays as it is."""
     anyway: int
     """What the next `up` would do without this change too, in none of the counts above."""
 
@@ -147,6 +150,11 @@ class Review(_Part):
     has_live_facts: bool
     has_policy_results: bool
     """Whether this form of a plan carries them."""
+    is_complete: bool
+    """Whether the plan tells of what stays as it is too; if not, `before`, `after` and
+    `peakRamGb` are of what changes alone."""
+    has_order: bool
+    """Whether the plan tells what depends on what; if not, `minutesToApply` is the least."""
     compares: Literal["state", "branches"]
     """With what: the stack's state, or the plan of another branch."""
     catalogue: Literal["live", "bundled", "off"]

@@ -9,7 +9,7 @@ from bytez_provider.errors import printable
 from bytez_provider.markup import COMMENT_LIMIT, code, fitted, table
 from bytez_provider.review._document import BrokenRule, Review, ReviewedModel
 from bytez_provider.review._fate import LEFT_RUNNING
-from bytez_provider.words import counted, dollars, gigabytes, span
+from bytez_provider.words import counted, dollars, gigabytes, partly, span
 
 _ROWS = 40
 """Of one section: what is cut is cut by sections."""
@@ -104,11 +104,14 @@ def _summary(review: Review) -> str:
             (counts.unloads, "unload"),
             (counts.forgotten, "removal without an unload"),
             (counts.adoptions, "take-over"),
-            (counts.updates, "silent update"),
+            (counts.updates, "in-place update"),
         )
         if number
     ]
-    sentences = [f"**{', '.join(told) or 'No change'}**, {counts.unchanged} unchanged."]
+    rest = "what stays is not in this plan"
+    if counts.unchanged is not None:
+        rest = f"{counts.unchanged} unchanged"
+    sentences = [f"**{', '.join(told) or 'No change'}**, {rest}."]
     if counts.replacements:
         minutes = review.boot_minutes
         sentences.append(f"**Each replacement is unavailable about {minutes} minutes.**")
@@ -127,46 +130,50 @@ def _summary(review: Review) -> str:
 
 
 def _costs(review: Review) -> str:
-    before, after = review.before, review.after
+    before, after, more = review.before, review.after, review.increase
     least, most = before.dollars_per_month, after.dollars_per_month
 
-    def row(name: str, one: float | None, other: float | None, more: float | None) -> list[str]:
-        return [name, dollars(one), dollars(other), _signed(more)]
+    def row(name: str, one: str, other: str, by: str) -> list[str]:
+        sides = (
+            partly(amount, total.unknown_models, total.models)
+            for amount, total in ((one, before), (other, after))
+        )
+        return [name, *sides, _grown(review, by)]
+
+    def costs(name: str, one: float, other: float, by: float) -> list[str]:
+        return row(name, dollars(one), dollars(other), _signed(by))
 
     rows = [
-        row(
+        costs(
             "an hour, all loaded",
             before.dollars_per_hour,
             after.dollars_per_hour,
             review.increase_per_hour,
         ),
-        row("a month at least: loaded once", least.floor, most.floor, review.increase.floor),
+        costs("a month at least: loaded once", least.floor, most.floor, more.floor),
+        costs("a month at most: always loaded", least.ceiling, most.ceiling, more.ceiling),
     ]
-    if least.expected is not None or most.expected is not None:
+    if (least.expected, most.expected) != (None, None):
         of = f"of {after.expected_models} of {after.models} models"
-        rows.append(
-            row(
-                f"a month as expected, {of}",
-                least.expected,
-                most.expected,
-                review.increase.expected,
-            )
-        )
+        sides = [dollars(least.expected), dollars(most.expected), _signed(more.expected)]
+        rows.insert(2, [f"a month as expected, {of}", *sides])
+    ram = after.required_ram_gb - before.required_ram_gb
     rows.append(
-        row("a month at most: always loaded", least.ceiling, most.ceiling, review.increase.ceiling)
-    )
-    rows.append(
-        [
+        row(
             "GB RAM",
             gigabytes(before.required_ram_gb),
             gigabytes(after.required_ram_gb),
-            _more(after.required_ram_gb - before.required_ram_gb),
-        ]
+            f"{'+' if ram > 0 else ''}{ram:.2f}",
+        )
     )
-    text = "### Cost\n\n" + table(["", "before", "after", "difference"], rows, numbers=3)
-    text += f"\n\nAt most {gigabytes(review.peak_ram_gb)} GB RAM at one time during the `up`"
+    of = "" if review.is_complete else ", of what changes alone"
+    text = f"### Cost{of}\n\n" + table(["", "before", "after", "difference"], rows, numbers=3)
+    unknown = max(before.unknown_models, after.unknown_models)
+    peak = partly(gigabytes(review.peak_ram_gb), unknown, len(review.models))
+    text += f"\n\nAt most {peak} GB RAM at one time during the `up`"
     if review.minutes_to_apply:
-        text += f", which takes about {review.minutes_to_apply} minutes"
+        about = "about" if review.has_order else "at least"
+        text += f", which takes {about} {review.minutes_to_apply} minutes"
     text += "."
     if review.unknown_cost:
         names = ", ".join(map(code, review.unknown_cost[:_ROWS]))
@@ -174,6 +181,17 @@ def _costs(review: Review) -> str:
         others = f" and {rest} more" if rest > 0 else ""
         text += f"\n\n**Unknown cost, in no sum:** {names}{others}."
     return text
+
+
+def _grown(review: Review, amount: str) -> str:
+    """Return a difference; what stays makes none, whatever it costs."""
+    changed = [one for one in review.models if one.action != "keep"]
+    unknown = [
+        one
+        for one in changed
+        if any(each and each.dollars_per_hour is None for each in (one.before, one.after))
+    ]
+    return partly(amount, len(unknown), len(changed))
 
 
 def _listed(
@@ -315,7 +333,3 @@ def _foot(review: Review) -> str:
 def _signed(amount: float | None) -> str:
     text = dollars(amount)
     return f"+{text}" if amount is not None and amount > 0 else text
-
-
-def _more(amount: float) -> str:
-    return f"{'+' if amount > 0 else ''}{amount:.2f}"

@@ -44,7 +44,12 @@ def _too_much(review: Review, thresholds: Thresholds) -> Iterator[str]:
     if thresholds.max_increase is not None and round(increase, 2) > thresholds.max_increase:
         most = dollars(thresholds.max_increase)
         yield f"increase: {dollars(increase)} a month more when always loaded, at most {most}"
-    if thresholds.max_monthly is not None and round(total, 2) > thresholds.max_monthly:
+    if thresholds.max_monthly is not None and not review.is_complete:
+        yield (
+            "monthly: not known, since the plan leaves out what stays as it is: make it with "
+            "`pulumi preview --json --show-sames`"
+        )
+    elif thresholds.max_monthly is not None and round(total, 2) > thresholds.max_monthly:
         most = dollars(thresholds.max_monthly)
         yield f"monthly: {dollars(total)} a month when always loaded, at most {most}"
 

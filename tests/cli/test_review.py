@@ -209,6 +209,20 @@ def test_two_branches_are_compared_without_a_key(fleet: Fleet, emulator: Emulato
     assert {one.path for one in emulator.requests()} <= {"/model/list"}
 
 
+def test_a_target_branch_whose_preview_failed_is_not_compared_with(fleet: Fleet) -> None:
+    plan = save(fleet, loaded("a", inputs()))
+    failed = {
+        "steps": [],
+        "diagnostics": [{"severity": "error", "message": "error: preview failed"}],
+    }
+    (fleet.folder / "base.json").write_text(json.dumps(failed))
+    told = fleet.run("review", "--plan", plan, "--base", "base.json").failed(2)
+    assert told == (
+        "could not compare with the plan 'base.json': its preview failed. Nothing was changed. "
+        "Mend the target branch, and make its plan again."
+    )
+
+
 def test_events_are_read_too(fleet: Fleet) -> None:
     path = Path(fleet.folder / "events.jsonl")
     path.write_text(events([loaded("chat", inputs())]), encoding="utf-8")

@@ -89,6 +89,31 @@ def test_unknown_cost_is_no_zero() -> None:
     assert row[2:] == ["?", "?"]
 
 
+def test_a_sum_of_nothing_known_is_unknown() -> None:
+    text = markdown(reviewed(loaded("a", inputs(UNPRICED))))
+    assert [row[1:] for row in rows(text)[2:5]] == [["$0.00", "?", "?"]] * 3
+    assert "At most ? GB RAM at one time" in text
+
+
+def test_a_sum_of_which_a_part_is_unknown_says_so() -> None:
+    text = markdown(reviewed(kept("a", inputs()), loaded("b", inputs(UNPRICED))))
+    (row,) = [row for row in rows(text) if row[0].startswith("a month at most")]
+    assert row[1:] == ["$21.90", "$21.90 + ?", "?"]
+
+
+def test_what_stays_makes_no_difference_whatever_it_costs() -> None:
+    text = markdown(reviewed(kept("a", inputs(UNPRICED)), loaded("b", inputs())))
+    (row,) = [row for row in rows(text) if row[0].startswith("a month at most")]
+    assert row[1:] == ["?", "$21.90 + ?", "+$21.90"]
+
+
+def test_a_plan_of_what_changes_alone_has_no_count_of_what_stays() -> None:
+    plan = from_digest({"steps": [loaded("a", inputs())], "changeSummary": {"same": 4}})
+    text = markdown(assess(plan, setting()))
+    assert "**1 load**, what stays is not in this plan." in text
+    assert "### Cost, of what changes alone" in text
+
+
 def test_the_mark_is_that_of_the_stack_alone() -> None:
     one = markdown(reviewed(kept("a", inputs()), commit="abc"))
     other = markdown(reviewed(loaded("b", inputs()), commit="def"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bytez_provider.review import Thresholds, assess, findings, from_events
+from bytez_provider.review import Thresholds, assess, findings, from_digest, from_events
 from tests.review.plans import (
     UNPRICED,
     gone,
@@ -60,6 +60,14 @@ def test_a_limit_is_broken_from_the_first_cent_too_much(limit: float, number: in
     review = reviewed(loaded("a", inputs()))
     assert len(findings(review, Thresholds(max_increase=limit))) == number
     assert len(findings(review, Thresholds(max_monthly=limit))) == number
+
+
+def test_a_plan_of_what_changes_alone_passes_no_monthly_limit() -> None:
+    plan = from_digest({"steps": [loaded("a", inputs())], "changeSummary": {"same": 4}})
+    review = assess(plan, setting())
+    assert review.counts.unchanged is None
+    (finding,) = findings(review, Thresholds(max_monthly=1e6, max_increase=1e6))
+    assert finding.startswith("monthly: not known, since the plan leaves out what stays as it is")
 
 
 def test_a_decrease_may_be_asked_for() -> None:

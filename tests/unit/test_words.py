@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from bytez_provider.words import counted, dollars
+from bytez_provider.words import counted, dollars, partly
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,11 @@ def test_dollars(amount: Decimal | float | None, text: str) -> None:
 )
 def test_counted(number: int, text: str) -> None:
     assert counted(number, "model") == text
+
+
+@pytest.mark.parametrize(
+    ("unknown", "whole", "text"), [(0, 0, "$1"), (0, 2, "$1"), (1, 2, "$1 + ?"), (2, 2, "?")]
+)
+def test_a_sum_of_which_some_is_unknown(unknown: int, whole: int, text: str) -> None:
+    assert partly("$1", unknown, whole) == text
+    assert partly("?", unknown, whole) == "?"
