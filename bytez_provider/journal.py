@@ -94,6 +94,7 @@ class Journal:
         self._complained = threading.Event()
         # What the disk did not take; None is "removed".
         self._unsaved: dict[str, dict[str, Any] | None] = {}
+        self._own: set[str] = set()
 
     # ---------------------------------------------------------------------- unfinished loads
 
@@ -103,8 +104,10 @@ class Journal:
 
     def write(self, note: Note) -> None:
         """Keep a note, in place of an earlier one of the same resource."""
+        name = self._file("load", note.urn)
+        self._own.add(name)
         self._save(
-            self._file("load", note.urn),
+            name,
             {
                 "urn": note.urn,
                 "modelId": note.model_id,
@@ -126,11 +129,24 @@ class Journal:
 
     def unfinished(self) -> list[Note]:
         """Return all loads begun and not finished, oldest first."""
+        return self._notes(self._names())
+
+    def of_other_processes(self) -> list[Note]:
+        """Return the unfinished loads that this process did not note, oldest first.
+
+        Its own are left unread: of a large stack there are many, and each load asks.
+        """
+        return self._notes(self._names() - self._own)
+
+    def _names(self) -> set[str]:
         names = {name for name in self._unsaved if name.startswith("load-")}
         try:
             names.update(path.name for path in self._folder.glob("load-*.json"))
         except OSError as error:
             self._complain("read", error)
+        return names
+
+    def _notes(self, names: set[str]) -> list[Note]:
         notes = [_note_of(self._read(name)) for name in names]
         return sorted((note for note in notes if note), key=lambda note: (note.began, note.urn))
 

@@ -83,6 +83,8 @@ def is_of(note: Note, live: Instance) -> bool:
         return True
     if note.created is not None:
         return live.created == note.created
+    if live.concurrency not in (None, note.concurrency):
+        return False  # Nothing but the time speaks for it, and this speaks against it.
     return note.began - CLOCK_TOLERANCE <= live.created <= note.began + _RESUME_WINDOW
 
 

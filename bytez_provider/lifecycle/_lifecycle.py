@@ -215,6 +215,7 @@ class Lifecycle:
             raise
         if answer.outcome is LoadOutcome.ACCEPTED:
             self._journal.release(model_id)
+            self._forget_earlier_loads(note)
             now = self._client.server_now()
             return self._await(inputs, Claim(not_before=note.began, accepted_at=now), caller)
         own = note if answer.answer_lost else None
@@ -290,7 +291,6 @@ class Lifecycle:
 
     def _load_again(self, live: Instance, inputs: ModelInputs, caller: Caller) -> ModelState:
         self._unload(inputs.model_id, Claim(live.created), UNLOAD_LIMIT_SECONDS)
-        self._forget_notes_of(live, caller)
         self._tell_unloaded(caller)
         return self._load(inputs, caller)
 
@@ -618,13 +618,14 @@ class Lifecycle:
         if note is not None and note.created is not None and note.created == moment_of(old.created):
             self._journal.clear(caller.urn)
 
-    def _forget_notes_of(self, live: Instance, caller: Caller) -> None:
-        """Clear what other resources noted of a load that made way for one of this resource's.
+    def _forget_earlier_loads(self, accepted: Note) -> None:
+        """Clear what killed deployments noted of the same model for other resources.
 
-        They would take that for their own: it is made soon after theirs was.
+        It was not loaded, so their loads are gone; and they would take this one for their own,
+        where it is made soon after theirs.
         """
-        for note in self._journal.unfinished():
-            if note.model_id == live.model_id and note.urn != caller.urn and is_of(note, live):
+        for note in self._journal.of_other_processes():
+            if note.model_id == accepted.model_id and note.urn != accepted.urn:
                 self._journal.clear(note.urn)
 
     def _identify(self, live: Instance, caller: Caller) -> None:
@@ -704,10 +705,15 @@ class Lifecycle:
     def _may_lag(self, old: ModelState, claim: Claim) -> bool:
         """Tell whether "not found" may only mean that the service does not show the load yet.
 
-        Also where it has shown it before: of two servers of one service, one may be behind.
+        Also where it has shown it before, booting: of two servers of one service, one may be
+        behind.
         """
         since = claim.created or claim.accepted_at
-        if since is None or old.status == NOT_LOADED:
+        if (
+            since is None
+            or old.status == NOT_LOADED
+            or phase_of(old.status or "") is not Phase.BOOTING
+        ):
             return False
         return (self._client.server_now() - since).total_seconds() < NOT_FOUND_GRACE_SECONDS
 

@@ -281,6 +281,30 @@ def test_a_load_that_made_way_for_anothers_is_not_taken_for_it(
     assert machine.process().journal.unfinished() == []
 
 
+def test_a_load_at_another_concurrency_is_not_taken_for_one_that_nobody_saw(
+    machine: Machine, process: Process
+) -> None:
+    """The stateful test's story: killed before it asked for the load; then others loaded it."""
+    began = process.client.server_now()
+    process.journal.write(Note(URN, GPT2, began=began, concurrency=2))
+    machine.emulator.load_by_somebody_else(GPT2, concurrency=1)
+    with pytest.raises(AlreadyLoadedError, match="at concurrency 1"):
+        machine.process().lifecycle.create(inputs(concurrency=2), FakeCaller())
+    assert machine.changes() == []
+
+
+def test_what_another_resource_loaded_since_is_not_taken_for_one_that_nobody_saw(
+    machine: Machine, process: Process
+) -> None:
+    """It was accepted, so what the note is about is gone; also where all else is the same."""
+    began = process.client.server_now()
+    process.journal.write(Note(URN, GPT2, began=began, concurrency=1))
+    theirs = machine.process().lifecycle.create(inputs(), FakeCaller(OTHER_URN))
+    with pytest.raises(AlreadyLoadedError):
+        machine.process().lifecycle.create(inputs(), FakeCaller())
+    assert machine.created() == theirs.created
+
+
 def test_a_refresh_that_finds_what_a_ctrl_c_left_unseen_ends_its_note(machine: Machine) -> None:
     """The stateful test's story: from then on the state names the load, and `up` does nothing."""
     machine.emulator.set_faults([{"do": {"statusLagSeconds": 3}}])

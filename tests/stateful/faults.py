@@ -10,6 +10,7 @@ from typing import Any
 
 from bytez_provider.emulator import Emulator
 from bytez_provider.emulator.faults import Effect, Verdict
+from tests.stateful.books import BOOT_SECONDS
 
 Rule = dict[str, Any]
 
@@ -64,7 +65,8 @@ def menu(key: str) -> list[Rule]:
     rules += [{"do": {"boot": "never"}}] * 3
     rules += [{"do": {"shutdownSeconds": seconds}} for seconds in (4, 4, 4, 150)]
     rules += [{"endpoint": LOAD, "do": {"statusLagSeconds": seconds}} for seconds in (3, 45)]
-    rules += [{"endpoint": STATUS, "do": {"statusLagSeconds": seconds}} for seconds in (3, 45)]
+    # Shown to one who asks and hidden from the next, but not where it was seen RUNNING.
+    rules += [{"endpoint": STATUS, "do": {"statusLagSeconds": BOOT_SECONDS - 1}}] * 2
     rules += [{"endpoint": LISTS, "do": {"statusLagSeconds": seconds}} for seconds in (3, 300)]
     return rules
 

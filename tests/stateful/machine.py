@@ -149,7 +149,8 @@ class Deployments(RuleBasedStateMachine):
 
     @rule(model_id=models, concurrency=st.integers(1, 2))
     def somebody_loads(self, model_id: str, concurrency: int) -> None:
-        self.books.somebody_loads(model_id, concurrency)
+        if not self.is_awaited(model_id):
+            self.books.somebody_loads(model_id, concurrency)
 
     @rule(model_id=models)
     def somebody_unloads(self, model_id: str) -> None:
@@ -241,12 +242,19 @@ class Deployments(RuleBasedStateMachine):
 
         def act() -> None:
             self.disturbed.add(model_id)
-            if loads:
+            if loads and not self.is_awaited(model_id):
                 self.books.somebody_loads(model_id, 1)
-            elif self.is_known(model_id):
+            elif not loads and self.is_known(model_id):
                 self.books.somebody_unloads(model_id)
 
         return act
+
+    def is_awaited(self, model_id: str) -> bool:
+        """Tell whether there is a note of a load of a model that nobody has seen yet.
+
+        One that somebody else makes within minutes of it cannot be told from the one noted.
+        """
+        return any(one.model_id == model_id and one.created is None for one in self.notes())
 
     def is_known(self, model_id: str) -> bool:
         """Tell whether the load of a model is one that could be told from a later one.
