@@ -1,0 +1,198 @@
+"""The stateful test's model of the engine, held against the real engine, script by script.
+
+Each script goes through both: the real command line with its engine, hosts and state on one
+emulator, the model on another. After each command what the emulators were asked to change, what
+they hold, how the command ended and what the state says must be the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bytez_provider.emulator import Emulator
+from tests.e2e.conftest import KEY
+from tests.e2e.stack import MODEL_TYPE, Stack
+from tests.e2e.test_model import CHANGING, running
+from tests.stateful.engine import Engine
+from tests.stateful.host import Process
+from tests.stateful.program import FLEET, Declared, Program, is_member
+from tests.stateful.program import MODEL_TYPE as IN_URN
+
+GPT2, PHI, OPT = "openai-community/gpt2", "microsoft/phi-1", "facebook/opt-1.3b"
+X, Y = f"{FLEET}-x", f"{FLEET}-y"
+FAILS_ONCE = [{"endpoint": "/model/load", "first": 1, "do": {"boot": "failed", "error": "no"}}]
+NO_DELETE = [{"endpoint": "/model/delete", "do": {"respond": {"status": 500, "body": {}}}}]
+
+Asked = dict[str | None, list[str]]
+"""By model, what was asked that changes something, in order."""
+Kept = dict[str, tuple[str, int, bool]]
+"""By name, the model in state, at which concurrency, and whether a replacement is pending."""
+
+
+class Both:
+    """One stack, twice: deployed by the real engine, and by its model."""
+
+    def __init__(self, stack: Stack, real: Emulator, modelled: Emulator, journal: Path) -> None:
+        self.program = Program("dev")
+        self._stack = stack
+        self._emulators = (real, modelled)
+        self._engine = Engine()
+        self._environ = {
+            "BYTEZ_KEY": KEY,
+            "BYTEZ_ENDPOINT": modelled.url,
+            "BYTEZ_JOURNAL": str(journal),
+        }
+
+    def do(self, command: str, *, succeeds: bool = True) -> Asked:
+        """Run a command through both, and compare; return what was asked."""
+        seen = [len(one.requests()) for one in self._emulators]
+        self._stack.program(text_of(self.program))
+        commands: dict[str, tuple[Callable[[], Any], Callable[[Process], Any]]] = {
+            "up": (self._stack.up, lambda p: self._engine.up(self.program, p, refresh=True)),
+            "refresh": (self._stack.refresh, self._engine.refresh),
+            "destroy": (
+                self._stack.destroy,
+                lambda p: self._engine.destroy(p, refresh=True),
+            ),
+        }
+        run, model = commands[command]
+        ran = run()
+        result = model(Process(self._emulators[1], self._environ))
+        assert (ran.code == 0, result.succeeded) == (succeeds, succeeds), (ran.output, result)
+        asked = [asked_of(one, since) for one, since in zip(self._emulators, seen, strict=True)]
+        assert asked[0] == asked[1]
+        assert running(self._emulators[0]) == running(self._emulators[1])
+        assert self._kept_by_the_engine() == self._kept_by_the_model()
+        return asked[0]
+
+    def let(self, do: Callable[[Emulator], object]) -> None:
+        """Let the same thing happen to both services."""
+        for emulator in self._emulators:
+            do(emulator)
+
+    def _kept_by_the_engine(self) -> Kept:
+        return {
+            one["urn"].split("::")[-1]: (
+                one["id"],
+                one["outputs"]["concurrency"],
+                one.get("pendingReplacement", False),
+            )
+            for one in self._stack.export().get("resources", [])
+            if one["type"] == MODEL_TYPE
+        }
+
+    def _kept_by_the_model(self) -> Kept:
+        return {
+            one.name: (one.id, one.outputs["concurrency"], one.pending_replacement)
+            for one in self._engine.state.values()
+            if one.is_model
+        }
+
+
+def asked_of(emulator: Emulator, since: int) -> Asked:
+    """Return what an emulator was asked to change after so many requests."""
+    asked: Asked = {}
+    for record in emulator.requests()[since:]:
+        if record.path in CHANGING:
+            asked.setdefault(record.model, []).append(record.path)
+    return asked
+
+
+def text_of(program: Program) -> str:
+    """Return a program as a user writes it."""
+
+    def arguments(one: Declared) -> str:
+        return f"model_id={one.model_id!r}, concurrency={one.concurrency}, adopt={one.adopt}"
+
+    lines = []
+    for name, one in program.models.items():
+        if not is_member(name):
+            names = [urn.split("::")[-1] for urn in program.aliases.get(name, ())]
+            aliases = ", ".join(f"pulumi.Alias(name={old!r})" for old in names)
+            opts = f"opts=pulumi.ResourceOptions(aliases=[{aliases}])"
+            lines.append(f"bytez.Model({name!r}, {arguments(one)}, {opts})")
+    if program.members:
+        members = ", ".join(
+            f"{name.removeprefix(FLEET + '-')!r}: "
+            f"bytez.ModelArgs({arguments(program.models[name])})"
+            for name in program.members
+        )
+        lines.append(f"bytez.Fleet({FLEET!r}, models={{{members}}})")
+    return "\n".join(lines)
+
+
+@pytest.fixture
+def both(stack: Stack, emulator: Emulator, tmp_path: Path) -> Iterator[Both]:
+    with Emulator(keys=(KEY,), clock="manual", boot_seconds=0) as modelled:
+        yield Both(stack, emulator, modelled, tmp_path / "modelled-journal")
+
+
+def change(both: Both, name: str, **changed: Any) -> None:
+    """Change what is declared of a model."""
+    both.program.declare(name, replace(both.program.models[name], **changed))
+
+
+def test_the_types_are_the_same() -> None:
+    assert MODEL_TYPE == IN_URN
+
+
+def test_a_change_a_rename_and_the_end(both: Both) -> None:
+    both.program.declare("one", Declared(GPT2))
+    both.do("up")
+    both.do("up")
+    change(both, "one", concurrency=2)
+    assert both.do("up") == {GPT2: ["/model/delete", "/model/load"]}
+    both.program.rename("one", "two", alias=True)
+    assert both.do("up") == {}
+    both.program.rename("two", "one", alias=False)
+    both.do("up", succeeds=False)
+    change(both, "one", adopt=True)
+    both.do("up")
+    both.do("destroy")
+
+
+def test_a_replacement_that_fails_is_pending(both: Both) -> None:
+    """The old one is unloaded: the next `up` only loads, and a `destroy` asks nothing."""
+    both.program.declare("one", Declared(GPT2))
+    both.do("up")
+    for end in ("up", "destroy"):
+        change(both, "one", concurrency=both.program.models["one"].concurrency + 1)
+        both.let(lambda emulator: emulator.set_faults(FAILS_ONCE))
+        both.do("up", succeeds=False)
+        both.do("refresh")
+        both.do(end)
+
+
+def test_what_is_deleted_last_and_what_cannot_be_deleted(both: Both) -> None:
+    both.program.declare("one", Declared(GPT2))
+    both.program.declare("two", Declared(PHI))
+    both.do("up")
+    both.program.drop("two")
+    both.program.declare("one", Declared(OPT))
+    both.let(lambda emulator: emulator.set_faults(NO_DELETE))
+    both.do("up", succeeds=False)
+    both.let(lambda emulator: emulator.set_faults([]))
+    both.do("up")
+    both.do("destroy")
+
+
+def test_a_fleet(both: Both) -> None:
+    """Members come and go one by one; who is gone is found by a refresh, and loaded again."""
+    both.program.declare(X, Declared(GPT2))
+    both.program.declare(Y, Declared(PHI))
+    both.do("up")
+    change(both, Y, concurrency=2)
+    both.do("up")
+    both.let(lambda emulator: emulator.advance(120))
+    both.let(lambda emulator: emulator.unload_by_somebody_else(GPT2))
+    both.do("refresh")
+    both.do("up")
+    both.program.drop(X)
+    both.program.declare("one", Declared(OPT))
+    both.do("up")
+    both.do("destroy")
