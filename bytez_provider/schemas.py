@@ -197,6 +197,22 @@ class LoadAnswer(_Answer):
     """Server time just before the first attempt."""
 
 
+# ------------------------------------------------------------------- what commands print
+
+
+class Document(BaseModel):
+    """A part of what a command prints for programs: camelCase, its schema is published."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        populate_by_name=True,
+        extra="forbid",
+        frozen=True,
+        protected_namespaces=(),
+        use_attribute_docstrings=True,
+    )
+
+
 # -------------------------------------------------------------------- what users declare
 
 

@@ -16,9 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from bytez_provider.schemas import ModelState, moment_of
-
-MODEL_TYPE = "pulumi-python:dynamic/bytez:Model"
-"""The type of a Model in state: a storage format."""
+from bytez_provider.urns import MODEL_TYPE, name_of, project_of, stack_of
 
 _PROVIDER_KEY = "__provider"
 _SIGNATURE = "4dabf18193072939515e22adb298388d"
@@ -48,22 +46,20 @@ class StackModel:
     external: bool = False
     pending_deletion: bool = False
 
-    # urn:pulumi:<stack>::<project>::<type>::<name>, and a name may hold "::" itself.
-
     @property
     def name(self) -> str:
         """The name of the resource."""
-        return self.urn.split("::", 3)[-1]
+        return name_of(self.urn)
 
     @property
     def stack(self) -> str:
         """The name of the stack."""
-        return self.urn.removeprefix("urn:pulumi:").split("::", 1)[0]
+        return stack_of(self.urn)
 
     @property
     def project(self) -> str:
         """The name of the project."""
-        return self.urn.split("::", 3)[1] if self.urn.count("::") >= 2 else ""
+        return project_of(self.urn)
 
     @property
     def is_managed(self) -> bool:

@@ -8,26 +8,14 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-from pydantic.alias_generators import to_camel
+from bytez_provider.schemas import Document
 
 Kind = Literal["orphan", "unfinished", "notRunning", "duplicate", "drift", "idle"]
 KINDS: tuple[Kind, ...] = ("orphan", "unfinished", "notRunning", "duplicate", "drift", "idle")
 """Findings come in this order."""
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(
-        alias_generator=to_camel,
-        populate_by_name=True,
-        extra="forbid",
-        frozen=True,
-        protected_namespaces=(),
-        use_attribute_docstrings=True,
-    )
-
-
-class SourceRead(_Part):
+class SourceRead(Document):
     """A state that was read."""
 
     kind: Literal["stack", "state"]
@@ -38,7 +26,7 @@ class SourceRead(_Part):
     """How many models it declares in this account."""
 
 
-class Owner(_Part):
+class Owner(Document):
     """A resource that declares a model."""
 
     stack: str
@@ -51,7 +39,7 @@ class Owner(_Part):
     """Identifies the resource to Pulumi."""
 
 
-class Mend(_Part):
+class Mend(Document):
     """A command that mends a finding."""
 
     command: str
@@ -60,7 +48,7 @@ class Mend(_Part):
     """What the command does."""
 
 
-class Finding(_Part):
+class Finding(Document):
     """Something that is not in order."""
 
     kind: Kind
@@ -79,7 +67,7 @@ class Finding(_Part):
     """What to do; empty where no command of a safe spelling does it."""
 
 
-class AuditedModel(_Part):
+class AuditedModel(Document):
     """A model that is loaded, or declared."""
 
     model_id: str
@@ -110,7 +98,7 @@ class AuditedModel(_Part):
     """What the load has cost since it was created, in billed minutes."""
 
 
-class LeftOut(_Part):
+class LeftOut(Document):
     """A resource of another account or endpoint, of which this audit tells nothing."""
 
     model_id: str
@@ -121,7 +109,7 @@ class LeftOut(_Part):
     """What of it is not that of this audit."""
 
 
-class Totals(_Part):
+class Totals(Document):
     """Sums of what is loaded, without what is not known; null where nothing of a sum is."""
 
     models: int
@@ -138,7 +126,7 @@ class Totals(_Part):
     """The models that a sum above leaves out, since a cost or the RAM of theirs is unknown."""
 
 
-class Audit(_Part):
+class Audit(Document):
     """What is loaded in an account, beside what stacks declare."""
 
     version: Literal[1]

@@ -11,9 +11,6 @@ from typing import Any, Final, Literal, TypeAlias, TypeVar
 from bytez_provider.catalogue import Catalogue, bundled_catalogue
 from bytez_provider.errors import printable
 
-MODEL_TYPE: Final = "pulumi-python:dynamic/bytez:Model"
-"""The type of a Model in plans and policies, in a Fleet too."""
-
 _NAME_LIMIT = 100
 _T = TypeVar("_T")
 

@@ -27,9 +27,10 @@ from pydantic.alias_generators import to_snake
 from bytez_provider.config import DEFAULT_PRICE_PER_GB_SECOND
 from bytez_provider.errors import printable
 from bytez_provider.policies import rules
-from bytez_provider.policies.declared import MODEL_TYPE, UNKNOWN, DeclaredModel, declared_model
+from bytez_provider.policies.declared import UNKNOWN, DeclaredModel, declared_model
 from bytez_provider.policies.rules import Violation
 from bytez_provider.schemas import EXPIRY_MAX_SECONDS, EXPIRY_MIN_SECONDS
+from bytez_provider.urns import MODEL_TYPE
 
 _Schema: TypeAlias = dict[str, Any]
 

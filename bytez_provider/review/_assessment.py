@@ -24,14 +24,15 @@ from bytez_provider.review._fate import Fates
 from bytez_provider.review._fate import told as told_of
 from bytez_provider.review._live import Live, live_of
 from bytez_provider.review._order import Order
-from bytez_provider.review._plan import FLEET_TYPE, MODEL_TYPE, READINESS_TYPE, Plan, urn_name
+from bytez_provider.review._plan import Plan
 from bytez_provider.schemas import iso
+from bytez_provider.urns import FLEET_TYPE, MODEL_TYPE, READINESS_TYPE, STACK_TYPE, name_of, type_of
 
 BOOT_MINUTES = 15
 """How long a boot is taken to last, for estimates: the vendor says 12 to 15 minutes (June)."""
 
 _BOOTS: frozenset[Action] = frozenset({"load", "replace", "wait"})
-_OURS = (MODEL_TYPE, READINESS_TYPE, FLEET_TYPE, "pulumi:pulumi:Stack", "pulumi:providers:")
+_OURS = (MODEL_TYPE, READINESS_TYPE, FLEET_TYPE, STACK_TYPE, "pulumi:providers:")
 """Beginnings of the types that no other resource has."""
 _NO_CHANGE = ("same", "read", "refresh", "discard")
 
@@ -157,13 +158,13 @@ def _one(
 
 def _rule(plan: Plan, number: int) -> BrokenRule:
     violation = (plan.violations or [])[number]
-    is_of_stack = not violation.urn or violation.urn.split("::")[2:3] == ["pulumi:pulumi:Stack"]
+    is_of_stack = not violation.urn or type_of(violation.urn) == STACK_TYPE
     return BrokenRule(
         pack=printable(violation.pack, limit=100),
         policy=printable(violation.policy, limit=100),
         is_mandatory=violation.is_mandatory,
         message=printable(violation.message, limit=600),
-        name=None if is_of_stack else printable(urn_name(violation.urn), limit=100),
+        name=None if is_of_stack else printable(name_of(violation.urn), limit=100),
     )
 
 
@@ -242,7 +243,7 @@ def _failures(plan: Plan, models: Sequence[_Assessed]) -> list[str]:
         message = told_of(complaint.message)
         if complaint.urn in named or message == "preview failed":
             continue
-        name = printable(urn_name(complaint.urn), limit=100) if complaint.urn else ""
+        name = printable(name_of(complaint.urn), limit=100) if complaint.urn else ""
         told.append(f"{name}: {message}" if name else message)
     if any(violation.is_mandatory for violation in plan.violations or ()):
         told.append("a mandatory policy is broken")

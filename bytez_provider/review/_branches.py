@@ -9,7 +9,8 @@ from __future__ import annotations
 import dataclasses
 
 from bytez_provider.review._declared import REPLACING, same
-from bytez_provider.review._plan import MODEL_TYPE, Plan, ResourceState, Step
+from bytez_provider.review._plan import Plan, ResourceState, Step
+from bytez_provider.urns import MODEL_TYPE
 
 
 def compared(head: Plan, base: Plan) -> Plan:

@@ -6,16 +6,9 @@ import dataclasses
 from dataclasses import dataclass
 
 from bytez_provider.lifecycle import NOT_LOADED
-from bytez_provider.review._plan import (
-    MODEL_TYPE,
-    Plan,
-    Refreshed,
-    ResourceState,
-    Step,
-    model_id_of,
-    urn_name,
-)
+from bytez_provider.review._plan import Plan, Refreshed, ResourceState, Step, model_id_of
 from bytez_provider.schemas import Phase, phase_of
+from bytez_provider.urns import MODEL_TYPE, name_of
 
 
 @dataclass(frozen=True)
@@ -39,7 +32,7 @@ class Case:
     @property
     def name(self) -> str:
         """The name of the resource, in the words of a file."""
-        return urn_name(self.step.urn)
+        return name_of(self.step.urn)
 
     @property
     def is_gone(self) -> bool:

@@ -8,24 +8,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-from pydantic.alias_generators import to_camel
+from bytez_provider.schemas import Document
 
 Action = Literal["load", "adopt", "replace", "unload", "forget", "update", "wait", "keep"]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(
-        alias_generator=to_camel,
-        populate_by_name=True,
-        extra="forbid",
-        frozen=True,
-        protected_namespaces=(),
-        use_attribute_docstrings=True,
-    )
-
-
-class Month(_Part):
+class Month(Document):
     """What a month of 730 hours costs."""
 
     floor: float
@@ -36,7 +24,7 @@ class Month(_Part):
     """Loaded all month."""
 
 
-class DeclaredModel(_Part):
+class DeclaredModel(Document):
     """A model as a program declares it."""
 
     model_id: str | None
@@ -53,7 +41,7 @@ class DeclaredModel(_Part):
     dollars_per_month: Month | None
 
 
-class LiveModel(_Part):
+class LiveModel(Document):
     """A model as it runs now."""
 
     status: str
@@ -65,7 +53,7 @@ class LiveModel(_Part):
     """Whether it is the load that the state names; null where the state names none."""
 
 
-class BrokenRule(_Part):
+class BrokenRule(Document):
     """A policy that the plan breaks."""
 
     pack: str
@@ -77,7 +65,7 @@ class BrokenRule(_Part):
     """The resource; null where it is the stack."""
 
 
-class ReviewedModel(_Part):
+class ReviewedModel(Document):
     """What happens to one model."""
 
     name: str
@@ -107,7 +95,7 @@ class ReviewedModel(_Part):
     broken_rules: list[BrokenRule]
 
 
-class Total(_Part):
+class Total(Document):
     """What all models cost together, those of unknown cost left out."""
 
     models: int
@@ -120,7 +108,7 @@ class Total(_Part):
     """How many have an unknown cost, which is in no figure."""
 
 
-class Counts(_Part):
+class Counts(Document):
     """How many models this change does something to, apart from what would happen anyway."""
 
     loads: int
@@ -137,7 +125,7 @@ class Counts(_Part):
     """What the next `up` would do without this change too, in none of the counts above."""
 
 
-class Review(_Part):
+class Review(Document):
     """A review of one plan of one stack."""
 
     version: Literal[1] = 1

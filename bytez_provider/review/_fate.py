@@ -12,8 +12,9 @@ from bytez_provider.review._cases import Case
 from bytez_provider.review._declared import COMPARED, REPLACING, SECRET, UNKNOWN, changes, same
 from bytez_provider.review._document import Action, LiveModel
 from bytez_provider.review._live import Live
-from bytez_provider.review._plan import Plan, model_id_of, urn_name
+from bytez_provider.review._plan import Plan, model_id_of
 from bytez_provider.schemas import Phase, phase_of
+from bytez_provider.urns import name_of
 
 _UNLOADED = "was unloaded since the last up"
 _FAILED = "has FAILED since the last up"
@@ -131,7 +132,7 @@ class Fates:
         if case.step.old is not None and case.step.old.is_retained:
             return f"retain_on_delete: {LEFT_RUNNING}"
         if with_ in self._going:
-            return f"deleted_with {urn_name(with_ or '')}: {LEFT_RUNNING}"
+            return f"deleted_with {name_of(with_ or '')}: {LEFT_RUNNING}"
         return None
 
     # ------------------------------------------------------------------------ why it will fail

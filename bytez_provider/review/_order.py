@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Set as AbstractSet
 
 from bytez_provider.errors import printable
-from bytez_provider.review._plan import FLEET_TYPE, MODEL_TYPE, READINESS_TYPE, Plan, urn_name
+from bytez_provider.review._plan import Plan
+from bytez_provider.urns import FLEET_TYPE, MODEL_TYPE, READINESS_TYPE, STACK_TYPE, name_of, type_of
 
-_SILENT = (FLEET_TYPE, READINESS_TYPE, "pulumi:pulumi:Stack")
+_SILENT = (FLEET_TYPE, READINESS_TYPE, STACK_TYPE)
 """Types of resources that nothing serves: not told as dependents."""
 
 
@@ -22,9 +23,9 @@ class Order:
                 self._needed_by.setdefault(one, []).append(urn)
         # Of a long chain each is told many times.
         self._names = {
-            urn: printable(urn_name(urn), limit=100)
+            urn: printable(name_of(urn), limit=100)
             for urn in plan.depends_on or ()
-            if _type_of(urn) not in _SILENT
+            if type_of(urn) not in _SILENT
         }
         # A fleet's models do not wait for their boot: its readiness does, for all at once.
         self._members = {
@@ -70,10 +71,5 @@ class Order:
     def _own_boots(self, urn: str, needed: AbstractSet[str], booting: AbstractSet[str]) -> int:
         if urn in self._members:
             return 0
-        waits = _type_of(urn) == READINESS_TYPE and not booting.isdisjoint(needed)
+        waits = type_of(urn) == READINESS_TYPE and not booting.isdisjoint(needed)
         return int(urn in booting or waits)
-
-
-def _type_of(urn: str) -> str:
-    # The part before the last `$` is the types of its parents.
-    return [*urn.split("::", 3), "", ""][2].rpartition("$")[2]

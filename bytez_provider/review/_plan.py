@@ -8,10 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from bytez_provider.schemas import is_model_id
-
-MODEL_TYPE = "pulumi-python:dynamic/bytez:Model"
-READINESS_TYPE = "pulumi-python:dynamic/bytez:Readiness"
-FLEET_TYPE = "bytez:index:Fleet"
+from bytez_provider.urns import MODEL_TYPE, project_of, stack_of
 
 
 @dataclass(frozen=True)
@@ -129,12 +126,12 @@ class Plan:
     @property
     def stack(self) -> str:
         """The name of the stack; "" where the plan names no resource."""
-        return next((urn_stack(step.urn) for step in self.steps), "")
+        return next((stack_of(step.urn) for step in self.steps), "")
 
     @property
     def project(self) -> str:
         """The name of the project; as above."""
-        return next((urn_project(step.urn) for step in self.steps), "")
+        return next((project_of(step.urn) for step in self.steps), "")
 
     def model_ids(self) -> set[str]:
         """Return the ids of the models in it, as they were and as they are to be."""
@@ -148,18 +145,3 @@ def model_id_of(state: ResourceState) -> str | None:
     """Return the id of a model; None where it is not known, as of an output before its `up`."""
     model_id = state.inputs.get("modelId")
     return model_id if isinstance(model_id, str) and is_model_id(model_id) else None
-
-
-def urn_stack(urn: str) -> str:
-    """Return the name of the stack in a URN."""
-    return urn.removeprefix("urn:pulumi:").split("::", 1)[0]
-
-
-def urn_project(urn: str) -> str:
-    """Return the name of the project in a URN."""
-    return [*urn.split("::", 2), ""][1]
-
-
-def urn_name(urn: str) -> str:
-    """Return the name of the resource in a URN; it may hold "::" itself."""
-    return urn.split("::", 3)[-1]

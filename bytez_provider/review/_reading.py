@@ -16,14 +16,7 @@ from typing import Any
 
 from bytez_provider.errors import InvalidFileError, printable
 from bytez_provider.lifecycle import tells_gone
-from bytez_provider.review._plan import (
-    Complaint,
-    Plan,
-    Refreshed,
-    ResourceState,
-    Step,
-    Violation,
-)
+from bytez_provider.review._plan import Complaint, Plan, Refreshed, ResourceState, Step, Violation
 
 _REPLACING = ("replace", "create-replacement", "delete-replaced", "import-replacement")
 _HOW = "Save one with `pulumi preview --json`"

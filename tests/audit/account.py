@@ -11,7 +11,8 @@ from bytez_provider.catalogue import bundled_catalogue
 from bytez_provider.config import DEFAULT_PRICE_PER_GB_SECOND
 from bytez_provider.journal import Note
 from bytez_provider.schemas import Instance, iso
-from bytez_provider.stacks import MODEL_TYPE, StackModel
+from bytez_provider.stacks import StackModel
+from bytez_provider.urns import MODEL_TYPE
 
 NOW = datetime(2024, 5, 28, 12, 0, 0, tzinfo=timezone.utc)
 ENDPOINT = "https://api.bytez.com"

@@ -12,7 +12,7 @@ import pytest
 
 from bytez_provider.config import Key
 from bytez_provider.emulator import Emulator
-from bytez_provider.stacks import MODEL_TYPE
+from bytez_provider.urns import MODEL_TYPE
 from tests.cli.fleet import KEY, Fleet
 
 BOOT_SECONDS = 403

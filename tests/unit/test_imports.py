@@ -18,6 +18,7 @@ ROOMS = (
     "errors",
     "clock",
     "words",
+    "urns",
     "markup",
     "schemas",
     "config",

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bytez_provider.schemas import moment_of
-from bytez_provider.stacks import MODEL_TYPE, StackModel, models_of
+from bytez_provider.stacks import StackModel, models_of
+from bytez_provider.urns import MODEL_TYPE
 
 GPT2 = "openai-community/gpt2"
 URN = f"urn:pulumi:dev::fleet::{MODEL_TYPE}::chat"

@@ -12,7 +12,7 @@ from pulumi_policy.proxy import UNKNOWN_STRING_VALUE
 from bytez_provider.catalogue import bundled_catalogue
 from bytez_provider.config import DEFAULT_ENDPOINT
 from bytez_provider.fleet import ModelArgs
-from bytez_provider.policies.declared import MODEL_TYPE
+from bytez_provider.urns import MODEL_TYPE
 
 UNKNOWN_VALUE: Final = UNKNOWN_STRING_VALUE
 """What stands for an unknown value in the engine's messages."""

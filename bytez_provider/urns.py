@@ -1,0 +1,34 @@
+"""The types of our resources, which are storage formats, and the parts of a URN.
+
+urn:pulumi:<stack>::<project>::<type>::<name>. The type is that of all parents with `$` between;
+a name may hold "::" itself. What is no URN has parts too: "", or itself for the name.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+MODEL_TYPE: Final = "pulumi-python:dynamic/bytez:Model"
+READINESS_TYPE: Final = "pulumi-python:dynamic/bytez:Readiness"
+FLEET_TYPE: Final = "bytez:index:Fleet"
+STACK_TYPE: Final = "pulumi:pulumi:Stack"
+
+
+def stack_of(urn: str) -> str:
+    """Return the name of the stack."""
+    return urn.removeprefix("urn:pulumi:").split("::", 1)[0]
+
+
+def project_of(urn: str) -> str:
+    """Return the name of the project."""
+    return [*urn.split("::", 2), ""][1]
+
+
+def type_of(urn: str) -> str:
+    """Return the type of the resource, without those of its parents."""
+    return [*urn.split("::", 3), "", ""][2].rpartition("$")[2]
+
+
+def name_of(urn: str) -> str:
+    """Return the name of the resource."""
+    return urn.split("::", 3)[-1]
