@@ -79,6 +79,8 @@ def stands(old: ModelState, new: ModelInputs) -> bool:
 
 def is_of(note: Note, live: Instance) -> bool:
     """Tell whether an instance is the load that the note is about."""
+    if note.model_id != live.model_id:
+        return False
     if live.created is None:
         return True
     if note.created is not None:

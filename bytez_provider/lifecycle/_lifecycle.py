@@ -328,7 +328,7 @@ class Lifecycle:
 
         def identified(created: datetime | None) -> None:
             # From here on the note stands for this load, and for no later one.
-            note = self._journal.note(caller.urn)
+            note = self._noted(model_id, caller)
             if note is not None:
                 self._keep(dataclasses.replace(note, created=created))
 
@@ -365,7 +365,8 @@ class Lifecycle:
                 f"'{model_id}': the service tells no `created`, so any load of it is taken for "
                 "that of this resource"
             )
-        if claim.created is not None or wait.ended is not Ended.STOPPED:
+        is_named = claim.created is not None or wait.ended is not Ended.STOPPED
+        if is_named and self._noted(model_id, caller) is not None:
             self._journal.finish(caller.urn)
         return state
 
@@ -378,7 +379,7 @@ class Lifecycle:
             # Not known to be ours, so not ours to unload. The note stays: it may be all the same.
             return unsure(not_shown(model_id))
         if wait.ended is Ended.OTHER_LOAD or (wait.ended is Ended.GONE and claim.created):
-            self._journal.clear(caller.urn)
+            self._forget(model_id, caller)
             other = ", and loaded by somebody else" if wait.ended is Ended.OTHER_LOAD else ""
             return LoadLostError(
                 verb="load",
@@ -439,7 +440,7 @@ class Lifecycle:
         except BytezError as error:
             state = f"Unloading it failed too ({error.observed}), so it may still be running"
             return f"{state} and cost money", f"Stop it with `bytez-fleet unload {model_id}`"
-        self._journal.clear(caller.urn)
+        self._forget(model_id, caller)
         return "It was unloaded: nothing is left running", None
 
     # ---------------------------------------------------------------------------------- read
@@ -532,7 +533,7 @@ class Lifecycle:
                 self._refuse_other_account("load", old)
                 return self._load(inputs, caller)
             if not self._is_ours("load", old, claim, live):
-                return self._meet(live, inputs, caller, self._journal.note(caller.urn))
+                return self._meet(live, inputs, caller, self._noted(inputs.model_id, caller))
             if live.phase is Phase.FAILED:
                 return self._load_again(live, inputs, caller)
             return self._await(inputs, claim, caller, adopted_at=old.adopted_at)
@@ -565,7 +566,7 @@ class Lifecycle:
         else:
             self._unload(model_id, claim, caller.timeout_seconds or UNLOAD_LIMIT_SECONDS)
             self._tell_unloaded(caller)
-        self._journal.clear(caller.urn)
+        self._forget(model_id, caller)
 
     def _is_held_by_another(self, old: ModelState, live: Instance | None) -> bool:
         holder = self._journal.holder(old.model_id)
@@ -605,6 +606,19 @@ class Lifecycle:
         if note.urn:
             self._journal.write(note)
 
+    def _noted(self, model_id: str, caller: Caller) -> Note | None:
+        """Return the note of this resource, where it is about this model.
+
+        A killed deployment may have noted another under this URN, before a resource was renamed.
+        """
+        note = self._journal.note(caller.urn)
+        return note if note is not None and note.model_id == model_id else None
+
+    def _forget(self, model_id: str, caller: Caller) -> None:
+        """Clear the note of this resource, where it is about this model."""
+        if self._noted(model_id, caller) is not None:
+            self._journal.clear(caller.urn)
+
     def _put_back(self, note: Note | None, caller: Caller) -> None:
         """Let the journal say what it said before this call, or nothing."""
         if note is None:
@@ -630,7 +644,7 @@ class Lifecycle:
 
     def _identify(self, live: Instance, caller: Caller) -> None:
         """Let a note stand for the load that it turned out to be about, until the state does."""
-        note = self._journal.note(caller.urn)
+        note = self._noted(live.model_id, caller)
         if note is not None and live.created is not None:
             self._keep(dataclasses.replace(note, created=live.created))
             self._journal.finish(caller.urn)
@@ -673,7 +687,7 @@ class Lifecycle:
         After a Ctrl-C before the load showed, the state knows no `created`, and the note does.
         """
         created = moment_of(old.created)
-        note = self._journal.note(caller.urn) if created is None else None
+        note = self._noted(old.model_id, caller) if created is None else None
         if note is None:
             return Claim(created)
         return Claim(note.created, not_before=note.began, accepted_at=note.began)

@@ -317,3 +317,19 @@ def test_a_refresh_that_finds_what_a_ctrl_c_left_unseen_ends_its_note(machine: M
     assert read is not None
     assert (read.status, read.created) == ("RUNNING", machine.created())
     assert machine.process().journal.unfinished() == []
+
+
+def test_a_note_of_another_model_outlives_a_resource_that_was_renamed_to_its_name(
+    machine: Machine, process: Process
+) -> None:
+    """The stateful test's story: it is the only name that the other model's load has."""
+    state = process.lifecycle.create(inputs(PHI), FakeCaller(OTHER_URN))
+    killed_for = Note(URN, GPT2, began=process.client.server_now(), concurrency=1)
+    process.journal.write(killed_for)
+    process.client.load(GPT2, 1)
+    later = machine.process().lifecycle
+    renamed = later.read(state.model_copy(update={"created": None}), FakeCaller())
+    assert renamed is not None
+    later.delete(renamed, FakeCaller())
+    assert machine.running() == {GPT2: 1}
+    assert machine.process().journal.unfinished() == [killed_for]

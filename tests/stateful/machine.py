@@ -298,6 +298,7 @@ class Deployments(RuleBasedStateMachine):
         before, loads = dict(engine.state), dict(self.books.loads)
         lingering = self.books.lingering()
         process = Process(self.emulator, self.environ(adopt), moments)
+        began = self.emulator.now()
         if command == "up":
             result = engine.up(program, process, refresh=refresh)
         elif command == "destroy":
@@ -318,6 +319,7 @@ class Deployments(RuleBasedStateMachine):
             adopt=adopt,
             disturbed=frozenset(self.disturbed) | lingering,
             expired=frozenset(expired),
+            lasted=(now - began).total_seconds(),
         )
         self.count(process, result)
         note(f"{command} {stack}: {result.end} {result.steps} {result.errors}")

@@ -37,6 +37,7 @@ class Deployment:
         adopt: Models that the user allowed to be taken over, for this deployment.
         disturbed: Models that somebody else touched meanwhile.
         expired: Models of which a load expired meanwhile.
+        lasted: Emulated seconds that it took.
     """
 
     stack: str
@@ -49,6 +50,7 @@ class Deployment:
     adopt: frozenset[str]
     disturbed: frozenset[str]
     expired: frozenset[str]
+    lasted: float
 
     def consents(self, model_id: str) -> bool:
         """Tell whether loads of a model that it did not make may be taken over."""
@@ -132,7 +134,14 @@ def success_is_true(done: Deployment, books: Books, notes: Iterable[Note]) -> No
     declared = {goal.urn for goal in done.program.goals()} if done.command != "destroy" else set()
     if done.command != "refresh":
         assert set(done.state) == declared
-        left = [note for note in notes if note.urn in declared or note.urn in done.before]
+        # One about another model names a load that a killed deployment began before the resource
+        # was renamed to this name.
+        left = [
+            note
+            for note in notes
+            if (note.urn, note.model_id)
+            in {(one.urn, one.id) for one in (*done.state.values(), *done.before.values())}
+        ]
         # What a kill left beside a state that names the load is cleared by the next read.
         left = [note for note in left if done.refreshed or not _is_in_state(note, done.state)]
         assert not left, f"the journal still has {left}"
@@ -166,6 +175,8 @@ def _is_as_declared(done: Deployment, urn: str, books: Books) -> None:
     if declared.on_expiry == "accept" and "NOT_LOADED" in (one.outputs.get("status"), seen):
         return
     load = books.loads.get((model_id, one.outputs["created"]))
+    if load is None and done.lasted > (declared.expiration_period_seconds or 1800):
+        return  # It was RUNNING, and idle for too long while others booted.
     assert load is not None, f"{urn} is said to be loaded, and is not"
     concurrency = declared.concurrency
     assert load.runs_at(concurrency), f"{urn} is said to run at {concurrency}, and is {load}"
