@@ -26,6 +26,9 @@ from bytez_provider.words import duration
 NOT_FOUND_GRACE_SECONDS = 60.0
 """After an acceptance the status may lag: so long "not found" means "still going" (choice)."""
 
+SHOWN_GRACE_SECONDS = 5.0
+"""So long a young load that was shown, and now is not, is looked for again (choice)."""
+
 CLOCK_TOLERANCE = timedelta(seconds=2)
 """The `Date` header is whole seconds, and two servers of one service may disagree by one more."""
 
@@ -222,6 +225,24 @@ class Waiter:
                 return Wait(ended, seen, trouble)
             pause = pause_seconds(elapsed)
             self._clock.wait(min(pause, max(limit_seconds - elapsed, 0.01)), caller.wake)
+
+    def until_shown(
+        self, model_id: str, claim: Claim, caller: Caller, *, limit_seconds: float
+    ) -> Instance | None:
+        """Look until the claimed load is shown; None when it is not within the limit.
+
+        Ended by a stop of the deployment too, which proves nothing.
+
+        Raises:
+            ApiError: The status could not be read.
+        """
+        start = self._clock.monotonic()
+        while caller.stop() is None and self._clock.monotonic() - start < limit_seconds:
+            self._clock.wait(_UNLOAD_POLL_SECONDS, caller.wake)
+            live = self.poller.status(model_id)
+            if live is not None and claim.covers(live):
+                return live
+        return None
 
     def until_unloaded(
         self, model_id: str, claim: Claim, *, limit_seconds: float

@@ -68,6 +68,7 @@ from bytez_provider.schemas import (
 )
 from bytez_provider.waiter import (
     NOT_FOUND_GRACE_SECONDS,
+    SHOWN_GRACE_SECONDS,
     Caller,
     Claim,
     Ended,
@@ -455,8 +456,10 @@ class Lifecycle:
         self._forget_what_is_named(old, caller)
         live = self._status_for("read", old)
         claim = self._claim_of(old, caller)
+        if live is None:
+            live = self._look_again(old, claim, caller)
         if live is None or not self._is_ours("read", old, claim, live):
-            if live is None and self._may_lag(old, claim):
+            if live is None and (self._may_lag(old, claim) or caller.stop() is not None):
                 return old
             self._refuse_other_account("read", old)
             accepts = old.on_expiry == "accept"
@@ -525,6 +528,8 @@ class Lifecycle:
         with self._told(caller, inputs.model_id):
             live = self._client.status(inputs.model_id, stop=caller.wake)
             claim = self._claim_of(old, caller)
+            if live is None:
+                live = self._look_again(old, claim, caller)
             if live is None and self._may_lag(old, claim):
                 # Where it was no lag after all, it is gone: as if found so.
                 with suppress(LoadLostError):
@@ -554,7 +559,7 @@ class Lifecycle:
         model_id = old.model_id
         live = self._status_for("unload", old)
         claim = self._claim_of(old, caller)
-        if live is None and not self._may_lag(old, claim):
+        if live is None and not self._is_young(old, claim):
             self._refuse_other_account("unload", old)
         elif live is not None and not self._is_ours("unload", old, claim, live):
             caller.warn(
@@ -716,12 +721,25 @@ class Lifecycle:
             action=f"Use that {what} again, or set BYTEZ_ACCEPT_ACCOUNT_CHANGE=1 to give it up",
         )
 
-    def _may_lag(self, old: ModelState, claim: Claim) -> bool:
-        """Tell whether "not found" may only mean that the service does not show the load yet.
+    def _look_again(self, old: ModelState, claim: Claim, caller: Caller) -> Instance | None:
+        """Look for a young load that was shown already, and now is not; None where it is gone.
 
-        Also where it has shown it before, booting: of two servers of one service, one may be
-        behind.
+        Of two servers of one service one may be behind, for a moment.
         """
+        if not self._is_young(old, claim) or self._may_lag(old, claim):
+            return None
+        return self._waiter.until_shown(
+            old.model_id, claim, caller, limit_seconds=SHOWN_GRACE_SECONDS
+        )
+
+    def _may_lag(self, old: ModelState, claim: Claim) -> bool:
+        """Tell whether "not found" may only mean that the service does not show the load yet."""
+        # A fleet's load was not in state before it was shown.
+        was_shown = old.readiness == "fleet" and claim.created is not None
+        return self._is_young(old, claim) and not was_shown
+
+    def _is_young(self, old: ModelState, claim: Claim) -> bool:
+        """Tell whether "not found" proves nothing: it was accepted a moment ago, and may boot."""
         since = claim.created or claim.accepted_at
         if (
             since is None

@@ -7,7 +7,7 @@ import pytest
 from bytez_provider.emulator import Emulator
 from bytez_provider.lifecycle import diff
 from bytez_provider.schemas import MemberInputs, ModelInputs, ModelState
-from bytez_provider.waiter import NOT_FOUND_GRACE_SECONDS, Stop
+from bytez_provider.waiter import Stop
 from tests.fleet.crew import LISTS, MANY, STATUSES, Crew, of_model
 from tests.lifecycle.caller import URN, FakeCaller
 from tests.lifecycle.machine import BOOT_SECONDS, GPT2, PHI, Machine
@@ -106,17 +106,24 @@ class TestUnchanged:
         emulator.set_faults([{"endpoint": LISTS, "do": {"respond": {"status": 200, "body": []}}}])
         assert read(machine, state) == state
         emulator.unload_by_somebody_else(GPT2)
-        emulator.advance(NOT_FOUND_GRACE_SECONDS + 1)  # The `Date` has whole seconds.
         assert machine.process().lifecycle.read(state, FakeCaller(MEMBER)) is None
 
-    def test_shown_and_then_not_within_a_minute_of_its_acceptance_is_not_gone(
+    def test_shown_and_then_not_for_a_moment_is_not_gone(
         self, machine: Machine, emulator: Emulator, state: ModelState
     ) -> None:
         """The stateful test's story: taken for gone, it ran on, and nothing named it."""
         emulator.set_faults(
-            [{"endpoint": path, "do": {"statusLagSeconds": 45}} for path in (LISTS, STATUSES)]
+            [{"endpoint": path, "do": {"statusLagSeconds": 3}} for path in (LISTS, STATUSES)]
         )
         assert machine.process().lifecycle.read(state, FakeCaller(MEMBER)) == state
+        assert [one["modelId"] for one in emulator.instances()] == [GPT2]
+
+    def test_not_shown_within_a_minute_of_its_acceptance_is_unloaded_all_the_same(
+        self, machine: Machine, emulator: Emulator, state: ModelState
+    ) -> None:
+        emulator.set_faults(
+            [{"endpoint": path, "do": {"statusLagSeconds": 45}} for path in (LISTS, STATUSES)]
+        )
         machine.process().lifecycle.delete(state, FakeCaller(MEMBER))
         assert emulator.instances() == []
 
