@@ -76,11 +76,11 @@ MUTANTS = (
         "journal",
         _JOURNAL,
         '''"""Keep a note, in place of an earlier one of the same resource."""
-        self._save(
+        name = self._file("load", note.urn)
 ''',
         '''"""Keep a note, in place of an earlier one of the same resource."""
         return
-        self._save(
+        name = self._file("load", note.urn)
 ''',
         (_RESUME,),
     ),
@@ -88,11 +88,11 @@ MUTANTS = (
         "the note stays until RUNNING",
         _LIFECYCLE,
         """            self._journal.release(model_id)
-            now = self._client.server_now()
+            self._forget_earlier_loads(note)
 """,
         """            self._journal.release(model_id)
             self._journal.clear(caller.urn)
-            now = self._client.server_now()
+            self._forget_earlier_loads(note)
 """,
         (_RESUME,),
     ),
