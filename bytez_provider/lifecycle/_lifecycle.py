@@ -250,10 +250,13 @@ class Lifecycle:
         """Deal with a model that is loaded before this resource loads it."""
         model_id = inputs.model_id
         has_failed = live.phase is Phase.FAILED
-        if note is not None and self._is_still_of(note, live):
+        holder = self._holder_of(live)
+        own = holder is None or (note is not None and holder.adopted_at == iso(note.began))
+        if note is not None and is_of(note, live) and own:
             # Begun by this resource in a deployment that did not end: no second boot.
             if not has_failed and asked_for(note, inputs):
-                return self._await(inputs, Claim(live.created), caller)
+                adopted_at = holder.adopted_at if holder else None
+                return self._await(inputs, Claim(live.created), caller, adopted_at=adopted_at)
             why = "it had failed" if has_failed else "its declaration has changed since"
             caller.note(f"'{model_id}', begun by an interrupted deployment, is loaded again: {why}")
             return self._load_again(live, inputs, caller)
@@ -266,24 +269,35 @@ class Lifecycle:
             return self._load_again(live, inputs, caller)
         return self._adopt(live, inputs, caller)
 
-    def _is_still_of(self, note: Note, live: Instance) -> bool:
-        """Tell whether an instance is the load that a note is about, and nobody took it over."""
-        holder = self._journal.holder(note.model_id)
-        is_held = holder is not None and holder.created == live.created
-        return is_of(note, live) and not is_held
+    def _holder_of(self, live: Instance) -> Holder | None:
+        """Return who took an instance over."""
+        holder = self._journal.holder(live.model_id)
+        return holder if holder is not None and holder.created == live.created else None
 
     def _adopt(self, live: Instance, inputs: ModelInputs, caller: Caller) -> ModelState:
         """Take an instance over as it is."""
         model_id = inputs.model_id
         before = self._journal.holder(model_id)
-        adopted_at = iso(self._client.server_now())
-        # First of all: the delete of an older resource may come while this one waits.
-        self._journal.hold(model_id, Holder(live.created, adopted_at))
+        now = self._client.server_now()
+        # First of all: the delete of an older resource may come while this one waits, and leaves
+        # the load alone. So until a state names it, the journal must.
+        self._keep(
+            Note(
+                urn=caller.urn or "",
+                model_id=model_id,
+                began=now,
+                concurrency=inputs.concurrency,
+                expiration_period_seconds=inputs.expiration_period_seconds,
+                created=live.created,
+            )
+        )
+        self._journal.hold(model_id, Holder(live.created, iso(now)))
         caller.note(f"'{model_id}' was taken over as it runs, without a load")
         try:
-            return self._await(inputs, Claim(live.created), caller, adopted_at=adopted_at)
+            return self._await(inputs, Claim(live.created), caller, adopted_at=iso(now))
         except BytezError:
             # No state will say that this resource holds it.
+            self._forget(model_id, caller)
             if before is None:
                 self._journal.release(model_id)
             else:

@@ -13,7 +13,7 @@ from bytez_provider.errors import (
     UnloadError,
 )
 from bytez_provider.journal import Note
-from bytez_provider.schemas import Granted, ModelInputs, moment_of
+from bytez_provider.schemas import Granted, ModelInputs, iso, moment_of
 from bytez_provider.waiter import Stop
 from tests.lifecycle.caller import OTHER_URN, URN, FakeCaller
 from tests.lifecycle.machine import BOOT_SECONDS, GPT2, PHI, Machine, Process, inputs
@@ -333,3 +333,31 @@ def test_a_note_of_another_model_outlives_a_resource_that_was_renamed_to_its_nam
     later.delete(renamed, FakeCaller())
     assert machine.running() == {GPT2: 1}
     assert machine.process().journal.unfinished() == [killed_for]
+
+
+def test_a_take_over_that_was_killed_goes_on_and_is_named_meanwhile(
+    machine: Machine, process: Process
+) -> None:
+    """The stateful test's story: the older resource left it alone, and nobody else named it."""
+    older = process.lifecycle.create(inputs(), FakeCaller(OTHER_URN))
+    caller = FakeCaller()
+    adopting = inputs(adopt=True)
+
+    class Killed(BaseException):
+        pass
+
+    def die(message: str) -> None:
+        raise Killed(message)
+
+    caller.note = die  # type: ignore[method-assign]
+    with pytest.raises(Killed):
+        machine.process().lifecycle.create(adopting, caller)
+    machine.process().lifecycle.delete(older, FakeCaller(OTHER_URN))
+    (note,) = machine.process().journal.unfinished()
+    assert (note.urn, note.created) == (URN, moment_of(older.created))
+    later = machine.process().lifecycle
+    state = later.create(adopting, FakeCaller())
+    assert (state.created, state.adopted_at) == (older.created, iso(note.began))
+    assert machine.changes() == ["/model/load"]
+    later.delete(state, FakeCaller())
+    assert machine.running() == {}

@@ -297,6 +297,11 @@ class Deployments(RuleBasedStateMachine):
         engine, program = self.engines[stack], self.programs[stack]
         before, loads = dict(engine.state), dict(self.books.loads)
         lingering = self.books.lingering()
+        begun = {
+            (one.model_id, iso(one.created))
+            for one in self.notes()
+            if one.created is not None and one.urn.startswith(f"urn:pulumi:{stack}::")
+        }
         process = Process(self.emulator, self.environ(adopt), moments)
         began = self.emulator.now()
         if command == "up":
@@ -320,6 +325,7 @@ class Deployments(RuleBasedStateMachine):
             disturbed=frozenset(self.disturbed) | lingering,
             expired=frozenset(expired),
             lasted=(now - began).total_seconds(),
+            begun=frozenset(begun),
         )
         self.count(process, result)
         note(f"{command} {stack}: {result.end} {result.steps} {result.errors}")

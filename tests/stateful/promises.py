@@ -38,6 +38,8 @@ class Deployment:
         disturbed: Models that somebody else touched meanwhile.
         expired: Models of which a load expired meanwhile.
         lasted: Emulated seconds that it took.
+        begun: Loads that an earlier deployment of the stack noted, which was killed: where it was
+            allowed to take one over, that goes on.
     """
 
     stack: str
@@ -51,17 +53,19 @@ class Deployment:
     disturbed: frozenset[str]
     expired: frozenset[str]
     lasted: float
+    begun: frozenset[tuple[str, str]]
 
-    def consents(self, model_id: str) -> bool:
-        """Tell whether loads of a model that it did not make may be taken over."""
-        may = self.program.adopts(model_id) or model_id in self.adopt
-        return self.command == "up" and may
+    def consents(self, load: Load) -> bool:
+        """Tell whether a load that it did not make may be taken over."""
+        may = self.program.adopts(load.model_id) or load.model_id in self.adopt
+        is_begun = (load.model_id, load.created) in self.begun
+        return self.command == "up" and (may or is_begun)
 
 
 def nothing_of_others_was_touched(done: Deployment, ended: Iterable[Ended]) -> None:
     """What it did not make and was not told to adopt, it never unloads."""
     for one in ended:
-        allowed = one.load.owner == done.stack or done.consents(one.load.model_id)
+        allowed = one.load.owner == done.stack or done.consents(one.load)
         assert allowed, f"{done.stack} unloaded a load of {one.load.owner}: {one.load.answer}"
 
 
@@ -75,7 +79,7 @@ def take_overs_are_allowed(done: Deployment, books: Books) -> None:
         if adopted_at is None or is_old or load is None or load.owner == done.stack:
             continue
         was_so = any(old.outputs.get("adoptedAt") == adopted_at for old in done.before.values())
-        assert was_so or done.consents(load.model_id), f"{urn} took over {load}"
+        assert was_so or done.consents(load), f"{urn} took over {load}"
         if not was_so:
             load.owner = done.stack
             load.told = False
@@ -162,7 +166,9 @@ def _is_as_declared(done: Deployment, urn: str, books: Books) -> None:
     if not one.is_model:
         assert done.state[urn].outputs["ready"] is True
         return
-    touched = any(on == urn and what in ("create", "update") for what, on in done.result.steps)
+    was = done.before.get(urn)
+    looked = ("create",) if was and was.outputs.get("status") == "RUNNING" else ("create", "update")
+    touched = any(on == urn and what in looked for what, on in done.result.steps)
     seen = None
     if one.name in done.program.members:
         ready = done.program.ready_urn
