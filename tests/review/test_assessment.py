@@ -233,8 +233,8 @@ class TestOrder:
         assert reviewed(*chained(("a", []), ("b", ["a"]), ("c", ["b"]))).minutes_to_apply == 45
 
     def test_a_long_chain(self) -> None:
-        links = [("m0", list[str]()), *((f"m{n}", [f"m{n - 1}"]) for n in range(1, 3000))]
-        assert reviewed(*chained(*links[::-1])).minutes_to_apply == 3000 * 15
+        links = [("m0", list[str]()), *((f"m{n}", [f"m{n - 1}"]) for n in range(1, 1200))]
+        assert reviewed(*chained(*links[::-1])).minutes_to_apply == 1200 * 15
 
     def test_a_circle_ends(self) -> None:
         assert reviewed(*chained(("a", ["b"]), ("b", ["a"]))).minutes_to_apply >= 15
