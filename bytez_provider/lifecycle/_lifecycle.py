@@ -13,7 +13,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pydantic import ValidationError
 
@@ -279,6 +279,10 @@ class Lifecycle:
         model_id = inputs.model_id
         before = self._journal.holder(model_id)
         now = self._client.server_now()
+        earlier = moment_of(before.adopted_at) if before else None
+        if earlier is not None:
+            # It tells the holders apart, also where the service's clock stands or is put back.
+            now = max(now, earlier + timedelta(milliseconds=1))
         # First of all: the delete of an older resource may come while this one waits, and leaves
         # the load alone. So until a state names it, the journal must.
         self._keep(

@@ -200,6 +200,17 @@ class TestHolder:
         process.lifecycle.delete(second, FakeCaller(OTHER_URN))
         assert machine.running() == {}
 
+    def test_of_two_adopters_within_a_moment_the_last_one_holds(
+        self, machine: Machine, process: Process
+    ) -> None:
+        """The stateful test's story: the moment of the take-over tells holders apart."""
+        machine.emulator.load_by_somebody_else(GPT2)
+        machine.emulator.advance(BOOT_SECONDS)
+        first = process.lifecycle.create(ADOPTING, FakeCaller(OTHER_URN))
+        process.lifecycle.create(ADOPTING, FakeCaller(URN))
+        process.lifecycle.delete(first, FakeCaller(OTHER_URN))
+        assert machine.running() == {GPT2: 1}
+
     def test_a_new_load_is_held_by_nobody_else(self, machine: Machine, process: Process) -> None:
         machine.emulator.load_by_somebody_else(GPT2)
         process.lifecycle.create(ADOPTING, FakeCaller(URN))

@@ -135,6 +135,7 @@ def success_is_true(done: Deployment, books: Books, notes: Iterable[Note]) -> No
     """What Pulumi says is loaded is loaded; what it says is gone is gone."""
     if not done.result.succeeded:
         return
+    kept = list(notes)
     declared = {goal.urn for goal in done.program.goals()} if done.command != "destroy" else set()
     if done.command != "refresh":
         assert set(done.state) == declared
@@ -142,7 +143,7 @@ def success_is_true(done: Deployment, books: Books, notes: Iterable[Note]) -> No
         # was renamed to this name.
         left = [
             note
-            for note in notes
+            for note in kept
             if (note.urn, note.model_id)
             in {(one.urn, one.id) for one in (*done.state.values(), *done.before.values())}
         ]
@@ -156,7 +157,10 @@ def success_is_true(done: Deployment, books: Books, notes: Iterable[Note]) -> No
         if urn not in done.state and old.is_model and not old.pending_replacement:
             load = books.loads.get((old.id, old.outputs.get("created", "")))
             left_alone = load is None or load.owner != done.stack or load.told
-            named = load is not None and any(_names(one, load) for one in done.state.values())
+            named = load is not None and (
+                any(_names(one, load) for one in done.state.values())
+                or any(_notes(note, load) for note in kept)
+            )
             assert left_alone or named, f"{urn} is gone from the state, and {load} is there"
 
 
