@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -150,7 +151,7 @@ def test_a_slow_server_is_given_up_after_five_tries(
     answer: Handler,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    limits = Limits(read_seconds=0.05, whole_seconds=0.1)
+    limits = Limits(read_seconds=0.1, whole_seconds=0.25)
     monkeypatch.setattr(
         "bytez_provider.client._client.Transport",
         lambda settings, clock: Transport(settings, clock, limits),
@@ -159,6 +160,10 @@ def test_a_slow_server_is_given_up_after_five_tries(
     began = machine.emulator.now()
     error = refused(operation, machine.process(endpoint=hostile.url), FakeCaller())
     assert isinstance(error, UnreachableError)
+    # On a busy machine the server may read the last of them after it was given up.
+    latest = time.monotonic() + 30
+    while len(hostile.requests) < 5 and time.monotonic() < latest:
+        time.sleep(0.01)
     assert len(hostile.requests) == 5
     assert (machine.emulator.now() - began).total_seconds() <= 60
 
