@@ -15,6 +15,7 @@ from pulumi.dynamic import Resource
 from bytez_provider.errors import BytezError, InvalidInputError
 from bytez_provider.model import Model
 from bytez_provider.provider import ReadinessProvider
+from bytez_provider.urns import FLEET_TYPE
 
 _T = TypeVar("_T")
 _READY = "ready"
@@ -122,7 +123,7 @@ class Fleet(pulumi.ComponentResource):
             _refuse_unusable(resource_name, models)
         except BytezError as error:
             raise pulumi.RunError(str(error)) from None
-        super().__init__("bytez:index:Fleet", resource_name, None, opts)
+        super().__init__(FLEET_TYPE, resource_name, None, opts)
         timeouts = opts.custom_timeouts if opts else None
         child = pulumi.ResourceOptions(parent=self, custom_timeouts=timeouts)
         args = {

@@ -33,6 +33,7 @@ from google.protobuf import empty_pb2
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc
 
 from bytez_provider.errors import BytezError, printable
+from bytez_provider.urns import name_of
 from bytez_provider.waiter import Stop
 
 # Threads are started only when calls ask for them, and how many calls there are at once is the
@@ -203,8 +204,7 @@ def current_call() -> Call:
     urn = getattr(request, "urn", "") or None
     call = Call(
         urn=urn,
-        # urn:pulumi:<stack>::<project>::<type>::<name>, and a name may hold "::" itself.
-        name=getattr(request, "name", "") or (urn and urn.split("::", 3)[-1]) or None,
+        name=getattr(request, "name", "") or (urn and name_of(urn)) or None,
         timeout_seconds=getattr(request, "timeout", 0.0) or None,
         context=context,
     )

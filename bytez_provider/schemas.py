@@ -131,16 +131,21 @@ _Text = Annotated[str | None, BeforeValidator(_text_or_none)]
 _Flag = Annotated[bool | None, BeforeValidator(_flag_or_none)]
 
 
-class _Answer(BaseModel):
-    """Wrong or missing detail reads as None; what nobody asked about is ignored."""
+class _CamelCase(BaseModel):
+    """snake_case in Python, camelCase everywhere else."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,
         populate_by_name=True,
-        extra="ignore",
         frozen=True,
         protected_namespaces=(),
     )
+
+
+class _Answer(_CamelCase):
+    """Wrong or missing detail reads as None; what nobody asked about is ignored."""
+
+    model_config = ConfigDict(extra="ignore")
 
 
 class Instance(_Answer):
@@ -200,17 +205,10 @@ class LoadAnswer(_Answer):
 # ------------------------------------------------------------------- what commands print
 
 
-class Document(BaseModel):
-    """A part of what a command prints for programs: camelCase, its schema is published."""
+class Document(_CamelCase):
+    """A part of what a command prints for programs; its schema is published."""
 
-    model_config = ConfigDict(
-        alias_generator=to_camel,
-        populate_by_name=True,
-        extra="forbid",
-        frozen=True,
-        protected_namespaces=(),
-        use_attribute_docstrings=True,
-    )
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 
 # -------------------------------------------------------------------- what users declare
@@ -272,16 +270,10 @@ def _on_expiry(value: object) -> object:
     return value
 
 
-class _Bag(BaseModel):
-    """A property bag: snake_case in Python, camelCase in state."""
+class _Bag(_CamelCase):
+    """A property bag, as Pulumi keeps it in state."""
 
-    model_config = ConfigDict(
-        alias_generator=to_camel,
-        populate_by_name=True,
-        extra="forbid",
-        frozen=True,
-        protected_namespaces=(),
-    )
+    model_config = ConfigDict(extra="forbid")
 
     def bag(self) -> dict[str, Any]:
         """Return the properties as Pulumi keeps them: camelCase, no Nones."""

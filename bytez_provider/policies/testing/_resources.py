@@ -12,13 +12,11 @@ from pulumi_policy.proxy import UNKNOWN_STRING_VALUE
 from bytez_provider.catalogue import bundled_catalogue
 from bytez_provider.config import DEFAULT_ENDPOINT
 from bytez_provider.fleet import ModelArgs
-from bytez_provider.urns import MODEL_TYPE
+from bytez_provider.urns import FLEET_TYPE, MODEL_TYPE, READINESS_TYPE
 
 UNKNOWN_VALUE: Final = UNKNOWN_STRING_VALUE
 """What stands for an unknown value in the engine's messages."""
 
-FLEET_TYPE: Final = "bytez:index:Fleet"
-READINESS_TYPE: Final = "pulumi-python:dynamic/bytez:Readiness"
 PROVIDER_TYPE: Final = "pulumi:providers:pulumi-python"
 
 

@@ -20,8 +20,8 @@ from bytez_provider.policies.testing._settings import (
     effective,
     read_config,
 )
+from bytez_provider.urns import STACK_TYPE
 
-_STACK_TYPE: Final = "pulumi:pulumi:Stack"
 # Their previews are the engine's own guess: the inputs, and nothing else.
 _DYNAMIC: Final = ("pulumi-python:", "pulumi-nodejs:")
 
@@ -74,7 +74,7 @@ class Run:
 
     @property
     def _whole(self) -> Resource:
-        return Resource(_STACK_TYPE, f"{self.project}-{self.stack}")
+        return Resource(STACK_TYPE, f"{self.project}-{self.stack}")
 
     def _with_parents(self, resources: Sequence[Resource]) -> list[Resource]:
         """Return the resources, and the stack and the default providers that Pulumi adds."""
@@ -181,7 +181,7 @@ class Run:
     def _parent(self, resource: Resource) -> str:
         if resource.parent is not None:
             return self._urn(resource.parent)
-        if resource.type == _STACK_TYPE or _is_default_provider(resource):
+        if resource.type == STACK_TYPE or _is_default_provider(resource):
             return ""
         return self._urn(self._whole)
 
