@@ -83,12 +83,11 @@ class ModelProvider(ResourceProvider):
         known, unknown = _split(news)
         if "modelId" in unknown:
             known["modelId"] = olds["modelId"]
-        change = diff(
-            _kept(ModelState, olds),
-            declared(known),
-            frozenset(map(to_snake, unknown)),
-        )
-        if change.replaces:
+        old = _kept(ModelState, olds)
+        change = diff(old, declared(known), frozenset(map(to_snake, unknown)))
+        if not change.replaces:
+            self._lifecycle.stays(old)
+        else:
             with current_call() as call:
                 call.warn(f"'{olds['modelId']}' {OUTAGE}")
         return DiffResult(

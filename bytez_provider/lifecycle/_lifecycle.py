@@ -132,6 +132,9 @@ class Lifecycle:
         self._consent = consent
         # Resources unloaded by this deployment: a create that follows is a replacement's.
         self._unloaded: set[str] = set()
+        # The loads of the resources that this deployment keeps, and each one's `adopted_at`, which
+        # differs where two resources name one load.
+        self._staying: dict[tuple[str, datetime | None], set[str | None]] = {}
 
     # --------------------------------------------------------------------------------- check
 
@@ -530,6 +533,17 @@ class Lifecycle:
         inputs = ModelInputs(model_id=model_id, concurrency=live.concurrency or 1)
         return self._state(inputs, Claim(created=live.created), None, status_word(live), None)
 
+    # --------------------------------------------------------------------------------- stays
+
+    def stays(self, old: ModelState) -> None:
+        """Take note that a resource keeps its load: no other's delete may end it from now on.
+
+        Two resources name one load where a deployment was killed between a take-over and the
+        delete of the older one. Whichever of them the next program keeps, it keeps the load.
+        """
+        load = (old.model_id, moment_of(old.created))
+        self._staying.setdefault(load, set()).add(old.adopted_at)
+
     # -------------------------------------------------------------------------------- update
 
     def update(self, old: ModelState, inputs: ModelInputs, caller: Caller) -> ModelState:
@@ -586,6 +600,10 @@ class Lifecycle:
             )
         elif self._is_held_by_another(old, live):
             caller.note(f"'{model_id}' was left running: another resource has taken it over")
+        elif self._stays_with_another(old, live.created if live else claim.created):
+            caller.note(f"'{model_id}' was left running: another resource keeps it")
+            # Where this one held it, nobody does: the delete of the other one is to unload it.
+            self._journal.release(model_id)
         else:
             self._unload(model_id, claim, caller.timeout_seconds or UNLOAD_LIMIT_SECONDS)
             self._tell_unloaded(caller)
@@ -596,6 +614,9 @@ class Lifecycle:
         if holder is None or holder.adopted_at == old.adopted_at:
             return False
         return holder.created == (live.created if live else moment_of(old.created))
+
+    def _stays_with_another(self, old: ModelState, created: datetime | None) -> bool:
+        return bool(self._staying.get((old.model_id, created), set()) - {old.adopted_at})
 
     def _unload(self, model_id: str, claim: Claim, limit_seconds: float) -> None:
         """Unload what the status just showed to be the claimed load; wait until it agrees."""

@@ -146,6 +146,27 @@ def test_rename_with_adopt_keeps_the_model_loaded(stack: Stack, emulator: Emulat
     assert running(emulator) == {}
 
 
+def test_of_two_resources_of_one_load_the_one_that_stays_keeps_it(
+    stack: Stack, emulator: Emulator
+) -> None:
+    """The later one has taken it over; its delete leaves it to the older one."""
+    first = ONE.format(concurrency=1)
+    stack.program(first)
+    stack.up().ok()
+    stack.program(f'{first}\nbytez.Model("chat", model_id="{GPT2}", adopt=True)')
+    stack.up().ok()
+    assert sorted(stack.models()) == ["chat", "gpt2"]
+    log = Log(emulator)
+    log.new()
+    stack.program(first)
+    assert "another resource keeps it" in stack.up().ok().output
+    assert log.new() == []
+    assert running(emulator) == {GPT2: 1}
+    assert list(stack.models()) == ["gpt2"]
+    stack.destroy().ok()
+    assert running(emulator) == {}
+
+
 def test_somebody_elses_load_is_refused_and_left_alone(stack: Stack, emulator: Emulator) -> None:
     """Neither `up` nor `destroy` touches what this stack did not make."""
     emulator.load_by_somebody_else(GPT2, concurrency=2)

@@ -275,3 +275,62 @@ class TestHolder:
         process.lifecycle.delete(old, FakeCaller(URN))
         assert machine.running() == {GPT2: 1}
         assert len(process.journal_warnings) == 1
+
+
+class TestStays:
+    """A deployment was killed between a take-over and the delete of the older resource.
+
+    So the state has both, and both name the one load.
+    """
+
+    @pytest.mark.parametrize("keeps_newer", [False, True], ids=["older", "newer"])
+    def test_whichever_the_next_program_keeps_it_keeps_the_load(
+        self, machine: Machine, process: Process, keeps_newer: bool
+    ) -> None:
+        """The stateful test's story: the rename was taken back before the next `up`."""
+        older = process.lifecycle.create(inputs(), FakeCaller(URN))
+        newer = machine.process().lifecycle.create(ADOPTING, FakeCaller(OTHER_URN))
+        kept, dropped = (newer, older) if keeps_newer else (older, newer)
+
+        later = machine.process().lifecycle
+        later.stays(kept)
+        later.delete(dropped, FakeCaller())
+        assert machine.running() == {GPT2: 1}
+
+        machine.process().lifecycle.delete(kept, FakeCaller())
+        assert machine.running() == {}
+
+    def test_the_machine_may_be_another_one(self, machine: Machine, process: Process) -> None:
+        """The holder is then not known."""
+        older = process.lifecycle.create(inputs(), FakeCaller(URN))
+        newer = process.lifecycle.create(ADOPTING, FakeCaller(OTHER_URN))
+        process.lifecycle._journal.release(GPT2)
+
+        later = machine.process().lifecycle
+        later.stays(newer)
+        caller = FakeCaller(URN)
+        later.delete(older, caller)
+        assert machine.running() == {GPT2: 1}
+        assert caller.notes == [f"'{GPT2}' was left running: another resource keeps it"]
+
+    def test_a_replacement_of_what_would_stay_unloads_it(
+        self, machine: Machine, process: Process
+    ) -> None:
+        """`pulumi up --replace`: the engine deletes what `diff` would have left as it is."""
+        state = process.lifecycle.create(inputs(), FakeCaller(URN))
+        replacing = machine.process().lifecycle
+        replacing.stays(state)
+        replacing.delete(state, FakeCaller(URN))
+        assert machine.running() == {}
+
+    def test_an_earlier_load_that_stays_is_not_this_one(
+        self, machine: Machine, process: Process
+    ) -> None:
+        older = process.lifecycle.create(inputs(), FakeCaller(URN))
+        machine.emulator.unload_by_somebody_else(GPT2)
+        machine.emulator.load_by_somebody_else(GPT2)
+        newer = process.lifecycle.create(ADOPTING, FakeCaller(OTHER_URN))
+        later = machine.process().lifecycle
+        later.stays(older)
+        later.delete(newer, FakeCaller(OTHER_URN))
+        assert machine.running() == {}

@@ -203,6 +203,25 @@ MUTANTS = (
         (_ADOPT,),
     ),
     Mutant(
+        "what stays is not ended by the delete of another",
+        _LIFECYCLE,
+        "        elif self._stays_with_another(old, live.created if live else claim.created):\n",
+        "        elif False:\n",
+        (_ADOPT,),
+    ),
+    Mutant(
+        "who leaves a load to another holds it no longer",
+        _LIFECYCLE,
+        """ it.
+            self._journal.release(model_id)
+        else:
+""",
+        """ it.
+        else:
+""",
+        (_ADOPT,),
+    ),
+    Mutant(
         "not found under another key is not gone",
         _LIFECYCLE,
         "        if same or self._consent.account_change or old.status == NOT_LOADED:\n",
