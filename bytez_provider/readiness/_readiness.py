@@ -221,7 +221,8 @@ class Readiness:
                 observed=f"{len(problems)} of {len(members)} models did not come up: "
                 + "; ".join(problems),
                 state=state if others else "No other model is in the fleet",
-                action="Run `pulumi up --refresh`: it loads what is gone and waits for what stays",
+                action="Run `pulumi up --refresh`: it loads what is gone and waits for what stays"
+                + _way_out([one.model_id for one in members if one.end is None]),
             )
 
     def _drop(self, member: Member) -> str:
@@ -236,6 +237,14 @@ class Readiness:
                 f"`bytez-fleet unload {model_id}` stops it"
             )
         return "and was unloaded"
+
+
+def _way_out(booting: Sequence[str]) -> str:
+    """Say what to do about boots that were not over at the limit, and may never be."""
+    if not booting:
+        return ""
+    what = booting[0] if len(booting) == 1 else "<model>"
+    return f"; if a boot never ends, end it with `bytez-fleet unload {what}`"
 
 
 def _interrupted(fleet: str) -> BytezError:

@@ -212,9 +212,16 @@ class TestLate:
         states = crew.load(GPT2, PHI)
         said = refusal(crew, states, FleetCaller(timeout_seconds=90))
         assert f"1 of 2 models did not come up: '{PHI}' was still DEPLOYING after 1m30s" in said
-        assert "and stays. The other one stays." in said
+        assert said.endswith(
+            "and stays. The other one stays. Run `pulumi up --refresh`: it loads what is gone and "
+            f"waits for what stays; if a boot never ends, end it with `bytez-fleet unload {PHI}`."
+        )
         assert machine.running() == {GPT2: 1, PHI: 1}
         assert machine.changes() == ["/model/load"] * 2
+
+    def test_of_several_any_can_be_given_up(self, crew: Crew, emulator: Emulator) -> None:
+        emulator.set_faults([NEVER])
+        assert "`bytez-fleet unload <model>`." in refusal(crew, crew.load(GPT2, PHI))
 
     def test_the_limit_is_half_an_hour_where_none_is_set(
         self, crew: Crew, emulator: Emulator
