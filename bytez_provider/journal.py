@@ -102,8 +102,21 @@ class Journal:
         """Return the unfinished load of a resource; None without a URN: never resume unnamed."""
         return None if urn is None else _note_of(self._read(self._file("load", urn)))
 
+    def note_about(self, model_id: str, urn: str | None) -> Note | None:
+        """Return the unfinished load of a resource, where it is about this model.
+
+        A killed deployment may have noted another under this URN, before a resource was renamed.
+        """
+        note = self.note(urn)
+        return note if note is not None and note.model_id == model_id else None
+
     def write(self, note: Note) -> None:
-        """Keep a note, in place of an earlier one of the same resource."""
+        """Keep a note, in place of an earlier one of the same resource.
+
+        Not without a URN: nothing could find it again, or tell whose it is.
+        """
+        if not note.urn:
+            return
         name = self._file("load", note.urn)
         self._own.add(name)
         self._save(
@@ -127,11 +140,39 @@ class Journal:
         if urn is not None:
             self._remove(self._file("load", urn))
 
+    def forget(self, model_id: str, urn: str | None) -> None:
+        """Forget the load of a resource, where it is about this model."""
+        if self.note_about(model_id, urn) is not None:
+            self.clear(urn)
+
+    def forget_named(self, created: datetime | None, urn: str | None) -> None:
+        """Forget the very load that the state names: who was killed could not do it."""
+        note = self.note(urn)
+        if note is not None and note.created is not None and note.created == created:
+            self.clear(urn)
+
+    def forget_earlier(self, accepted: Note) -> None:
+        """Forget what killed deployments noted of the same model for other resources.
+
+        It was not loaded, so their loads are gone; and they would take this one for their own,
+        where it is made soon after theirs.
+        """
+        for note in self._of_other_processes():
+            if note.model_id == accepted.model_id and note.urn != accepted.urn:
+                self.clear(note.urn)
+
+    def put_back(self, note: Note | None, urn: str | None) -> None:
+        """Say again what was said before a call, or nothing."""
+        if note is None:
+            self.clear(urn)
+        else:
+            self.write(note)
+
     def unfinished(self) -> list[Note]:
         """Return all loads begun and not finished, oldest first."""
         return self._notes(self._names())
 
-    def of_other_processes(self) -> list[Note]:
+    def _of_other_processes(self) -> list[Note]:
         """Return the unfinished loads that this process did not note, oldest first.
 
         Its own are left unread: of a large stack there are many, and each load asks.

@@ -10,7 +10,9 @@ from bytez_provider.lifecycle._compare import (
     drift_of,
     is_of,
 )
-from bytez_provider.lifecycle._lifecycle import BOOT_LIMIT_SECONDS, Checked, Consent, Lifecycle
+from bytez_provider.lifecycle._consent import Consent
+from bytez_provider.lifecycle._lifecycle import Checked, Lifecycle
+from bytez_provider.lifecycle._loading import BOOT_LIMIT_SECONDS
 from bytez_provider.lifecycle._told import OUTAGE, tells_gone
 
 __all__ = [

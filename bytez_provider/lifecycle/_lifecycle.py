@@ -10,10 +10,10 @@ Schemas in, schemas out; whoever asks is a `Caller`. The rules that everything h
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from pydantic import ValidationError
 
@@ -21,42 +21,20 @@ from bytez_provider.catalogue import CatalogueSource
 from bytez_provider.client import BytezClient
 from bytez_provider.config import Settings
 from bytez_provider.errors import (
-    NOTHING_CHANGED,
     AccountChangedError,
-    ApiError,
-    BootFailedError,
-    BootTimeoutError,
     BytezError,
-    InterruptedLoadError,
     LoadLostError,
     NotLoadedError,
-    UnloadError,
-    UnreachableError,
     printable,
 )
-from bytez_provider.journal import Holder, Journal, Note
-from bytez_provider.lifecycle._compare import (
-    DEPLOYING,
-    NOT_LOADED,
-    asked_for,
-    differences,
-    drift_of,
-    granted_of,
-    is_of,
-    stands,
-)
-from bytez_provider.lifecycle._told import (
-    gone,
-    held_by_others,
-    interrupted,
-    not_shown,
-    since,
-    status_word,
-    unsure,
-)
+from bytez_provider.journal import Journal
+from bytez_provider.lifecycle._compare import NOT_LOADED, drift_of, stands
+from bytez_provider.lifecycle._consent import Consent
+from bytez_provider.lifecycle._loading import Loading
+from bytez_provider.lifecycle._told import gone, interrupted, since, status_word
+from bytez_provider.lifecycle._unloading import UNLOAD_LIMIT_SECONDS, Unloading
 from bytez_provider.schemas import (
     Instance,
-    LoadOutcome,
     MemberInputs,
     ModelInputs,
     ModelState,
@@ -71,35 +49,11 @@ from bytez_provider.waiter import (
     SHOWN_GRACE_SECONDS,
     Caller,
     Claim,
-    Ended,
-    Stop,
-    Wait,
     Waiter,
 )
-from bytez_provider.words import duration
-
-BOOT_LIMIT_SECONDS = 30 * 60.0
-UNLOAD_LIMIT_SECONDS = 2 * 60.0
 
 _GLANCE_SECONDS = 5.0
 """A refresh may show what was so for so long: all of a fleet is read from one list."""
-
-
-@dataclass(frozen=True)
-class Consent:
-    """What the user allows for one deployment, through the environment."""
-
-    adopt: frozenset[str] = frozenset()
-    account_change: bool = False
-
-    @classmethod
-    def from_environ(cls, environ: Mapping[str, str]) -> Consent:
-        """Read `BYTEZ_ADOPT` (model ids, comma between) and `BYTEZ_ACCEPT_ACCOUNT_CHANGE`."""
-        named = (part.strip() for part in environ.get("BYTEZ_ADOPT", "").split(","))
-        return cls(
-            adopt=frozenset(name for name in named if name),
-            account_change=environ.get("BYTEZ_ACCEPT_ACCOUNT_CHANGE") == "1",
-        )
 
 
 @dataclass(frozen=True)
@@ -130,8 +84,16 @@ class Lifecycle:
         self._journal = journal
         self._waiter = waiter
         self._consent = consent
-        # Resources unloaded by this deployment: a create that follows is a replacement's.
-        self._unloaded: set[str] = set()
+        self._unloading = Unloading(client=client, journal=journal, waiter=waiter)
+        self._loading = Loading(
+            settings=settings,
+            client=client,
+            catalogue=catalogue,
+            journal=journal,
+            waiter=waiter,
+            consent=consent,
+            unloading=self._unloading,
+        )
         # The loads of the resources that this deployment keeps, and each one's `adopted_at`, which
         # differs where two resources name one load.
         self._staying: dict[tuple[str, datetime | None], set[str | None]] = {}
@@ -179,291 +141,15 @@ class Lifecycle:
         """
         if caller.stop() is not None:
             raise interrupted(inputs.model_id)
-        with self._told(caller, inputs.model_id):
+        with self._unloading.told(caller, inputs.model_id):
             note = self._journal.note(caller.urn)
             if note is not None and note.model_id != inputs.model_id:
-                self._drop_leftover(note, caller)
+                self._loading.drop_leftover(note, caller)
                 note = None
             live = self._client.status(inputs.model_id, stop=caller.wake)
             if live is not None:
-                return self._meet(live, inputs, caller, note)
-            return self._load(inputs, caller, note)
-
-    def _load(self, inputs: ModelInputs, caller: Caller, earlier: Note | None = None) -> ModelState:
-        """Load what is not loaded, as far as the status tells.
-
-        `earlier` is what an interrupted deployment began: a load that may not show yet.
-        """
-        model_id = inputs.model_id
-        if caller.stop() is not None:
-            raise interrupted(model_id)
-        note = Note(
-            urn=caller.urn or "",
-            model_id=model_id,
-            began=self._client.server_now(),
-            concurrency=inputs.concurrency,
-            expiration_period_seconds=inputs.expiration_period_seconds,
-        )
-        self._keep(note)
-        try:
-            answer = self._client.load(
-                model_id,
-                inputs.concurrency,
-                inputs.expiration_period_seconds,
-                stop=caller.wake,
-            )
-        except BytezError as error:
-            if isinstance(error, ApiError) and error.maybe_done:
-                raise unsure(error) from None
-            self._put_back(earlier, caller)
-            raise
-        if answer.outcome is LoadOutcome.ACCEPTED:
-            self._journal.release(model_id)
-            self._forget_earlier_loads(note)
-            now = self._client.server_now()
-            return self._await(inputs, Claim(not_before=note.began, accepted_at=now), caller)
-        own = note if answer.answer_lost else None
-        self._put_back(own or earlier, caller)
-        return self._refused_load(inputs, caller, own, earlier)
-
-    def _refused_load(
-        self, inputs: ModelInputs, caller: Caller, own: Note | None, earlier: Note | None
-    ) -> ModelState:
-        """Deal with a load that the service has already, though the status did not show it.
-
-        Made by this very call, one of whose answers was lost (`own`), by an interrupted
-        deployment (`earlier`), or by others.
-        """
-        mine = own or earlier
-        try:
-            live = self._client.status(inputs.model_id, stop=caller.wake)
-        except ApiError as error:
-            raise (unsure(error) if mine else error) from None
-        if live is None and mine is not None:
-            return self._await(inputs, Claim(mine.created, not_before=mine.began), caller)
-        if live is None:
-            raise not_shown(inputs.model_id)
-        if own is not None and is_of(own, live):
-            return self._await(inputs, Claim(live.created), caller)
-        return self._meet(live, inputs, caller, earlier)
-
-    def _meet(
-        self, live: Instance, inputs: ModelInputs, caller: Caller, note: Note | None
-    ) -> ModelState:
-        """Deal with a model that is loaded before this resource loads it."""
-        model_id = inputs.model_id
-        has_failed = live.phase is Phase.FAILED
-        holder = self._holder_of(live)
-        own = holder is None or (note is not None and holder.adopted_at == iso(note.began))
-        if note is not None and is_of(note, live) and own:
-            # Begun by this resource in a deployment that did not end: no second boot.
-            if not has_failed and asked_for(note, inputs):
-                adopted_at = holder.adopted_at if holder else None
-                return self._await(inputs, Claim(live.created), caller, adopted_at=adopted_at)
-            why = "it had failed" if has_failed else "its declaration has changed since"
-            caller.note(f"'{model_id}', begun by an interrupted deployment, is loaded again: {why}")
-            return self._load_again(live, inputs, caller)
-        self._journal.clear(caller.urn)
-        if not (inputs.adopt or model_id in self._consent.adopt):
-            raise held_by_others(live)
-        reasons = ["it had failed"] if has_failed else differences(live, inputs)
-        if reasons:
-            caller.warn(f"'{model_id}' was taken over and is loaded again: {'; '.join(reasons)}")
-            return self._load_again(live, inputs, caller)
-        return self._adopt(live, inputs, caller)
-
-    def _holder_of(self, live: Instance) -> Holder | None:
-        """Return who took an instance over."""
-        holder = self._journal.holder(live.model_id)
-        return holder if holder is not None and holder.created == live.created else None
-
-    def _adopt(self, live: Instance, inputs: ModelInputs, caller: Caller) -> ModelState:
-        """Take an instance over as it is."""
-        model_id = inputs.model_id
-        before = self._journal.holder(model_id)
-        now = self._client.server_now()
-        earlier = moment_of(before.adopted_at) if before else None
-        if earlier is not None:
-            # It tells the holders apart, also where the service's clock stands or is put back.
-            now = max(now, earlier + timedelta(milliseconds=1))
-        # First of all: the delete of an older resource may come while this one waits, and leaves
-        # the load alone. So until a state names it, the journal must.
-        self._keep(
-            Note(
-                urn=caller.urn or "",
-                model_id=model_id,
-                began=now,
-                concurrency=inputs.concurrency,
-                expiration_period_seconds=inputs.expiration_period_seconds,
-                created=live.created,
-            )
-        )
-        self._journal.hold(model_id, Holder(live.created, iso(now)))
-        caller.note(f"'{model_id}' was taken over as it runs, without a load")
-        try:
-            return self._await(inputs, Claim(live.created), caller, adopted_at=iso(now))
-        except BytezError:
-            # No state will say that this resource holds it.
-            self._forget(model_id, caller)
-            if before is None:
-                self._journal.release(model_id)
-            else:
-                self._journal.hold(model_id, before)
-            raise
-
-    def _load_again(self, live: Instance, inputs: ModelInputs, caller: Caller) -> ModelState:
-        self._unload(inputs.model_id, Claim(live.created), UNLOAD_LIMIT_SECONDS)
-        self._tell_unloaded(caller)
-        return self._load(inputs, caller)
-
-    def _drop_leftover(self, note: Note, caller: Caller) -> None:
-        """Unload what this resource began for another model before its declaration changed."""
-        live = self._client.status(note.model_id, stop=caller.wake)
-        since = (self._client.server_now() - note.began).total_seconds()
-        if live is None and note.created is None and since < NOT_FOUND_GRACE_SECONDS:
-            raise InterruptedLoadError(
-                verb="load",
-                subject=note.model_id,
-                observed=f"a load of '{note.model_id}', begun by an interrupted deployment, may "
-                "not show yet",
-                action="Run `pulumi up` again in a minute",
-            )
-        if live is not None and is_of(note, live):
-            caller.warn(f"'{note.model_id}', begun by an interrupted deployment, is unloaded")
-            self._unload(note.model_id, Claim(live.created), UNLOAD_LIMIT_SECONDS)
-            self._tell_unloaded(caller)
-        self._journal.clear(caller.urn)
-
-    # --------------------------------------------------------------------- waiting for RUNNING
-
-    def _await(
-        self,
-        inputs: ModelInputs,
-        claim: Claim,
-        caller: Caller,
-        *,
-        adopted_at: str | None = None,
-    ) -> ModelState:
-        """Wait for the claimed load and turn the end of the wait into a state or an error."""
-        model_id = inputs.model_id
-        limit = caller.timeout_seconds or BOOT_LIMIT_SECONDS
-
-        def identified(created: datetime | None) -> None:
-            # From here on the note stands for this load, and for no later one.
-            note = self._noted(model_id, caller)
-            if note is not None:
-                self._keep(dataclasses.replace(note, created=created))
-
-        if claim.created is not None:
-            identified(claim.created)
-        in_fleet = isinstance(inputs, MemberInputs)
-        try:
-            wait = self._waiter.until_running(
-                model_id,
-                claim,
-                caller,
-                limit_seconds=limit,
-                on_identified=lambda seen: identified(seen.created),
-                seen_is_enough=in_fleet,
-            )
-        except ApiError as error:
-            raise error.restated(
-                state="The load was accepted, and may be running and cost money",
-                action=f"{error.action}, then run `pulumi up` again, which goes on with it",
-            ) from None
-        if wait.ended not in (Ended.RUNNING, Ended.SEEN, Ended.STOPPED):
-            raise self._not_running(wait, claim, inputs, caller, limit)
-        if caller.stop() is Stop.ENGINE_GONE:
-            # Nobody takes a state any more, be it RUNNING: the note must stay.
-            raise interrupted(
-                model_id, "The load goes on, and the journal names it for the next `up`"
-            )
-        status = "RUNNING" if wait.ended is Ended.RUNNING else DEPLOYING
-        state = self._state(inputs, claim, wait.instance, None if in_fleet else status, adopted_at)
-        if wait.ended is not Ended.STOPPED:
-            self._tell_granted(state, caller)
-        if claim.created is None and wait.instance is not None:
-            caller.debug(
-                f"'{model_id}': the service tells no `created`, so any load of it is taken for "
-                "that of this resource"
-            )
-        is_named = claim.created is not None or wait.ended is not Ended.STOPPED
-        if is_named and self._noted(model_id, caller) is not None:
-            self._journal.finish(caller.urn)
-        return state
-
-    def _not_running(
-        self, wait: Wait, claim: Claim, inputs: ModelInputs, caller: Caller, limit: float
-    ) -> BytezError:
-        """Unload what did not come up and return the error that says so."""
-        model_id, seen = inputs.model_id, wait.instance
-        if seen is None and claim.accepted_at is None and claim.created is None:
-            # Not known to be ours, so not ours to unload. The note stays: it may be all the same.
-            return unsure(not_shown(model_id))
-        if wait.ended is Ended.OTHER_LOAD or (wait.ended is Ended.GONE and claim.created):
-            self._forget(model_id, caller)
-            other = ", and loaded by somebody else" if wait.ended is Ended.OTHER_LOAD else ""
-            return LoadLostError(
-                verb="load",
-                subject=model_id,
-                observed=f"it was unloaded while it was booting{other}",
-                state="Nothing of this load is left running",
-                action="Find out who unloads it, then run `pulumi up` again",
-            )
-        state, way_out = self._roll_back(model_id, claim, caller)
-        if wait.ended is Ended.GONE:
-            return LoadLostError(
-                verb="load",
-                subject=model_id,
-                observed="the service took the load and then showed none",
-                state=state,
-                action=way_out or "Run `pulumi up` again",
-            )
-        if wait.ended is Ended.FAILED:
-            reason = printable(seen.error) if seen and seen.error else None
-            said = f': "{reason}"' if reason else ", and gave no reason"
-            again = "Mend what the reason names, then run" if reason else "Run"
-            return BootFailedError(
-                verb="load",
-                subject=model_id,
-                observed=f"the service reported FAILED{said}",
-                state=state,
-                action=way_out or f"{again} `pulumi up` again",
-            )
-        last = printable(seen.status, limit=40) if seen else "not found"
-        trouble = f", and the last answer was: {wait.trouble.observed}" if wait.trouble else ""
-        return BootTimeoutError(
-            verb="load",
-            subject=model_id,
-            observed=f"it was not RUNNING within {duration(limit)} (last status: {last}{trouble})",
-            state=state,
-            action=way_out
-            or "Allow more time with `customTimeouts` (create, and update), then run `pulumi up` "
-            "again",
-        )
-
-    def unload_failed(self, model_id: str, claim: Claim) -> None:
-        """Unload a fleet's model that FAILED, where it still does and is the load that is meant.
-
-        Raises:
-            BytezError: It may still be there.
-        """
-        live = self._client.status(model_id)
-        if live is not None and live.phase is Phase.FAILED and claim.covers(live):
-            self._unload(model_id, claim, UNLOAD_LIMIT_SECONDS)
-
-    def _roll_back(self, model_id: str, claim: Claim, caller: Caller) -> tuple[str, str | None]:
-        """Unload a load that came to nothing; return the state of things, and an action if due."""
-        try:
-            live = self._client.status(model_id)
-            # Not found is no reason to leave it: what was accepted may not show yet.
-            if live is None or claim.covers(live):
-                self._unload(model_id, claim, UNLOAD_LIMIT_SECONDS)
-        except BytezError as error:
-            state = f"Unloading it failed too ({error.observed}), so it may still be running"
-            return f"{state} and cost money", f"Stop it with `bytez-fleet unload {model_id}`"
-        self._forget(model_id, caller)
-        return "It was unloaded: nothing is left running", None
+                return self._loading.meet(live, inputs, caller, note)
+            return self._loading.load(inputs, caller, note)
 
     # ---------------------------------------------------------------------------------- read
 
@@ -474,7 +160,7 @@ class Lifecycle:
             AccountChangedError: Not found, but asked with another key or endpoint.
             ApiError: No answer: the state stays as it was.
         """
-        self._forget_what_is_named(old, caller)
+        self._journal.forget_named(moment_of(old.created), caller.urn)
         live = self._status_for("read", old)
         claim = self._claim_of(old, caller)
         if live is None:
@@ -531,7 +217,9 @@ class Lifecycle:
                 f"`bytez-fleet load {model_id}`",
             )
         inputs = ModelInputs(model_id=model_id, concurrency=live.concurrency or 1)
-        return self._state(inputs, Claim(created=live.created), None, status_word(live), None)
+        return self._loading.state(
+            inputs, Claim(created=live.created), None, status_word(live), None
+        )
 
     # --------------------------------------------------------------------------------- stays
 
@@ -557,7 +245,7 @@ class Lifecycle:
             return old.model_copy(update={"readiness": None, **dict(inputs), "status": status})
         if caller.stop() is not None:
             raise interrupted(inputs.model_id)
-        with self._told(caller, inputs.model_id):
+        with self._unloading.told(caller, inputs.model_id):
             live = self._client.status(inputs.model_id, stop=caller.wake)
             claim = self._claim_of(old, caller)
             if live is None:
@@ -565,15 +253,17 @@ class Lifecycle:
             if live is None and self._may_lag(old, claim):
                 # Where it was no lag after all, it is gone: as if found so.
                 with suppress(LoadLostError):
-                    return self._await(inputs, claim, caller, adopted_at=old.adopted_at)
+                    return self._loading.wait(inputs, claim, caller, adopted_at=old.adopted_at)
             if live is None:
                 self._refuse_other_account("load", old)
-                return self._load(inputs, caller)
+                return self._loading.load(inputs, caller)
             if not self._is_ours("load", old, claim, live):
-                return self._meet(live, inputs, caller, self._noted(inputs.model_id, caller))
+                return self._loading.meet(
+                    live, inputs, caller, self._journal.note_about(inputs.model_id, caller.urn)
+                )
             if live.phase is Phase.FAILED:
-                return self._load_again(live, inputs, caller)
-            return self._await(inputs, claim, caller, adopted_at=old.adopted_at)
+                return self._loading.load_again(live, inputs, caller)
+            return self._loading.wait(inputs, claim, caller, adopted_at=old.adopted_at)
 
     # -------------------------------------------------------------------------------- delete
 
@@ -605,9 +295,19 @@ class Lifecycle:
             # Where this one held it, nobody does: the delete of the other one is to unload it.
             self._journal.release(model_id)
         else:
-            self._unload(model_id, claim, caller.timeout_seconds or UNLOAD_LIMIT_SECONDS)
-            self._tell_unloaded(caller)
-        self._forget(model_id, caller)
+            self._unloading.unload(model_id, claim, caller.timeout_seconds or UNLOAD_LIMIT_SECONDS)
+            self._unloading.tell(caller)
+        self._journal.forget(model_id, caller.urn)
+
+    def unload_failed(self, model_id: str, claim: Claim) -> None:
+        """Unload a fleet's model that FAILED, where it still does and is the load that is meant.
+
+        Raises:
+            BytezError: It may still be there.
+        """
+        live = self._client.status(model_id)
+        if live is not None and live.phase is Phase.FAILED and claim.covers(live):
+            self._unloading.unload(model_id, claim)
 
     def _is_held_by_another(self, old: ModelState, live: Instance | None) -> bool:
         holder = self._journal.holder(old.model_id)
@@ -618,98 +318,14 @@ class Lifecycle:
     def _stays_with_another(self, old: ModelState, created: datetime | None) -> bool:
         return bool(self._staying.get((old.model_id, created), set()) - {old.adopted_at})
 
-    def _unload(self, model_id: str, claim: Claim, limit_seconds: float) -> None:
-        """Unload what the status just showed to be the claimed load; wait until it agrees."""
-        try:
-            self._client.delete(model_id)
-        except UnreachableError as error:
-            if not error.maybe_done:
-                raise
-            # The request may have had its effect: the status will tell.
-        try:
-            left = self._waiter.until_unloaded(model_id, claim, limit_seconds=limit_seconds)
-        except ApiError as error:
-            raise error.restated(
-                verb="unload", state="It was told to unload, and may still be running"
-            ) from None
-        if left is not None:
-            raise UnloadError(
-                verb="unload",
-                subject=model_id,
-                observed=f"it is still {printable(left.status, limit=40)} "
-                f"{duration(limit_seconds)} after it was told to unload",
-                state="It may go on costing money until it expires",
-                action="Run the same command again in a minute",
-            )
-        self._journal.release(model_id)
-
-    # ------------------------------------------------------------------------------- helpers
-
-    def _keep(self, note: Note) -> None:
-        # Without a URN nothing could find the note again, or tell whose it is.
-        if note.urn:
-            self._journal.write(note)
-
-    def _noted(self, model_id: str, caller: Caller) -> Note | None:
-        """Return the note of this resource, where it is about this model.
-
-        A killed deployment may have noted another under this URN, before a resource was renamed.
-        """
-        note = self._journal.note(caller.urn)
-        return note if note is not None and note.model_id == model_id else None
-
-    def _forget(self, model_id: str, caller: Caller) -> None:
-        """Clear the note of this resource, where it is about this model."""
-        if self._noted(model_id, caller) is not None:
-            self._journal.clear(caller.urn)
-
-    def _put_back(self, note: Note | None, caller: Caller) -> None:
-        """Let the journal say what it said before this call, or nothing."""
-        if note is None:
-            self._journal.clear(caller.urn)
-        else:
-            self._keep(note)
-
-    def _forget_what_is_named(self, old: ModelState, caller: Caller) -> None:
-        """Clear a note of the very load that the state names: who was killed could not do it."""
-        note = self._journal.note(caller.urn)
-        if note is not None and note.created is not None and note.created == moment_of(old.created):
-            self._journal.clear(caller.urn)
-
-    def _forget_earlier_loads(self, accepted: Note) -> None:
-        """Clear what killed deployments noted of the same model for other resources.
-
-        It was not loaded, so their loads are gone; and they would take this one for their own,
-        where it is made soon after theirs.
-        """
-        for note in self._journal.of_other_processes():
-            if note.model_id == accepted.model_id and note.urn != accepted.urn:
-                self._journal.clear(note.urn)
+    # ---------------------------------------------------------------------- whose load it is
 
     def _identify(self, live: Instance, caller: Caller) -> None:
         """Let a note stand for the load that it turned out to be about, until the state does."""
-        note = self._noted(live.model_id, caller)
+        note = self._journal.note_about(live.model_id, caller.urn)
         if note is not None and live.created is not None:
-            self._keep(dataclasses.replace(note, created=live.created))
+            self._journal.write(dataclasses.replace(note, created=live.created))
             self._journal.finish(caller.urn)
-
-    def _tell_unloaded(self, caller: Caller) -> None:
-        if caller.urn is not None:
-            self._unloaded.add(caller.urn)
-
-    @contextmanager
-    def _told(self, caller: Caller, model_id: str) -> Iterator[None]:
-        """Tell every error as one of the load, and what this deployment unloaded before it."""
-        try:
-            yield
-        except BytezError as error:
-            state = error.state
-            if caller.urn in self._unloaded:
-                gone = "the old one is already unloaded"
-                state = gone.capitalize() if state == NOTHING_CHANGED else f"{state}; {gone}"
-            if error.verb == "unload":
-                raise error.restated(state=state) from None
-            raise error.restated(verb="load", subject=model_id, state=state) from None
 
     def _status_for(self, verb: str, old: ModelState) -> Instance | None:
         try:
@@ -731,7 +347,7 @@ class Lifecycle:
         After a Ctrl-C before the load showed, the state knows no `created`, and the note does.
         """
         created = moment_of(old.created)
-        note = self._noted(old.model_id, caller) if created is None else None
+        note = self._journal.note_about(old.model_id, caller.urn) if created is None else None
         if note is None:
             return Claim(created)
         return Claim(note.created, not_before=note.began, accepted_at=note.began)
@@ -787,39 +403,3 @@ class Lifecycle:
         ):
             return False
         return (self._client.server_now() - since).total_seconds() < NOT_FOUND_GRACE_SECONDS
-
-    def _state(
-        self,
-        inputs: ModelInputs,
-        claim: Claim,
-        seen: Instance | None,
-        status: str | None,
-        adopted_at: str | None,
-    ) -> ModelState:
-        entry = self._catalogue.get().find(inputs.model_id)
-        return ModelState(
-            **dict(inputs),
-            status=status,
-            created=iso(claim.created) if claim.created else None,
-            adopted_at=adopted_at,
-            granted=granted_of(inputs, seen),
-            required_ram_gb=entry.required_ram_gb if entry else None,
-            benchmarked=entry.benchmarked if entry else None,
-            endpoint=self._settings.endpoint,
-            account=self._settings.account,
-        )
-
-    def _tell_granted(self, state: ModelState, caller: Caller) -> None:
-        granted = state.granted
-        if granted is None:
-            return
-        if granted.concurrency is not None:
-            caller.warn(
-                f"'{state.model_id}' runs at concurrency {granted.concurrency}, "
-                f"not {state.concurrency}: the service did not grant what was asked"
-            )
-        if granted.expiration_period_seconds is not None:
-            caller.warn(
-                f"'{state.model_id}' unloads after {granted.expiration_period_seconds} s idle, "
-                f"not {state.expiration_period_seconds} s: the service did not grant what was asked"
-            )

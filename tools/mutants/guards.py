@@ -57,6 +57,8 @@ NAMED = (
 """The guards that there must be a mutant for, whatever others there are."""
 
 _LIFECYCLE = "bytez_provider/lifecycle/_lifecycle.py"
+_LOADING = "bytez_provider/lifecycle/_loading.py"
+_UNLOADING = "bytez_provider/lifecycle/_unloading.py"
 _COMPARE = "bytez_provider/lifecycle/_compare.py"
 _WAITER = "bytez_provider/waiter.py"
 _JOURNAL = "bytez_provider/journal.py"
@@ -75,30 +77,27 @@ MUTANTS = (
     Mutant(
         "journal",
         _JOURNAL,
-        '''"""Keep a note, in place of an earlier one of the same resource."""
-        name = self._file("load", note.urn)
-''',
-        '''"""Keep a note, in place of an earlier one of the same resource."""
-        return
-        name = self._file("load", note.urn)
-''',
+        """        if not note.urn:
+            return
+""",
+        "        return\n",
         (_RESUME,),
     ),
     Mutant(
         "the note stays until RUNNING",
-        _LIFECYCLE,
+        _LOADING,
         """            self._journal.release(model_id)
-            self._forget_earlier_loads(note)
+            self._journal.forget_earlier(note)
 """,
         """            self._journal.release(model_id)
             self._journal.clear(caller.urn)
-            self._forget_earlier_loads(note)
+            self._journal.forget_earlier(note)
 """,
         (_RESUME,),
     ),
     Mutant(
         "the note stays until the answer is saved",
-        _LIFECYCLE,
+        _LOADING,
         "            self._journal.finish(caller.urn)\n        return state\n",
         "            self._journal.clear(caller.urn)\n        return state\n",
         (f"{_KILL_POINTS}::test_a_create[RUNNING-before-the-engine-has-saved-it]",),
@@ -113,13 +112,13 @@ MUTANTS = (
     Mutant(
         "a note of what the state names is cleared",
         _LIFECYCLE,
-        "        self._forget_what_is_named(old, caller)\n        live",
+        "        self._journal.forget_named(moment_of(old.created), caller.urn)\n        live",
         "        live",
         (f"{_READ}::TestLoaded",),
     ),
     Mutant(
         "the note stays when the engine is gone",
-        _LIFECYCLE,
+        _LOADING,
         """        if caller.stop() is Stop.ENGINE_GONE:
             # Nobody takes""",
         """        if False:
@@ -128,14 +127,14 @@ MUTANTS = (
     ),
     Mutant(
         "the note stays where no try had an answer",
-        _LIFECYCLE,
+        _LOADING,
         "            if isinstance(error, ApiError) and error.maybe_done:\n",
         "            if False:\n",
         (_CREATE,),
     ),
     Mutant(
         "a leftover that may not show yet is not forgotten",
-        _LIFECYCLE,
+        _LOADING,
         "        if live is None and note.created is None and since < NOT_FOUND_GRACE_SECONDS:\n",
         "        if False:\n",
         (_RESUME,),
@@ -171,21 +170,21 @@ MUTANTS = (
     ),
     Mutant(
         "after a lost answer, a load is known by when it was made",
-        _LIFECYCLE,
+        _LOADING,
         "        if own is not None and is_of(own, live):\n",
         "        if own is not None:\n",
         (_CREATE,),
     ),
     Mutant(
         "a lost answer is remembered",
-        _LIFECYCLE,
+        _LOADING,
         "        own = note if answer.answer_lost else None\n",
         "        own = None\n",
         (_CREATE,),
     ),
     Mutant(
         "adopt is consent",
-        _LIFECYCLE,
+        _LOADING,
         "        if not (inputs.adopt or model_id in self._consent.adopt):\n",
         "        if False:\n",
         (_ADOPT,),
@@ -259,14 +258,14 @@ MUTANTS = (
     # ----------------------------------------------------------------- what is left, and said of it
     Mutant(
         "rollback",
-        _LIFECYCLE,
+        _UNLOADING,
         "            if live is None or claim.covers(live):\n",
         "            if False:\n",
         (_CREATE,),
     ),
     Mutant(
         "delete waits",
-        _LIFECYCLE,
+        _UNLOADING,
         "left = self._waiter.until_unloaded(model_id, claim, limit_seconds=limit_seconds)",
         "left = None",
         (_DELETE,),

@@ -1,0 +1,96 @@
+"""Unloading: what the service is told, the wait until it agrees, and what is said of it after."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from bytez_provider.client import BytezClient
+from bytez_provider.errors import (
+    NOTHING_CHANGED,
+    ApiError,
+    BytezError,
+    UnloadError,
+    UnreachableError,
+    printable,
+)
+from bytez_provider.journal import Journal
+from bytez_provider.waiter import Caller, Claim, Waiter
+from bytez_provider.words import duration
+
+UNLOAD_LIMIT_SECONDS = 2 * 60.0
+
+
+class Unloading:
+    """The unloads of one account, and which resources they were of."""
+
+    def __init__(self, *, client: BytezClient, journal: Journal, waiter: Waiter) -> None:
+        self._client = client
+        self._journal = journal
+        self._waiter = waiter
+        # Resources unloaded by this deployment: a create that follows is a replacement's.
+        self._unloaded: set[str] = set()
+
+    def unload(
+        self, model_id: str, claim: Claim, limit_seconds: float = UNLOAD_LIMIT_SECONDS
+    ) -> None:
+        """Unload what the status just showed to be the claimed load; wait until it agrees.
+
+        Raises:
+            UnloadError: It is still loaded at the limit.
+            ApiError: No answer.
+        """
+        try:
+            self._client.delete(model_id)
+        except UnreachableError as error:
+            if not error.maybe_done:
+                raise
+            # The request may have had its effect: the status will tell.
+        try:
+            left = self._waiter.until_unloaded(model_id, claim, limit_seconds=limit_seconds)
+        except ApiError as error:
+            raise error.restated(
+                verb="unload", state="It was told to unload, and may still be running"
+            ) from None
+        if left is not None:
+            raise UnloadError(
+                verb="unload",
+                subject=model_id,
+                observed=f"it is still {printable(left.status, limit=40)} "
+                f"{duration(limit_seconds)} after it was told to unload",
+                state="It may go on costing money until it expires",
+                action="Run the same command again in a minute",
+            )
+        self._journal.release(model_id)
+
+    def roll_back(self, model_id: str, claim: Claim, caller: Caller) -> tuple[str, str | None]:
+        """Unload a load that came to nothing; return the state of things, and an action if due."""
+        try:
+            live = self._client.status(model_id)
+            # Not found is no reason to leave it: what was accepted may not show yet.
+            if live is None or claim.covers(live):
+                self.unload(model_id, claim)
+        except BytezError as error:
+            state = f"Unloading it failed too ({error.observed}), so it may still be running"
+            return f"{state} and cost money", f"Stop it with `bytez-fleet unload {model_id}`"
+        self._journal.forget(model_id, caller.urn)
+        return "It was unloaded: nothing is left running", None
+
+    def tell(self, caller: Caller) -> None:
+        """Take note of a resource whose load was unloaded: what follows in its stead says so."""
+        if caller.urn is not None:
+            self._unloaded.add(caller.urn)
+
+    @contextmanager
+    def told(self, caller: Caller, model_id: str) -> Iterator[None]:
+        """Tell every error as one of the load, and what this deployment unloaded before it."""
+        try:
+            yield
+        except BytezError as error:
+            state = error.state
+            if caller.urn in self._unloaded:
+                gone = "the old one is already unloaded"
+                state = gone.capitalize() if state == NOTHING_CHANGED else f"{state}; {gone}"
+            if error.verb == "unload":
+                raise error.restated(state=state) from None
+            raise error.restated(verb="load", subject=model_id, state=state) from None
