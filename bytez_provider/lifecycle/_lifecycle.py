@@ -28,7 +28,7 @@ from bytez_provider.errors import (
     printable,
 )
 from bytez_provider.journal import Journal
-from bytez_provider.lifecycle._compare import NOT_LOADED, drift_of, stands
+from bytez_provider.lifecycle._compare import NOT_LOADED, drift_of, is_of, stands
 from bytez_provider.lifecycle._consent import Consent
 from bytez_provider.lifecycle._loading import Loading
 from bytez_provider.lifecycle._told import gone, interrupted, since, status_word
@@ -169,9 +169,13 @@ class Lifecycle:
             if live is None and (self._may_lag(old, claim) or caller.stop() is not None):
                 return old
             self._refuse_other_account("read", old)
-            accepts = old.on_expiry == "accept"
+            # A note that is still there is of a later load, which an `up` began that failed or was
+            # killed: it is to be settled by the next one, and is no expiry to be accepted.
+            note = self._journal.note_about(old.model_id, caller.urn)
+            accepts = old.on_expiry == "accept" and note is None
             if old.status != NOT_LOADED:
-                caller.note(gone(old, live, accepts))
+                anew = note is not None and live is not None and is_of(note, live)
+                caller.note(gone(old, live, accepts=accepts, anew=anew))
             return old.model_copy(update={"status": NOT_LOADED}) if accepts else None
         if old.created is None:
             self._identify(live, caller)

@@ -55,9 +55,15 @@ def since(live: Instance) -> str:
     return f"at {iso(live.created)}" if live.created else "at a time that the service does not tell"
 
 
-def gone(old: ModelState, live: Instance | None, accepts: bool) -> str:
-    """Say what a refresh found, which Pulumi itself shows only as a resource that goes."""
-    found = "is no longer loaded" if live is None else "was unloaded, and loaded by somebody else"
+def gone(old: ModelState, live: Instance | None, *, accepts: bool, anew: bool) -> str:
+    """Say what a refresh found, which Pulumi itself shows only as a resource that goes.
+
+    `accepts`: that it is gone is as it should be. `anew`: what is loaded now is its own as well.
+    """
+    found = "is no longer loaded"
+    if live is not None:
+        by = "anew by a deployment that did not end" if anew else "by somebody else"
+        found = f"was unloaded, and loaded {by}"
     then = "that is accepted" if accepts else _LOADS_AGAIN
     return f"'{old.model_id}' {found}: {then}"
 

@@ -145,6 +145,32 @@ class TestGone:
         again = machine.process().lifecycle.read(read, FakeCaller())
         assert again == read
 
+    @pytest.mark.parametrize("accepted", [True, False], ids=["accepted", "not-accepted"])
+    def test_an_expiry_is_not_accepted_where_a_load_was_begun_since(
+        self, machine: Machine, accepted: bool
+    ) -> None:
+        """The stateful test's story: an `up` loaded it again, and had no clear answer."""
+        accepting = inputs(on_expiry="accept")
+        caller = FakeCaller()
+        caller.end_at_report(1, Stop.CANCELLED)
+        state = machine.process().lifecycle.create(accepting, caller)
+        usurped(machine)
+        machine.emulator.unload_by_somebody_else(GPT2)
+        lost = {"reset": "after" if accepted else "before"}
+        machine.emulator.set_faults([{"endpoint": "/model/load", "do": lost}])
+        with pytest.raises(UnreachableError, match="may have been accepted"):
+            machine.process().lifecycle.update(state, accepting, FakeCaller())
+        machine.emulator.set_faults([])
+
+        caller = FakeCaller()
+        assert machine.process().lifecycle.read(state, caller) is None
+        found = "was unloaded, and loaded anew by a deployment that did not end"
+        told = found if accepted else "is no longer loaded"
+        assert caller.notes == [f"'{GPT2}' {told}: the next `up` loads it again"]
+        process = machine.process()
+        assert process.lifecycle.create(accepting, FakeCaller()).status == "RUNNING"
+        assert machine.running() == {GPT2: 1}
+
     def test_not_found_within_60_s_of_acceptance_is_not_gone(
         self, machine: Machine, process: Process
     ) -> None:

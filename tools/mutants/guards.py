@@ -202,6 +202,13 @@ MUTANTS = (
         (_ADOPT,),
     ),
     Mutant(
+        "an expiry is not accepted where a load was begun since",
+        _LIFECYCLE,
+        'accepts = old.on_expiry == "accept" and note is None\n',
+        'accepts = old.on_expiry == "accept"\n',
+        (_READ,),
+    ),
+    Mutant(
         "what stays is not ended by the delete of another",
         _LIFECYCLE,
         "        elif self._stays_with_another(old, live.created if live else claim.created):\n",
