@@ -21,6 +21,7 @@ from typing import Any
 
 from bytez_provider.errors import printable
 from bytez_provider.schemas import iso, moment_of
+from bytez_provider.urns import stack_of
 
 
 @dataclass(frozen=True)
@@ -131,9 +132,9 @@ class Journal:
             },
         )
 
-    def finish(self, urn: str | None) -> None:
+    def finish(self, model_id: str, urn: str | None) -> None:
         """Forget the load of a resource as soon as Pulumi's state names it, and not before."""
-        self._once_saved(lambda: self.clear(urn))
+        self._once_saved(lambda: self.forget(model_id, urn))
 
     def clear(self, urn: str | None) -> None:
         """Forget the load of a resource: there is none, or Pulumi's state names it."""
@@ -145,11 +146,26 @@ class Journal:
         if self.note_about(model_id, urn) is not None:
             self.clear(urn)
 
-    def forget_named(self, created: datetime | None, urn: str | None) -> None:
-        """Forget the very load that the state names: who was killed could not do it."""
-        note = self.note(urn)
-        if note is not None and note.created is not None and note.created == created:
-            self.clear(urn)
+    def forget_named(
+        self, model_id: str, created: datetime | None, urn: str | None, *, of_stack: bool
+    ) -> None:
+        """Forget the very load that the state of a resource names: who was killed could not do it.
+
+        Args:
+            model_id: The model.
+            created: What identifies the load; of one that nothing identifies nothing is forgotten.
+            urn: The resource.
+            of_stack: Also what was noted for others of its stack: it may have been renamed.
+        """
+        if created is None or urn is None:
+            return
+        others = self.of_other_processes() if of_stack else []
+        for note in (
+            self.note(urn),
+            *(one for one in others if stack_of(one.urn) == stack_of(urn)),
+        ):
+            if note is not None and (note.model_id, note.created) == (model_id, created):
+                self.clear(note.urn)
 
     def forget_earlier(self, accepted: Note) -> None:
         """Forget what killed deployments noted of the same model for other resources.
@@ -157,7 +173,7 @@ class Journal:
         It was not loaded, so their loads are gone; and they would take this one for their own,
         where it is made soon after theirs.
         """
-        for note in self._of_other_processes():
+        for note in self.of_other_processes():
             if note.model_id == accepted.model_id and note.urn != accepted.urn:
                 self.clear(note.urn)
 
@@ -172,7 +188,7 @@ class Journal:
         """Return all loads begun and not finished, oldest first."""
         return self._notes(self._names())
 
-    def _of_other_processes(self) -> list[Note]:
+    def of_other_processes(self) -> list[Note]:
         """Return the unfinished loads that this process did not note, oldest first.
 
         Its own are left unread: of a large stack there are many, and each load asks.

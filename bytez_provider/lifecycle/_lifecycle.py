@@ -160,7 +160,7 @@ class Lifecycle:
             AccountChangedError: Not found, but asked with another key or endpoint.
             ApiError: No answer: the state stays as it was.
         """
-        self._journal.forget_named(moment_of(old.created), caller.urn)
+        self._forget_what_is_named(old, caller)
         live = self._status_for("read", old)
         claim = self._claim_of(old, caller)
         if live is None:
@@ -329,7 +329,13 @@ class Lifecycle:
         note = self._journal.note_about(live.model_id, caller.urn)
         if note is not None and live.created is not None:
             self._journal.write(dataclasses.replace(note, created=live.created))
-            self._journal.finish(caller.urn)
+            self._journal.finish(live.model_id, caller.urn)
+
+    def _forget_what_is_named(self, old: ModelState, caller: Caller) -> None:
+        # Of one that another has taken over, the note of that one may be all that names it.
+        of_stack = not self._is_held_by_another(old, None)
+        created = moment_of(old.created)
+        self._journal.forget_named(old.model_id, created, caller.urn, of_stack=of_stack)
 
     def _status_for(self, verb: str, old: ModelState) -> Instance | None:
         try:

@@ -265,10 +265,23 @@ class Loading:
                 f"'{model_id}': the service tells no `created`, so any load of it is taken for "
                 "that of this resource"
             )
-        is_named = claim.created is not None or wait.ended is not Ended.STOPPED
-        if is_named and self._journal.note_about(model_id, caller.urn) is not None:
-            self._journal.finish(caller.urn)
+        if claim.created is not None or wait.ended is not Ended.STOPPED:
+            self._is_named(model_id, wait.instance if adopted_at else None, caller)
         return state
+
+    def _is_named(self, model_id: str, taken_over: Instance | None, caller: Caller) -> None:
+        """Let the journal forget what Pulumi's state is about to name.
+
+        Of a load that was `taken_over` also what killed deployments noted for other resources.
+        """
+        if self._journal.note_about(model_id, caller.urn) is None:
+            return
+        self._journal.finish(model_id, caller.urn)
+        if taken_over is None:
+            return
+        for note in self._journal.of_other_processes():
+            if note.urn != caller.urn and is_of(note, taken_over):
+                self._journal.finish(note.model_id, note.urn)
 
     def _not_running(
         self, wait: Wait, claim: Claim, inputs: ModelInputs, caller: Caller, limit: float

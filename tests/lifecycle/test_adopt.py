@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from bytez_provider.errors import (
@@ -10,7 +12,9 @@ from bytez_provider.errors import (
     InterruptedLoadError,
     UnloadError,
 )
+from bytez_provider.journal import Note
 from bytez_provider.lifecycle import diff
+from bytez_provider.schemas import moment_of
 from bytez_provider.waiter import Stop
 from tests.lifecycle.caller import OTHER_URN, URN, FakeCaller
 from tests.lifecycle.machine import BOOT_SECONDS, GPT2, Machine, Process, inputs
@@ -275,6 +279,29 @@ class TestHolder:
         process.lifecycle.delete(old, FakeCaller(URN))
         assert machine.running() == {GPT2: 1}
         assert len(process.journal_warnings) == 1
+
+    @pytest.mark.parametrize("is_identified", [False, True])
+    def test_what_a_killed_deployment_noted_of_it_is_forgotten(
+        self, machine: Machine, process: Process, is_identified: bool
+    ) -> None:
+        """The stateful test's story: the resource was renamed after the kill, and took it over.
+
+        Else `bytez-fleet unload --unfinished` would unload what is in state.
+        """
+        began = process.lifecycle._client.server_now()
+        machine.emulator.load_by_somebody_else(GPT2)
+        created = moment_of(machine.created()) if is_identified else None
+        process.journal.write(Note(URN, GPT2, began, concurrency=1, created=created))
+        machine.process().lifecycle.create(ADOPTING, FakeCaller(OTHER_URN))
+        assert process.journal.unfinished() == []
+
+    def test_what_was_noted_of_another_load_stays(self, machine: Machine, process: Process) -> None:
+        machine.emulator.load_by_somebody_else(GPT2)
+        now = process.lifecycle._client.server_now()
+        note = Note(URN, GPT2, now - timedelta(hours=1), concurrency=1)
+        process.journal.write(note)
+        machine.process().lifecycle.create(ADOPTING, FakeCaller(OTHER_URN))
+        assert process.journal.unfinished() == [note]
 
 
 class TestStays:

@@ -86,7 +86,7 @@ class TestNotes:
             once_saved=later.append,
         )
         journal.write(NOTE)
-        journal.finish(URN)
+        journal.finish(GPT2, URN)
         assert journal.unfinished() == [NOTE]
         later[0]()
         assert journal.unfinished() == []

@@ -18,7 +18,7 @@ from bytez_provider.journal import Note
 from bytez_provider.lifecycle import NOT_LOADED, diff
 from bytez_provider.schemas import ModelState, moment_of
 from bytez_provider.waiter import Stop
-from tests.lifecycle.caller import URN, FakeCaller
+from tests.lifecycle.caller import OTHER_URN, URN, FakeCaller
 from tests.lifecycle.machine import GPT2, KEY, OTHER_KEY, Machine, Process, inputs
 
 
@@ -54,6 +54,37 @@ class TestLoaded:
             machine.emulator.unload_by_somebody_else(GPT2)
         process.lifecycle.read(state, FakeCaller())
         assert process.journal.unfinished() == []
+
+    @pytest.mark.parametrize(
+        ("urn", "is_cleared"),
+        [(OTHER_URN, True), (OTHER_URN.replace(":dev:", ":prod:"), False)],
+        ids=["same-stack", "another-stack"],
+    )
+    def test_a_note_of_it_under_an_older_name_is_cleared(
+        self, machine: Machine, process: Process, state: ModelState, urn: str, is_cleared: bool
+    ) -> None:
+        """Renamed with an alias, before the note of the killed deployment was."""
+        created = moment_of(state.created)
+        assert created is not None
+        note = Note(urn, GPT2, began=created, concurrency=2, created=created)
+        process.journal.write(note)
+        machine.process().lifecycle.read(state, FakeCaller())
+        assert process.journal.unfinished() == ([] if is_cleared else [note])
+
+    def test_the_note_of_one_that_was_killed_when_it_took_it_over_stays(
+        self, machine: Machine, state: ModelState
+    ) -> None:
+        """The delete of this one will leave the load alone; then the note is all that names it."""
+        taking = machine.process()
+        taking.journal._once_saved = lambda _: None  # It is killed before that.
+        taking.lifecycle.create(inputs(adopt=True, concurrency=2), FakeCaller(OTHER_URN))
+        noted = taking.journal.unfinished()
+        assert [note.urn for note in noted] == [OTHER_URN]
+        later = machine.process()
+        later.lifecycle.read(state, FakeCaller())
+        later.lifecycle.delete(state, FakeCaller())
+        assert later.journal.unfinished() == noted
+        assert machine.running() == {GPT2: 2}
 
     @pytest.mark.parametrize("later", [None, timedelta(minutes=1)])
     def test_a_note_that_may_be_of_another_load_stays(

@@ -98,8 +98,8 @@ MUTANTS = (
     Mutant(
         "the note stays until the answer is saved",
         _LOADING,
-        "            self._journal.finish(caller.urn)\n        return state\n",
-        "            self._journal.clear(caller.urn)\n        return state\n",
+        "        self._journal.finish(model_id, caller.urn)\n        if taken",
+        "        self._journal.clear(caller.urn)\n        if taken",
         (f"{_KILL_POINTS}::test_a_create[RUNNING-before-the-engine-has-saved-it]",),
     ),
     Mutant(
@@ -112,8 +112,22 @@ MUTANTS = (
     Mutant(
         "a note of what the state names is cleared",
         _LIFECYCLE,
-        "        self._journal.forget_named(moment_of(old.created), caller.urn)\n        live",
+        "        self._forget_what_is_named(old, caller)\n        live",
         "        live",
+        (f"{_READ}::TestLoaded",),
+    ),
+    Mutant(
+        "what others noted of a load taken over is cleared",
+        _LOADING,
+        "            if note.urn != caller.urn and is_of(note, taken_over):\n",
+        "            if False:\n",
+        (_ADOPT,),
+    ),
+    Mutant(
+        "the note of one that was killed taking it over stays",
+        _LIFECYCLE,
+        "        of_stack = not self._is_held_by_another(old, None)\n",
+        "        of_stack = True\n",
         (f"{_READ}::TestLoaded",),
     ),
     Mutant(
