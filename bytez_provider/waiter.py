@@ -227,22 +227,40 @@ class Waiter:
             self._clock.wait(min(pause, max(limit_seconds - elapsed, 0.01)), caller.wake)
 
     def until_shown(
-        self, model_id: str, claim: Claim, caller: Caller, *, limit_seconds: float
+        self, model_id: str, claim: Claim, *, limit_seconds: float, caller: Caller | None = None
     ) -> Instance | None:
-        """Look until the claimed load is shown; None when it is not within the limit.
+        """Look until the claimed load is shown; return it, or what there is at the limit.
 
-        Ended by a stop of the deployment too, which proves nothing.
+        Where there is a `caller`, its stop ends it too, which proves nothing.
 
         Raises:
-            ApiError: The status could not be read.
+            ApiError: The status could not be read until the limit.
         """
         start = self._clock.monotonic()
-        while caller.stop() is None and self._clock.monotonic() - start < limit_seconds:
-            self._clock.wait(_UNLOAD_POLL_SECONDS, caller.wake)
-            live = self.poller.status(model_id)
+        live: Instance | None = None
+        trouble: ApiError | None = None
+        while (elapsed := self._clock.monotonic() - start) < limit_seconds:
+            if caller is not None and caller.stop() is not None:
+                return None
+            self._clock.wait(pause_seconds(elapsed), caller.wake if caller else None)
+            live, trouble = self._look(model_id, claim, 0.0)
             if live is not None and claim.covers(live):
                 return live
-        return None
+        if trouble is not None:
+            raise trouble
+        return live
+
+    def until_sure(self, model_id: str, claim: Claim) -> Instance | None:
+        """Look until the claimed load is shown, or so old that "not found" proves it gone.
+
+        Returns what `until_shown` does. For who is to unload it: unseen, that may end one that
+        somebody else has just made. Not ended by Ctrl-C.
+
+        Raises:
+            ApiError: The status could not be read until then.
+        """
+        limit = NOT_FOUND_GRACE_SECONDS - self._age(claim, 0.0)
+        return self.until_shown(model_id, claim, limit_seconds=limit)
 
     def until_unloaded(
         self, model_id: str, claim: Claim, *, limit_seconds: float

@@ -10,8 +10,8 @@ Schemas in, schemas out; whoever asks is a `Caller`. The rules that everything h
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -161,10 +161,9 @@ class Lifecycle:
             ApiError: No answer: the state stays as it was.
         """
         self._forget_what_is_named(old, caller)
-        live = self._status_for("read", old)
         claim = self._claim_of(old, caller)
-        if live is None:
-            live = self._look_again(old, claim, caller)
+        with self._told_of_state("read", old):
+            live = self._seen(old) or self._look_again(old, claim, caller)
         if live is None or not self._is_ours("read", old, claim, live):
             if live is None and (self._may_lag(old, claim) or caller.stop() is not None):
                 return old
@@ -283,18 +282,21 @@ class Lifecycle:
             ApiError: No answer.
         """
         model_id = old.model_id
-        live = self._status_for("unload", old)
         claim = self._claim_of(old, caller)
-        if live is None and not self._is_young(old, claim):
+        with self._told_of_state("unload", old):
+            live = self._client.status(model_id)
+            if live is None and self._is_young(old, claim):
+                live = self._waiter.until_sure(model_id, claim)
+        if live is None:
             self._refuse_other_account("unload", old)
-        elif live is not None and not self._is_ours("unload", old, claim, live):
+        elif not self._is_ours("unload", old, claim, live):
             caller.warn(
                 f"'{model_id}' was left alone: the load that runs now, made "
                 f"{since(live)}, is not the one that this resource made"
             )
         elif self._is_held_by_another(old, live):
             caller.note(f"'{model_id}' was left running: another resource has taken it over")
-        elif self._stays_with_another(old, live.created if live else claim.created):
+        elif self._stays_with_another(old, live):
             caller.note(f"'{model_id}' was left running: another resource keeps it")
             # Where this one held it, nobody does: the delete of the other one is to unload it.
             self._journal.release(model_id)
@@ -319,8 +321,8 @@ class Lifecycle:
             return False
         return holder.created == (live.created if live else moment_of(old.created))
 
-    def _stays_with_another(self, old: ModelState, created: datetime | None) -> bool:
-        return bool(self._staying.get((old.model_id, created), set()) - {old.adopted_at})
+    def _stays_with_another(self, old: ModelState, live: Instance) -> bool:
+        return bool(self._staying.get((old.model_id, live.created), set()) - {old.adopted_at})
 
     # ---------------------------------------------------------------------- whose load it is
 
@@ -337,11 +339,16 @@ class Lifecycle:
         created = moment_of(old.created)
         self._journal.forget_named(old.model_id, created, caller.urn, of_stack=of_stack)
 
-    def _status_for(self, verb: str, old: ModelState) -> Instance | None:
+    def _seen(self, old: ModelState) -> Instance | None:
+        if old.readiness == "fleet":
+            return self.glance(old.model_id, moment_of(old.created))
+        return self._client.status(old.model_id)
+
+    @contextmanager
+    def _told_of_state(self, verb: str, old: ModelState) -> Iterator[None]:
+        """Tell an error of asking as one of the operation, which leaves the state alone."""
         try:
-            if verb == "read" and old.readiness == "fleet":
-                return self.glance(old.model_id, moment_of(old.created))
-            return self._client.status(old.model_id)
+            yield
         except BytezError as error:
             raise error.restated(
                 verb=verb,
@@ -394,7 +401,7 @@ class Lifecycle:
         if not self._is_young(old, claim) or self._may_lag(old, claim):
             return None
         return self._waiter.until_shown(
-            old.model_id, claim, caller, limit_seconds=SHOWN_GRACE_SECONDS
+            old.model_id, claim, limit_seconds=SHOWN_GRACE_SECONDS, caller=caller
         )
 
     def _may_lag(self, old: ModelState, claim: Claim) -> bool:

@@ -67,8 +67,11 @@ class Unloading:
         """Unload a load that came to nothing; return the state of things, and an action if due."""
         try:
             live = self._client.status(model_id)
-            # Not found is no reason to leave it: what was accepted may not show yet.
-            if live is None or claim.covers(live):
+            if live is None and claim.created is not None:
+                live = self._waiter.until_sure(model_id, claim)
+            # One that was never shown is unloaded unseen: it was accepted, and may show any time.
+            may_be_there = claim.created is None if live is None else claim.covers(live)
+            if may_be_there:
                 self.unload(model_id, claim)
         except BytezError as error:
             state = f"Unloading it failed too ({error.observed}), so it may still be running"

@@ -126,6 +126,79 @@ def test_somebody_elses_load_is_left_alone_with_a_warning(
     ]
 
 
+@pytest.fixture
+def young(process: Process) -> ModelState:
+    """A model whose boot was left by a Ctrl-C a moment ago."""
+    caller = FakeCaller()
+    caller.end_at_report(1, Stop.CANCELLED)
+    return process.lifecycle.create(inputs(), caller)
+
+
+def test_a_young_load_that_is_not_shown_is_looked_for_and_unloaded(
+    machine: Machine, young: ModelState
+) -> None:
+    machine.emulator.set_faults([{"endpoint": "/model/status", "do": {"statusLagSeconds": 20}}])
+    machine.process().lifecycle.delete(young, FakeCaller())
+    assert machine.running() == {}
+
+
+def test_a_young_load_that_is_gone_is_not_unloaded_unseen(
+    machine: Machine, young: ModelState
+) -> None:
+    """The stateful test's story: in that moment somebody else loaded the model."""
+    machine.emulator.unload_by_somebody_else(GPT2)
+    process = machine.process()
+    status = process.client.status
+    asked: list[str] = []
+
+    def status_then_load(model_id: str, **given: Any) -> Any:
+        found = status(model_id, **given)
+        asked.append(model_id)
+        if len(asked) == 1:
+            machine.emulator.load_by_somebody_else(model_id, concurrency=7)
+        return found
+
+    process.client.status = status_then_load  # type: ignore[method-assign]
+    caller = FakeCaller()
+    process.lifecycle.delete(young, caller)
+    assert machine.running() == {GPT2: 7}
+    assert machine.changes() == ["/model/load"]
+    assert f"'{GPT2}' was left alone: the load that runs now" in caller.warnings[0]
+
+
+def test_a_young_load_that_is_gone_is_success(machine: Machine, young: ModelState) -> None:
+    machine.emulator.unload_by_somebody_else(GPT2)
+    caller = FakeCaller()
+    machine.process().lifecycle.delete(young, caller)
+    assert (caller.warnings, machine.changes()) == ([], ["/model/load"])
+
+
+@pytest.mark.parametrize("outage_seconds", [20, 600])
+def test_no_answer_while_a_young_load_is_looked_for(
+    machine: Machine, young: ModelState, outage_seconds: float
+) -> None:
+    machine.emulator.set_faults([{"endpoint": "/model/status", "do": {"statusLagSeconds": 40}}])
+    process = machine.process()
+    began = machine.emulator.now()
+    look = process.waiter.poller.status
+
+    def down(model_id: str) -> Any:
+        if (machine.emulator.now() - began).total_seconds() < outage_seconds:
+            raise UnreachableError(
+                verb="look at", subject=model_id, observed="no answer", action="Look again"
+            )
+        return look(model_id)
+
+    process.waiter.poller.status = down  # type: ignore[method-assign]
+    if outage_seconds == 20:
+        process.lifecycle.delete(young, FakeCaller())
+        assert machine.running() == {}
+    else:
+        with pytest.raises(UnreachableError, match=f"could not unload '{GPT2}': no answer"):
+            process.lifecycle.delete(young, FakeCaller())
+        assert machine.running() == {GPT2: 1}
+
+
 @pytest.mark.parametrize("fault", [{"reset": "after"}, {"reset": "before"}])
 def test_a_lost_answer_is_judged_by_the_status(
     machine: Machine, state: ModelState, fault: dict[str, Any]

@@ -112,8 +112,8 @@ MUTANTS = (
     Mutant(
         "a note of what the state names is cleared",
         _LIFECYCLE,
-        "        self._forget_what_is_named(old, caller)\n        live",
-        "        live",
+        "        self._forget_what_is_named(old, caller)\n        claim",
+        "        claim",
         (f"{_READ}::TestLoaded",),
     ),
     Mutant(
@@ -225,7 +225,7 @@ MUTANTS = (
     Mutant(
         "what stays is not ended by the delete of another",
         _LIFECYCLE,
-        "        elif self._stays_with_another(old, live.created if live else claim.created):\n",
+        "        elif self._stays_with_another(old, live):\n",
         "        elif False:\n",
         (_ADOPT,),
     ),
@@ -258,15 +258,8 @@ MUTANTS = (
     Mutant(
         "no answer is not gone",
         _LIFECYCLE,
-        """            raise error.restated(
-                verb=verb,
-                subject=old.model_id,
-""",
-        """            return None
-            raise error.restated(
-                verb=verb,
-                subject=old.model_id,
-""",
+        '        with self._told_of_state("read", old):\n',
+        "        live = None\n        with suppress(BytezError):\n",
         (_READ,),
     ),
     Mutant(
@@ -280,9 +273,16 @@ MUTANTS = (
     Mutant(
         "rollback",
         _UNLOADING,
-        "            if live is None or claim.covers(live):\n",
+        "            if may_be_there:\n",
         "            if False:\n",
         (_CREATE,),
+    ),
+    Mutant(
+        "what is not shown yet is looked for before it is unloaded",
+        _LIFECYCLE,
+        "            if live is None and self._is_young(old, claim):\n",
+        "            if False:\n",
+        (_DELETE,),
     ),
     Mutant(
         "delete waits",
