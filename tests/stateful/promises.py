@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from bytez_provider.journal import Note
 from bytez_provider.schemas import moment_of
@@ -71,18 +72,19 @@ def nothing_of_others_was_touched(done: Deployment, ended: Iterable[Ended]) -> N
 
 def take_overs_are_allowed(done: Deployment, books: Books) -> None:
     """A load passes from one owner to the other only where the program says so."""
+    before = {_take_over(one) for one in done.before.values()}
     for urn, one in done.state.items():
-        was = done.before.get(urn)
-        adopted_at = one.outputs.get("adoptedAt")
-        is_old = was is not None and was.outputs.get("adoptedAt") == adopted_at
         load = books.loads.get((one.id, one.outputs.get("created", "")))
-        if adopted_at is None or is_old or load is None or load.owner == done.stack:
-            continue
-        was_so = any(old.outputs.get("adoptedAt") == adopted_at for old in done.before.values())
-        assert was_so or done.consents(load), f"{urn} took over {load}"
-        if not was_so:
+        is_new = one.outputs.get("adoptedAt") is not None and _take_over(one) not in before
+        if is_new and load is not None and load.owner != done.stack:
+            assert done.consents(load), f"{urn} took over {load}"
             load.owner = done.stack
             load.told = False
+
+
+def _take_over(one: Resource) -> tuple[str, Any, Any]:
+    # Within one moment two models may be taken over.
+    return one.id, one.outputs.get("created"), one.outputs.get("adoptedAt")
 
 
 def nothing_is_nameless(
