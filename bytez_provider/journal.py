@@ -21,7 +21,7 @@ from typing import Any
 
 from bytez_provider.errors import printable
 from bytez_provider.schemas import iso, moment_of
-from bytez_provider.urns import stack_of
+from bytez_provider.urns import project_of, stack_of
 
 
 @dataclass(frozen=True)
@@ -159,11 +159,10 @@ class Journal:
         """
         if created is None or urn is None:
             return
-        others = self.of_other_processes() if of_stack else []
-        for note in (
-            self.note(urn),
-            *(one for one in others if stack_of(one.urn) == stack_of(urn)),
-        ):
+        notes = [self.note(urn)]
+        if of_stack:
+            notes += [one for one in self.of_other_processes() if _stack(one.urn) == _stack(urn)]
+        for note in notes:
             if note is not None and (note.model_id, note.created) == (model_id, created):
                 self.clear(note.urn)
 
@@ -303,3 +302,7 @@ def _note_of(kept: dict[str, Any] | None) -> Note | None:
         return None
     created = moment_of(kept.get("created"))
     return Note(urn, model_id, began, concurrency, asked, created)
+
+
+def _stack(urn: str) -> tuple[str, str]:
+    return project_of(urn), stack_of(urn)

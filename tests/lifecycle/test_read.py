@@ -57,8 +57,12 @@ class TestLoaded:
 
     @pytest.mark.parametrize(
         ("urn", "is_cleared"),
-        [(OTHER_URN, True), (OTHER_URN.replace(":dev:", ":prod:"), False)],
-        ids=["same-stack", "another-stack"],
+        [
+            (OTHER_URN, True),
+            (OTHER_URN.replace(":dev:", ":prod:"), False),
+            (OTHER_URN.replace(":fleet:", ":other:"), False),
+        ],
+        ids=["same-stack", "another-stack", "another-project"],
     )
     def test_a_note_of_it_under_an_older_name_is_cleared(
         self, machine: Machine, process: Process, state: ModelState, urn: str, is_cleared: bool
