@@ -142,13 +142,11 @@ def success_is_true(done: Deployment, books: Books, notes: Iterable[Note]) -> No
     if done.command != "refresh":
         assert set(done.state) == declared
         # One about another model names a load that a killed deployment began before the resource
-        # was renamed to this name.
-        left = [
-            note
-            for note in kept
-            if (note.urn, note.model_id)
-            in {(one.urn, one.id) for one in (*done.state.values(), *done.before.values())}
-        ]
+        # was renamed to this name. And of a replacement that was not done, and that the program
+        # has no longer, the engine says nothing to the provider.
+        before = (one for one in done.before.values() if not one.pending_replacement)
+        asked = {(one.urn, one.id) for one in (*done.state.values(), *before)}
+        left = [note for note in kept if (note.urn, note.model_id) in asked]
         # What a kill left beside a state that names the load is cleared by the next read.
         left = [note for note in left if done.refreshed or not _is_in_state(note, done.state)]
         assert not left, f"the journal still has {left}"
