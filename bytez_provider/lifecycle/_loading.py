@@ -274,9 +274,8 @@ class Loading:
 
         Of a load that was `taken_over` also what killed deployments noted for other resources.
         """
-        if self._journal.note_about(model_id, caller.urn) is None:
-            return
-        self._journal.finish(model_id, caller.urn)
+        if self._journal.note_about(model_id, caller.urn) is not None:
+            self._journal.finish(model_id, caller.urn)
         if taken_over is None:
             return
         for note in self._journal.of_other_processes():

@@ -295,6 +295,20 @@ class TestHolder:
         machine.process().lifecycle.create(ADOPTING, FakeCaller(OTHER_URN))
         assert process.journal.unfinished() == []
 
+    def test_so_is_its_own_note_under_an_older_name(
+        self, machine: Machine, process: Process
+    ) -> None:
+        """The stateful test's story: killed before the note was cleared, renamed with an alias."""
+        machine.emulator.load_by_somebody_else(GPT2)
+        process.journal._once_saved = lambda _: None
+        caller = FakeCaller(OTHER_URN)
+        caller.end_at_report(1, Stop.CANCELLED)
+        state = process.lifecycle.create(ADOPTING, caller)
+        assert [note.urn for note in process.journal.unfinished()] == [OTHER_URN]
+        later = machine.process()
+        assert later.lifecycle.update(state, ADOPTING, FakeCaller(URN)).status == "RUNNING"
+        assert later.journal.unfinished() == []
+
     def test_what_was_noted_of_another_load_stays(self, machine: Machine, process: Process) -> None:
         machine.emulator.load_by_somebody_else(GPT2)
         now = process.lifecycle._client.server_now()

@@ -110,8 +110,12 @@ def _names(resource: Resource, load: Load) -> bool:
 
 
 def _is_in_state(note: Note, state: Mapping[str, Resource]) -> bool:
-    one = state.get(note.urn)
-    return one is not None and moment_of(one.outputs.get("created")) == note.created
+    """Tell whether the state names the noted load, be it under another name by now."""
+    return note.created is not None and any(
+        (one.id, moment_of(one.outputs.get("created"))) == (note.model_id, note.created)
+        for one in state.values()
+        if one.is_model
+    )
 
 
 def _notes(note: Note, load: Load) -> bool:

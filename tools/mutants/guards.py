@@ -98,8 +98,8 @@ MUTANTS = (
     Mutant(
         "the note stays until the answer is saved",
         _LOADING,
-        "        self._journal.finish(model_id, caller.urn)\n        if taken",
-        "        self._journal.clear(caller.urn)\n        if taken",
+        "            self._journal.finish(model_id, caller.urn)\n        if taken",
+        "            self._journal.clear(caller.urn)\n        if taken",
         (f"{_KILL_POINTS}::test_a_create[RUNNING-before-the-engine-has-saved-it]",),
     ),
     Mutant(
