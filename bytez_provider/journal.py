@@ -8,6 +8,7 @@ process, and what the disk did not take, this process remembers.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import json
 import os
@@ -134,7 +135,14 @@ class Journal:
 
     def finish(self, model_id: str, urn: str | None) -> None:
         """Forget the load of a resource as soon as Pulumi's state names it, and not before."""
-        self._once_saved(lambda: self.forget(model_id, urn))
+        if self.note_about(model_id, urn) is not None:
+            self._once_saved(lambda: self.forget(model_id, urn))
+
+    def identify(self, model_id: str, urn: str | None, created: datetime | None) -> None:
+        """Let a note stand for the load that it turned out to be about, and for no later one."""
+        note = self.note_about(model_id, urn)
+        if note is not None:
+            self.write(dataclasses.replace(note, created=created))
 
     def clear(self, urn: str | None) -> None:
         """Forget the load of a resource: there is none, or Pulumi's state names it."""
@@ -214,6 +222,11 @@ class Journal:
         if kept is None or not isinstance(kept.get("adoptedAt"), str):
             return None
         return Holder(created=moment_of(kept.get("created")), adopted_at=kept["adoptedAt"])
+
+    def holder_of(self, model_id: str, created: datetime | None) -> Holder | None:
+        """Return who adopted this very load last."""
+        holder = self.holder(model_id)
+        return holder if holder is not None and holder.created == created else None
 
     def hold(self, model_id: str, holder: Holder) -> None:
         """Note that the instance was taken over, so that its older resources leave it alone."""

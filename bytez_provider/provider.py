@@ -85,11 +85,11 @@ class ModelProvider(ResourceProvider):
             known["modelId"] = olds["modelId"]
         old = _kept(ModelState, olds)
         change = diff(old, declared(known), frozenset(map(to_snake, unknown)))
-        if not change.replaces:
-            self._lifecycle.stays(old)
-        else:
+        if change.replaces:
             with current_call() as call:
                 call.warn(f"'{olds['modelId']}' {OUTAGE}")
+        else:
+            self._lifecycle.stays(old)
         return DiffResult(
             changes=change.needed,
             replaces=[to_camel(name) for name in change.replaces],

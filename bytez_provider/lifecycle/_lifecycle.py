@@ -9,7 +9,6 @@ Schemas in, schemas out; whoever asks is a `Caller`. The rules that everything h
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -294,9 +293,9 @@ class Lifecycle:
                 f"'{model_id}' was left alone: the load that runs now, made "
                 f"{since(live)}, is not the one that this resource made"
             )
-        elif self._is_held_by_another(old, live):
+        elif self._is_held_by_another(old, live.created):
             caller.note(f"'{model_id}' was left running: another resource has taken it over")
-        elif self._stays_with_another(old, live):
+        elif self._stays_with_another(old, live.created):
             caller.note(f"'{model_id}' was left running: another resource keeps it")
             # Where this one held it, nobody does: the delete of the other one is to unload it.
             self._journal.release(model_id)
@@ -315,28 +314,25 @@ class Lifecycle:
         if live is not None and live.phase is Phase.FAILED and claim.covers(live):
             self._unloading.unload(model_id, claim)
 
-    def _is_held_by_another(self, old: ModelState, live: Instance | None) -> bool:
-        holder = self._journal.holder(old.model_id)
-        if holder is None or holder.adopted_at == old.adopted_at:
-            return False
-        return holder.created == (live.created if live else moment_of(old.created))
+    def _is_held_by_another(self, old: ModelState, created: datetime | None) -> bool:
+        holder = self._journal.holder_of(old.model_id, created)
+        return holder is not None and holder.adopted_at != old.adopted_at
 
-    def _stays_with_another(self, old: ModelState, live: Instance) -> bool:
-        return bool(self._staying.get((old.model_id, live.created), set()) - {old.adopted_at})
+    def _stays_with_another(self, old: ModelState, created: datetime | None) -> bool:
+        return bool(self._staying.get((old.model_id, created), set()) - {old.adopted_at})
 
     # ---------------------------------------------------------------------- whose load it is
 
     def _identify(self, live: Instance, caller: Caller) -> None:
         """Let a note stand for the load that it turned out to be about, until the state does."""
-        note = self._journal.note_about(live.model_id, caller.urn)
-        if note is not None and live.created is not None:
-            self._journal.write(dataclasses.replace(note, created=live.created))
+        if live.created is not None:
+            self._journal.identify(live.model_id, caller.urn, live.created)
             self._journal.finish(live.model_id, caller.urn)
 
     def _forget_what_is_named(self, old: ModelState, caller: Caller) -> None:
         # Of one that another has taken over, the note of that one may be all that names it.
-        of_stack = not self._is_held_by_another(old, None)
         created = moment_of(old.created)
+        of_stack = not self._is_held_by_another(old, created)
         self._journal.forget_named(old.model_id, created, caller.urn, of_stack=of_stack)
 
     def _seen(self, old: ModelState) -> Instance | None:

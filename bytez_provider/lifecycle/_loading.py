@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from datetime import datetime, timedelta
 
 from bytez_provider.catalogue import CatalogueSource
@@ -130,7 +129,7 @@ class Loading:
         """Deal with a model that is loaded before this resource loads it."""
         model_id = inputs.model_id
         has_failed = live.phase is Phase.FAILED
-        holder = self._holder_of(live)
+        holder = self._journal.holder_of(model_id, live.created)
         own = holder is None or (note is not None and holder.adopted_at == iso(note.began))
         if note is not None and is_of(note, live) and own:
             # Begun by this resource in a deployment that did not end: no second boot.
@@ -148,11 +147,6 @@ class Loading:
             caller.warn(f"'{model_id}' was taken over and is loaded again: {'; '.join(reasons)}")
             return self.load_again(live, inputs, caller)
         return self._adopt(live, inputs, caller)
-
-    def _holder_of(self, live: Instance) -> Holder | None:
-        """Return who took an instance over."""
-        holder = self._journal.holder(live.model_id)
-        return holder if holder is not None and holder.created == live.created else None
 
     def _adopt(self, live: Instance, inputs: ModelInputs, caller: Caller) -> ModelState:
         """Take an instance over as it is."""
@@ -227,10 +221,7 @@ class Loading:
         limit = caller.timeout_seconds or BOOT_LIMIT_SECONDS
 
         def identified(created: datetime | None) -> None:
-            # From here on the note stands for this load, and for no later one.
-            note = self._journal.note_about(model_id, caller.urn)
-            if note is not None:
-                self._journal.write(dataclasses.replace(note, created=created))
+            self._journal.identify(model_id, caller.urn, created)
 
         if claim.created is not None:
             identified(claim.created)
@@ -274,8 +265,7 @@ class Loading:
 
         Of a load that was `taken_over` also what killed deployments noted for other resources.
         """
-        if self._journal.note_about(model_id, caller.urn) is not None:
-            self._journal.finish(model_id, caller.urn)
+        self._journal.finish(model_id, caller.urn)
         if taken_over is None:
             return
         for note in self._journal.of_other_processes():

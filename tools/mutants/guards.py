@@ -98,8 +98,8 @@ MUTANTS = (
     Mutant(
         "the note stays until the answer is saved",
         _LOADING,
-        "            self._journal.finish(model_id, caller.urn)\n        if taken",
-        "            self._journal.clear(caller.urn)\n        if taken",
+        "        self._journal.finish(model_id, caller.urn)\n        if taken",
+        "        self._journal.clear(caller.urn)\n        if taken",
         (f"{_KILL_POINTS}::test_a_create[RUNNING-before-the-engine-has-saved-it]",),
     ),
     Mutant(
@@ -126,7 +126,7 @@ MUTANTS = (
     Mutant(
         "the note of one that was killed taking it over stays",
         _LIFECYCLE,
-        "        of_stack = not self._is_held_by_another(old, None)\n",
+        "        of_stack = not self._is_held_by_another(old, created)\n",
         "        of_stack = True\n",
         (f"{_READ}::TestLoaded",),
     ),
@@ -225,7 +225,7 @@ MUTANTS = (
     Mutant(
         "what stays is not ended by the delete of another",
         _LIFECYCLE,
-        "        elif self._stays_with_another(old, live):\n",
+        "        elif self._stays_with_another(old, live.created):\n",
         "        elif False:\n",
         (_ADOPT,),
     ),
