@@ -16,6 +16,7 @@ import bytez_provider
 PACKAGE = Path(bytez_provider.__file__).parent
 ROOMS = (
     "errors",
+    "files",
     "clock",
     "words",
     "urns",
