@@ -5,6 +5,7 @@ BytezError                     could not <verb> '<subject>': <observed>. <state>
 │   ├── MissingKeyError        no API key is set
 │   ├── PlainTextKeyError      `bytez:key` is set without --secret
 │   └── UntrustedEndpointError a key from the environment may not go to this endpoint
+├── JournalError               the shared journal cannot be read or written
 ├── InvalidInputError          what the user declared cannot be
 │   ├── InvalidFileError       a file cannot be read, or what it declares cannot be
 │   └── UnknownModelError      the catalogue has no such model
@@ -117,6 +118,10 @@ class PlainTextKeyError(ConfigError):
 
 class UntrustedEndpointError(ConfigError):
     """A key from the environment would go to an endpoint that only the stack's config names."""
+
+
+class JournalError(BytezError):
+    """The journal cannot be read or written."""
 
 
 class InvalidInputError(BytezError):

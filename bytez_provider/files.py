@@ -8,8 +8,8 @@ import tempfile
 from pathlib import Path
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Put a file in the place of what is there; on disk, not only in the system's memory.
+def replace_file(path: Path, content: bytes, *, durable: bool = True) -> None:
+    """Put a file in the place of what is there.
 
     A reader sees the old file or the new one, also after a crash. A write that fails leaves
     the old one, and nothing beside it.
@@ -17,6 +17,8 @@ def replace_file(path: Path, content: bytes) -> None:
     Args:
         path: The file. Its folder must be there.
         content: All of it.
+        durable: Whether it must be on disk when this returns, and not only in the system's
+            memory: a crash of the machine then loses nothing.
 
     Raises:
         OSError: It could not be written.
@@ -27,16 +29,18 @@ def replace_file(path: Path, content: bytes) -> None:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         draft.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
             draft.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
+    if durable:
+        _sync_folder(path.parent)
 
 
-def sync_folder(folder: Path) -> None:
+def _sync_folder(folder: Path) -> None:
     """Put on disk which files a folder holds, where the system can do that.
 
     A name that was added or removed is otherwise lost in a crash, though the file is on disk.

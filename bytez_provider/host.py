@@ -142,11 +142,9 @@ class _Cancellation:
     """
 
     def __init__(self) -> None:
-        self.is_heard = False
         self.arrived = False
         self._lock = threading.Lock()
         self._live: set[Call] = set()
-        self._unsaved: list[tuple[grpc.ServicerContext, Callable[[], None]]] = []
 
     def watch(self, call: Call) -> None:
         with self._lock:
@@ -158,37 +156,14 @@ class _Cancellation:
         with self._lock:
             self._live.discard(call)
 
-    def put_off(self, context: grpc.ServicerContext, do: Callable[[], None]) -> None:
-        with self._lock:
-            self._unsaved.append((context, do))
-
     def arrive(self) -> None:
         with self._lock:
             self.arrived = True
             for call in self._live:
                 call.wake.set()
-            answered = [one for one in self._unsaved if not one[0].is_active()]
-            # Those which this very Cancel ends are answered after it, and saved by the next one.
-            self._unsaved = [one for one in self._unsaved if one not in answered]
-        for _, do in answered:
-            do()
 
 
 _cancellation = _Cancellation()
-
-
-def once_saved(do: Callable[[], None]) -> None:
-    """Do something when what this call is about to answer is in Pulumi's state.
-
-    Nobody tells a provider when that is. But before the engine ends this process in order, it
-    saves what was answered, and calls `Cancel`. Where it is killed before that, `do` is not done.
-    Where no `Cancel` would be heard, it is done at once.
-    """
-    frame = _servicer_frame()
-    if frame is None or not _cancellation.is_heard:
-        do()
-    else:
-        _cancellation.put_off(frame.f_locals["context"], do)
 
 
 def current_call() -> Call:
@@ -287,7 +262,6 @@ def _hook_cancel() -> None:
         table[_CANCEL] = grpc.unary_unary_rpc_method_handler(
             _hearing(plain.unary_unary), plain.request_deserializer, plain.response_serializer
         )
-    _cancellation.is_heard = True
 
 
 _Handler = Callable[[empty_pb2.Empty, grpc.ServicerContext], empty_pb2.Empty]

@@ -10,6 +10,7 @@ import functools
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pulumi.dynamic import (
@@ -37,6 +38,9 @@ _CONFIG_NAMES = ("key", "endpoint", "dialect", "catalogue", "pricePerGbSecond")
 _PROVIDER_KEY = "__provider"
 _UNKNOWN_ID = "unknown/unknown"
 
+PREVIEW = "isPreview"
+"""What a program adds to the inputs of a model in a preview. The check takes it out again."""
+
 
 class ModelProvider(ResourceProvider):
     """Loads, reads and unloads one model a resource."""
@@ -58,12 +62,15 @@ class ModelProvider(ResourceProvider):
         from bytez_provider.host import current_call
 
         known, unknown = _split(news)
+        # It tells a preview from a deployment, and goes no further: no state or plan has it.
+        self._lifecycle.deploys(is_preview=known.pop(PREVIEW, False) is True)
         if "modelId" in unknown:
             known["modelId"] = _UNKNOWN_ID
         old_model_id = _UNKNOWN_ID if "modelId" in unknown else olds.get("modelId")
         marker = {k: known.pop(k) for k in ("readiness",) if k in known}
         with current_call() as call:
-            checked = self._lifecycle.check(known, old_model_id)
+            urn = None if "modelId" in unknown else call.urn
+            checked = self._lifecycle.check(known, old_model_id, urn)
             if "modelId" not in unknown:
                 for warning in checked.warnings:
                     call.warn(warning)
@@ -85,11 +92,11 @@ class ModelProvider(ResourceProvider):
             known["modelId"] = olds["modelId"]
         old = _kept(ModelState, olds)
         change = diff(old, declared(known), frozenset(map(to_snake, unknown)))
-        if change.replaces:
-            with current_call() as call:
+        with current_call() as call:
+            if change.replaces:
                 call.warn(f"'{olds['modelId']}' {OUTAGE}")
-        else:
-            self._lifecycle.stays(old)
+            else:
+                self._lifecycle.keeps(old, call.urn)
         return DiffResult(
             changes=change.needed,
             replaces=[to_camel(name) for name in change.replaces],
@@ -263,9 +270,9 @@ def _rooms(config: _Items, environment: _Items) -> _Rooms:
     from bytez_provider.client import BytezClient
     from bytez_provider.clock import SystemClock
     from bytez_provider.config import read_settings
-    from bytez_provider.host import current_call, once_saved
-    from bytez_provider.journal import Journal, journal_folder
+    from bytez_provider.host import current_call
     from bytez_provider.lifecycle import Consent, Lifecycle
+    from bytez_provider.ownership import Ledger, open_store, stack_identity
     from bytez_provider.readiness import Readiness
     from bytez_provider.waiter import Waiter
 
@@ -278,17 +285,20 @@ def _rooms(config: _Items, environment: _Items) -> _Rooms:
     clock = SystemClock()
     client = BytezClient(settings, clock=clock)
     waiter = Waiter(client, clock, quiet=bool(environ.get("CI")))
+    store = open_store(environ, warn)
+    folder = Path.cwd()
+    ledger = Ledger(
+        store,
+        endpoint=settings.endpoint,
+        account=settings.account,
+        clock=clock,
+        identity=lambda: stack_identity(os.environ, folder, is_shared=store.is_shared),
+    )
     lifecycle = Lifecycle(
         settings=settings,
         client=client,
         catalogue=CatalogueSource(settings, client),
-        journal=Journal(
-            journal_folder(environ),
-            endpoint=settings.endpoint,
-            account=settings.account,
-            warn=warn,
-            once_saved=once_saved,
-        ),
+        ledger=ledger,
         waiter=waiter,
         consent=Consent.from_environ(environ),
     )

@@ -7,7 +7,6 @@ import random
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Protocol
 
 from bytez_provider.client import BytezClient
@@ -19,6 +18,7 @@ from bytez_provider.errors import (
     UnreachableError,
     printable,
 )
+from bytez_provider.ownership import Claim
 from bytez_provider.poller import FRESH_SECONDS, Poller
 from bytez_provider.schemas import Instance, Phase
 from bytez_provider.words import duration
@@ -28,9 +28,6 @@ NOT_FOUND_GRACE_SECONDS = 60.0
 
 SHOWN_GRACE_SECONDS = 5.0
 """So long a young load that was shown, and now is not, is looked for again (choice)."""
-
-CLOCK_TOLERANCE = timedelta(seconds=2)
-"""The `Date` header is whole seconds, and two servers of one service may disagree by one more."""
 
 _POLL_SHARE = 0.1  # of the age, so that a boot is noticed within a tenth of the time it took
 _POLL_MAX_SECONDS = 5.0
@@ -80,31 +77,6 @@ class Caller(Protocol):
 
     def debug(self, message: str) -> None:
         """Show a line to those who asked for the debug log."""
-
-
-@dataclass
-class Claim:
-    """Which load is meant: the one with this `created`, or one not made before a moment.
-
-    A server that gives no `created` cannot tell loads apart; any load is then the one meant.
-
-    Attributes:
-        created: What identifies the load; None as long as it is not known.
-        not_before: Server time before which it cannot have been made.
-        accepted_at: Server time of its acceptance; None where it is not known to be accepted.
-    """
-
-    created: datetime | None = None
-    not_before: datetime | None = None
-    accepted_at: datetime | None = None
-
-    def covers(self, instance: Instance) -> bool:
-        """Tell whether the instance is the load that is meant."""
-        if instance.created is None:
-            return True
-        if self.created is not None:
-            return instance.created == self.created
-        return self.not_before is None or instance.created >= self.not_before - CLOCK_TOLERANCE
 
 
 class Ended(enum.Enum):

@@ -8,7 +8,6 @@ from bytez_provider.lifecycle._compare import (
     Change,
     diff,
     drift_of,
-    is_of,
 )
 from bytez_provider.lifecycle._consent import Consent
 from bytez_provider.lifecycle._lifecycle import Checked, Lifecycle
@@ -26,6 +25,5 @@ __all__ = [
     "Lifecycle",
     "diff",
     "drift_of",
-    "is_of",
     "tells_gone",
 ]

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 
-from bytez_provider.journal import Note
 from bytez_provider.schemas import (
     EXPIRY_MAX_SECONDS,
     EXPIRY_MIN_SECONDS,
@@ -17,17 +15,12 @@ from bytez_provider.schemas import (
     Phase,
     phase_of,
 )
-from bytez_provider.waiter import CLOCK_TOLERANCE
 
 NOT_LOADED = "NOT_LOADED"
 DEPLOYING = "DEPLOYING"
 
 _REPLACING = ("model_id", "concurrency", "expiration_period_seconds")
 _UPDATING = ("adopt", "on_expiry", "expected_hours_per_day")
-
-_RESUME_WINDOW = timedelta(minutes=5)
-"""A note whose load has no identity yet stands for a load made within so long after it: all the
-tries of one request end before that. A later load is somebody else's."""
 
 
 @dataclass(frozen=True)
@@ -75,25 +68,6 @@ def stands(old: ModelState, new: ModelInputs) -> bool:
         return False
     phase = phase_of(old.status or "")
     return phase is Phase.RUNNING or (isinstance(new, MemberInputs) and phase is Phase.BOOTING)
-
-
-def is_of(note: Note, live: Instance) -> bool:
-    """Tell whether an instance is the load that the note is about."""
-    if note.model_id != live.model_id:
-        return False
-    if live.created is None:
-        return True
-    if note.created is not None:
-        return live.created == note.created
-    if live.concurrency not in (None, note.concurrency):
-        return False  # Nothing but the time speaks for it, and this speaks against it.
-    return note.began - CLOCK_TOLERANCE <= live.created <= note.began + _RESUME_WINDOW
-
-
-def asked_for(note: Note, inputs: ModelInputs) -> bool:
-    """Tell whether the load was begun as it is declared now; what runs may be rounded."""
-    asked = (note.concurrency, note.expiration_period_seconds)
-    return asked == (inputs.concurrency, inputs.expiration_period_seconds)
 
 
 def differences(live: Instance, inputs: ModelInputs) -> list[str]:

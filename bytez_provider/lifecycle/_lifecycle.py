@@ -2,8 +2,8 @@
 
 Schemas in, schemas out; whoever asks is a `Caller`. The rules that everything here keeps:
 
-- A load is identified by its `created`. What somebody else loaded is not touched without `adopt`.
-- From before the first request until the state names the load, a note stands in the journal.
+- Whose a load is, `ownership` says. What is somebody else's is not touched without `adopt`.
+- From before the first request until the load is gone, a record of it stands in the journal.
 - An operation that fails unloads what it began, or says that it could not.
 """
 
@@ -26,12 +26,27 @@ from bytez_provider.errors import (
     NotLoadedError,
     printable,
 )
-from bytez_provider.journal import Journal
-from bytez_provider.lifecycle._compare import NOT_LOADED, drift_of, is_of, stands
+from bytez_provider.lifecycle._compare import NOT_LOADED, drift_of, granted_of, stands
 from bytez_provider.lifecycle._consent import Consent
 from bytez_provider.lifecycle._loading import Loading
-from bytez_provider.lifecycle._told import gone, interrupted, since, status_word
+from bytez_provider.lifecycle._told import (
+    gone,
+    interrupted,
+    left_alone,
+    since,
+    status_word,
+    worked_on,
+)
 from bytez_provider.lifecycle._unloading import UNLOAD_LIMIT_SECONDS, Unloading
+from bytez_provider.ownership import (
+    Claim,
+    HeldError,
+    Judgement,
+    Ledger,
+    Named,
+    Owner,
+    Verdict,
+)
 from bytez_provider.schemas import (
     Instance,
     MemberInputs,
@@ -43,11 +58,11 @@ from bytez_provider.schemas import (
     phase_of,
     problems_of,
 )
+from bytez_provider.urns import name_of
 from bytez_provider.waiter import (
     NOT_FOUND_GRACE_SECONDS,
     SHOWN_GRACE_SECONDS,
     Caller,
-    Claim,
     Waiter,
 )
 
@@ -73,43 +88,52 @@ class Lifecycle:
         settings: Settings,
         client: BytezClient,
         catalogue: CatalogueSource,
-        journal: Journal,
+        ledger: Ledger,
         waiter: Waiter,
         consent: Consent,
     ) -> None:
         self._settings = settings
         self._client = client
         self._catalogue = catalogue
-        self._journal = journal
+        self._ledger = ledger
         self._waiter = waiter
         self._consent = consent
-        self._unloading = Unloading(client=client, journal=journal, waiter=waiter)
+        self._unloading = Unloading(client=client, ledger=ledger, waiter=waiter)
         self._loading = Loading(
             settings=settings,
             client=client,
             catalogue=catalogue,
-            journal=journal,
+            ledger=ledger,
             waiter=waiter,
             consent=consent,
             unloading=self._unloading,
         )
-        # The loads of the resources that this deployment keeps, and each one's `adopted_at`, which
-        # differs where two resources name one load.
-        self._staying: dict[tuple[str, datetime | None], set[str | None]] = {}
+
+    def deploys(self, *, is_preview: bool) -> None:
+        """Say whether this process only previews: then nothing is written in the journal."""
+        self._ledger.deploys(is_preview=is_preview)
 
     # --------------------------------------------------------------------------------- check
 
-    def check(self, news: Mapping[str, object], old_model_id: str | None) -> Checked:
+    def check(
+        self, news: Mapping[str, object], old_model_id: str | None, urn: str | None = None
+    ) -> Checked:
         """Normalise a declaration, or say what is wrong with it.
 
         Args:
             news: The declaration, camelCase.
             old_model_id: The model id of the resource as it stands, None for a new one.
+            urn: The resource; None where it is not known, or its model is not.
         """
         try:
             inputs = ModelInputs.model_validate(dict(news))
         except ValidationError as error:
             return Checked(None, problems_of(error), [])
+        twin = self._ledger.declares(inputs.model_id, urn)
+        if twin is not None:
+            declared = f"'{inputs.model_id}' is declared by '{name_of(twin)}' too, and the service"
+            reason = f"{declared} holds one load of a model: remove one of the two"
+            return Checked(inputs, [("modelId", reason)], [])
         problem = self._stranger(inputs.model_id)
         if problem is None:
             return Checked(inputs, [], [])
@@ -141,14 +165,11 @@ class Lifecycle:
         if caller.stop() is not None:
             raise interrupted(inputs.model_id)
         with self._unloading.told(caller, inputs.model_id):
-            note = self._journal.note(caller.urn)
-            if note is not None and note.model_id != inputs.model_id:
-                self._loading.drop_leftover(note, caller)
-                note = None
+            who = self._ledger.who(caller.urn)
+            for left in self._ledger.leftovers(who, inputs.model_id):
+                self._loading.drop_leftover(left, caller)
             live = self._client.status(inputs.model_id, stop=caller.wake)
-            if live is not None:
-                return self._loading.meet(live, inputs, caller, note)
-            return self._loading.load(inputs, caller, note)
+            return self._loading.meet(live, inputs, caller)
 
     # ---------------------------------------------------------------------------------- read
 
@@ -159,24 +180,25 @@ class Lifecycle:
             AccountChangedError: Not found, but asked with another key or endpoint.
             ApiError: No answer: the state stays as it was.
         """
-        self._forget_what_is_named(old, caller)
-        claim = self._claim_of(old, caller)
+        who, named = self._ledger.who(caller.urn), _named_by(old)
+        claim = self._ledger.claim(old.model_id, who, named)
         with self._told_of_state("read", old):
             live = self._seen(old) or self._look_again(old, claim, caller)
-        if live is None or not self._is_ours("read", old, claim, live):
+            judged = self._judge("read", old, live, who, only_if_unnamed=True)
+        if live is None or not judged.is_ours:
+            if judged.verdict is Verdict.UNSURE:
+                return old
             if live is None and (self._may_lag(old, claim) or caller.stop() is not None):
                 return old
             self._refuse_other_account("read", old)
-            # A note that is still there is of a later load, which an `up` began that failed or was
-            # killed: it is to be settled by the next one, and is no expiry to be accepted.
-            note = self._journal.note_about(old.model_id, caller.urn)
-            accepts = old.on_expiry == "accept" and note is None
-            if old.status != NOT_LOADED:
-                anew = note is not None and live is not None and is_of(note, live)
-                caller.note(gone(old, live, accepts=accepts, anew=anew))
-            return old.model_copy(update={"status": NOT_LOADED}) if accepts else None
-        if old.created is None:
-            self._identify(live, caller)
+            return self._gone(old, live, judged, who, caller)
+        if judged.verdict is Verdict.OURS_LATER:
+            old = self._healed(old, live, judged, caller)
+        elif named is not None and named.created is not None:
+            self._hear(old, who, named, stays=False)
+        else:
+            self._ledger.identify(old.model_id, who, live.created)
+            self._ledger.finds(old.model_id, live.created)
         in_fleet = old.readiness == "fleet"
         seen = {
             "status": None if in_fleet and live.phase is not Phase.FAILED else status_word(live),
@@ -189,6 +211,45 @@ class Lifecycle:
         if drift:
             seen["granted"] = None
         return old.model_copy(update={**seen, **drift})
+
+    def _gone(
+        self,
+        old: ModelState,
+        live: Instance | None,
+        judged: Judgement,
+        who: Owner,
+        caller: Caller,
+    ) -> ModelState | None:
+        """Return what is left of a state whose load is gone."""
+        created = moment_of(old.created)
+        record = self._ledger.record(old.model_id)
+        # A later load, which an `up` began that failed or was killed, is to be settled by the
+        # next one: its end is no expiry to be accepted.
+        is_later = record is not None and record.owner.is_same(who) and record.created != created
+        accepts = old.on_expiry == "accept" and not is_later
+        if old.status != NOT_LOADED:
+            caller.note(gone(old, live, judged, accepts=accepts))
+            self._ledger.hears_gone(old.model_id, created, who)
+        return old.model_copy(update={"status": NOT_LOADED}) if accepts else None
+
+    def _healed(
+        self, old: ModelState, live: Instance, judged: Judgement, caller: Caller
+    ) -> ModelState:
+        """Return the state of a load that the resource began after this state was saved."""
+        record = judged.record
+        if record is None:
+            return old
+        caller.note(
+            f"'{old.model_id}' is loaded by this resource, {since(live)}, after this state was "
+            "saved: the state names that load from now on"
+        )
+        self._ledger.finds(old.model_id, live.created)
+        asked = {
+            "concurrency": record.concurrency,
+            "expiration_period_seconds": record.expiration_period_seconds,
+        }
+        begun = old.model_copy(update={**asked, "adopted_at": record.adopted_at})
+        return begun.model_copy(update={"granted": granted_of(begun, live)})
 
     def glance(self, model_id: str, created: datetime | None) -> Instance | None:
         """Return the instance of a fleet's model, for all of them with few requests.
@@ -225,14 +286,25 @@ class Lifecycle:
 
     # --------------------------------------------------------------------------------- stays
 
-    def stays(self, old: ModelState) -> None:
-        """Take note that a resource keeps its load: no other's delete may end it from now on.
+    def keeps(self, old: ModelState, urn: str | None) -> None:
+        """Take note that a resource keeps its load: no other's delete ends it from now on.
 
         Two resources name one load where a deployment was killed between a take-over and the
         delete of the older one. Whichever of them the next program keeps, it keeps the load.
         """
-        load = (old.model_id, moment_of(old.created))
-        self._staying.setdefault(load, set()).add(old.adopted_at)
+        named = _named_by(old)
+        if named is not None:
+            self._hear(old, self._ledger.who(urn), named, stays=True)
+
+    def _hear(self, old: ModelState, who: Owner, named: Named, *, stays: bool) -> None:
+        self._ledger.hears(
+            old.model_id,
+            who,
+            named,
+            concurrency=old.concurrency,
+            expiration_period_seconds=old.expiration_period_seconds,
+            stays=stays,
+        )
 
     # -------------------------------------------------------------------------------- update
 
@@ -248,24 +320,26 @@ class Lifecycle:
         if caller.stop() is not None:
             raise interrupted(inputs.model_id)
         with self._unloading.told(caller, inputs.model_id):
+            who, named = self._ledger.who(caller.urn), _named_by(old)
             live = self._client.status(inputs.model_id, stop=caller.wake)
-            claim = self._claim_of(old, caller)
+            claim = self._ledger.claim(old.model_id, who, named)
             if live is None:
                 live = self._look_again(old, claim, caller)
             if live is None and self._may_lag(old, claim):
                 # Where it was no lag after all, it is gone: as if found so.
                 with suppress(LoadLostError):
                     return self._loading.wait(inputs, claim, caller, adopted_at=old.adopted_at)
+            judged = self._judge("load", old, live, who)
             if live is None:
                 self._refuse_other_account("load", old)
-                return self._loading.load(inputs, caller)
-            if not self._is_ours("load", old, claim, live):
-                return self._loading.meet(
-                    live, inputs, caller, self._journal.note_about(inputs.model_id, caller.urn)
-                )
+            if live is None or not judged.is_ours:
+                return self._loading.meet(live, inputs, caller)
+            adopted_at = old.adopted_at
+            if judged.verdict is Verdict.OURS_LATER and judged.record is not None:
+                claim, adopted_at = judged.record.claim, judged.record.adopted_at
             if live.phase is Phase.FAILED:
-                return self._loading.load_again(live, inputs, caller)
-            return self._loading.wait(inputs, claim, caller, adopted_at=old.adopted_at)
+                return self._loading.load_again(live, judged, inputs, caller)
+            return self._loading.wait(inputs, claim, caller, adopted_at=adopted_at)
 
     # -------------------------------------------------------------------------------- delete
 
@@ -280,60 +354,66 @@ class Lifecycle:
             AccountChangedError: Not found, but asked with another key or endpoint.
             ApiError: No answer.
         """
-        model_id = old.model_id
-        claim = self._claim_of(old, caller)
+        model_id, who = old.model_id, self._ledger.who(caller.urn)
+        claim = self._ledger.claim(model_id, who, _named_by(old))
         with self._told_of_state("unload", old):
             live = self._client.status(model_id)
             if live is None and self._is_young(old, claim):
                 live = self._waiter.until_sure(model_id, claim)
+            judged = self._judge("unload", old, live, who)
         if live is None:
             self._refuse_other_account("unload", old)
-        elif not self._is_ours("unload", old, claim, live):
-            caller.warn(
-                f"'{model_id}' was left alone: the load that runs now, made "
-                f"{since(live)}, is not the one that this resource made"
-            )
-        elif self._is_held_by_another(old, live.created):
-            caller.note(f"'{model_id}' was left running: another resource has taken it over")
-        elif self._stays_with_another(old, live.created):
-            caller.note(f"'{model_id}' was left running: another resource keeps it")
-            # Where this one held it, nobody does: the delete of the other one is to unload it.
-            self._journal.release(model_id)
+            self._ledger.end(model_id, who)
+        elif judged.is_ours:
+            limit = caller.timeout_seconds or UNLOAD_LIMIT_SECONDS
+            try:
+                self._unloading.unload(live, judged, who, limit)
+            except HeldError as held:
+                # Another deployment was quicker. What it took over is not ours any more.
+                judged = self._judge("unload", old, live, who)
+                if judged.is_ours:
+                    raise worked_on("unload", held.record) from None
+                caller.note(left_alone(live, judged))
+            else:
+                self._unloading.tell(caller)
+        elif judged.verdict in (Verdict.OTHER_RESOURCE, Verdict.OTHER_STACK):
+            caller.note(left_alone(live, judged))
         else:
-            self._unloading.unload(model_id, claim, caller.timeout_seconds or UNLOAD_LIMIT_SECONDS)
-            self._unloading.tell(caller)
-        self._journal.forget(model_id, caller.urn)
+            caller.warn(left_alone(live, judged))
 
-    def unload_failed(self, model_id: str, claim: Claim) -> None:
+    def unload_failed(self, model_id: str, claim: Claim, urn: str | None) -> None:
         """Unload a fleet's model that FAILED, where it still does and is the load that is meant.
 
         Raises:
             BytezError: It may still be there.
         """
         live = self._client.status(model_id)
-        if live is not None and live.phase is Phase.FAILED and claim.covers(live):
-            self._unloading.unload(model_id, claim)
-
-    def _is_held_by_another(self, old: ModelState, created: datetime | None) -> bool:
-        holder = self._journal.holder_of(old.model_id, created)
-        return holder is not None and holder.adopted_at != old.adopted_at
-
-    def _stays_with_another(self, old: ModelState, created: datetime | None) -> bool:
-        return bool(self._staying.get((old.model_id, created), set()) - {old.adopted_at})
+        who = self._ledger.who(urn)
+        judged = self._ledger.judge(model_id, live, who, Named(claim.created))
+        if live is not None and live.phase is Phase.FAILED and judged.is_ours:
+            try:
+                self._unloading.unload(live, judged, who)
+            except HeldError as held:
+                raise worked_on("unload", held.record) from None
 
     # ---------------------------------------------------------------------- whose load it is
 
-    def _identify(self, live: Instance, caller: Caller) -> None:
-        """Let a note stand for the load that it turned out to be about, until the state does."""
-        if live.created is not None:
-            self._journal.identify(live.model_id, caller.urn, live.created)
-            self._journal.finish(live.model_id, caller.urn)
-
-    def _forget_what_is_named(self, old: ModelState, caller: Caller) -> None:
-        # Of one that another has taken over, the note of that one may be all that names it.
-        created = moment_of(old.created)
-        of_stack = not self._is_held_by_another(old, created)
-        self._journal.forget_named(old.model_id, created, caller.urn, of_stack=of_stack)
+    def _judge(
+        self,
+        verb: str,
+        old: ModelState,
+        live: Instance | None,
+        who: Owner,
+        *,
+        only_if_unnamed: bool = False,
+    ) -> Judgement:
+        """Say whose the load is that runs, refusing where it was looked for elsewhere."""
+        named = _named_by(old)
+        judged = self._ledger.judge(old.model_id, live, who, named, only_if_unnamed=only_if_unnamed)
+        is_named = named is not None and live is not None and live.created == named.created
+        if live is not None and named is not None and not (is_named and live.created):
+            self._refuse_other_account(verb, old)
+        return judged
 
     def _seen(self, old: ModelState) -> Instance | None:
         if old.readiness == "fleet":
@@ -353,25 +433,6 @@ class Lifecycle:
                 action=f"{error.action} (refresh and destroy use the key and endpoint of the "
                 "last `up`, where they are in stack config)",
             ) from None
-
-    def _claim_of(self, old: ModelState, caller: Caller) -> Claim:
-        """Return the claim on the load that the state names.
-
-        After a Ctrl-C before the load showed, the state knows no `created`, and the note does.
-        """
-        created = moment_of(old.created)
-        note = self._journal.note_about(old.model_id, caller.urn) if created is None else None
-        if note is None:
-            return Claim(created)
-        return Claim(note.created, not_before=note.began, accepted_at=note.began)
-
-    def _is_ours(self, verb: str, old: ModelState, claim: Claim, live: Instance) -> bool:
-        """Tell whether what is loaded is the load that the state names."""
-        if old.status == NOT_LOADED:
-            return False
-        if live.created is None or live.created != claim.created:
-            self._refuse_other_account(verb, old)
-        return claim.covers(live)
 
     def _refuse_other_account(self, verb: str, old: ModelState) -> None:
         """Refuse to take "not found" for "gone" when it was asked of another account."""
@@ -416,3 +477,10 @@ class Lifecycle:
         ):
             return False
         return (self._client.server_now() - since).total_seconds() < NOT_FOUND_GRACE_SECONDS
+
+
+def _named_by(old: ModelState) -> Named | None:
+    """Return the load that a state names; None where it names none."""
+    if old.status == NOT_LOADED:
+        return None
+    return Named(moment_of(old.created), old.adopted_at)

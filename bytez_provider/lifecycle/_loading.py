@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from bytez_provider.catalogue import CatalogueSource
 from bytez_provider.client import BytezClient
@@ -16,17 +16,17 @@ from bytez_provider.errors import (
     LoadLostError,
     printable,
 )
-from bytez_provider.journal import Holder, Journal, Note
-from bytez_provider.lifecycle._compare import (
-    DEPLOYING,
-    asked_for,
-    differences,
-    granted_of,
-    is_of,
-)
+from bytez_provider.lifecycle._compare import DEPLOYING, differences, granted_of
 from bytez_provider.lifecycle._consent import Consent
-from bytez_provider.lifecycle._told import held_by_others, interrupted, not_shown, unsure
+from bytez_provider.lifecycle._told import (
+    held_by_others,
+    interrupted,
+    not_shown,
+    unsure,
+    worked_on,
+)
 from bytez_provider.lifecycle._unloading import Unloading
+from bytez_provider.ownership import Claim, HeldError, Judgement, Ledger, Record, Request, Verdict
 from bytez_provider.schemas import (
     Instance,
     LoadOutcome,
@@ -35,9 +35,8 @@ from bytez_provider.schemas import (
     ModelState,
     Phase,
     iso,
-    moment_of,
 )
-from bytez_provider.waiter import NOT_FOUND_GRACE_SECONDS, Caller, Claim, Ended, Stop, Wait, Waiter
+from bytez_provider.waiter import NOT_FOUND_GRACE_SECONDS, Caller, Ended, Stop, Wait, Waiter
 from bytez_provider.words import duration
 
 BOOT_LIMIT_SECONDS = 30 * 60.0
@@ -52,7 +51,7 @@ class Loading:
         settings: Settings,
         client: BytezClient,
         catalogue: CatalogueSource,
-        journal: Journal,
+        ledger: Ledger,
         waiter: Waiter,
         consent: Consent,
         unloading: Unloading,
@@ -60,151 +59,185 @@ class Loading:
         self._settings = settings
         self._client = client
         self._catalogue = catalogue
-        self._journal = journal
+        self._ledger = ledger
         self._waiter = waiter
         self._consent = consent
         self._unloading = unloading
 
-    def load(self, inputs: ModelInputs, caller: Caller, earlier: Note | None = None) -> ModelState:
-        """Load what is not loaded, as far as the status tells.
+    def meet(self, live: Instance | None, inputs: ModelInputs, caller: Caller) -> ModelState:
+        """Load a model, whatever runs of it before: whose that is decides what is done."""
+        try:
+            return self._meet(live, inputs, caller)
+        except HeldError as held:
+            raise worked_on("load", held.record) from None
 
-        `earlier` is what an interrupted deployment began: a load that may not show yet.
-        """
+    def _meet(self, live: Instance | None, inputs: ModelInputs, caller: Caller) -> ModelState:
+        model_id, who = inputs.model_id, self._ledger.who(caller.urn)
+        judged = self._ledger.judge(model_id, live, who, None)
+        if self._ledger.waits_for_own(judged.record):
+            live = self._client.status(model_id, stop=caller.wake)
+            judged = self._ledger.judge(model_id, live, who, None)
+        if live is None:
+            return self._load(inputs, caller)
+        if judged.verdict is Verdict.OURS_LATER and judged.record is not None:
+            return self._resume(live, judged, judged.record, inputs, caller)
+        owner = judged.owner
+        is_let_go = (
+            judged.verdict is Verdict.OTHER_RESOURCE
+            and owner is not None
+            and not self._ledger.keeps(owner, model_id)
+        )
+        if not (is_let_go or inputs.adopt or model_id in self._consent.adopt):
+            raise held_by_others(live, judged, in_fleet=isinstance(inputs, MemberInputs))
+        reasons = ["it had failed"] if live.phase is Phase.FAILED else differences(live, inputs)
+        if reasons:
+            caller.warn(f"'{model_id}' was taken over and is loaded again: {'; '.join(reasons)}")
+            return self.load_again(live, judged, inputs, caller)
+        return self._adopt(live, judged, inputs, caller)
+
+    def _resume(
+        self,
+        live: Instance,
+        judged: Judgement,
+        record: Record,
+        inputs: ModelInputs,
+        caller: Caller,
+    ) -> ModelState:
+        """Go on with a load that this resource began, and that its state does not name."""
+        asked = (inputs.concurrency, inputs.expiration_period_seconds)
+        has_failed = live.phase is Phase.FAILED
+        if not has_failed and record.asks_for(*asked):
+            return self.wait(inputs, Claim(live.created), caller, adopted_at=record.adopted_at)
+        why = "it had failed" if has_failed else "its declaration has changed since"
+        caller.note(
+            f"'{inputs.model_id}', begun by an interrupted deployment, is loaded again: {why}"
+        )
+        return self.load_again(live, judged, inputs, caller)
+
+    def _load(self, inputs: ModelInputs, caller: Caller) -> ModelState:
+        """Load what is not loaded, as far as the status shows."""
         model_id = inputs.model_id
         if caller.stop() is not None:
             raise interrupted(model_id)
-        note = Note(
-            urn=caller.urn or "",
-            model_id=model_id,
-            began=self._client.server_now(),
+        began = self._client.server_now()
+        with self._ledger.requesting(
+            model_id,
+            self._ledger.who(caller.urn),
+            began=began,
             concurrency=inputs.concurrency,
             expiration_period_seconds=inputs.expiration_period_seconds,
-        )
-        self._journal.write(note)
-        try:
-            answer = self._client.load(
-                model_id,
-                inputs.concurrency,
-                inputs.expiration_period_seconds,
-                stop=caller.wake,
-            )
-        except BytezError as error:
-            if isinstance(error, ApiError) and error.maybe_done:
-                raise unsure(error) from None
-            self._journal.put_back(earlier, caller.urn)
-            raise
-        if answer.outcome is LoadOutcome.ACCEPTED:
-            self._journal.release(model_id)
-            self._journal.forget_earlier(note)
+        ) as request:
+            try:
+                answer = self._client.load(
+                    model_id,
+                    inputs.concurrency,
+                    inputs.expiration_period_seconds,
+                    stop=caller.wake,
+                )
+            except BytezError as error:
+                if isinstance(error, ApiError) and error.maybe_done:
+                    raise unsure(error) from None
+                request.refused()
+                raise
+            is_accepted = answer.outcome is LoadOutcome.ACCEPTED
+            if is_accepted:
+                request.accepted()
+            elif not answer.answer_lost:
+                request.refused()
+        if is_accepted:
             now = self._client.server_now()
-            return self.wait(inputs, Claim(not_before=note.began, accepted_at=now), caller)
-        own = note if answer.answer_lost else None
-        self._journal.put_back(own or earlier, caller.urn)
-        return self._refused_load(inputs, caller, own, earlier)
+            return self.wait(inputs, Claim(not_before=began, accepted_at=now), caller)
+        return self._refused_load(inputs, caller, request, answer_lost=answer.answer_lost)
 
     def _refused_load(
-        self, inputs: ModelInputs, caller: Caller, own: Note | None, earlier: Note | None
+        self, inputs: ModelInputs, caller: Caller, request: Request, *, answer_lost: bool
     ) -> ModelState:
         """Deal with a load that the service has already, though the status did not show it.
 
-        Made by this very call, one of whose answers was lost (`own`), by an interrupted
-        deployment (`earlier`), or by others.
+        Made by this very call, one of whose answers was lost, by an interrupted deployment of
+        this resource, or by others.
         """
-        mine = own or earlier
+        who = self._ledger.who(caller.urn)
+        earlier = request.earlier
+        own = request.record if answer_lost else None
+        if own is None and earlier is not None and earlier.owner.is_same(who):
+            own = earlier
         try:
             live = self._client.status(inputs.model_id, stop=caller.wake)
         except ApiError as error:
-            raise (unsure(error) if mine else error) from None
-        if live is None and mine is not None:
-            return self.wait(inputs, Claim(mine.created, not_before=mine.began), caller)
+            raise (unsure(error) if own else error) from None
+        if live is None and own is not None:
+            return self.wait(inputs, Claim(own.created, not_before=own.began), caller)
         if live is None:
             raise not_shown(inputs.model_id)
-        if own is not None and is_of(own, live):
+        if answer_lost and request.record.claim.covers(live):
             return self.wait(inputs, Claim(live.created), caller)
-        return self.meet(live, inputs, caller, earlier)
+        return self._meet(live, inputs, caller)
 
-    def meet(
-        self, live: Instance, inputs: ModelInputs, caller: Caller, note: Note | None
+    def _adopt(
+        self, live: Instance, judged: Judgement, inputs: ModelInputs, caller: Caller
     ) -> ModelState:
-        """Deal with a model that is loaded before this resource loads it."""
-        model_id = inputs.model_id
-        has_failed = live.phase is Phase.FAILED
-        holder = self._journal.holder_of(model_id, live.created)
-        own = holder is None or (note is not None and holder.adopted_at == iso(note.began))
-        if note is not None and is_of(note, live) and own:
-            # Begun by this resource in a deployment that did not end: no second boot.
-            if not has_failed and asked_for(note, inputs):
-                adopted_at = holder.adopted_at if holder else None
-                return self.wait(inputs, Claim(live.created), caller, adopted_at=adopted_at)
-            why = "it had failed" if has_failed else "its declaration has changed since"
-            caller.note(f"'{model_id}', begun by an interrupted deployment, is loaded again: {why}")
-            return self.load_again(live, inputs, caller)
-        self._journal.clear(caller.urn)
-        if not (inputs.adopt or model_id in self._consent.adopt):
-            raise held_by_others(live)
-        reasons = ["it had failed"] if has_failed else differences(live, inputs)
-        if reasons:
-            caller.warn(f"'{model_id}' was taken over and is loaded again: {'; '.join(reasons)}")
-            return self.load_again(live, inputs, caller)
-        return self._adopt(live, inputs, caller)
-
-    def _adopt(self, live: Instance, inputs: ModelInputs, caller: Caller) -> ModelState:
         """Take an instance over as it is."""
         model_id = inputs.model_id
-        before = self._journal.holder(model_id)
-        now = self._client.server_now()
-        earlier = moment_of(before.adopted_at) if before else None
-        if earlier is not None:
-            # It tells the holders apart, also where the service's clock stands or is put back.
-            now = max(now, earlier + timedelta(milliseconds=1))
         # First of all: the delete of an older resource may come while this one waits, and leaves
-        # the load alone. So until a state names it, the journal must.
-        self._journal.write(
-            Note(
-                urn=caller.urn or "",
-                model_id=model_id,
-                began=now,
-                concurrency=inputs.concurrency,
-                expiration_period_seconds=inputs.expiration_period_seconds,
-                created=live.created,
-            )
+        # the load alone.
+        adoption = self._ledger.adopt(
+            judged,
+            live,
+            self._ledger.who(caller.urn),
+            now=self._client.server_now(),
+            concurrency=inputs.concurrency,
+            expiration_period_seconds=inputs.expiration_period_seconds,
         )
-        self._journal.hold(model_id, Holder(live.created, iso(now)))
         caller.note(f"'{model_id}' was taken over as it runs, without a load")
+        if judged.verdict is Verdict.FOREIGN and not self._ledger.store.is_shared:
+            caller.warn(
+                f"'{model_id}' may be in the state of a stack on another machine, and this journal "
+                "is on this machine only: take it out of that stack with `pulumi state delete` or "
+                "`retain_on_delete`, or its next change unloads the model"
+            )
         try:
-            return self.wait(inputs, Claim(live.created), caller, adopted_at=iso(now))
+            claim = Claim(live.created)
+            return self.wait(inputs, claim, caller, adopted_at=adoption.adopted_at)
         except BytezError:
-            # No state will say that this resource holds it.
-            self._journal.forget(model_id, caller.urn)
-            if before is None:
-                self._journal.release(model_id)
-            else:
-                self._journal.hold(model_id, before)
+            # No state will say that this resource has it.
+            adoption.undo()
             raise
 
-    def load_again(self, live: Instance, inputs: ModelInputs, caller: Caller) -> ModelState:
+    def load_again(
+        self, live: Instance, judged: Judgement, inputs: ModelInputs, caller: Caller
+    ) -> ModelState:
         """Unload what is loaded, and load it as it is declared."""
-        self._unloading.unload(inputs.model_id, Claim(live.created))
-        self._unloading.tell(caller)
-        return self.load(inputs, caller)
+        try:
+            self._unloading.unload(live, judged, self._ledger.who(caller.urn))
+            self._unloading.tell(caller)
+            return self._load(inputs, caller)
+        except HeldError as held:
+            raise worked_on("load", held.record) from None
 
-    def drop_leftover(self, note: Note, caller: Caller) -> None:
+    def drop_leftover(self, left: Record, caller: Caller) -> None:
         """Unload what this resource began for another model before its declaration changed."""
-        live = self._client.status(note.model_id, stop=caller.wake)
-        since = (self._client.server_now() - note.began).total_seconds()
-        if live is None and note.created is None and since < NOT_FOUND_GRACE_SECONDS:
+        live = self._client.status(left.model_id, stop=caller.wake)
+        who = self._ledger.who(caller.urn)
+        since = (self._client.server_now() - left.began).total_seconds()
+        if live is None and left.created is None and since < NOT_FOUND_GRACE_SECONDS:
             raise InterruptedLoadError(
                 verb="load",
-                subject=note.model_id,
-                observed=f"a load of '{note.model_id}', begun by an interrupted deployment, may "
+                subject=left.model_id,
+                observed=f"a load of '{left.model_id}', begun by an interrupted deployment, may "
                 "not show yet",
                 action="Run `pulumi up` again in a minute",
             )
-        if live is not None and is_of(note, live):
-            caller.warn(f"'{note.model_id}', begun by an interrupted deployment, is unloaded")
-            self._unloading.unload(note.model_id, Claim(live.created))
-            self._unloading.tell(caller)
-        self._journal.clear(caller.urn)
+        judged = self._ledger.judge(left.model_id, live, who, None)
+        if live is None or not judged.is_ours:
+            self._ledger.forget(left)
+            return
+        caller.warn(f"'{left.model_id}', begun by an interrupted deployment, is unloaded")
+        try:
+            self._unloading.unload(live, judged, who)
+        except HeldError as held:
+            raise worked_on("unload", held.record) from None
+        self._unloading.tell(caller)
 
     # ------------------------------------------------------------------- waiting for RUNNING
 
@@ -221,7 +254,7 @@ class Loading:
         limit = caller.timeout_seconds or BOOT_LIMIT_SECONDS
 
         def identified(created: datetime | None) -> None:
-            self._journal.identify(model_id, caller.urn, created)
+            self._ledger.identify(model_id, self._ledger.who(caller.urn), created)
 
         if claim.created is not None:
             identified(claim.created)
@@ -243,7 +276,7 @@ class Loading:
         if wait.ended not in (Ended.RUNNING, Ended.SEEN, Ended.STOPPED):
             raise self._not_running(wait, claim, inputs, caller, limit)
         if caller.stop() is Stop.ENGINE_GONE:
-            # Nobody takes a state any more, be it RUNNING: the note must stay.
+            # Nobody takes a state any more, be it RUNNING.
             raise interrupted(
                 model_id, "The load goes on, and the journal names it for the next `up`"
             )
@@ -256,21 +289,7 @@ class Loading:
                 f"'{model_id}': the service tells no `created`, so any load of it is taken for "
                 "that of this resource"
             )
-        if claim.created is not None or wait.ended is not Ended.STOPPED:
-            self._is_named(model_id, wait.instance if adopted_at else None, caller)
         return state
-
-    def _is_named(self, model_id: str, taken_over: Instance | None, caller: Caller) -> None:
-        """Let the journal forget what Pulumi's state is about to name.
-
-        Of a load that was `taken_over` also what killed deployments noted for other resources.
-        """
-        self._journal.finish(model_id, caller.urn)
-        if taken_over is None:
-            return
-        for note in self._journal.of_other_processes():
-            if note.urn != caller.urn and is_of(note, taken_over):
-                self._journal.finish(note.model_id, note.urn)
 
     def _not_running(
         self, wait: Wait, claim: Claim, inputs: ModelInputs, caller: Caller, limit: float
@@ -278,10 +297,10 @@ class Loading:
         """Unload what did not come up and return the error that says so."""
         model_id, seen = inputs.model_id, wait.instance
         if seen is None and claim.accepted_at is None and claim.created is None:
-            # Not known to be ours, so not ours to unload. The note stays: it may be all the same.
+            # Not known to be ours, so not ours to unload. The record stays: it may be.
             return unsure(not_shown(model_id))
         if wait.ended is Ended.OTHER_LOAD or (wait.ended is Ended.GONE and claim.created):
-            self._journal.forget(model_id, caller.urn)
+            self._ledger.end(model_id, self._ledger.who(caller.urn), claim.created)
             other = ", and loaded by somebody else" if wait.ended is Ended.OTHER_LOAD else ""
             return LoadLostError(
                 verb="load",

@@ -9,6 +9,7 @@ from bytez_provider.errors import (
     InterruptedLoadError,
     printable,
 )
+from bytez_provider.ownership import Judgement, Owner, Phase, Record, Verdict
 from bytez_provider.schemas import Instance, ModelState, iso
 
 OUTAGE = (
@@ -17,7 +18,7 @@ OUTAGE = (
 )
 """What a reviewer must know of every replacement; the times are those of the seed and of June."""
 
-_LOADS_AGAIN = "the next `up` loads it again"
+_LOADS_AGAIN = "`pulumi up` loads it again"
 
 
 def interrupted(model_id: str, state: str = NOTHING_CHANGED) -> BytezError:
@@ -55,15 +56,26 @@ def since(live: Instance) -> str:
     return f"at {iso(live.created)}" if live.created else "at a time that the service does not tell"
 
 
-def gone(old: ModelState, live: Instance | None, *, accepts: bool, anew: bool) -> str:
-    """Say what a refresh found, which Pulumi itself shows only as a resource that goes.
+def named(owner: Owner, *, with_place: bool = False) -> str:
+    """Return a resource as a sentence names it."""
+    if not owner.urn:
+        return "another resource"
+    place = f", kept in {printable(owner.place, limit=80)}" if with_place and owner.place else ""
+    stack = printable(owner.stack_name, limit=60)
+    return f"'{printable(owner.name, limit=60)}' of stack '{stack}'{place}"
 
-    `accepts`: that it is gone is as it should be. `anew`: what is loaded now is its own as well.
-    """
-    found = "is no longer loaded"
-    if live is not None:
-        by = "anew by a deployment that did not end" if anew else "by somebody else"
-        found = f"was unloaded, and loaded {by}"
+
+def gone(old: ModelState, live: Instance | None, judged: Judgement, *, accepts: bool) -> str:
+    """Say what a refresh found, which Pulumi itself shows only as a resource that goes."""
+    if live is None:
+        found = "is no longer loaded"
+    elif judged.owner is not None:
+        found = f"was unloaded, and loaded by {named(judged.owner, with_place=True)}"
+    else:
+        found = (
+            "was unloaded, and loaded by somebody else (or by this resource, if this state was "
+            "restored: then take it over with `adopt=True`)"
+        )
     then = "that is accepted" if accepts else _LOADS_AGAIN
     return f"'{old.model_id}' {found}: {then}"
 
@@ -73,14 +85,66 @@ def tells_gone(message: str) -> bool:
     return message.rstrip().endswith(_LOADS_AGAIN)
 
 
-def held_by_others(live: Instance) -> BytezError:
+def left_alone(live: Instance, judged: Judgement) -> str:
+    """Say why a load was not unloaded."""
+    model_id = live.model_id
+    if judged.verdict in (Verdict.OTHER_RESOURCE, Verdict.OTHER_STACK) and judged.owner:
+        with_place = judged.verdict is Verdict.OTHER_STACK
+        has_it = f"{named(judged.owner, with_place=with_place)} has taken it over"
+        return f"'{model_id}' was left running: {has_it}"
+    if judged.verdict is Verdict.UNSURE:
+        return (
+            f"'{model_id}' was left alone: the state does not say which load is its own, and the "
+            f"one that runs was made {since(live)}; if it is yours, unload it with "
+            f"`bytez-fleet unload {model_id}`"
+        )
+    return (
+        f"'{model_id}' was left alone: the load that runs now, made {since(live)}, is not the one "
+        "that this state names; if the state was restored and the load is yours, unload it with "
+        f"`bytez-fleet unload {model_id}`"
+    )
+
+
+def worked_on(verb: str, record: Record) -> BytezError:
+    """Return the error that another deployment works on the load, or was quicker."""
+    model_id = record.model_id
+    doing = "is unloading it" if record.phase is Phase.UNLOADING else "is loading it"
+    if record.holder is None:
+        doing = "has acted on it in this moment" if record.created else "has just asked for it"
+    at = f" on machine '{printable(record.host, limit=60)}'" if record.host else ""
+    return AlreadyLoadedError(
+        verb=verb,
+        subject=model_id,
+        observed=f"{named(record.owner, with_place=True)} {doing}, since {iso(record.began)}{at}",
+        action="Run `pulumi up` again when that deployment has ended",
+    )
+
+
+def held_by_others(live: Instance, judged: Judgement, *, in_fleet: bool) -> BytezError:
+    """Return the error that the load of somebody else is in the way, with the ways out."""
     model_id = live.model_id
     at = f" at concurrency {live.concurrency}" if live.concurrency else ""
-    since = f" since {iso(live.created)}" if live.created else ""
+    when = f" since {iso(live.created)}" if live.created else ""
+    loaded = f"it is already loaded{at}{when} ({status_word(live)})"
+    if judged.verdict is Verdict.OTHER_RESOURCE and judged.owner is not None:
+        return AlreadyLoadedError(
+            verb="load",
+            subject=model_id,
+            observed=f"{loaded} by {named(judged.owner)}, which the program declares too",
+            action="Remove one of the two: the service holds one load of a model",
+        )
+    by = ", not by this resource"
+    if judged.owner is not None:
+        record = judged.record
+        machine = (
+            f" on machine '{printable(record.host, limit=60)}'" if record and record.host else ""
+        )
+        by = f" by {named(judged.owner, with_place=True)}{machine}"
+    renamed = "`pulumi state rename`" if in_fleet else "`aliases`"
     return AlreadyLoadedError(
         verb="load",
         subject=model_id,
-        observed=f"it is already loaded{at}{since} ({status_word(live)}), not by this resource",
-        action=f"Take it over with `adopt=True` or BYTEZ_ADOPT={model_id}, name the old resource "
-        f"in `aliases` if this one was renamed, or unload it with `bytez-fleet unload {model_id}`",
+        observed=loaded + by,
+        action=f"Take it over with `adopt=True` or BYTEZ_ADOPT={model_id}, keep it with {renamed} "
+        f"if this resource was renamed, or unload it with `bytez-fleet unload {model_id}`",
     )

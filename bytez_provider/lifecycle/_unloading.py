@@ -14,8 +14,10 @@ from bytez_provider.errors import (
     UnreachableError,
     printable,
 )
-from bytez_provider.journal import Journal
-from bytez_provider.waiter import Caller, Claim, Waiter
+from bytez_provider.lifecycle._told import left_alone, worked_on
+from bytez_provider.ownership import Claim, HeldError, Judgement, Ledger, Named, Owner
+from bytez_provider.schemas import Instance
+from bytez_provider.waiter import Caller, Waiter
 from bytez_provider.words import duration
 
 UNLOAD_LIMIT_SECONDS = 2 * 60.0
@@ -24,22 +26,31 @@ UNLOAD_LIMIT_SECONDS = 2 * 60.0
 class Unloading:
     """The unloads of one account, and which resources they were of."""
 
-    def __init__(self, *, client: BytezClient, journal: Journal, waiter: Waiter) -> None:
+    def __init__(self, *, client: BytezClient, ledger: Ledger, waiter: Waiter) -> None:
         self._client = client
-        self._journal = journal
+        self._ledger = ledger
         self._waiter = waiter
         # Resources unloaded by this deployment: a create that follows is a replacement's.
         self._unloaded: set[str] = set()
 
     def unload(
-        self, model_id: str, claim: Claim, limit_seconds: float = UNLOAD_LIMIT_SECONDS
+        self,
+        live: Instance,
+        judged: Judgement,
+        who: Owner,
+        limit_seconds: float = UNLOAD_LIMIT_SECONDS,
     ) -> None:
-        """Unload what the status just showed to be the claimed load; wait until it agrees.
+        """Unload the load that was judged to be ours; wait until the status agrees.
 
         Raises:
+            HeldError: Another deployment works on it, or was quicker; nothing was sent.
             UnloadError: It is still loaded at the limit.
             ApiError: No answer.
         """
+        with self._ledger.unloading(judged, live, who):
+            self._unload(live.model_id, Claim(live.created), limit_seconds)
+
+    def _unload(self, model_id: str, claim: Claim, limit_seconds: float) -> None:
         try:
             self._client.delete(model_id)
         except UnreachableError as error:
@@ -61,22 +72,27 @@ class Unloading:
                 state="It may go on costing money until it expires",
                 action="Run the same command again in a minute",
             )
-        self._journal.release(model_id)
 
     def roll_back(self, model_id: str, claim: Claim, caller: Caller) -> tuple[str, str | None]:
         """Unload a load that came to nothing; return the state of things, and an action if due."""
+        who = self._ledger.who(caller.urn)
         try:
             live = self._client.status(model_id)
             if live is None and claim.created is not None:
                 live = self._waiter.until_sure(model_id, claim)
-            # One that was never shown is unloaded unseen: it was accepted, and may show any time.
-            may_be_there = claim.created is None if live is None else claim.covers(live)
-            if may_be_there:
-                self.unload(model_id, claim)
+            if live is None and claim.created is None:
+                # It was accepted and never shown, and may show at any time: unloaded unseen.
+                self._unload(model_id, claim, UNLOAD_LIMIT_SECONDS)
+            elif live is not None and claim.covers(live):
+                judged = self._ledger.judge(model_id, live, who, Named(live.created))
+                if not judged.is_ours:
+                    return left_alone(live, judged), None
+                self.unload(live, judged, who)
+        except HeldError as held:
+            return _not_stopped(model_id, worked_on("unload", held.record).observed)
         except BytezError as error:
-            state = f"Unloading it failed too ({error.observed}), so it may still be running"
-            return f"{state} and cost money", f"Stop it with `bytez-fleet unload {model_id}`"
-        self._journal.forget(model_id, caller.urn)
+            return _not_stopped(model_id, error.observed)
+        self._ledger.end(model_id, who)
         return "It was unloaded: nothing is left running", None
 
     def tell(self, caller: Caller) -> None:
@@ -97,3 +113,8 @@ class Unloading:
             if error.verb == "unload":
                 raise error.restated(state=state) from None
             raise error.restated(verb="load", subject=model_id, state=state) from None
+
+
+def _not_stopped(model_id: str, observed: str) -> tuple[str, str | None]:
+    state = f"Unloading it failed too ({observed}), so it may still be running and cost money"
+    return state, f"Stop it with `bytez-fleet unload {model_id}`"

@@ -8,8 +8,9 @@ from typing import Protocol
 
 from bytez_provider.errors import printable
 from bytez_provider.lifecycle import DEPLOYING, NOT_LOADED
+from bytez_provider.ownership import Claim
 from bytez_provider.schemas import Instance, MemberOfFleet, Phase, ReadinessInputs, moment_of
-from bytez_provider.waiter import NOT_FOUND_GRACE_SECONDS, Caller, Claim
+from bytez_provider.waiter import NOT_FOUND_GRACE_SECONDS, Caller
 
 
 class FleetCaller(Caller, Protocol):

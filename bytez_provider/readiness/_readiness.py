@@ -23,7 +23,7 @@ from bytez_provider.readiness._members import (
     members_of,
     word_of,
 )
-from bytez_provider.readiness._rows import Rows
+from bytez_provider.readiness._rows import Rows, Urns
 from bytez_provider.schemas import (
     EXPIRY_MIN_SECONDS,
     Instance,
@@ -84,7 +84,7 @@ class Readiness:
             raise _interrupted(inputs.fleet)
         is_cancelled = caller.stop() is not None and any(one.end is None for one in members)
         if not is_cancelled:
-            self._refuse_unready(inputs.fleet, members, limit)
+            self._refuse_unready(inputs.fleet, members, caller, limit)
         return ReadinessState(
             **dict(inputs),
             ready=not is_cancelled,
@@ -194,8 +194,11 @@ class Readiness:
 
     # ---------------------------------------------------------------------------- the outcome
 
-    def _refuse_unready(self, fleet: str, members: Sequence[Member], limit: float) -> None:
+    def _refuse_unready(
+        self, fleet: str, members: Sequence[Member], caller: FleetCaller, limit: float
+    ) -> None:
         """Unload what FAILED, and raise one error that names all that did not come up."""
+        urns = Urns(fleet, caller.urn)
         problems = []
         room = _REASONS_LIMIT
         for member in members:
@@ -204,7 +207,8 @@ class Readiness:
                 reason = printable(said, limit=min(_REASON_LIMIT, room)) if room > 0 else ""
                 room -= len(reason)
                 told = f': "{reason}"' if reason else ""
-                problems.append(f"'{member.model_id}' reported FAILED{told}, {self._drop(member)}")
+                end = self._drop(member, urns.of(member.key))
+                problems.append(f"'{member.model_id}' reported FAILED{told}, {end}")
             elif member.end in (End.GONE, End.OTHER_LOAD):
                 problems.append(f"'{member.model_id}' {member.end.value}")
             elif member.end is None:
@@ -225,11 +229,11 @@ class Readiness:
                 + _way_out([one.model_id for one in members if one.end is None]),
             )
 
-    def _drop(self, member: Member) -> str:
+    def _drop(self, member: Member, urn: str | None) -> str:
         """Unload a model that FAILED; return what became of it."""
         model_id = member.model_id
         try:
-            self._lifecycle.unload_failed(model_id, member.claim)
+            self._lifecycle.unload_failed(model_id, member.claim, urn)
         except BytezError as error:
             observed = printable(error.observed, limit=_REASON_LIMIT)
             return (

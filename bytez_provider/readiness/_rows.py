@@ -17,7 +17,7 @@ class Rows:
     """The live rows of a fleet: one a model, and the count in the fleet's own."""
 
     def __init__(self, fleet: str, caller: FleetCaller, clock: Clock, *, quiet: bool) -> None:
-        self._fleet = fleet
+        self._urns = Urns(fleet, caller.urn)
         self._caller = caller
         self._clock = clock
         self._quiet = quiet
@@ -42,7 +42,7 @@ class Rows:
 
     def _show_member(self, member: Member, limit: float, age: float, *, is_due: bool) -> None:
         last = self._stages.get(member.key)
-        urn = self._urn_of(member.key)
+        urn = self._urns.of(member.key)
         if urn is None or (last is None and member.end in (End.RUNNING, End.IDLE)):
             return  # It was so before this wait: a line would say that something has happened.
         stage = member.status if member.seen or member.end else "accepted"
@@ -64,20 +64,28 @@ class Rows:
             return
         self._count = count
         text = f"{count}, oldest {duration(max(pending))}" if pending else count
-        fleet = self._urn_of(None)
+        fleet = self._urns.of(None)
         if fleet is not None:
             self._caller.report(text, urn=fleet)
         if fleet is None or not self._quiet:
             self._caller.report(text)
 
-    def _urn_of(self, key: str | None) -> str | None:
-        """Return the URN of a model, or of the fleet, built from that of the readiness.
 
-        It cannot be an input: what takes its parent's `urn` output never gets it.
-        """
-        if self._caller.urn is None:
+class Urns:
+    """The URNs of a fleet and its models, built from that of its readiness.
+
+    They cannot be inputs: what takes its parent's `urn` output never gets it.
+    """
+
+    def __init__(self, fleet: str, readiness: str | None) -> None:
+        self._fleet = fleet
+        self._readiness = readiness
+
+    def of(self, key: str | None) -> str | None:
+        """Return the URN of a model, or of the fleet; None where it cannot be known."""
+        if self._readiness is None:
             return None
-        stack, project, types, _ = self._caller.urn.split("::", 3)
+        stack, project, types, _ = self._readiness.split("::", 3)
         fleet, _, own = types.rpartition("$")
         if not fleet:
             return None

@@ -11,8 +11,9 @@ from bytez_provider.client import BytezClient
 from bytez_provider.clock import Clock
 from bytez_provider.config import Key, Settings
 from bytez_provider.emulator import Emulator
-from bytez_provider.journal import Journal
 from bytez_provider.lifecycle import Consent, Lifecycle
+from bytez_provider.ownership import Folder, Ledger, Presence, StackIdentity
+from bytez_provider.ownership._stores import Tolerant
 from bytez_provider.schemas import ModelInputs
 from bytez_provider.waiter import Waiter
 from tests.clocks import EmulatorClock
@@ -23,6 +24,8 @@ KEY = "lifecycle-key-0123456789"
 OTHER_KEY = "another-key-9876543210"
 BOOT_SECONDS = 30.0
 CHANGING = ("/model/load", "/model/delete")
+HERE = StackIdentity("here", "file:///here")
+ELSEWHERE = StackIdentity("elsewhere", "file:///elsewhere")
 
 
 class Process:
@@ -38,24 +41,28 @@ class Process:
         consent: Consent | None = None,
         quiet: bool = False,
         clock: Clock | None = None,
+        stack: StackIdentity = HERE,
     ) -> None:
         settings = Settings(endpoint=endpoint or emulator.url, key=Key(key), catalogue="bundled")
         clock = clock or EmulatorClock(emulator)
         self.settings = settings
         self.client = BytezClient(settings, clock=clock)
         self.journal_warnings: list[str] = []
-        self.journal = Journal(
-            folder,
+        self.presence = Presence()
+        self.ledger = Ledger(
+            Tolerant(Folder(folder), self.journal_warnings.append),
             endpoint=settings.endpoint,
             account=settings.account,
-            warn=self.journal_warnings.append,
+            clock=clock,
+            identity=lambda: stack,
+            presence=self.presence,
         )
         self.waiter = Waiter(self.client, clock, quiet=quiet)
         self.lifecycle = Lifecycle(
             settings=settings,
             client=self.client,
             catalogue=CatalogueSource(settings, self.client),
-            journal=self.journal,
+            ledger=self.ledger,
             waiter=self.waiter,
             consent=consent or Consent(),
         )
@@ -78,6 +85,7 @@ class Machine:
         account_change: bool = False,
         quiet: bool = False,
         clock: Clock | None = None,
+        stack: StackIdentity = HERE,
     ) -> Process:
         """Start a process; it knows nothing but what the journal's folder holds."""
         consent = Consent(adopt=frozenset(adopt), account_change=account_change)
@@ -89,6 +97,7 @@ class Machine:
             consent=consent,
             quiet=quiet,
             clock=clock,
+            stack=stack,
         )
         self._processes.append(process)
         return process

@@ -1,0 +1,44 @@
+"""Whose a load is: one journal of records, and one judgement that everybody uses."""
+
+from __future__ import annotations
+
+from bytez_provider.ownership._judgement import Judgement, Named, Verdict, judge
+from bytez_provider.ownership._ledger import Adoption, HeldError, Ledger, Request
+from bytez_provider.ownership._machine import Presence
+from bytez_provider.ownership._record import (
+    ANSWER_WINDOW,
+    CLOCK_TOLERANCE,
+    Claim,
+    Holder,
+    Owner,
+    Phase,
+    Record,
+)
+from bytez_provider.ownership._stack import StackIdentity, stack_identity
+from bytez_provider.ownership._stores import Bucket, ChangedError, Folder, Store, open_store
+
+__all__ = [
+    "ANSWER_WINDOW",
+    "CLOCK_TOLERANCE",
+    "Adoption",
+    "Bucket",
+    "ChangedError",
+    "Claim",
+    "Folder",
+    "HeldError",
+    "Holder",
+    "Judgement",
+    "Ledger",
+    "Named",
+    "Owner",
+    "Phase",
+    "Presence",
+    "Record",
+    "Request",
+    "StackIdentity",
+    "Store",
+    "Verdict",
+    "judge",
+    "open_store",
+    "stack_identity",
+]
