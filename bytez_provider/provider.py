@@ -293,6 +293,7 @@ def _rooms(config: _Items, environment: _Items) -> _Rooms:
         account=settings.account,
         clock=clock,
         identity=lambda: stack_identity(os.environ, folder, is_shared=store.is_shared),
+        warn=warn,
     )
     lifecycle = Lifecycle(
         settings=settings,

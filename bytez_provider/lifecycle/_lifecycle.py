@@ -165,6 +165,7 @@ class Lifecycle:
         if caller.stop() is not None:
             raise interrupted(inputs.model_id)
         with self._unloading.told(caller, inputs.model_id):
+            self._ledger.deploys(is_preview=False)
             who = self._ledger.who(caller.urn)
             for left in self._ledger.leftovers(who, inputs.model_id):
                 self._loading.drop_leftover(left, caller)
@@ -320,6 +321,7 @@ class Lifecycle:
         if caller.stop() is not None:
             raise interrupted(inputs.model_id)
         with self._unloading.told(caller, inputs.model_id):
+            self._ledger.deploys(is_preview=False)
             who, named = self._ledger.who(caller.urn), _named_by(old)
             live = self._client.status(inputs.model_id, stop=caller.wake)
             claim = self._ledger.claim(old.model_id, who, named)
@@ -354,6 +356,7 @@ class Lifecycle:
             AccountChangedError: Not found, but asked with another key or endpoint.
             ApiError: No answer.
         """
+        self._ledger.deploys(is_preview=False)
         model_id, who = old.model_id, self._ledger.who(caller.urn)
         claim = self._ledger.claim(model_id, who, _named_by(old))
         with self._told_of_state("unload", old):

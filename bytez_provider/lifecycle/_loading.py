@@ -87,6 +87,9 @@ class Loading:
             and owner is not None
             and not self._ledger.keeps(owner, model_id)
         )
+        if judged.verdict is Verdict.FOREIGN:
+            # The service holds one load of a model: one that this resource asked for is gone.
+            self._ledger.end(model_id, who)
         if not (is_let_go or inputs.adopt or model_id in self._consent.adopt):
             raise held_by_others(live, judged, in_fleet=isinstance(inputs, MemberInputs))
         reasons = ["it had failed"] if live.phase is Phase.FAILED else differences(live, inputs)

@@ -140,11 +140,14 @@ def held_by_others(live: Instance, judged: Judgement, *, in_fleet: bool) -> Byte
             f" on machine '{printable(record.host, limit=60)}'" if record and record.host else ""
         )
         by = f" by {named(judged.owner, with_place=True)}{machine}"
-    renamed = "`pulumi state rename`" if in_fleet else "`aliases`"
+    # A fleet's model has no place for an alias of its own.
+    renamed = "name the old resource in `aliases` if this one was renamed"
+    if in_fleet:
+        renamed = "rename it with `pulumi state rename` if its key was renamed"
     return AlreadyLoadedError(
         verb="load",
         subject=model_id,
         observed=loaded + by,
-        action=f"Take it over with `adopt=True` or BYTEZ_ADOPT={model_id}, keep it with {renamed} "
-        f"if this resource was renamed, or unload it with `bytez-fleet unload {model_id}`",
+        action=f"Take it over with `adopt=True` or BYTEZ_ADOPT={model_id}, {renamed}, or unload "
+        f"it with `bytez-fleet unload {model_id}`",
     )

@@ -59,7 +59,7 @@ class Judgement:
         return self.verdict in (Verdict.OURS, Verdict.OURS_LATER)
 
 
-def judge(
+def judge(  # noqa: PLR0911 - one line a case
     live: Instance | None,
     *,
     who: Owner,

@@ -99,6 +99,7 @@ class Ledger:
         clock: Clock,
         identity: Callable[[], StackIdentity] | None = None,
         presence: Presence | None = None,
+        warn: Callable[[str], None] | None = None,
     ) -> None:
         """Make a journal; nothing is read yet.
 
@@ -109,12 +110,15 @@ class Ledger:
             clock: Measures waits.
             identity: Says which stack this process deploys; None where it deploys none.
             presence: This process.
+            warn: Shows a warning.
         """
         self.store = store
+        self._warn = warn
         self._account = {"endpoint": endpoint, "account": account}
         self._clock = clock
         self._identity = identity
         self._presence = presence or Presence()
+        self._heart = _Heart()
         self._lock = threading.Lock()
         self._own_stack: StackIdentity | None = None
         self._scanned: _Scan | None = None
@@ -310,7 +314,9 @@ class Ledger:
             self._put(one.model_id, confirmed, entry)
             self._scan().own[one.model_id] = confirmed
 
-    def _confirmed(self, one: _Heard, known: Record | None) -> Record | None:
+    def _confirmed(  # noqa: PLR0911 - one line a case
+        self, one: _Heard, known: Record | None
+    ) -> Record | None:
         """Return what is to be kept of a load that a state names; None for what is there."""
         named, who = one.named, one.who
         if named.created is None:
@@ -327,7 +333,7 @@ class Ledger:
         )
         if known is None:
             return mine
-        if known.holder is not None:
+        if known.holder is not None and self._presence.is_alive(known.holder) is not False:
             return None
         if known.created is None:
             seen = Instance(model_id=one.model_id, status="", created=named.created)
@@ -346,6 +352,7 @@ class Ledger:
                 "phase": Phase.CONFIRMED,
                 "adopted_at": named.adopted_at,
                 "before": None,
+                "holder": None,
             }
         )
         return None if kept == known else kept
@@ -381,7 +388,6 @@ class Ledger:
             # Nothing could find it again, or say whose it is.
             yield Request(record)
             return
-        self.deploys(is_preview=False)
         entry = self._free_entry(model_id, who, began)
         earlier = entry.record
         update = {
@@ -410,7 +416,6 @@ class Ledger:
         Raises:
             HeldError: Another deployment works on it, or was quicker.
         """
-        self.deploys(is_preview=False)
         entry = self._judged_entry(judgement, live)
         before = entry.record
         earlier = moment_of(before.adopted_at) if before else None
@@ -443,7 +448,6 @@ class Ledger:
         Raises:
             HeldError: Another deployment works on it, or was quicker.
         """
-        self.deploys(is_preview=False)
         entry = self._judged_entry(judgement, live)
         known = entry.record
         record = (known or _unknown(live, who)).model_copy(
@@ -472,7 +476,12 @@ class Ledger:
         record = entry.record
         is_open = record is not None and record.created is None and record.is_unfinished
         if record is not None and is_open and who.urn and record.owner.is_same(who):
-            update = {"created": created, "phase": Phase.ACCEPTED, "before": None}
+            update = {
+                "created": created,
+                "phase": Phase.ACCEPTED,
+                "before": None,
+                "holder": None,
+            }
             with contextlib.suppress(ChangedError):
                 self._put(model_id, record.model_copy(update=update), entry)
 
@@ -520,6 +529,12 @@ class Ledger:
         """
         stored = self.store.read(self._name(model_id))
         record = _parsed(stored.content, self._account)
+        if record is None and stored.content is not None and self._warn is not None:
+            self._warn(
+                f"what the journal in {self.store.place} holds of '{model_id}' cannot be read: a "
+                "load that a killed deployment left is not known any more"
+            )
+            self._warn = None
         if record is None and stored.content is None:
             scan = self._scan()
             record = scan.earlier.get(model_id)
@@ -614,9 +629,10 @@ class Ledger:
         version = self._put(record.model_id, record, entry, durable=True)
         work = _Work(self, record, version)
         try:
-            yield work
+            with self._heart.beating(work):
+                yield work
         finally:
-            work.end()
+            work.put(work.record)
 
     # ---------------------------------------------------------------------------------- scan
 
@@ -687,32 +703,31 @@ class Adoption:
 
 
 class _Work:
-    """A record that this process holds; it says again and again that it lives."""
+    """A record that this process holds."""
 
     def __init__(self, ledger: Ledger, record: Record, version: object) -> None:
         self._ledger = ledger
         self.record = record
         self._version = version
         self._lock = threading.Lock()
-        self._over = threading.Event()
-        self._timer: threading.Timer | None = None
-        self._beat_later()
+        self._is_over = False
 
     def put(self, record: Record | None) -> None:
         """Let go of the record, as what has become of it."""
         with self._lock:
-            if self._over.is_set():
-                return
-            self._over.set()
-            if record is not None:
-                record = record.released()
-            self._write(record)
+            if not self._is_over:
+                self._is_over = True
+                self._write(record.released() if record is not None else None)
 
-    def end(self) -> None:
-        """Let go of the record as it is, where that has not been done."""
-        self.put(self.record)
-        if self._timer is not None:
-            self._timer.cancel()
+    def beat(self) -> None:
+        """Say that this process still works on it."""
+        with self._lock:
+            holder = self.record.holder
+            if not self._is_over and holder is not None:
+                again = holder.model_copy(update={"beat": holder.beat + 1})
+                held = self.record.model_copy(update={"holder": again})
+                self._write(held)
+                self.record = held
 
     def _write(self, record: Record | None) -> None:
         entry = _Entry(self.record, self._version)
@@ -721,20 +736,44 @@ class _Work:
         with contextlib.suppress(ChangedError, JournalError):
             self._version = self._ledger._put(self.record.model_id, record, entry)
 
-    def _beat_later(self) -> None:
-        self._timer = threading.Timer(_BEAT_SECONDS, self._beat)
-        self._timer.daemon = True
-        self._timer.start()
+
+class _Heart:
+    """Says again and again, for machines that cannot see this process, that it lives."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._works: list[_Work] = []
+        self._timer: threading.Timer | None = None
+
+    @contextlib.contextmanager
+    def beating(self, work: _Work) -> Iterator[None]:
+        """Beat for a record."""
+        with self._lock:
+            self._works.append(work)
+            self._wind()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._works.remove(work)
+                if not self._works and self._timer is not None:
+                    self._timer.cancel()
+                    self._timer = None
+
+    def _wind(self) -> None:
+        if self._timer is None:
+            self._timer = threading.Timer(_BEAT_SECONDS, self._beat)
+            self._timer.daemon = True
+            self._timer.start()
 
     def _beat(self) -> None:
         with self._lock:
-            if self._over.is_set() or self.record.holder is None:
-                return
-            holder = self.record.holder
-            again = holder.model_copy(update={"beat": holder.beat + 1})
-            self.record = self.record.model_copy(update={"holder": again})
-            self._write(self.record)
-        self._beat_later()
+            works = list(self._works)
+            self._timer = None
+            if works:
+                self._wind()
+        for work in works:
+            work.beat()
 
 
 def _unknown(live: Instance, who: Owner) -> Record:

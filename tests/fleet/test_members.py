@@ -6,7 +6,7 @@ import pytest
 
 from bytez_provider.emulator import Emulator
 from bytez_provider.lifecycle import diff
-from bytez_provider.schemas import MemberInputs, ModelInputs, ModelState
+from bytez_provider.schemas import moment_of, MemberInputs, ModelInputs, ModelState
 from bytez_provider.waiter import Stop
 from tests.fleet.crew import LISTS, MANY, STATUSES, Crew, of_model
 from tests.lifecycle.caller import URN, FakeCaller
@@ -43,9 +43,10 @@ class TestCreate:
         assert "status" not in state.bag()
         assert state.bag()["readiness"] == "fleet"
 
-    def test_nothing_is_left_in_the_journal(self, crew: Crew, state: ModelState) -> None:
-        assert crew.process.journal.unfinished() == []
-        assert state.created is not None
+    def test_the_journal_names_it(self, crew: Crew, state: ModelState) -> None:
+        kept = crew.process.ledger.record(state.model_id)
+        assert kept is not None
+        assert (kept.created, kept.holder) == (moment_of(state.created), None)
 
     def test_it_waits_for_a_load_that_does_not_show_yet(
         self, crew: Crew, emulator: Emulator

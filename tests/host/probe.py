@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -126,17 +125,6 @@ def _come_late(call: host.Call, props: dict[str, Any]) -> None:
         test.say(f"{_shown(again)['stop']} {again.wake.is_set()}")
 
 
-def _save(_call: host.Call, props: dict[str, Any]) -> None:
-    """Make a file as soon as the answer is saved."""
-    host.once_saved(Path(props["file"]).touch)
-
-
-def _save_when_ended(call: host.Call, props: dict[str, Any]) -> None:
-    """As above, and then wait as the waiter does: the answer comes later."""
-    _save(call, props)
-    _wait(call, props)
-
-
 def _fail(_call: host.Call, props: dict[str, Any]) -> None:
     try:
         raise KeyError("the cause")
@@ -168,8 +156,6 @@ _ACTS = {
     "wait twice": _wait_twice,
     "speak": _speak,
     "come late": _come_late,
-    "save": _save,
-    "save when ended": _save_when_ended,
     "fail": _fail,
     "fail with what cannot be sent": _fail_encoding,
     "crash": _crash,

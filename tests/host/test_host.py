@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -181,39 +180,6 @@ class TestCancel:
             host.cancel()
             guest.say("go on")
             assert going.result().outputs["stop"] == ""
-
-
-class TestSaved:
-    """What waits until Pulumi's state holds the answer; the engine says so with `Cancel` only."""
-
-    def test_is_done_when_the_engine_ends_the_process_in_order(
-        self, host: DynamicHost, tmp_path: Path
-    ) -> None:
-        file = tmp_path / "saved"
-        host.create({"do": "save", "file": str(file)})
-        assert not file.exists()
-        host.cancel()
-        assert file.exists()
-
-    def test_of_a_call_that_a_cancel_ends_is_done_at_the_next_one(
-        self, host: DynamicHost, rendezvous: Rendezvous, tmp_path: Path
-    ) -> None:
-        """Ctrl-C comes before the answer, which a second one may keep from being saved."""
-        file = tmp_path / "saved"
-        props = {"do": "save when ended", "at": rendezvous.address, "file": str(file)}
-        waiting = host.create_async(props)
-        rendezvous.await_guests(1)
-        host.cancel()
-        assert waiting.result().outputs["stop"] == "CANCELLED"
-        assert not file.exists()
-        host.cancel()
-        assert file.exists()
-
-    def test_where_cancel_is_not_heard_is_done_at_once(self, tmp_path: Path) -> None:
-        with doctored("table not found") as host:
-            file = tmp_path / "saved"
-            host.create({"do": "save", "file": str(file)})
-            assert file.exists()
 
 
 class TestEngineGone:

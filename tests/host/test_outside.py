@@ -42,12 +42,6 @@ def test_a_frame_that_only_looks_like_the_servicers_is_not_taken_for_it() -> Non
     assert (request.urn, vars(context), call.urn) == ("urn:pulumi:s::p::t::n", {}, None)
 
 
-def test_what_is_to_be_done_once_saved_is_done_at_once() -> None:
-    done: list[str] = []
-    host.once_saved(lambda: done.append("it"))
-    assert done == ["it"]
-
-
 def test_prepare_changes_nothing() -> None:
     host.prepare()
     assert not host._prepared.is_set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,9 @@ from bytez_provider.clock import Clock
 from bytez_provider.config import Key, Settings
 from bytez_provider.emulator import Emulator
 from bytez_provider.lifecycle import Consent, Lifecycle
-from bytez_provider.ownership import Folder, Ledger, Presence, StackIdentity
+from bytez_provider.ownership import Folder, Ledger, Owner, Phase, Presence, Record, StackIdentity
 from bytez_provider.ownership._stores import Tolerant
-from bytez_provider.schemas import ModelInputs
+from bytez_provider.schemas import ModelInputs, iso
 from bytez_provider.waiter import Waiter
 from tests.clocks import EmulatorClock
 
@@ -56,6 +57,7 @@ class Process:
             clock=clock,
             identity=lambda: stack,
             presence=self.presence,
+            warn=self.journal_warnings.append,
         )
         self.waiter = Waiter(self.client, clock, quiet=quiet)
         self.lifecycle = Lifecycle(
@@ -66,6 +68,14 @@ class Process:
             waiter=self.waiter,
             consent=consent or Consent(),
         )
+
+    def die(self) -> None:
+        """End as by `kill -9`: what this process works on is not worked on any more."""
+        self.presence.leave()
+
+    def keep(self, record: Record) -> None:
+        """Write what an earlier deployment left in the journal."""
+        self.ledger._put(record.model_id, record, self.ledger._entry(record.model_id))
 
 
 class Machine:
@@ -109,6 +119,14 @@ class Machine:
 
     # ------------------------------------------------------------------ what is observed
 
+    def records(self) -> list[Record]:
+        """Return what the journal holds, as a process reads it that has just begun."""
+        return self.process().ledger.records()
+
+    def recorded(self) -> dict[str, str | None]:
+        """Return the `created` of each load that the journal names."""
+        return {r.model_id: iso(r.created) if r.created else None for r in self.records()}
+
     def changes(self) -> list[str]:
         """Return the path of each request so far that can change something, in order."""
         return [r.path for r in self.emulator.requests() if r.path in CHANGING]
@@ -121,6 +139,10 @@ class Machine:
     def running(self) -> dict[str, int]:
         """Return what is really loaded, and at what concurrency."""
         return {one["modelId"]: one["concurrency"] for one in self.emulator.instances()}
+
+    def loaded(self) -> dict[str, str | None]:
+        """Return the `created` of each load that there really is."""
+        return {one["modelId"]: one["created"] for one in self.emulator.instances()}
 
     def created(self) -> str:
         """Return the `created` of the one load there is."""
@@ -142,3 +164,12 @@ class Machine:
 def inputs(model_id: str = GPT2, **given: Any) -> ModelInputs:
     """Return a declaration."""
     return ModelInputs(model_id=model_id, **given)
+
+
+def record(
+    urn: str, model_id: str, began: datetime, *, created: datetime | None = None, **more: Any
+) -> Record:
+    """Return what a deployment that was killed leaves in the journal."""
+    kept = {"concurrency": 1, "phase": Phase.ACCEPTED if created else Phase.REQUESTED, **more}
+    owner = Owner(urn=urn, stack=HERE.key, place=HERE.place)
+    return Record(model_id=model_id, owner=owner, began=began, created=created, **kept)

@@ -12,12 +12,11 @@ from bytez_provider.errors import (
     InterruptedLoadError,
     UnloadError,
 )
-from bytez_provider.journal import Note
 from bytez_provider.lifecycle import diff
 from bytez_provider.schemas import moment_of
 from bytez_provider.waiter import Stop
 from tests.lifecycle.caller import OTHER_URN, URN, FakeCaller
-from tests.lifecycle.machine import BOOT_SECONDS, GPT2, Machine, Process, inputs
+from tests.lifecycle.machine import BOOT_SECONDS, GPT2, Machine, Process, inputs, record
 
 ADOPTING = inputs(adopt=True)
 
@@ -154,6 +153,9 @@ class TestTakenOver:
         assert len(machine.emulator.requests()) == asked
 
 
+TAKEN_OVER = f"'{GPT2}' was left running: 'chat' of stack 'dev' has taken it over"
+
+
 class TestHolder:
     """Rename without `aliases`: the engine creates the new one, then deletes the old one."""
 
@@ -166,7 +168,7 @@ class TestHolder:
         caller = FakeCaller(URN)
         renaming.delete(old, caller)
         assert machine.running() == {GPT2: 1}
-        assert caller.notes == [f"'{GPT2}' was left running: another resource has taken it over"]
+        assert caller.notes == [TAKEN_OVER]
 
     def test_the_older_resource_leaves_it_alone_in_a_later_deployment(
         self, machine: Machine, process: Process
@@ -291,31 +293,33 @@ class TestHolder:
         began = process.lifecycle._client.server_now()
         machine.emulator.load_by_somebody_else(GPT2)
         created = moment_of(machine.created()) if is_identified else None
-        process.journal.write(Note(URN, GPT2, began, concurrency=1, created=created))
+        process.keep(record(URN, GPT2, began, concurrency=1, created=created))
         machine.process().lifecycle.create(ADOPTING, FakeCaller(OTHER_URN))
-        assert process.journal.unfinished() == []
+        assert machine.recorded() == machine.loaded()
 
     def test_so_is_its_own_note_under_an_older_name(
         self, machine: Machine, process: Process
     ) -> None:
         """The stateful test's story: killed before the note was cleared, renamed with an alias."""
         machine.emulator.load_by_somebody_else(GPT2)
-        process.journal._once_saved = lambda _: None
         caller = FakeCaller(OTHER_URN)
         caller.end_at_report(1, Stop.CANCELLED)
         state = process.lifecycle.create(ADOPTING, caller)
-        assert [note.urn for note in process.journal.unfinished()] == [OTHER_URN]
+        assert [one.owner.urn for one in machine.records()] == [OTHER_URN]
         later = machine.process()
+        later.lifecycle.keeps(state, URN)
         assert later.lifecycle.update(state, ADOPTING, FakeCaller(URN)).status == "RUNNING"
-        assert later.journal.unfinished() == []
+        assert [one.owner.urn for one in machine.records()] == [URN]
 
-    def test_what_was_noted_of_another_load_stays(self, machine: Machine, process: Process) -> None:
+    def test_what_was_noted_of_another_load_makes_way(
+        self, machine: Machine, process: Process
+    ) -> None:
         machine.emulator.load_by_somebody_else(GPT2)
         now = process.lifecycle._client.server_now()
-        note = Note(URN, GPT2, now - timedelta(hours=1), concurrency=1)
-        process.journal.write(note)
+        note = record(URN, GPT2, now - timedelta(hours=1), concurrency=1)
+        process.keep(note)
         machine.process().lifecycle.create(ADOPTING, FakeCaller(OTHER_URN))
-        assert process.journal.unfinished() == [note]
+        assert [one.owner.urn for one in machine.records()] == [OTHER_URN]
 
 
 class TestStays:
@@ -334,25 +338,25 @@ class TestStays:
         kept, dropped = (newer, older) if keeps_newer else (older, newer)
 
         later = machine.process().lifecycle
-        later.stays(kept)
-        later.delete(dropped, FakeCaller())
+        later.keeps(kept, OTHER_URN if keeps_newer else URN)
+        later.delete(dropped, FakeCaller(URN if keeps_newer else OTHER_URN))
         assert machine.running() == {GPT2: 1}
 
-        machine.process().lifecycle.delete(kept, FakeCaller())
+        machine.process().lifecycle.delete(kept, FakeCaller(OTHER_URN if keeps_newer else URN))
         assert machine.running() == {}
 
     def test_the_machine_may_be_another_one(self, machine: Machine, process: Process) -> None:
         """The holder is then not known."""
         older = process.lifecycle.create(inputs(), FakeCaller(URN))
         newer = process.lifecycle.create(ADOPTING, FakeCaller(OTHER_URN))
-        process.lifecycle._journal.release(GPT2)
+        process.ledger.forget(machine.records()[0])
 
         later = machine.process().lifecycle
-        later.stays(newer)
+        later.keeps(newer, OTHER_URN)
         caller = FakeCaller(URN)
         later.delete(older, caller)
         assert machine.running() == {GPT2: 1}
-        assert caller.notes == [f"'{GPT2}' was left running: another resource keeps it"]
+        assert caller.notes == [TAKEN_OVER]
 
     def test_a_replacement_of_what_would_stay_unloads_it(
         self, machine: Machine, process: Process
@@ -360,7 +364,7 @@ class TestStays:
         """`pulumi up --replace`: the engine deletes what `diff` would have left as it is."""
         state = process.lifecycle.create(inputs(), FakeCaller(URN))
         replacing = machine.process().lifecycle
-        replacing.stays(state)
+        replacing.keeps(state, URN)
         replacing.delete(state, FakeCaller(URN))
         assert machine.running() == {}
 
@@ -372,6 +376,6 @@ class TestStays:
         machine.emulator.load_by_somebody_else(GPT2)
         newer = process.lifecycle.create(ADOPTING, FakeCaller(OTHER_URN))
         later = machine.process().lifecycle
-        later.stays(older)
+        later.keeps(older, URN)
         later.delete(newer, FakeCaller(OTHER_URN))
         assert machine.running() == {}

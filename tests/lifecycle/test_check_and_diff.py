@@ -9,8 +9,8 @@ import pytest
 from bytez_provider.catalogue import CatalogueSource
 from bytez_provider.client import BytezClient
 from bytez_provider.config import CatalogueMode, Key, Settings
-from bytez_provider.journal import Journal
 from bytez_provider.lifecycle import NOT_LOADED, Consent, Lifecycle, diff
+from bytez_provider.ownership import Folder, Ledger
 from bytez_provider.schemas import Granted, ModelState
 from bytez_provider.waiter import Waiter
 from tests.clocks import EmulatorClock
@@ -26,12 +26,12 @@ def checking(
     )
     clock = EmulatorClock(machine.emulator)
     client = BytezClient(settings, clock=clock)
-    journal = Journal(machine.folder, endpoint="x", account="y", warn=print)
+    ledger = Ledger(Folder(machine.folder), endpoint="x", account="y", clock=clock)
     return Lifecycle(
         settings=settings,
         client=client,
         catalogue=CatalogueSource(settings, client),
-        journal=journal,
+        ledger=ledger,
         waiter=Waiter(client, clock),
         consent=Consent(),
     )

@@ -16,11 +16,12 @@ import pytest
 import bytez_provider
 from bytez_provider.emulator import Emulator
 from bytez_provider.errors import AlreadyLoadedError, BootTimeoutError, BytezError, LoadLostError
+from bytez_provider.ownership import Claim
 from bytez_provider.schemas import iso
-from bytez_provider.waiter import Claim, Ended, Stop
+from bytez_provider.waiter import Ended, Stop
 from tests.client.hostile import Handler, HostileServer, by_path, says
 from tests.clocks import LaptopClock
-from tests.lifecycle.caller import URN, FakeCaller
+from tests.lifecycle.caller import FakeCaller
 from tests.lifecycle.machine import BOOT_SECONDS, GPT2, Machine, Process, inputs
 
 HOUR = 3600.0
@@ -65,7 +66,7 @@ class TestSleepInMidBoot:
         state = laptop.lifecycle.create(inputs(), caller)
         assert (state.status, state.created) == ("RUNNING", machine.created())
         assert machine.changes() == ["/model/load"]
-        assert laptop.journal.unfinished() == []
+        assert machine.recorded() == machine.loaded()
 
     def test_a_sleep_that_is_not_counted_leaves_the_limit_as_it_was(
         self, machine: Machine, laptop: Process, clock: LaptopClock
@@ -86,7 +87,7 @@ class TestSleepInMidBoot:
         with pytest.raises(BootTimeoutError, match="nothing is left running"):
             laptop.lifecycle.create(inputs(), caller)
         assert machine.running() == {}
-        assert laptop.journal.unfinished() == []
+        assert machine.recorded() == machine.loaded()
 
     @counted
     def test_what_expired_meanwhile_is_told_and_loaded_by_the_next_up(
@@ -95,7 +96,7 @@ class TestSleepInMidBoot:
         caller = asleep(clock, 5, 2 * IDLE_SECONDS, is_counted=is_counted, limit=600)
         with pytest.raises(LoadLostError, match="Nothing of this load is left running"):
             laptop.lifecycle.create(inputs(), caller)
-        assert laptop.journal.unfinished() == []
+        assert machine.recorded() == machine.loaded()
         assert laptop.lifecycle.create(inputs(), FakeCaller()).status == "RUNNING"
         assert machine.loads() == 2
 
@@ -167,7 +168,7 @@ class TestWallClock:
         with pytest.raises(BytezError):
             machine.process(clock=clock).lifecycle.create(inputs(), killed)
         machine.emulator.advance(20)
-        (note,) = machine.process(clock=clock).journal.unfinished()
+        (note,) = machine.records()
         assert abs((note.began - machine.emulator.now()).total_seconds()) < 60
 
         process = machine.process(clock=clock)
@@ -302,7 +303,9 @@ class TestWithoutADate:
         caller = FakeCaller()
         caller.at_report(2, lambda: clock.set_wall(ahead))
         assert undated.lifecycle.create(inputs(), caller).status == "RUNNING"
-        assert undated.journal.note(URN) is None
+        kept = undated.ledger.record(GPT2)
+        assert kept is not None
+        assert kept.holder is None
 
     def test_a_wait_ends_at_its_limit(
         self, machine: Machine, undated: Process, hostile: HostileServer, clock: LaptopClock

@@ -61,12 +61,12 @@ class TestAccepted:
     ) -> None:
         caller = FakeCaller()
         kept = []
-        caller.at_report(1, lambda: kept.extend(machine.process().journal.unfinished()))
+        caller.at_report(1, lambda: kept.extend(machine.records()))
         process.lifecycle.create(inputs(), caller)
         (note,) = kept
-        assert (note.urn, note.model_id) == (URN, GPT2)
+        assert (note.owner.urn, note.model_id) == (URN, GPT2)
         assert note.created == moment_of(machine.created())
-        assert machine.process().journal.unfinished() == []
+        assert machine.recorded() == machine.loaded()
 
     def test_the_expiry_is_what_was_asked(self, machine: Machine, process: Process) -> None:
         process.lifecycle.create(inputs(expiration_period_seconds=600), FakeCaller())
@@ -161,7 +161,7 @@ class TestAccepted:
             process.lifecycle.create(inputs(), FakeCaller())
         assert machine.running() == {}
         assert machine.changes() == ["/model/load", "/model/delete"]
-        assert machine.process().journal.unfinished() == []
+        assert machine.recorded() == machine.loaded()
 
     @pytest.mark.parametrize("skew", [3600, -3600, 3, -3])
     def test_a_wrong_date_header_costs_time_and_no_load(
@@ -213,7 +213,7 @@ class TestRefused:
             process.lifecycle.create(inputs(), FakeCaller())
         assert str(caught.value).startswith(f"could not load '{GPT2}': the service answered HTTP ")
         assert "Nothing was changed. " in str(caught.value)
-        assert machine.process().journal.unfinished() == []
+        assert machine.recorded() == machine.loaded()
         assert machine.loads() == 0
 
     def test_a_rate_limit_is_waited_out(self, machine: Machine, process: Process) -> None:
@@ -232,7 +232,7 @@ class TestRefused:
         with pytest.raises(AlreadyLoadedError, match="already loaded at concurrency 3 since"):
             process.lifecycle.create(inputs(), FakeCaller())
         assert machine.running() == {GPT2: 3}
-        assert machine.process().journal.unfinished() == []
+        assert machine.records() == []
 
     def test_their_load_is_not_claimed_where_the_status_fails_after_the_refusal(
         self, machine: Machine, process: Process
@@ -264,8 +264,9 @@ class TestRefused:
     def test_two_resources_of_one_model_are_one_load_and_an_error(
         self, machine: Machine, process: Process
     ) -> None:
+        process.lifecycle.check({"modelId": GPT2}, None, URN)
         process.lifecycle.create(inputs(), FakeCaller())
-        with pytest.raises(AlreadyLoadedError):
+        with pytest.raises(AlreadyLoadedError, match="'gpt2' of stack 'dev', which the program"):
             process.lifecycle.create(inputs(), FakeCaller("urn:pulumi:dev::fleet::x::twin"))
         assert machine.changes() == ["/model/load"]
 
@@ -350,7 +351,7 @@ class TestLostAnswer:
             process.lifecycle.create(inputs(), FakeCaller())
         assert machine.running() == {GPT2: 1}
         assert "/model/delete" not in machine.changes()
-        assert process.journal.unfinished() == []
+        assert machine.records() == []
 
     def test_no_answer_to_any_try_keeps_the_note_and_says_so(
         self, machine: Machine, process: Process
@@ -397,7 +398,7 @@ class TestBootThatFails:
             "Mend what the reason names, then run `pulumi up` again."
         )
         assert machine.running() == {}
-        assert machine.process().journal.unfinished() == []
+        assert machine.recorded() == machine.loaded()
 
     def test_a_reason_of_the_server_is_bounded_and_on_one_line(
         self, machine: Machine, process: Process
@@ -453,7 +454,7 @@ class TestBootThatFails:
             process.lifecycle.create(inputs(), FakeCaller())
         assert f"Unloading it failed too ({seen}), so it may still be running" in str(caught.value)
         assert str(caught.value).endswith(f"Stop it with `bytez-fleet unload {GPT2}`.")
-        assert [note.urn for note in machine.process().journal.unfinished()] == [URN]
+        assert [one.owner.urn for one in machine.records()] == [URN]
 
     def test_an_unload_whose_answer_is_lost_is_judged_by_the_status(
         self, machine: Machine, process: Process
@@ -476,7 +477,7 @@ class TestBootThatFails:
         caller.at_report(40, lambda: machine.emulator.unload_by_somebody_else(GPT2))
         with pytest.raises(LoadLostError, match="it was unloaded while it was booting"):
             process.lifecycle.create(inputs(), caller)
-        assert machine.process().journal.unfinished() == []
+        assert machine.recorded() == machine.loaded()
         assert machine.changes() == ["/model/load"]
 
     def test_loaded_by_somebody_else_in_mid_boot_is_lost_and_theirs_left_alone(
@@ -530,7 +531,7 @@ class TestLimit:
             process.lifecycle.create(inputs(), Caller(timeout_seconds=90))
         assert machine.running() == {GPT2: 7}
         assert machine.changes() == ["/model/load"]
-        assert process.journal.unfinished() == []
+        assert machine.records() == []
 
     def test_running_at_the_last_look_is_running(self, machine: Machine, process: Process) -> None:
         state = process.lifecycle.create(inputs(), FakeCaller(timeout_seconds=30.5))
@@ -585,7 +586,7 @@ class TestInterrupted:
         assert (state.status, state.created) == ("DEPLOYING", machine.created())
         assert len(caller.reports) == 3
         assert len(machine.emulator.requests()) - polls == 2 + 3
-        assert machine.process().journal.unfinished() == []
+        assert machine.recorded() == machine.loaded()
 
         again = machine.process().lifecycle
         change = diff(state, inputs(), frozenset())
@@ -606,7 +607,7 @@ class TestInterrupted:
         assert after.lifecycle.read(state, FakeCaller()) == state
         assert after.lifecycle.update(state, inputs(), FakeCaller()).status == "RUNNING"
         assert machine.changes() == ["/model/load"]
-        assert machine.process().journal.unfinished() == []
+        assert machine.recorded() == machine.loaded()
 
     def test_before_the_load_shows_destroy_unloads_it(
         self, machine: Machine, process: Process
@@ -642,7 +643,7 @@ class TestInterrupted:
             process.lifecycle.create(inputs(), caller)
         assert machine.process().lifecycle.create(inputs(), FakeCaller()).status == "RUNNING"
         assert machine.changes() == ["/model/load"]
-        assert machine.process().journal.unfinished() == []
+        assert machine.recorded() == machine.loaded()
 
     def test_when_the_engine_is_gone_the_note_stays_even_if_it_came_up(
         self, machine: Machine, process: Process
@@ -656,7 +657,7 @@ class TestInterrupted:
         caller.at_report(2, both)
         with pytest.raises(InterruptedLoadError):
             process.lifecycle.create(inputs(), caller)
-        (note,) = machine.process().journal.unfinished()
+        (note,) = machine.records()
         assert note.created == moment_of(machine.created())
 
     def test_when_the_engine_is_gone_before_the_load_shows_it_is_resumed_too(
@@ -671,7 +672,7 @@ class TestInterrupted:
         state = machine.process().lifecycle.create(inputs(), FakeCaller())
         assert (state.status, state.created) == ("RUNNING", machine.created())
         assert machine.loads() == 1
-        assert machine.process().journal.unfinished() == []
+        assert machine.recorded() == machine.loaded()
 
 
 class TestGranted:

@@ -121,7 +121,8 @@ def test_somebody_elses_load_is_left_alone_with_a_warning(
     assert caller.warnings == [
         (
             f"'{GPT2}' was left alone: the load that runs now, made at {created}, "
-            "is not the one that this resource made"
+            "is not the one that this state names; if the state was restored and the load is "
+            f"yours, unload it with `bytez-fleet unload {GPT2}`"
         )
     ]
 

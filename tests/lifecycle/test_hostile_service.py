@@ -30,7 +30,7 @@ from tests.client.hostile import (
     is_silent,
     says,
 )
-from tests.lifecycle.caller import URN, FakeCaller
+from tests.lifecycle.caller import FakeCaller
 from tests.lifecycle.machine import GPT2, KEY, Machine, Process, inputs
 
 LONGEST_MESSAGE = 1000
@@ -103,7 +103,7 @@ def test_an_answer_that_cannot_be_used_changes_nothing(
     hostile.answers(answer)
     refused(operation, wary, FakeCaller())
     assert {request.split()[1] for request in hostile.requests} <= {b"/model/status", b"/again"}
-    assert wary.journal.unfinished() == []
+    assert wary.ledger.records() == []
 
 
 @every_refusal
@@ -115,7 +115,7 @@ def test_a_load_that_is_answered_so_is_told_as_what_it_may_be(
     error = refused(OPERATIONS["create"], wary, FakeCaller())
     is_unsure = error.state == "The load may have been accepted all the same"
     assert is_unsure or error.state == "Nothing was changed"
-    assert bool(wary.journal.note(URN)) is is_unsure
+    assert bool(wary.ledger.record(GPT2)) is is_unsure
 
 
 @every_refusal
@@ -130,7 +130,7 @@ def test_in_mid_boot_it_is_waited_out_or_kept_in_the_journal(
         assert wary.lifecycle.create(inputs(), caller).status == "RUNNING"
     except BytezError as error:
         assert_told_well(str(error))
-        assert wary.journal.note(URN) is not None
+        assert wary.ledger.record(GPT2) is not None
     assert_told_well(*caller.reports, *caller.notes, *caller.warnings)
 
 
@@ -275,7 +275,7 @@ def test_an_answer_of_100_mb_for_each_look_ends_at_the_limit(
     assert isinstance(error, BootTimeoutError)
     assert "answers with more than 262144 bytes" in str(error)
     assert "so it may still be running and cost money" in str(error)
-    assert wary.journal.note(URN) is not None
+    assert wary.ledger.record(GPT2) is not None
 
 
 def test_what_is_no_answer_is_never_an_unload(wary: Process, hostile: HostileServer) -> None:

@@ -14,12 +14,12 @@ from bytez_provider.errors import (
     NotLoadedError,
     UnreachableError,
 )
-from bytez_provider.journal import Note
 from bytez_provider.lifecycle import NOT_LOADED, diff
+from bytez_provider.ownership import Phase
 from bytez_provider.schemas import ModelState, moment_of
 from bytez_provider.waiter import Stop
 from tests.lifecycle.caller import OTHER_URN, URN, FakeCaller
-from tests.lifecycle.machine import GPT2, KEY, OTHER_KEY, Machine, Process, inputs
+from tests.lifecycle.machine import GPT2, KEY, OTHER_KEY, Machine, Process, inputs, record
 
 
 @pytest.fixture
@@ -49,11 +49,11 @@ class TestLoaded:
         """Who was killed between the two could not do it."""
         created = moment_of(state.created)
         assert created is not None
-        process.journal.write(Note(URN, GPT2, began=created, concurrency=2, created=created))
+        process.keep(record(URN, GPT2, began=created, concurrency=2, created=created))
         if is_gone:
             machine.emulator.unload_by_somebody_else(GPT2)
         process.lifecycle.read(state, FakeCaller())
-        assert process.journal.unfinished() == []
+        assert machine.recorded() == machine.loaded()
 
     @pytest.mark.parametrize(
         ("urn", "is_cleared"),
@@ -70,37 +70,41 @@ class TestLoaded:
         """Renamed with an alias, before the note of the killed deployment was."""
         created = moment_of(state.created)
         assert created is not None
-        note = Note(urn, GPT2, began=created, concurrency=2, created=created)
-        process.journal.write(note)
-        machine.process().lifecycle.read(state, FakeCaller())
-        assert process.journal.unfinished() == ([] if is_cleared else [note])
+        note = record(urn, GPT2, began=created, concurrency=2, created=created)
+        process.keep(note)
+        later = machine.process()
+        later.lifecycle.read(state, FakeCaller())
+        assert machine.records() == [note]
+        later.lifecycle.deploys(is_preview=False)
+        (kept,) = machine.records()
+        assert (kept.phase, kept.owner.urn) == (Phase.CONFIRMED, URN)
 
     def test_the_note_of_one_that_was_killed_when_it_took_it_over_stays(
         self, machine: Machine, state: ModelState
     ) -> None:
         """The delete of this one will leave the load alone; then the note is all that names it."""
         taking = machine.process()
-        taking.journal._once_saved = lambda _: None  # It is killed before that.
         taking.lifecycle.create(inputs(adopt=True, concurrency=2), FakeCaller(OTHER_URN))
-        noted = taking.journal.unfinished()
-        assert [note.urn for note in noted] == [OTHER_URN]
+        noted = machine.records()
+        assert [one.owner.urn for one in noted] == [OTHER_URN]
         later = machine.process()
         later.lifecycle.read(state, FakeCaller())
         later.lifecycle.delete(state, FakeCaller())
-        assert later.journal.unfinished() == noted
+        assert machine.records() == noted
         assert machine.running() == {GPT2: 2}
 
     @pytest.mark.parametrize("later", [None, timedelta(minutes=1)])
     def test_a_note_that_may_be_of_another_load_stays(
-        self, process: Process, state: ModelState, later: timedelta | None
+        self, machine: Machine, process: Process, state: ModelState, later: timedelta | None
     ) -> None:
         created = moment_of(state.created)
         assert created is not None
         other = created + later if later else None
-        note = Note(URN, GPT2, began=created, concurrency=2, created=other)
-        process.journal.write(note)
+        note = record(OTHER_URN, GPT2, began=created, concurrency=2, created=other)
+        process.keep(note)
         process.lifecycle.read(state, FakeCaller())
-        assert process.journal.unfinished() == [note]
+        process.lifecycle.deploys(is_preview=False)
+        assert machine.records() == [note]
 
     def test_another_concurrency_is_drift_that_the_next_up_replaces(
         self, machine: Machine, state: ModelState
@@ -198,12 +202,16 @@ class TestGone:
         machine.emulator.set_faults([])
 
         caller = FakeCaller()
-        assert machine.process().lifecycle.read(state, caller) is None
-        found = "was unloaded, and loaded anew by a deployment that did not end"
-        told = found if accepted else "is no longer loaded"
-        assert caller.notes == [f"'{GPT2}' {told}: the next `up` loads it again"]
-        process = machine.process()
-        assert process.lifecycle.create(accepting, FakeCaller()).status == "RUNNING"
+        read = machine.process().lifecycle.read(state, caller)
+        if accepted:
+            assert read is not None
+            assert read.created == machine.created()
+            assert "after this state was saved" in caller.notes[0]
+        else:
+            assert read is None
+            assert caller.notes == [f"'{GPT2}' is no longer loaded: `pulumi up` loads it again"]
+            created = machine.process().lifecycle.create(accepting, FakeCaller())
+            assert created.status == "RUNNING"
         assert machine.running() == {GPT2: 1}
 
     def test_not_found_within_60_s_of_acceptance_is_not_gone(

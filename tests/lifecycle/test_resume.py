@@ -12,11 +12,20 @@ from bytez_provider.errors import (
     InterruptedLoadError,
     UnloadError,
 )
-from bytez_provider.journal import Note
 from bytez_provider.schemas import Granted, ModelInputs, iso, moment_of
 from bytez_provider.waiter import Stop
 from tests.lifecycle.caller import OTHER_URN, URN, FakeCaller
-from tests.lifecycle.machine import BOOT_SECONDS, GPT2, PHI, Machine, Process, inputs
+from tests.lifecycle.machine import (
+    BOOT_SECONDS,
+    ELSEWHERE,
+    GPT2,
+    OTHER_KEY,
+    PHI,
+    Machine,
+    Process,
+    inputs,
+    record,
+)
 
 LOST = {"reset": "after"}
 
@@ -87,7 +96,7 @@ def test_a_leftover_that_does_not_unload_is_an_error_about_the_leftover(
     machine.emulator.set_faults([{"do": {"shutdownSeconds": 3600}}])
     with pytest.raises(UnloadError, match=f"could not unload '{GPT2}': it is still"):
         process.lifecycle.create(inputs(PHI), FakeCaller())
-    assert [note.model_id for note in machine.process().journal.unfinished()] == [GPT2]
+    assert [one.model_id for one in machine.records()] == [GPT2]
 
 
 def test_a_leftover_of_another_model_that_is_somebody_elses_by_now_is_left_alone(
@@ -127,7 +136,7 @@ def test_a_note_is_given_the_identity_of_the_load_as_soon_as_it_is_seen(
     else:
         created = moment_of(machine.emulator.load_by_somebody_else(GPT2))
         assert created is not None
-        process.journal.write(Note(URN, GPT2, began=created, concurrency=1))
+        process.keep(record(URN, GPT2, began=created, concurrency=1))
         killed(machine)
     machine.emulator.unload_by_somebody_else(GPT2)
     machine.emulator.load_by_somebody_else(GPT2)
@@ -172,18 +181,31 @@ def test_what_expired_meanwhile_is_loaded(machine: Machine, process: Process) ->
     assert machine.loads() == 2
 
 
-def test_the_note_of_another_resource_resumes_nothing(machine: Machine, process: Process) -> None:
+def test_what_another_resource_of_the_program_began_is_not_resumed(
+    machine: Machine, process: Process
+) -> None:
     killed(machine)
+    process.lifecycle.check({"modelId": GPT2}, None, URN)
     with pytest.raises(AlreadyLoadedError):
         process.lifecycle.create(inputs(), FakeCaller(OTHER_URN))
     assert process.lifecycle.create(inputs(), FakeCaller()).status == "RUNNING"
+
+
+def test_what_a_resource_began_that_is_not_declared_any_more_is_taken_over(
+    machine: Machine, process: Process
+) -> None:
+    """Killed, and then renamed without an alias."""
+    killed(machine)
+    state = process.lifecycle.create(inputs(), FakeCaller(OTHER_URN))
+    assert (state.status, state.created) == ("RUNNING", machine.created())
+    assert machine.changes() == ["/model/load"]
 
 
 def test_without_a_urn_nothing_is_noted_and_nothing_resumed(
     machine: Machine, process: Process
 ) -> None:
     killed(machine, urn=None)
-    assert process.journal.unfinished() == []
+    assert machine.records() == []
     with pytest.raises(AlreadyLoadedError):
         process.lifecycle.create(inputs(), FakeCaller(None))
 
@@ -198,8 +220,8 @@ def test_a_stale_note_claims_no_load_made_days_later(machine: Machine, process: 
         process.lifecycle.create(inputs(), FakeCaller())
 
     now = process.client.server_now()
-    nameless = Note(URN, GPT2, began=now - timedelta(minutes=6), concurrency=1)
-    process.journal.write(nameless)
+    nameless = record(URN, GPT2, began=now - timedelta(minutes=6), concurrency=1)
+    process.keep(nameless)
     with pytest.raises(AlreadyLoadedError):
         machine.process().lifecycle.create(inputs(), FakeCaller())
     assert machine.running() == {GPT2: 1}
@@ -208,7 +230,7 @@ def test_a_stale_note_claims_no_load_made_days_later(machine: Machine, process: 
 def test_a_note_is_no_good_for_a_load_made_before_it(machine: Machine, process: Process) -> None:
     created = moment_of(machine.emulator.load_by_somebody_else(GPT2))
     assert created is not None
-    process.journal.write(Note(URN, GPT2, began=created + timedelta(seconds=3), concurrency=1))
+    process.keep(record(URN, GPT2, began=created + timedelta(seconds=3), concurrency=1))
     with pytest.raises(AlreadyLoadedError):
         process.lifecycle.create(inputs(), FakeCaller())
 
@@ -219,17 +241,26 @@ def test_a_note_without_identity_is_good_for_the_load_made_right_after_it(
     """The process was killed before it learned `created`."""
     created = moment_of(machine.emulator.load_by_somebody_else(GPT2))
     assert created is not None
-    process.journal.write(Note(URN, GPT2, began=created - timedelta(seconds=3), concurrency=1))
+    process.keep(record(URN, GPT2, began=created - timedelta(seconds=3), concurrency=1))
     assert process.lifecycle.create(inputs(), FakeCaller()).created == machine.created()
     assert machine.changes() == []
 
 
-def test_another_accounts_note_is_not_this_ones(machine: Machine) -> None:
+def test_a_load_begun_with_a_key_that_was_changed_since_is_gone_on_with(machine: Machine) -> None:
     killed(machine)
-    other = machine.process(key="another-key-9876543210")
-    assert other.journal.unfinished() == []
+    other = machine.process(key=OTHER_KEY)
+    state = other.lifecycle.create(inputs(), FakeCaller())
+    assert (state.status, state.created) == ("RUNNING", machine.created())
+    assert machine.changes() == ["/model/load"]
+
+
+def test_a_request_of_another_account_claims_nothing(machine: Machine) -> None:
+    """No `created` says that it is about this very load."""
+    created = moment_of(machine.emulator.load_by_somebody_else(GPT2))
+    assert created is not None
+    machine.process().keep(record(URN, GPT2, began=created))
     with pytest.raises(AlreadyLoadedError):
-        other.lifecycle.create(inputs(), FakeCaller())
+        machine.process(key=OTHER_KEY).lifecycle.create(inputs(), FakeCaller())
 
 
 def test_a_journal_that_cannot_be_written_costs_one_warning(machine: Machine) -> None:
@@ -245,7 +276,7 @@ def test_a_journal_that_cannot_be_written_costs_one_warning(machine: Machine) ->
 
 def test_a_corrupt_note_costs_one_warning_and_resumes_nothing(machine: Machine) -> None:
     killed(machine)
-    (path,) = machine.folder.glob("load-*.json")
+    (path,) = machine.folder.glob("record-*.json")
     path.write_text("{")
     process = machine.process()
     with pytest.raises(AlreadyLoadedError):
@@ -258,8 +289,10 @@ def test_what_another_resource_took_over_is_not_resumed(machine: Machine) -> Non
     killed(machine)
     adopting = inputs(adopt=True)
     held = machine.process().lifecycle.create(adopting, FakeCaller(OTHER_URN))
+    later = machine.process().lifecycle
+    later.check({"modelId": GPT2}, None, OTHER_URN)
     with pytest.raises(AlreadyLoadedError):
-        machine.process().lifecycle.create(inputs(concurrency=2), FakeCaller())
+        later.create(inputs(concurrency=2), FakeCaller())
     assert machine.created() == held.created
 
 
@@ -271,14 +304,15 @@ def test_a_load_that_made_way_for_anothers_is_not_taken_for_it(
     The note knows no `created`, and the other's load was made within moments of it.
     """
     began = process.client.server_now()
-    process.journal.write(Note(URN, GPT2, began=began, concurrency=1))
+    process.keep(record(URN, GPT2, began=began, concurrency=1))
     process.client.load(GPT2, 1)
     adopting = inputs(concurrency=2, adopt=True)
     theirs = machine.process().lifecycle.create(adopting, FakeCaller(OTHER_URN))
+    later = machine.process(stack=ELSEWHERE).lifecycle
     with pytest.raises(AlreadyLoadedError, match="at concurrency 2"):
-        machine.process().lifecycle.create(inputs(), FakeCaller())
+        later.create(inputs(), FakeCaller())
     assert machine.created() == theirs.created
-    assert machine.process().journal.unfinished() == []
+    assert machine.recorded() == machine.loaded()
 
 
 def test_a_load_at_another_concurrency_is_not_taken_for_one_that_nobody_saw(
@@ -286,7 +320,7 @@ def test_a_load_at_another_concurrency_is_not_taken_for_one_that_nobody_saw(
 ) -> None:
     """The stateful test's story: killed before it asked for the load; then others loaded it."""
     began = process.client.server_now()
-    process.journal.write(Note(URN, GPT2, began=began, concurrency=2))
+    process.keep(record(URN, GPT2, began=began, concurrency=2))
     machine.emulator.load_by_somebody_else(GPT2, concurrency=1)
     with pytest.raises(AlreadyLoadedError, match="at concurrency 1"):
         machine.process().lifecycle.create(inputs(concurrency=2), FakeCaller())
@@ -298,10 +332,12 @@ def test_what_another_resource_loaded_since_is_not_taken_for_one_that_nobody_saw
 ) -> None:
     """It was accepted, so what the note is about is gone; also where all else is the same."""
     began = process.client.server_now()
-    process.journal.write(Note(URN, GPT2, began=began, concurrency=1))
+    process.keep(record(URN, GPT2, began=began, concurrency=1))
     theirs = machine.process().lifecycle.create(inputs(), FakeCaller(OTHER_URN))
+    later = machine.process().lifecycle
+    later.check({"modelId": GPT2}, None, OTHER_URN)
     with pytest.raises(AlreadyLoadedError):
-        machine.process().lifecycle.create(inputs(), FakeCaller())
+        later.create(inputs(), FakeCaller())
     assert machine.created() == theirs.created
 
 
@@ -316,7 +352,7 @@ def test_a_refresh_that_finds_what_a_ctrl_c_left_unseen_ends_its_note(machine: M
     read = machine.process().lifecycle.read(state, FakeCaller())
     assert read is not None
     assert (read.status, read.created) == ("RUNNING", machine.created())
-    assert machine.process().journal.unfinished() == []
+    assert machine.recorded() == machine.loaded()
 
 
 def test_a_note_of_another_model_outlives_a_resource_that_was_renamed_to_its_name(
@@ -324,15 +360,13 @@ def test_a_note_of_another_model_outlives_a_resource_that_was_renamed_to_its_nam
 ) -> None:
     """The stateful test's story: it is the only name that the other model's load has."""
     state = process.lifecycle.create(inputs(PHI), FakeCaller(OTHER_URN))
-    killed_for = Note(URN, GPT2, began=process.client.server_now(), concurrency=1)
-    process.journal.write(killed_for)
+    killed_for = record(URN, GPT2, began=process.client.server_now(), concurrency=1)
+    process.keep(killed_for)
     process.client.load(GPT2, 1)
     later = machine.process().lifecycle
-    renamed = later.read(state.model_copy(update={"created": None}), FakeCaller())
-    assert renamed is not None
-    later.delete(renamed, FakeCaller())
+    later.delete(state, FakeCaller())
     assert machine.running() == {GPT2: 1}
-    assert machine.process().journal.unfinished() == [killed_for]
+    assert machine.records() == [killed_for]
 
 
 def test_a_take_over_that_was_killed_goes_on_and_is_named_meanwhile(
@@ -353,8 +387,8 @@ def test_a_take_over_that_was_killed_goes_on_and_is_named_meanwhile(
     with pytest.raises(Killed):
         machine.process().lifecycle.create(adopting, caller)
     machine.process().lifecycle.delete(older, FakeCaller(OTHER_URN))
-    (note,) = machine.process().journal.unfinished()
-    assert (note.urn, note.created) == (URN, moment_of(older.created))
+    (note,) = machine.records()
+    assert (note.owner.urn, note.created) == (URN, moment_of(older.created))
     later = machine.process().lifecycle
     state = later.create(adopting, FakeCaller())
     assert (state.created, state.adopted_at) == (older.created, iso(note.began))

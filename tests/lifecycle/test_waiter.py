@@ -7,9 +7,10 @@ from datetime import timedelta
 import pytest
 
 from bytez_provider.emulator.fixtures import START
+from bytez_provider.ownership import Claim
 from bytez_provider.poller import FRESH_SECONDS
 from bytez_provider.schemas import Instance, iso
-from bytez_provider.waiter import Claim, Ended, Stop, Wait, pause_seconds
+from bytez_provider.waiter import Ended, Stop, Wait, pause_seconds
 from bytez_provider.words import duration
 from tests.lifecycle.caller import FakeCaller
 from tests.lifecycle.machine import BOOT_SECONDS, GPT2, Machine, Process

@@ -196,17 +196,6 @@ class TestDiff:
         change = provider.diff(GPT2, created(provider), sent(news))
         assert (change.changes, change.replaces) == (True, [])
 
-    @pytest.mark.parametrize("concurrency", [1, 2])
-    def test_a_load_that_stays_is_not_ended_by_the_delete_of_another_that_names_it(
-        self, configured: MakeProvider, emulator: Emulator, concurrency: int
-    ) -> None:
-        olds = created(configured({"bytez:key": KEY}))
-        provider = configured({"bytez:key": KEY})
-        news = sent(provider.check({}, declared(concurrency=concurrency)).inputs)
-        stays = not provider.diff(GPT2, olds, news).replaces
-        provider.delete(GPT2, {**olds, "adoptedAt": "2024-05-28T00:00:00.000Z"})
-        assert bool(emulator.instances()) is stays
-
     def test_a_state_of_a_later_version_is_readable(self, provider: ModelProvider) -> None:
         olds = {**created(provider), "shinyNewOutput": {"a": 1.0}}
         news = sent(provider.check({}, declared()).inputs)

@@ -6,6 +6,7 @@ as soon as it has come. The real engine does the same in `tests/e2e/test_kill_po
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -129,9 +130,10 @@ class Stack:
         records = self.emulator.requests()[sent:]
         return [record.path for record in records if record.path in (LOAD, DELETE)]
 
-    def notes(self) -> list[Path]:
-        """Return the journal's files on loads that are not finished."""
-        return list(self.journal.glob("load-*.json"))
+    def recorded(self) -> dict[str, tuple[str, str | None]]:
+        """Return the phase and the `created` of each load that the journal names."""
+        kept = [json.loads(path.read_bytes()) for path in self.journal.glob("record-*.json")]
+        return {one["modelId"]: (one["phase"], one.get("created")) for one in kept}
 
     # ------------------------------------------------------------------------------- the steps
 

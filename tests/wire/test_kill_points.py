@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from bytez_provider.emulator import Emulator
+from bytez_provider.schemas import moment_of
 from tests.host.dynamic_host import ROOT, OperationError
 from tests.wire.conftest import KEY, started
 from tests.wire.killed import (
@@ -76,18 +77,24 @@ def is_up(stack: Stack, concurrency: int) -> None:
     assert (live["status"], live["concurrency"]) == ("RUNNING", concurrency)
     assert stack.outputs is not None
     assert stack.outputs.items() >= {"status": "RUNNING", "created": live["created"]}.items()
-    assert stack.notes() == []
+    (kept,) = stack.recorded().values()
+    assert moment_of(kept[1]) == moment_of(live["created"])
     with stack.host() as host:
         assert stack.up(host, declared(concurrency)) == []
+        ((phase, _),) = stack.recorded().values()
+        assert phase == "confirmed"
         stack.up(host, None)
     is_gone(stack)
 
 
 def is_gone(stack: Stack) -> None:
-    """Assert that nothing runs, and that nothing is remembered."""
+    """Assert that nothing runs, and that nothing is unfinished.
+
+    Where a refresh found it gone no delete was asked for, and the journal keeps what it had.
+    """
     assert stack.emulator.instances() == []
     assert stack.outputs is None
-    assert list(stack.journal.glob("*.json")) == []
+    assert {phase for phase, _ in stack.recorded().values()} <= {"unloading"}
 
 
 @pytest.mark.parametrize("point", OF_CREATE, ids=named)
@@ -204,7 +211,7 @@ class TestAFleet:
                 host.delete(BOTH[key], state, name=model(key))
         assert {one["loads"] for one in emulator.ledger().values()} == {1}
         assert emulator.instances() == []
-        assert stack.notes() == []
+        assert stack.recorded() == {}
 
     def test_in_the_wait_for_all(self, stack: Stack, emulator: Emulator) -> None:
         with started(emulator, stack.journal) as host:
@@ -222,7 +229,7 @@ class TestAFleet:
             emulator.advance(BOOT_SECONDS)
             assert ready.result().outputs["ready"] is True
         assert len(emulator.requests(LOAD)) == 2
-        assert stack.notes() == []
+        assert stack.recorded().keys() == {GPT2, BOTH["phi"]}
 
 
 @pytest.mark.parametrize(("title", "points"), [("create", OF_CREATE), ("delete", OF_DELETE)])

@@ -101,6 +101,38 @@ class TestLife:
         found = host.read(GPT2, {}, inputs={})
         assert (found.id, found.outputs["concurrency"]) == (GPT2, 4)
 
+    @pytest.mark.parametrize("is_kept", [True, False])
+    def test_a_load_that_is_kept_is_not_ended_by_the_delete_of_another_that_names_it(
+        self, start: StartHost, emulator: Emulator, is_kept: bool
+    ) -> None:
+        older = start().create(inputs(), name="gpt2").outputs
+        newer = start().create(inputs(adopt=True), name="chat").outputs
+        later = start()
+        if is_kept:
+            news = later.check({}, inputs(), name="gpt2").inputs
+            assert not later.diff(GPT2, older, news, name="gpt2").changes
+        later.delete(GPT2, newer, name="chat")
+        assert bool(emulator.instances()) is is_kept
+
+    def test_a_preview_writes_nothing(
+        self, start: StartHost, emulator: Emulator, tmp_path: Path
+    ) -> None:
+        state = start().create(inputs(), name="gpt2").outputs
+        before = {path: path.read_bytes() for path in (tmp_path / "journal").rglob("*")}
+        preview = start()
+        assert preview.read(GPT2, state, name="gpt2").id
+        checked = preview.check({}, {**inputs(), "isPreview": True}, name="gpt2")
+        assert checked.inputs == inputs()
+        assert not preview.diff(GPT2, state, checked.inputs, name="gpt2").changes
+        preview.cancel()
+        assert {path: path.read_bytes() for path in before} == before
+        assert set((tmp_path / "journal").rglob("*")) == set(before)
+
+        up = start()
+        news = up.check({}, inputs(), name="gpt2").inputs
+        assert not up.diff(GPT2, state, news, name="gpt2").changes
+        assert {path: path.read_bytes() for path in before} != before
+
 
 class TestErrors:
     def test_each_is_one_sentence(self, host: DynamicHost, emulator: Emulator) -> None:
@@ -127,7 +159,7 @@ class TestErrors:
         assert host.create(inputs(), name="gpt2").outputs["status"] == "RUNNING"
         (warning,) = [line for line in host.logged if line.severity == "WARNING"]
         assert warning.urn == urn("gpt2")
-        assert warning.message.startswith(f"could not read the journal in {tmp_path / 'file'}: ")
+        assert warning.message.startswith(f"could not read the journal in '{tmp_path / 'file'}': ")
         assert len(emulator.instances()) == 1
 
     def test_of_a_setting_that_cannot_be_too(self, start: StartHost) -> None:
@@ -187,7 +219,7 @@ class TestStopped:
         state = waiting.result().outputs
         assert (state["status"], state["created"]) == ("DEPLOYING", created(emulator))
         host.cancel()  # As at the end, when the engine has saved it.
-        assert notes(tmp_path) == []
+        assert len(records(tmp_path)) == 1
 
         later = start()
         assert later.diff(GPT2, state, inputs()).changes
@@ -206,8 +238,8 @@ class TestStopped:
         host.drop()
         with pytest.raises(OperationError):
             lost.result()
-        assert len(notes(tmp_path)) == 1
-        assert KEY not in notes(tmp_path)[0].read_text()
+        assert len(records(tmp_path)) == 1
+        assert KEY not in records(tmp_path)[0].read_text()
 
         later = start()
         waiting = later.create_async(inputs(), name="gpt2")
@@ -215,8 +247,7 @@ class TestStopped:
         emulator.advance(400)
         assert waiting.result().outputs["status"] == "RUNNING"
         assert emulator.ledger()[GPT2]["loads"] == 1
-        later.cancel()
-        assert notes(tmp_path) == []
+        assert len(records(tmp_path)) == 1
 
     def test_another_resource_does_not_take_what_was_begun_for_this_one(
         self, start: StartHost, emulator: Emulator
@@ -226,7 +257,9 @@ class TestStopped:
         host.wait_for_log(live("gpt2", "DEPLOYING"))
         host.drop()
         assert lost.done()
-        assert "already loaded" in refused(start().create, inputs(), name="chat")
+        later = start()
+        assert later.check({}, inputs(), name="gpt2").failures == []
+        assert "already loaded" in refused(later.create, inputs(), name="chat")
         assert emulator.ledger()[GPT2]["loads"] == 1
 
 
@@ -236,6 +269,6 @@ def created(emulator: Emulator) -> str:
     return str(one["created"])
 
 
-def notes(folder: Path) -> list[Path]:
-    """Return the journal's files on loads that are not finished."""
-    return list((folder / "journal").glob("load-*.json"))
+def records(folder: Path) -> list[Path]:
+    """Return the journal's files."""
+    return list((folder / "journal").glob("record-*.json"))
