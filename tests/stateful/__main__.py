@@ -1,4 +1,4 @@
-"""`python -m tests.stateful --examples 2000 --steps 50`: the machine, for as long as one likes.
+"""`python -m tests.stateful --examples 3000 --steps 60`: the machine, for as long as one likes.
 
 Prints how many examples and steps were run, which faults struck how often, and the seed. A broken
 promise ends it with exit code 1 and the shortest story that breaks it.
@@ -20,8 +20,8 @@ from tests.stateful.run import outcome
 def main() -> int:
     """Run the examples in as many processes as are asked for."""
     parser = argparse.ArgumentParser(prog="python -m tests.stateful", description=__doc__)
-    parser.add_argument("--examples", type=int, default=2000, help="how many in all (2000)")
-    parser.add_argument("--steps", type=int, default=50, help="the most of one example (50)")
+    parser.add_argument("--examples", type=int, default=3000, help="how many in all (3000)")
+    parser.add_argument("--steps", type=int, default=60, help="the most of one example (60)")
     parser.add_argument("--seed", type=int, help="the one that an earlier run printed")
     parser.add_argument("--workers", type=int, default=2, help="processes; a part of the seed (2)")
     args = parser.parse_args()
@@ -54,6 +54,7 @@ def _report(tallies: list[Tally], seed: int) -> None:
         ("operations of theirs", "steps"),
         ("what befell them", "blows"),
         ("faults that struck", "struck"),
+        ("events of the world", "world"),
     ):
         counts = total(name)
         told = ", ".join(f"{what} {count}" for what, count in counts.most_common())

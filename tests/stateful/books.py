@@ -7,7 +7,7 @@ really loaded before and after each deployment; never from what the provider say
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -31,11 +31,16 @@ class Load:
         owner: The stack whose deployment made it or took it over last; or `OTHERS`.
         answer: What the service would truly say of it.
         told: Whether its owner's user was told that it may be running.
+        journal: Where its owner's deployment kept what it began.
+        allowed: The stacks that were allowed to take it over, and began to: what was killed
+            then goes on without being allowed again. By stack, the journals.
     """
 
     owner: str
     answer: dict[str, Any]
     told: bool = False
+    journal: str = ""
+    allowed: dict[str, set[str]] = field(default_factory=dict)
 
     @property
     def model_id(self) -> str:
@@ -111,11 +116,12 @@ class Books:
 
     # ----------------------------------------------------------------------- what has become
 
-    def take_stock(self, by: str) -> list[Ended]:
+    def take_stock(self, by: str, journal: str = "") -> list[Ended]:
         """Enter what has changed since the last time; return which loads were ended.
 
         Args:
             by: Whose doing it is if it was not somebody else's: the stack that was deployed.
+            journal: Where that deployment kept what it began.
         """
         now, real = self._emulator.now(), self._real()
         ended = []
@@ -127,7 +133,7 @@ class Books:
             if identity not in self.unloaded_by_others and not load.expired_by(now):
                 ended.append(Ended(load, by))
         for identity, answer in real.items():
-            self.loads.setdefault(identity, Load(by, answer))
+            self.loads.setdefault(identity, Load(by, answer, journal=journal))
         return ended
 
     def of_model(self, model_id: str) -> dict[str, Any] | None:

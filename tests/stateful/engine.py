@@ -1,4 +1,4 @@
-"""A model of Pulumi's engine: what it calls in an up, a refresh and a destroy, and what it saves.
+"""A model of Pulumi's engine: what it calls in each command, and what it saves.
 
 One step at a time, as with `--parallel 1`. Made after the engine's own step generator and snapshot
 manager, and held against the real command line by `tests/e2e/test_engine_model.py`:
@@ -12,6 +12,10 @@ manager, and held against the real command line by `tests/e2e/test_engine_model.
 - A first Ctrl-C lets the step that is under way end, and saves what it answers. After a kill
   nothing is saved.
 - Where the provider's process died, the step failed: nothing is left pending.
+- A refresh reads a resource and then asks for its diff.
+- A preview asks the same questions and saves nothing. With `--target` nothing is asked about other
+  resources: they are read, changed, created and deleted by no one.
+- A backend that refuses to save ends the deployment at the step that it refuses.
 """
 
 from __future__ import annotations
@@ -22,8 +26,11 @@ from typing import Any
 
 from pulumi.dynamic import DiffResult
 
+from bytez_provider.provider import PREVIEW
 from tests.stateful.host import CallFailedError, Process, SuddenDeath, unknown, wired
 from tests.stateful.program import READINESS_TYPE, Bag, Goal, Program
+
+NOT_SAVED = "error: failed to save snapshot"
 
 
 @dataclass(frozen=True)
@@ -93,18 +100,49 @@ class Engine:
     Attributes:
         state: What is saved, by URN, in the order of creation.
         timeouts: Those of every resource.
+        history: What was saved by each deployment so far.
+        saves: How many more steps the backend saves before it refuses; None for all.
     """
 
     def __init__(self, timeouts: Timeouts | None = None) -> None:
         self.state: dict[str, Resource] = {}
         self.timeouts = timeouts or Timeouts()
+        self.history: list[dict[str, Resource]] = [{}]
+        self.saves: int | None = None
+        self._saved: dict[str, Resource] = {}
         self._process: Process
         self._result: Result
         self._olds: dict[str, Resource] = {}
+        self._targets: frozenset[str] | None = None
+        self._previews = False
 
-    def up(self, program: Program, process: Process, *, refresh: bool) -> Result:
-        """Do as `pulumi up`."""
-        return self._deploy(process, program, refresh=refresh)
+    def up(
+        self,
+        program: Program,
+        process: Process,
+        *,
+        refresh: bool,
+        targets: frozenset[str] | None = None,
+    ) -> Result:
+        """Do as `pulumi up`, with `--target` for some resources only."""
+        self._targets = targets
+        try:
+            return self._deploy(process, program, refresh=refresh)
+        finally:
+            self._targets = None
+
+    def preview(self, program: Program, process: Process, *, refresh: bool) -> Result:
+        """Do as `pulumi preview`."""
+        self._previews = True
+        try:
+            return self._deploy(process, program, refresh=refresh)
+        finally:
+            self._previews = False
+
+    def restore(self, number: int) -> None:
+        """Put an earlier state back, as `pulumi stack export --version` and `import` do."""
+        self.state = dict(self.history[number % len(self.history)])
+        self._saved = dict(self.state)
 
     def destroy(self, process: Process, *, refresh: bool) -> Result:
         """Do as `pulumi destroy`."""
@@ -120,7 +158,8 @@ class Engine:
             try:
                 if refresh:
                     for old in list(self.state.values()):
-                        self._read(old)
+                        if self._is_targeted(old.urn):
+                            self._read(old)
                 if program is not None:
                     self._olds = dict(self.state)
                     kept = {self._register(goal) for goal in program.goals()}
@@ -128,6 +167,9 @@ class Engine:
             except _OverError as over:
                 self._result.end = over.end
             process.end()
+        self.state = dict(self._saved)
+        if not self._previews and self.state != self.history[-1]:
+            self.history.append(dict(self.state))
         if self._result.end == "succeeded" and process.cancelled:
             self._result.end = "cancelled"
         return self._result
@@ -142,9 +184,15 @@ class Engine:
         )
         if not found.id:
             del self.state[old.urn]
+            self._commit()
             return
         inputs = old.inputs if found.inputs is None else wired(found.inputs)
-        self._save(dataclasses.replace(old, inputs=inputs, outputs=wired(found.outs)))
+        new = dataclasses.replace(old, inputs=inputs, outputs=wired(found.outs))
+        # What the refresh has changed is shown by the provider's own diff.
+        self._ask(
+            old.urn, lambda provider: provider.diff(old.id, dict(new.outputs), dict(old.inputs))
+        )
+        self._save(new)
 
     def _register(self, goal: Goal) -> str:
         """Make a resource what the program wants it to be; return its URN."""
@@ -153,14 +201,20 @@ class Engine:
         old = next(
             (self._olds[urn] for urn in (goal.urn, *goal.aliases) if urn in self._olds), None
         )
+        awaits = [urn for urn in goal.depends_on if urn not in self.state]
+        if not self._is_targeted(goal.urn) or (awaits and not self._previews):
+            return old.urn if old is not None else goal.urn
         outputs = {urn: one.outputs for urn, one in self.state.items()}
-        inputs = self._check(goal, old, wired(goal.inputs(outputs)))
+        inputs = self._check(goal, old, unknown() if awaits else wired(goal.inputs(outputs)))
         if old is None:
-            self._create(goal, inputs)
+            if not self._previews:
+                self._create(goal, inputs)
             return goal.urn
         diff: DiffResult = self._ask(
             goal.urn, lambda provider: provider.diff(old.id, dict(old.outputs), dict(inputs))
         )
+        if self._previews:
+            return goal.urn
         if diff.replaces or old.pending_replacement:
             self._replace(goal, old, inputs)
         elif diff.changes:
@@ -181,6 +235,8 @@ class Engine:
         if READINESS_TYPE in goal.urn:
             return news  # It has no check of its own.
         olds = {} if old is None else dict(old.inputs)
+        if self._previews:
+            news = {**news, PREVIEW: True}
         checked = self._ask(goal.urn, lambda provider: provider.check(olds, dict(news)))
         if checked.failures:
             self._result.errors += [one.reason for one in checked.failures]
@@ -213,14 +269,16 @@ class Engine:
         self._create(goal, inputs)
         if goal.urn != old.urn:
             del self.state[old.urn]
+            self._commit()
 
     def _delete_all_but(self, kept: set[str]) -> None:
         """Delete what the program has no longer, what depends on others first."""
         for old in sorted(self.state.values(), key=lambda one: one.is_model):
-            if old.urn not in kept:
+            if old.urn not in kept and self._is_targeted(old.urn) and not self._previews:
                 if not old.pending_replacement:
                     self._delete(old)
                 del self.state[old.urn]
+                self._commit()
 
     def _delete(self, old: Resource) -> None:
         self._step(
@@ -240,8 +298,23 @@ class Engine:
             del self.state[old.urn]
         self._save(new)
 
+    def _is_targeted(self, urn: str) -> bool:
+        return self._targets is None or urn in self._targets
+
     def _save(self, resource: Resource) -> None:
         self.state[resource.urn] = resource
+        self._commit()
+
+    def _commit(self) -> None:
+        """Save what a step has changed; what the backend refuses is lost."""
+        if self._previews or self.state == self._saved:
+            return
+        if self.saves == 0:
+            self._result.errors.append(NOT_SAVED)
+            raise _OverError("failed")
+        if self.saves is not None:
+            self.saves -= 1
+        self._saved = dict(self.state)
 
     def _step(self, what: str, urn: str, timeout: float, do: Any) -> Any:
         """Begin and end a step; return the answer where there is a state to put it in."""

@@ -39,6 +39,14 @@ def answers(key: str) -> list[dict[str, Any]]:
         _answer(200, '{"modelId": "openai-comm'),
         _answer(200, ""),
         _answer(302, "", location="http://192.0.2.1/elsewhere"),
+        # No evidence of anything: not in the form of this API, or with a status of no answer.
+        _answer(404, {"detail": "Not Found"}),
+        _answer(404, {"message": "no route and no API found with those values"}),
+        _answer(404, ""),
+        {"respond": {"status": 404, "body": "<title>404 Not Found</title>", "headers": _HTML}},
+        _answer(500, {"error": "model is not loaded"}),
+        _answer(500, {"error": "status: unknown error"}),
+        _answer(503, {"error": "instance not found"}),
         _answer(418, {"error": "\x1b[2J\u202egone"}),
     ]
 
@@ -75,7 +83,9 @@ def kind_of(rule: Rule) -> str:
     """Return what a kind of fault is called in the count."""
     do = rule["do"]
     if "respond" in do:
-        return f"respond {do['respond']['status']}"
+        status, body = do["respond"]["status"], do["respond"]["body"]
+        form = next(iter(body), "") if isinstance(body, dict) else "text" if body else "nothing"
+        return f"respond {status} {form}"
     for name in ("reset", "boot"):
         if name in do:
             return f"{name} {do[name]}"

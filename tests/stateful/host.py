@@ -9,6 +9,7 @@ and the process's death at a request, after which nothing of it runs.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,12 +25,16 @@ from pulumi.runtime.proto import engine_pb2
 from bytez_provider import clock, host, provider
 from bytez_provider.client import BytezClient
 from bytez_provider.emulator import Emulator
+from bytez_provider.ownership import Presence, _ledger
 from bytez_provider.provider import ModelProvider, ReadinessProvider
+from bytez_provider.wire import SignedRequest
 from tests.clocks import EmulatorClock
 from tests.stateful.moments import Blow, Moment
 from tests.stateful.program import READINESS_TYPE, Bag
 
 _T = TypeVar("_T")
+
+CHANGING = ("/model/load", "/model/delete")
 
 
 class SuddenDeath(BaseException):
@@ -84,11 +89,18 @@ class Process:
         engine_lives: False as soon as the engine was killed.
         is_dead: Whether the process itself was killed.
         requests: How many requests it has made.
+        rows: The lines of `said`, each with the resource that it stands under.
+        asked: Path and model of each request that changes something, in order.
         struck: What befell it.
     """
 
     def __init__(
-        self, emulator: Emulator, environ: Mapping[str, str], moments: Sequence[Moment] = ()
+        self,
+        emulator: Emulator,
+        environ: Mapping[str, str],
+        moments: Sequence[Moment] = (),
+        *,
+        machine: str = "here",
     ) -> None:
         self.said: list[str] = []
         self.cancelled = False
@@ -105,6 +117,10 @@ class Process:
         self._calls = 0
         self.struck: list[str] = []
         self._relics: dict[Path, bytes] = {}
+        self._machine = machine
+        self._presences: list[Presence] = []
+        self.asked: list[tuple[str, str]] = []
+        self.rows: list[tuple[str, str]] = []
 
     @contextlib.contextmanager
     def running(self) -> Iterator[Process]:
@@ -118,14 +134,15 @@ class Process:
             own = EmulatorClock(self._emulator)
             world.enter_context(mock.patch.object(clock, "SystemClock", return_value=own))
             cancellation = host._Cancellation()
-            cancellation.is_heard = True
             world.enter_context(mock.patch.object(host, "_cancellation", cancellation))
             world.enter_context(mock.patch.object(host, "_engine", return_value=self))
+            world.enter_context(mock.patch.object(_ledger, "Presence", self._be_present))
             provider._rooms.cache_clear()
             try:
                 yield self
             finally:
                 provider._rooms.cache_clear()
+                self._vanish()
                 for client in self._clients:
                     client.close()
 
@@ -166,6 +183,17 @@ class Process:
     def Log(self, request: engine_pb2.LogRequest, timeout: float) -> None:  # noqa: N802
         """Take what is to be shown; the service of the engine that the bridge talks to."""
         self.said.append(request.message)
+        self.rows.append((request.urn, request.message))
+
+    def _be_present(self) -> Presence:
+        """Return this process as the records of its journal have it."""
+        presence = Presence(machine=self._machine, host=self._machine)
+        self._presences.append(presence)
+        return presence
+
+    def _vanish(self) -> None:
+        for presence in self._presences:
+            presence.leave()
 
     def _provider(self, urn: str) -> ModelProvider | ReadinessProvider:
         kind = ReadinessProvider if READINESS_TYPE in urn else ModelProvider
@@ -189,6 +217,8 @@ class Process:
 
         def listening(request: Any) -> Any:
             self.requests += 1
+            if request.path in CHANGING:
+                self.asked.append((request.path, _model_in(request)))
             self._befall(
                 self.requests, Blow.KILLED_BEFORE, Blow.CTRL_C, Blow.ENGINE_KILLED, Blow.OTHERS_ACT
             )
@@ -223,11 +253,17 @@ class Process:
 
     def _bury(self) -> None:
         """Undo what the process may have written on its way out: the dead write nothing."""
+        self._vanish()
         for path in self._journal.glob("*"):
             if path not in self._relics:
                 path.unlink()
         for path, content in self._relics.items():
             path.write_bytes(content)
+
+
+def _model_in(request: SignedRequest) -> str:
+    body = json.loads(request.data or b"{}")
+    return str(body.get("modelId") or body.get("model") or "")
 
 
 def wired(value: Any) -> Any:

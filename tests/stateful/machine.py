@@ -1,4 +1,4 @@
-"""Two stacks of one account, deployed again and again, whatever comes."""
+"""Three stacks of one account, deployed again and again from two machines, whatever comes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,10 @@ from hypothesis import note
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from bytez_provider.config import Key
 from bytez_provider.emulator import Emulator
-from bytez_provider.journal import Journal, Note
-from bytez_provider.schemas import iso
 from tests.stateful import faults, promises
-from tests.stateful.books import OTHERS, Books, begin_anew
+from tests.stateful.books import OTHERS, Books, Load, begin_anew
+from tests.stateful.cleaning import unload_unfinished
 from tests.stateful.engine import Engine, Result, Timeouts
 from tests.stateful.host import Process
 from tests.stateful.moments import Blow, Moment
@@ -27,18 +26,42 @@ from tests.stateful.program import FLEET, Declared, Program
 
 KEY = "stateful-key-0123456789"
 MODELS = ("openai-community/gpt2", "microsoft/phi-1", "facebook/opt-1.3b")
-STACKS = ("dev", "prod")
 NAMES = ("one", "two", f"{FLEET}-x", f"{FLEET}-y")
+HERE, THERE = "here", "there"
+
+
+@dataclass(frozen=True)
+class Site:
+    """A stack, and where its state is kept.
+
+    Attributes:
+        stack: Its name, which two of them share.
+        backend: The address of its state.
+    """
+
+    stack: str
+    backend: str
+
+
+SITES = {
+    "dev": Site("dev", "file:///states"),
+    "prod": Site("prod", "file:///states"),
+    # Another checkout, with a state of its own: the URNs are those of "dev".
+    "clone": Site("dev", "file:///clone"),
+}
 
 _TIMEOUTS = (Timeouts(12, 12, 6), Timeouts(100, 100, 6))
-_PEACEFUL_UPS = 3
+_PEACEFUL_UPS = 4
 """So many until a stack has come to terms with all that went wrong before."""
+_UNCLEAR_SECONDS = 310
+"""For so long a request whose answer nobody saw may be taken for another's load."""
 
 STAYS = re.compile(r"'([^' ]+)' was still [A-Z]+ after [\dms]+, and stays")
 """How a fleet's error names a model that was booting at the limit."""
 
 models = st.sampled_from(MODELS)
-stacks = st.sampled_from(STACKS)
+stacks = st.sampled_from([*SITES, "dev"])
+machines = st.sampled_from([HERE, HERE, THERE])
 names = st.sampled_from(NAMES)
 declared = st.builds(
     Declared,
@@ -48,7 +71,6 @@ declared = st.builds(
     adopt=st.booleans(),
     on_expiry=st.sampled_from(["reload", "reload", "reload", "accept"]),
 )
-menu = st.sampled_from(faults.menu(KEY))
 _OFTEN: list[faults.Rule] = [
     {"first": 1},
     {"first": 2},
@@ -57,6 +79,7 @@ _OFTEN: list[faults.Rule] = [
     {"probability": 0.3},
 ]
 often = st.sampled_from(_OFTEN)
+menu = st.sampled_from(faults.menu(KEY))
 
 
 @st.composite
@@ -86,11 +109,25 @@ class Tally:
         self.steps: Counter[str] = Counter()
         self.blows: Counter[str] = Counter()
         self.struck: Counter[str] = Counter()
+        self.world: Counter[str] = Counter()
         self.requests = 0
 
 
+@dataclass(frozen=True)
+class Asked:
+    """A load that a deployment asked for, and of which no state has named the outcome.
+
+    Attributes:
+        at: Emulated seconds.
+        journal: Where that deployment kept what it began.
+    """
+
+    at: float
+    journal: Path
+
+
 class Deployments(RuleBasedStateMachine):
-    """Two stacks of one account on one machine, and somebody else who uses the account too."""
+    """Three stacks of one account, and somebody else who uses the account too."""
 
     emulator: Emulator
     """One for all examples: to start a server takes longer than most of them."""
@@ -98,21 +135,35 @@ class Deployments(RuleBasedStateMachine):
 
     @initialize(
         timeouts=st.sampled_from(_TIMEOUTS),
+        shared=st.booleans(),
         dev=st.dictionaries(names, declared, min_size=1),
         prod=st.dictionaries(names, declared),
+        clone=st.dictionaries(names, declared, max_size=2),
     )
-    def begin(
-        self, timeouts: Timeouts, dev: dict[str, Declared], prod: dict[str, Declared]
-    ) -> None:
+    def begin(self, timeouts: Timeouts, shared: bool, **given: dict[str, Declared]) -> None:
+        """Begin with programs; the second machine has a journal of its own, or shares the first's.
+
+        Args:
+            timeouts: Those of every resource.
+            shared: Whether both machines have one journal.
+            **given: What the stacks declare.
+        """
         self.tally.examples += 1
+        self.keys = [KEY]
+        self.emulator.keys = tuple(self.keys)
         begin_anew(self.emulator)
         self.folder = Path(tempfile.mkdtemp(prefix="bytez-stateful-"))
+        own = self.folder / THERE
+        self.journals = {HERE: self.folder / HERE, THERE: self.folder / HERE if shared else own}
+        self.shared = shared
         self.books = Books(self.emulator)
-        self.programs = {stack: Program(stack) for stack in STACKS}
-        self.engines = {stack: Engine(timeouts) for stack in STACKS}
+        self.programs = {name: Program(site.stack) for name, site in SITES.items()}
+        self.engines = {name: Engine(timeouts) for name in SITES}
         self.disturbed: set[str] = set()
-        for stack, given in (("dev", dev), ("prod", prod)):
-            for name, one in given.items():
+        self.unclear: dict[str, Asked] = {}
+        self.process: Process | None = None
+        for stack, models_of in given.items():
+            for name, one in models_of.items():
                 self.programs[stack].declare(name, one)
 
     def check_invariants(self, *args: Any, **given: Any) -> None:
@@ -122,7 +173,10 @@ class Deployments(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if hasattr(self, "folder"):
-            shutil.rmtree(self.folder)
+            try:
+                self.clean_up_everywhere()
+            finally:
+                shutil.rmtree(self.folder)
 
     # --------------------------------------------------------------------- what users write
 
@@ -143,6 +197,15 @@ class Deployments(RuleBasedStateMachine):
         """Rename a resource, or move it into the fleet or out of it."""
         program, old = data.draw(self.resource())
         program.rename(old, new, alias=alias)
+
+    @precondition(lambda self: any(len(one.models) > 1 for one in self.programs.values()))
+    @rule(data=st.data())
+    def swap(self, data: st.DataObject) -> None:
+        """Let one resource have the model of another, and the other that of the first or none."""
+        program, name = data.draw(self.resource())
+        others = [one for one in program.models if one != name]
+        if others:
+            program.swap(name, data.draw(st.sampled_from(others)), keep=data.draw(st.booleans()))
 
     def resource(self) -> st.SearchStrategy[tuple[Program, str]]:
         """Return one of the resources that are declared."""
@@ -171,75 +234,164 @@ class Deployments(RuleBasedStateMachine):
         self.emulator.advance(seconds)
         assert not self.books.take_stock("nobody")
 
+    @rule(stack=stacks, saves=st.sampled_from([0, 1, 1, 2, 4, None, None]))
+    def backend_turns(self, stack: str, saves: int | None) -> None:
+        """Let a backend refuse to save: at once, after some steps, for good; or save again."""
+        self.engines[stack].saves = saves
+
+    @rule(stack=stacks, number=st.integers(0, 9))
+    def restore(self, stack: str, number: int) -> None:
+        """Put an earlier state back. What only the later one named the user gave up."""
+        engine = self.engines[stack]
+        engine.restore(number)
+        self.tally.world["restored checkpoints"] += 1
+        for load in self.books.loads.values():
+            if load.owner == stack and not self.is_named(stack, load):
+                load.told = True
+
+    @precondition(lambda self: len(self.keys) < 3)
+    @rule()
+    def rotate_the_key(self) -> None:
+        """Make a new key and revoke the one before; all use the new one from now on."""
+        self.keys.append(f"{KEY}-{len(self.keys)}")
+        self.emulator.keys = (self.keys[-1],)
+        self.tally.world["rotated keys"] += 1
+
     # -------------------------------------------------------------------- what users command
 
     @rule(
         stack=stacks,
+        machine=machines,
         weather=weather,
         refresh=st.booleans(),
         adopt=st.sets(models, max_size=1),
+        targeted=st.integers(0, 3).map(lambda one: one == 0),
         data=st.data(),
     )
     def up(
         self,
         stack: str,
+        machine: str,
         weather: list[faults.Rule] | None,
         refresh: bool,
         adopt: set[str],
+        targeted: bool,
         data: st.DataObject,
     ) -> None:
         self.let_be(weather)
+        targets = None
+        if targeted:
+            urns = [goal.urn for goal in self.programs[stack].goals()]
+            urns += [urn for urn in self.engines[stack].state if urn not in urns]
+            targets = frozenset(data.draw(st.sets(st.sampled_from(urns)))) if urns else None
         moments = data.draw(st.lists(self.moment(), max_size=2))
-        self.deploy(stack, "up", refresh, moments, frozenset(adopt))
+        self.deploy(
+            stack, "up", refresh, moments, frozenset(adopt), machine=machine, targets=targets
+        )
 
-    @rule(stack=stacks, weather=weather, data=st.data())
-    def refresh(self, stack: str, weather: list[faults.Rule] | None, data: st.DataObject) -> None:
-        self.let_be(weather)
-        self.deploy(stack, "refresh", True, data.draw(st.lists(self.moment(), max_size=1)))
-
-    @rule(stack=stacks, weather=weather, refresh=st.booleans(), data=st.data())
-    def destroy(
-        self, stack: str, weather: list[faults.Rule] | None, refresh: bool, data: st.DataObject
+    @rule(stack=stacks, machine=machines, weather=weather, data=st.data())
+    def refresh(
+        self, stack: str, machine: str, weather: list[faults.Rule] | None, data: st.DataObject
     ) -> None:
         self.let_be(weather)
-        self.deploy(stack, "destroy", refresh, data.draw(st.lists(self.moment(), max_size=1)))
+        moments = data.draw(st.lists(self.moment(), max_size=1))
+        self.deploy(stack, "refresh", True, moments, machine=machine)
+
+    @rule(stack=stacks, machine=machines, weather=weather, refresh=st.booleans(), data=st.data())
+    def destroy(
+        self,
+        stack: str,
+        machine: str,
+        weather: list[faults.Rule] | None,
+        refresh: bool,
+        data: st.DataObject,
+    ) -> None:
+        self.let_be(weather)
+        moments = data.draw(st.lists(self.moment(), max_size=1))
+        self.deploy(stack, "destroy", refresh, moments, machine=machine)
+
+    @rule(stack=stacks, machine=machines, weather=weather, refresh=st.booleans(), data=st.data())
+    def preview(
+        self,
+        stack: str,
+        machine: str,
+        weather: list[faults.Rule] | None,
+        refresh: bool,
+        data: st.DataObject,
+    ) -> None:
+        """Preview, and see that nothing is asked for, written or saved."""
+        self.let_be(weather)
+        engine, journal = self.engines[stack], self.journals[machine]
+        moments = data.draw(st.lists(self.moment(), max_size=1))
+        before = (dict(engine.state), promises.content_of(journal))
+        process = Process(self.emulator, self.environ(stack, machine), moments, machine=machine)
+        self.process = process
+        result = engine.preview(self.programs[stack], process, refresh=refresh)
+        self.process = None
+        assert process.asked == []
+        assert (dict(engine.state), promises.content_of(journal)) == before
+        promises.texts_are_sentences(result.errors)
+        self.books.take_stock("nobody")
+        self.tally.world["previews"] += 1
+        self.count(process, result)
+
+    @rule(stack=stacks, machine=machines)
+    def clean_up(self, stack: str, machine: str) -> None:
+        """End what a stack has begun and not finished; nothing else, and all of it."""
+        self.emulator.set_faults([])
+        self.emulator.advance(61)
+        self.books.take_stock("nobody")
+        unload_unfinished(
+            self.emulator,
+            self.environ(stack, machine),
+            self.engines[stack].state,
+            self.folder / "state.json",
+            machine,
+        )
+        for one in self.books.take_stock(stack):
+            is_own = one.load.owner == stack or stack in one.load.allowed
+            assert is_own, f"a clean-up of {stack} ended {one.load}"
+            assert not self.is_named(stack, one.load), f"a clean-up ended {one.load}"
+        promises.nothing_is_left(
+            stack, self.journals[machine], self.engines[stack].state, self.books
+        )
+        self.tally.world["clean-ups"] += 1
+
+    def clean_up_everywhere(self) -> None:
+        """See at the end of each example that nothing paid is left without a name."""
+        for stack in SITES:
+            for machine in (HERE, THERE) if not self.shared else (HERE,):
+                self.clean_up(stack, machine)
 
     def let_be(self, weather: list[faults.Rule] | None) -> None:
         """Switch faults on and off."""
         if weather is not None:
             faults.switch_on(self.emulator, weather, self.tally.struck)
 
-    @rule(stack=stacks)
-    def up_in_peace(self, stack: str) -> None:
+    @rule(stack=stacks, machine=machines)
+    def up_in_peace(self, stack: str, machine: str) -> None:
         """With nothing in the way any more, a few ups make it so."""
         self.emulator.set_faults([])
+        self.engines[stack].saves = None
+        accepts = False
         for _ in range(_PEACEFUL_UPS):
             self.emulator.advance(61)
-            result = self.deploy(stack, "up", True, [])
+            result = self.deploy(stack, "up", True, [], machine=machine, accepts=accepts)
             if result.succeeded:
                 return
+            # The errors say what to do, and that is done.
+            accepts = "BYTEZ_ACCEPT_ACCOUNT_CHANGE=1" in result.errors[-1]
             for model_id in STAYS.findall(result.errors[-1]):
-                # It may be one that never boots. The error says what to do, and that is done.
+                # It may be one that never boots.
                 self.books.somebody_unloads(model_id)
-        assert self.is_in_the_way(stack, result.errors[-1]), result.errors
+        assert self.is_in_the_way(stack, machine, result.errors[-1]), result.errors
 
-    def is_in_the_way(self, stack: str, error: str) -> bool:
+    def is_in_the_way(self, stack: str, machine: str, error: str) -> bool:
         """Tell whether an `up` is right to be refused: what is loaded is not its resource's."""
-        program = self.programs[stack]
         for load in self.books.loads.values():
-            if f"could not load '{load.model_id}': it is already loaded" in error:
-                wanted = {
-                    program.urn(name)
-                    for name, one in program.models.items()
-                    if one.model_id == load.model_id
-                }
-                named = {one.urn for one in self.notes() if one.model_id == load.model_id}
-                named |= {
-                    one.urn
-                    for one in self.engines[stack].state.values()
-                    if one.is_model and one.id == load.model_id
-                }
-                return load.owner != stack or load.told or bool(named - wanted)
+            if f"could not load '{load.model_id}': " in error and "loaded" in error:
+                own_journal = load.journal == str(self.journals[machine])
+                return load.owner != stack or load.told or not own_journal
         return False
 
     def moment(self) -> st.SearchStrategy[Moment]:
@@ -261,12 +413,17 @@ class Deployments(RuleBasedStateMachine):
 
         return act
 
-    def is_awaited(self, model_id: str) -> bool:
-        """Tell whether there is a note of a load of a model that nobody has seen yet.
+    # ------------------------------------------------------------- what nobody could tell apart
 
-        One that somebody else makes within minutes of it cannot be told from the one noted.
+    def is_awaited(self, model_id: str) -> bool:
+        """Tell whether a load was asked for that nobody may have seen yet.
+
+        One that somebody else makes within minutes of it cannot be told from it.
         """
-        return any(one.model_id == model_id and one.created is None for one in self.notes())
+        if self.process is not None and ("/model/load", model_id) in self.process.asked:
+            return True
+        asked = self.unclear.get(model_id)
+        return asked is not None and self.seconds() - asked.at < _UNCLEAR_SECONDS
 
     def is_known(self, model_id: str) -> bool:
         """Tell whether the load of a model is one that could be told from a later one.
@@ -277,18 +434,53 @@ class Deployments(RuleBasedStateMachine):
         live = self.books.of_model(model_id)
         if live is None:
             return False
-        created = live["created"]
-        load = self.books.loads.get((model_id, created))
-        notes = [(note.model_id, note.created and iso(note.created)) for note in self.notes()]
-        return (
-            (load is not None and load.owner == OTHERS)
-            or (model_id, created) in notes
-            or any(
-                (one.id, one.outputs.get("created")) == (model_id, created)
-                for engine in self.engines.values()
-                for one in engine.state.values()
-            )
+        load = self.books.loads.get((model_id, live["created"]))
+        if load is not None and load.owner == OTHERS:
+            return True
+        if any(self.is_in_state(stack, model_id, live["created"]) for stack in SITES):
+            return True
+        # Who was shown its status has seen it.
+        shown = self.process.rows if self.process is not None else []
+        return any(model_id in self.declared_as(urn) and "DEPLOYING" in row for urn, row in shown)
+
+    def declared_as(self, urn: str) -> set[str]:
+        """Return the models that the programs declare under a URN."""
+        return {
+            one.model_id
+            for program in self.programs.values()
+            for name, one in program.models.items()
+            if program.urn(name) == urn
+        }
+
+    def is_in_state(self, stack: str, model_id: str, created: str) -> bool:
+        """Tell whether the state of a stack names a load."""
+        return any(
+            one.is_model and (one.id, one.outputs.get("created")) == (model_id, created)
+            for one in self.engines[stack].state.values()
         )
+
+    def is_named(self, stack: str, load: Load) -> bool:
+        """Tell whether the state of a stack names a load."""
+        return self.is_in_state(stack, load.model_id, load.created)
+
+    def seconds(self) -> float:
+        """Return the service's time in seconds."""
+        return self.emulator.now().timestamp()
+
+    def wait_where_it_is_unclear(self, stack: str, machine: str) -> None:
+        """Let time pass where another journal has a request that nobody saw the end of.
+
+        Two journals know nothing of each other, so that a load made within minutes of it would
+        be taken for it: that is why machines should share one.
+        """
+        journal = self.journals[machine]
+        wanted = {one.model_id for one in self.programs[stack].models.values()}
+        for model_id, asked in self.unclear.items():
+            if model_id in wanted and asked.journal != journal and self.is_awaited(model_id):
+                self.emulator.advance(_UNCLEAR_SECONDS)
+                self.books.take_stock("nobody")
+
+    # --------------------------------------------------------------------------- deployments
 
     def deploy(
         self,
@@ -297,27 +489,31 @@ class Deployments(RuleBasedStateMachine):
         refresh: bool,
         moments: list[Moment],
         adopt: frozenset[str] = frozenset(),
+        *,
+        machine: str = HERE,
+        targets: frozenset[str] | None = None,
+        accepts: bool = False,
     ) -> Result:
         """Run a command in a provider process of its own, then hold it against the promises."""
+        self.wait_where_it_is_unclear(stack, machine)
         self.books.take_stock("nobody")
         self.disturbed = set()
         engine, program = self.engines[stack], self.programs[stack]
         before, loads = dict(engine.state), dict(self.books.loads)
         lingering = self.books.lingering()
-        begun = {
-            (one.model_id, iso(one.created))
-            for one in self.notes()
-            if one.created is not None and one.urn.startswith(f"urn:pulumi:{stack}::")
-        }
-        process = Process(self.emulator, self.environ(adopt), moments)
+        environ = self.environ(stack, machine, adopt, accepts=accepts)
+        process = Process(self.emulator, environ, moments, machine=machine)
+        self.process = process
         began = self.emulator.now()
         if command == "up":
-            result = engine.up(program, process, refresh=refresh)
+            result = engine.up(program, process, refresh=refresh, targets=targets)
         elif command == "destroy":
             result = engine.destroy(process, refresh=refresh)
         else:
             result = engine.refresh(process)
-        ended = self.books.take_stock(stack)
+        self.process = None
+        journal = self.journals[machine]
+        ended = self.books.take_stock(stack, str(journal))
         now = self.emulator.now()
         expired = {load.model_id for load in loads.values() if load.expired_by(now)}
         done = promises.Deployment(
@@ -332,46 +528,58 @@ class Deployments(RuleBasedStateMachine):
             disturbed=frozenset(self.disturbed) | lingering,
             expired=frozenset(expired),
             lasted=(now - began).total_seconds(),
-            begun=frozenset(begun),
+            journal=str(journal),
+            targets=targets,
         )
         self.count(process, result)
-        note(f"{command} {stack}: {result.end} {result.steps} {result.errors}")
+        if machine == THERE:
+            self.tally.world["deployments elsewhere"] += 1
+        if targets is not None:
+            self.tally.world["with --target"] += 1
+        note(f"{command} {stack} {machine}: {result.end} {result.steps} {result.errors}")
         self.hold(done, list(ended))
+        self.note_what_is_unclear(process, journal)
         return result
+
+    def note_what_is_unclear(self, process: Process, journal: Path) -> None:
+        """Keep in mind which loads were asked for, and which of them a state names by now."""
+        for path, model_id in process.asked:
+            if path == "/model/load":
+                self.unclear[model_id] = Asked(self.seconds(), journal)
+        for model_id in list(self.unclear):
+            live = self.books.of_model(model_id)
+            if live is not None and any(
+                self.is_in_state(stack, model_id, live["created"]) for stack in SITES
+            ):
+                del self.unclear[model_id]
 
     def hold(self, done: promises.Deployment, ended: list[Any]) -> None:
         """Hold what has become against the promises."""
-        notes = self.notes()
         promises.nothing_of_others_was_touched(done, ended)
         promises.take_overs_are_allowed(done, self.books)
         promises.take_note_of_what_was_told(done, self.books)
-        for stack, engine in self.engines.items():
-            promises.nothing_is_nameless(stack, engine.state, notes, self.books)
-        promises.success_is_true(done, self.books, notes)
-        promises.errors_are_sentences(done)
-        promises.nothing_holds_the_key(done, KEY, self.folder)
+        promises.success_is_true(done, self.books)
+        promises.texts_are_sentences(done.result.errors)
+        promises.a_failure_says_why(done)
+        promises.nothing_holds_the_key(done, self.keys, self.folder)
 
-    def environ(self, adopt: frozenset[str]) -> dict[str, str]:
+    def environ(
+        self,
+        stack: str,
+        machine: str,
+        adopt: frozenset[str] = frozenset(),
+        *,
+        accepts: bool = False,
+    ) -> dict[str, str]:
         """Return the environment of a deployment."""
         return {
-            "BYTEZ_KEY": KEY,
+            "BYTEZ_KEY": self.keys[-1],
             "BYTEZ_ENDPOINT": self.emulator.url,
-            "BYTEZ_JOURNAL": str(self.folder),
+            "BYTEZ_JOURNAL": str(self.journals[machine]),
             "BYTEZ_ADOPT": ",".join(sorted(adopt)),
+            "PULUMI_BACKEND_URL": SITES[stack].backend,
+            **({"BYTEZ_ACCEPT_ACCOUNT_CHANGE": "1"} if accepts else {}),
         }
-
-    def notes(self) -> list[Note]:
-        """Return what the journal names."""
-        complaints: list[str] = []
-        journal = Journal(
-            self.folder,
-            endpoint=self.emulator.url,
-            account=Key(KEY).fingerprint(),
-            warn=complaints.append,
-        )
-        notes = journal.unfinished()
-        assert not complaints
-        return notes
 
     def count(self, process: Process, result: Result) -> None:
         """Enter a deployment into the tally."""
@@ -379,3 +587,5 @@ class Deployments(RuleBasedStateMachine):
         self.tally.blows.update(process.struck)
         self.tally.ends[result.end] += 1
         self.tally.steps.update(what for what, _ in result.steps)
+        self.tally.world["saves refused"] += result.errors.count(promises.NOT_SAVED)
+

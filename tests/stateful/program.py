@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -113,6 +114,15 @@ class Program:
         self.declare(new, declared)
         if alias:
             self.aliases[new] = was - {self.urn(new)}
+
+    def swap(self, one: str, other: str, *, keep: bool) -> None:
+        """Let a resource have the model of another, which gets the first one's or goes."""
+        first, second = self.models[one], self.models[other]
+        self.models[one] = dataclasses.replace(first, model_id=second.model_id)
+        if keep:
+            self.models[other] = dataclasses.replace(second, model_id=first.model_id)
+        else:
+            self.drop(other)
 
     def goals(self) -> list[Goal]:
         """Return the resources in the order in which a program registers them."""

@@ -1,0 +1,170 @@
+"""Two deployments of one account with one journal, in every order of their steps."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bytez_provider.emulator import Emulator
+from bytez_provider.emulator.fixtures import START
+from bytez_provider.errors import BytezError
+from bytez_provider.ownership import StackIdentity
+from bytez_provider.schemas import ModelState
+from tests.lifecycle.caller import FakeCaller
+from tests.lifecycle.machine import GPT2, KEY, Process, inputs
+from tests.ownership.turns import Killed, SteppingStore, Turns
+
+INTERLEAVINGS = 200
+BOOT_SECONDS = 4.0
+STACKS = {"a": StackIdentity("a", "file:///a"), "b": StackIdentity("b", "file:///b")}
+URNS = {name: f"urn:pulumi:{name}::fleet::pulumi-python:dynamic/bytez:Model::m" for name in STACKS}
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[Emulator]:
+    with Emulator(keys=[KEY], clock="manual", boot_seconds=BOOT_SECONDS, start=START) as running:
+        yield running
+
+
+class Story:
+    """Two deployments that begin at once, with what was there before, as a seed decides."""
+
+    def __init__(self, emulator: Emulator, folder: Path, seed: int) -> None:
+        self.emulator = emulator
+        self.folder = folder
+        self.random = random.Random(seed)
+        self.turns = Turns(seed)
+        self.states: dict[str, ModelState] = {}
+        self.foreign: str | None = None
+        self.kinds: dict[str, str] = {}
+        emulator.reset()
+
+    def before(self) -> None:
+        """Let there be nothing, a load of a stack that is in its state, or somebody else's."""
+        what = self.random.choice(["nothing", "a's", "b's", "somebody's"])
+        if what == "somebody's":
+            self.foreign = str(self.emulator.load_by_somebody_else(GPT2))
+        elif what != "nothing":
+            name = what[0]
+            process = self.process(name, stepping=False)
+            self.states[name] = process.lifecycle.create(inputs(), FakeCaller(URNS[name]))
+            self.end(process)
+
+    def process(self, name: str, *, stepping: bool = True) -> Process:
+        """Start the provider process of a stack."""
+        process = Process(self.emulator, self.folder, key=KEY, stack=STACKS[name])
+        if stepping:
+            exchange = process.client._transport.exchange
+
+            def step() -> None:
+                self.turns.step(name)
+
+            def stepped(request: Any) -> Any:
+                step()
+                return exchange(request)
+
+            process.client._transport.exchange = stepped  # type: ignore[method-assign]
+            process.ledger.store = SteppingStore(process.ledger.store, step)
+        return process
+
+    def end(self, process: Process) -> None:
+        """End a process."""
+        process.die()
+        process.client.close()
+
+    def deployment(self, name: str, process: Process) -> Callable[[], ModelState | None]:
+        """Return what one of the two does."""
+        caller = FakeCaller(URNS[name])
+        state = self.states.get(name)
+        kinds = ["delete", "replace", "keep"] if state else ["load", "adopt", "adopt other"]
+        self.kinds[name] = kind = self.random.choice(kinds)
+        lifecycle = process.lifecycle
+        if kind == "keep":
+            assert state is not None
+            return lambda: lifecycle.read(state, caller)
+        if kind == "delete":
+            assert state is not None
+            return lambda: lifecycle.delete(state, caller)
+        if kind == "replace":
+            assert state is not None
+
+            def replace() -> ModelState:
+                lifecycle.delete(state, caller)
+                return lifecycle.create(inputs(concurrency=2), caller)
+
+            return replace
+        more = {"load": {}, "adopt": {"adopt": True}, "adopt other": {"adopt": True}}[kind]
+        concurrency = 3 if kind == "adopt other" else 1
+        declared = inputs(concurrency=concurrency, **more)
+        return lambda: lifecycle.create(declared, caller)
+
+    def play(self) -> dict[str, Any]:
+        """Run both; return what came of each."""
+        self.before()
+        processes = {name: self.process(name) for name in STACKS}
+        if self.random.random() < 0.3:
+            self.turns.dies(self.random.choice("ab"), self.random.randint(2, 14))
+        acts = {name: self.deployment(name, process) for name, process in processes.items()}
+        try:
+            return self.turns.run(acts)
+        finally:
+            for process in processes.values():
+                self.end(process)
+
+    def hold(self, outcomes: dict[str, Any]) -> None:
+        """Hold what has become against the promises."""
+        live = {one["created"]: one for one in self.emulator.instances()}
+        named = set()
+        for name, outcome in outcomes.items():
+            if isinstance(outcome, Exception) and not isinstance(outcome, BytezError):
+                raise outcome
+            if isinstance(outcome, ModelState):
+                named.add(outcome.created)
+                # Nobody has unloaded what this one says is loaded, who was not allowed to.
+                other = self.kinds["b" if name == "a" else "a"]
+                is_held = outcome.created in live or other.startswith("adopt")
+                assert is_held, f"{name} says that {outcome.created} is loaded"
+            elif name in self.states:
+                # It failed or was killed, and its state is as it was.
+                named.add(self.states[name].created)
+        reader = self.process("a", stepping=False)
+        recorded = {r.created for r in reader.ledger.records()}
+        is_requested = None in recorded
+        self.end(reader)
+        moments = {r.isoformat() for r in recorded if r is not None}
+        for created, one in live.items():
+            is_kept = any(_same(created, moment) for moment in moments) or is_requested
+            assert created in named or is_kept or created == self.foreign, f"{one} has no name"
+        unloads = len(self.emulator.requests("/model/delete"))
+        loads = int(self.emulator.ledger().get(GPT2, {"loads": 0})["loads"])
+        assert loads <= 1 + unloads, "a second load"
+
+
+def _same(created: str, moment: str) -> bool:
+    return created.removesuffix("Z")[:23] == moment[:23]
+
+
+def test_two_deployments_never_hurt_each_other(emulator: Emulator, tmp_path: Path) -> None:
+    kinds: Counter[tuple[str, ...]] = Counter()
+    ends: Counter[str] = Counter()
+    orders = set()
+    for seed in range(INTERLEAVINGS):
+        story = Story(emulator, tmp_path / str(seed), seed)
+        outcomes = story.play()
+        try:
+            story.hold(outcomes)
+        except AssertionError as error:
+            told = f"seed {seed}: {story.kinds}, {story.turns.order}, {outcomes}"
+            raise AssertionError(f"{told}\n{error}") from None
+        kinds[tuple(sorted(story.kinds.values()))] += 1
+        ends.update(type(one).__name__ for one in outcomes.values())
+        orders.add(tuple(story.turns.order))
+    # They would hold for stories that are all alike.
+    assert len(kinds) >= 8
+    assert len(orders) >= 0.9 * INTERLEAVINGS
+    assert {"ModelState", "NoneType", "AlreadyLoadedError", Killed.__name__} <= set(ends)

@@ -1,0 +1,116 @@
+"""Threads that run one at a time, in an order that a seed decides."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from bytez_provider.ownership import Store
+from bytez_provider.ownership._stores import Stored
+
+
+class Killed(BaseException):
+    """The process of an actor is no more."""
+
+
+class Turns:
+    """Lets one of several actors go on at a time, from each of its steps to the next.
+
+    Args:
+        seed: Decides who goes on at each step.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)
+        self._changed = threading.Condition()
+        self._waiting: set[str] = set()
+        self._running: set[str] = set()
+        self._current: str | None = None
+        self._dies_at: dict[str, int] = {}
+        self._steps: dict[str, int] = {}
+        self.order: list[str] = []
+
+    def dies(self, actor: str, at: int) -> None:
+        """Let an actor be killed at one of its steps, counted from 1."""
+        self._dies_at[actor] = at
+
+    def run(self, actors: dict[str, Callable[[], Any]]) -> dict[str, Any]:
+        """Run all to their ends; return what each returned, or what it raised."""
+        outcomes: dict[str, Any] = {}
+
+        def play(name: str, act: Callable[[], Any]) -> None:
+            try:
+                self.step(name)
+                outcomes[name] = act()
+            except Killed as dead:
+                outcomes[name] = dead
+            except Exception as error:  # noqa: BLE001 - it is what came of it
+                outcomes[name] = error
+            finally:
+                with self._changed:
+                    self._running.discard(name)
+                    self._choose()
+
+        self._running = set(actors)
+        threads = [threading.Thread(target=play, args=one, daemon=True) for one in actors.items()]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+            assert not thread.is_alive(), f"it hangs after {self.order}"
+        return outcomes
+
+    def step(self, actor: str) -> None:
+        """Wait until it is this actor's turn.
+
+        Raises:
+            Killed: It is dead.
+        """
+        with self._changed:
+            if actor not in self._running:
+                return
+            self._steps[actor] = self._steps.get(actor, 0) + 1
+            self._waiting.add(actor)
+            if self._current in (None, actor):
+                self._choose()
+            while self._current != actor:
+                self._changed.wait()
+            self._waiting.discard(actor)
+        if self._steps[actor] >= self._dies_at.get(actor, 10**9):
+            raise Killed(actor)
+
+    def _choose(self) -> None:
+        """Choose who goes on, once all who live wait for it."""
+        if self._waiting == self._running and self._waiting:
+            self._current = self._random.choice(sorted(self._waiting))
+            self.order.append(self._current)
+        else:
+            self._current = None
+        self._changed.notify_all()
+
+
+class SteppingStore:
+    """A store at each use of which another actor may go on."""
+
+    def __init__(self, store: Store, step: Callable[[], None]) -> None:
+        self._store = store
+        self._step = step
+        self.place = store.place
+        self.is_shared = store.is_shared
+
+    def read(self, name: str) -> Stored:
+        """Read, when it is time."""
+        self._step()
+        return self._store.read(name)
+
+    def write(self, name: str, content: bytes | None, version: object, *, durable: bool) -> Stored:
+        """Write, when it is time."""
+        self._step()
+        return self._store.write(name, content, version, durable=durable)
+
+    def read_all(self) -> dict[str, Stored]:
+        """Read all, when it is time."""
+        self._step()
+        return self._store.read_all()

@@ -1,0 +1,69 @@
+"""`bytez-fleet unload --unfinished`, as the user of a stack runs it on one machine."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from unittest import mock
+
+from bytez_provider import clock
+from bytez_provider.cli import exits
+from bytez_provider.cli.app import run_app
+from bytez_provider.emulator import Emulator
+from bytez_provider.ownership import Presence, _ledger
+from tests.clocks import EmulatorClock
+from tests.stateful.engine import Resource
+from tests.stateful.program import MODEL_TYPE, READINESS_TYPE
+
+
+def unload_unfinished(
+    emulator: Emulator,
+    environ: Mapping[str, str],
+    state: Mapping[str, Resource],
+    file: Path,
+    machine: str,
+) -> None:
+    """Unload what deployments have begun and not finished, by the state of a stack.
+
+    Args:
+        emulator: The service.
+        environ: The environment of the command.
+        state: What the stack's state holds.
+        file: Where to put it for the command.
+        machine: The machine that the command runs on.
+    """
+    resources = [
+        {
+            "urn": one.urn,
+            "type": MODEL_TYPE if one.is_model else READINESS_TYPE,
+            "id": one.id,
+            "inputs": one.inputs,
+            "outputs": one.outputs,
+        }
+        for one in state.values()
+        # One that is deleted and not yet created again names nothing.
+        if not one.pending_replacement
+    ]
+    file.write_text(json.dumps({"deployment": {"resources": resources}}), encoding="utf-8")
+    command = ["unload", "--unfinished", "--state", str(file), "--yes"]
+    presence = Presence(machine=machine, host=machine)
+    own = EmulatorClock(emulator)
+    try:
+        with (
+            mock.patch.dict(os.environ, environ),
+            mock.patch.object(sys, "argv", ["bytez-fleet", *command]),
+            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stderr(io.StringIO()) as errors,
+            mock.patch.object(clock, "SystemClock", return_value=own),
+            mock.patch("bytez_provider.cli.session.SystemClock", return_value=own),
+            mock.patch.object(_ledger, "Presence", return_value=presence),
+        ):
+            code = run_app()
+    finally:
+        presence.leave()
+    assert code == exits.DONE, errors.getvalue()
