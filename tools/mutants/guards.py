@@ -301,7 +301,7 @@ MUTANTS = (
     Mutant(
         "a boot outlives a service that does not answer",
         _WAITER,
-        "            if is_passing(error):\n                return None, error\n",
+        "            if error.is_passing:\n                return None, error\n",
         "",
         (_CREATE,),
     ),
