@@ -98,7 +98,7 @@ def test_100_mb_of_json_cost_a_command_a_few(
 
 
 def test_names_of_models_cannot_draw_on_the_terminal(wary: Fleet, hostile: HostileServer) -> None:
-    named = [
+    named: list[dict[str, object]] = [
         {"modelId": f"a/{ESCAPES}", "status": f"RUNNING{ESCAPES}", "concurrency": 10**300},
         {"modelId": "\u202e2tpg/b", "status": "[bold]RUNNING[/bold]"},
         {"modelId": "ü/模型", "status": "RUNNING"},
