@@ -1,8 +1,8 @@
 """What an answer amounts to: the one place that decides whether a model is "not loaded".
 
-"Not loaded" and "already loaded" need evidence, because a state is struck off and a load is
-trusted on the strength of them. The evidence is the API's own words: a JSON object with a text as
-its `error` (client). Words count under these conditions only:
+"Not loaded" needs evidence, because a resource is then dropped from state; so does "already
+loaded", because a load is then waited for. The evidence is the API's own words: a JSON object with
+a text as its `error` (client). They count as follows:
 
 | answer                                           | what it amounts to                        |
 |--------------------------------------------------|-------------------------------------------|
@@ -74,6 +74,11 @@ _STILL_BOOTING = re.compile(
     r"|(?:is|still|currently) (?:loading|starting))\b"
 )
 """It does not run, and is loaded all the same."""
+_OTHER_SUBJECT = re.compile(
+    r"\b(?:service|server|backend|database|scheduler|cluster|daemon|worker|gateway|driver|host)s?"
+    r" (?:(?:is|are|was) )?(?:currently )?(?:not|(?:is|are|was)n't)\b"
+)
+"""It is a part of the service that does not run."""
 _AN_ADDRESS = re.compile(
     r"\b(?:route|endpoint|path|url|page|method|cannot (?:get|post)|not implemented)\b"
 )
@@ -232,7 +237,7 @@ class _Seen:
 
     def says_not_loaded(self) -> bool:
         """Tell whether there is evidence that the model is not loaded, or does not exist."""
-        if _STILL_BOOTING.search(self.said):
+        if _STILL_BOOTING.search(self.said) or _OTHER_SUBJECT.search(self.said):
             return False
         if self._says(_NOT_LOADED):
             return True

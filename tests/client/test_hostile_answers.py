@@ -267,6 +267,8 @@ def test_not_loaded_has_many_faces(
         (404, '{"error": "model is not loaded", "modelId": "acme/gpt2"}'),
         (400, '{"error": "model status: unknown error"}'),
         (400, '{"error": "unknown model type"}'),
+        (400, '{"error": "the inference server is not running"}'),
+        (200, '{"error": "Cluster isn\'t deployed"}'),
         (400, '{"error": "no model specified"}'),
         (400, '{"error": "model failed: CUDA device not found"}'),
         (409, '{"error": "model is DEPLOYING, not running"}'),
