@@ -208,6 +208,16 @@ class ApiError(BytezError):
         self.status = status
         self.maybe_done = maybe_done
 
+    @property
+    def is_passing(self) -> bool:
+        """Whether a wait outlives it: the service is there, or may come back.
+
+        So it is without an answer, at a rate limit, after an answer that is not of this API, and
+        after any from HTTP 500 upwards. A boot of a quarter of an hour must outlive them all.
+        """
+        passing = (UnreachableError, RateLimitedError, MalformedAnswerError)
+        return isinstance(self, passing) or (self.status or 0) >= 500
+
 
 class AuthenticationError(ApiError):
     """The key was refused."""

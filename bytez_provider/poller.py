@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from bytez_provider.client import BytezClient
 from bytez_provider.clock import Clock
 from bytez_provider.errors import ApiError, BytezError, RateLimitedError, UnreachableError
-from bytez_provider.schemas import Instance, Phase
-from bytez_provider.wire import UNKNOWN_STATUS
+from bytez_provider.schemas import Instance
+from bytez_provider.wire import believed, is_whole
 
 FRESH_SECONDS = 0.5
 """A list is asked for at most twice a second, however many wait."""
@@ -42,9 +42,9 @@ class _Listing:
 class Poller:
     """The one way to ask again and again; safe to use from many threads.
 
-    `/model/instances` is undocumented (client), so it is believed in little: that the very load
-    which is meant is booting or runs. That it has failed, has been replaced or is gone, only the
-    model's own status says; and now and then that is asked in any case, because a list may be old.
+    The list is believed as far as `wire.believed` goes, and about the very load that is meant.
+    That this has failed, has been replaced or is gone, only the model's own status says; and now
+    and then that is asked in any case, because a list may be old.
     """
 
     def __init__(self, client: BytezClient, clock: Clock) -> None:
@@ -139,7 +139,7 @@ class Poller:
         return seen
 
     def listed(self, max_age_seconds: float) -> Mapping[str, Instance]:
-        """Return the instances that the list shows with a status and a `created`.
+        """Return the instances of the list that are believed.
 
         Empty where the list is of no use or is refused. Never raises for what the service does.
         """
@@ -175,10 +175,8 @@ class Poller:
         except ApiError:
             left_alone_for = _UNUSABLE_SECONDS
         else:
-            usable = {
-                one.model_id: one for one in found if one.created and one.status != UNKNOWN_STATUS
-            }
-            if found and not usable:
+            usable = believed(found)
+            if found and not any(map(is_whole, found)):
                 left_alone_for = _UNUSABLE_SECONDS
         now = self._clock.monotonic()
         self._unusable_until = now + left_alone_for
@@ -189,7 +187,7 @@ class Poller:
     ) -> Instance | None:
         """Return what the list says of a load, where that is to be believed."""
         one = listed.get(model_id)
-        if one is None or one.phase not in (Phase.BOOTING, Phase.RUNNING) or not covers(one):
+        if one is None or not covers(one):
             return None
         asked_at, share = self._asked.setdefault(model_id, self._by_lot())
         # For many more seldom, so that all the statuses asked for this are one a second; and not

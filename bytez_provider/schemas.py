@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import math
 import re
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Annotated, Any, Literal
 
@@ -190,16 +191,14 @@ class LoadOutcome(enum.Enum):
     IN_PROGRESS = "a load is in progress"
 
 
-class LoadAnswer(_Answer):
+@dataclass(frozen=True)
+class LoadAnswer:
     """The answer to `/model/load`, told in one way for both dialects."""
 
     outcome: LoadOutcome
-    concurrency: _Count = None
-    answer_lost: bool = False
+    answer_lost: bool
     """True when an earlier attempt of the same call was sent and really got no answer, so that
     an "already loaded" may be this call's own doing."""
-    first_attempt: datetime
-    """Server time just before the first attempt."""
 
 
 # ------------------------------------------------------------------- what commands print

@@ -11,13 +11,7 @@ from typing import Protocol
 
 from bytez_provider.client import BytezClient
 from bytez_provider.clock import Clock
-from bytez_provider.errors import (
-    ApiError,
-    MalformedAnswerError,
-    RateLimitedError,
-    UnreachableError,
-    printable,
-)
+from bytez_provider.errors import ApiError, printable
 from bytez_provider.ownership import Claim
 from bytez_provider.poller import FRESH_SECONDS, Poller
 from bytez_provider.schemas import Instance, Phase
@@ -33,10 +27,6 @@ _POLL_SHARE = 0.1  # of the age, so that a boot is noticed within a tenth of the
 _POLL_MAX_SECONDS = 5.0
 _UNLOAD_POLL_SECONDS = 0.5
 _QUIET_REPORT_SECONDS = 60.0
-
-# The service is there and will answer again, or is not and may come back: a boot of a quarter
-# of an hour must outlive both.
-_PASSING = (UnreachableError, RateLimitedError, MalformedAnswerError)
 
 
 class Stop(enum.Enum):
@@ -115,11 +105,6 @@ def pause_seconds(waited_seconds: float) -> float:
     # Spread, so that a fleet loaded in one second does not ask in one second; and never shorter
     # than a list is fresh, or the next look would see the last one's.
     return pause * random.uniform(1.0, 1.1)  # noqa: S311  (spreads load, guards nothing)
-
-
-def is_passing(error: ApiError) -> bool:
-    """Tell whether a wait outlives the trouble: the service is there, or may come back."""
-    return isinstance(error, _PASSING) or (error.status or 0) >= 500
 
 
 class Waiter:
@@ -271,7 +256,7 @@ class Waiter:
             fresh = max(FRESH_SECONDS, pause / 2)
             return self.poller.look(model_id, claim.covers, max_age_seconds=fresh), None
         except ApiError as error:
-            if is_passing(error):
+            if error.is_passing:
                 return None, error
             raise
 

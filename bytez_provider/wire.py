@@ -8,7 +8,8 @@ and nothing outside this module knows a path or a field name. No request here ho
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -160,13 +161,34 @@ def read_instances(payload: object) -> list[Instance] | None:
         return None
     instances = []
     for row in payload:
-        name = (row.get("modelId") or row.get("model")) if isinstance(row, dict) else None
-        if isinstance(name, str):
+        if isinstance(row, dict) and (name := model_named(row)):
             told = {"status": UNKNOWN_STATUS, **row, "modelId": name}
             instance = _instance(told) or _instance({**told, "status": UNKNOWN_STATUS})
             if instance is not None:
                 instances.append(instance)
     return instances
+
+
+def is_whole(listed: Instance) -> bool:
+    """Return whether an element of a list tells which load it is, and how that stands."""
+    return listed.status != UNKNOWN_STATUS and listed.created is not None
+
+
+def believed(listed: Sequence[Instance]) -> dict[str, Instance]:
+    """Return the elements of `/model/instances` that are believed as they are, by model.
+
+    The list is undocumented (client) and may be old, so it is believed in little: that the very
+    load which an element identifies is booting or runs. That a load has failed, what an element
+    leaves out, and which is right of two about one model, only the model's own status says. So
+    does it of a model that is not on the list: that is no proof that it is not loaded.
+    """
+    often = Counter(one.model_id for one in listed)
+    going = (Phase.BOOTING, Phase.RUNNING)
+    return {
+        one.model_id: one
+        for one in listed
+        if is_whole(one) and one.phase in going and often[one.model_id] == 1
+    }
 
 
 def read_status(payload: object, model_id: str) -> Instance | None:
@@ -189,6 +211,23 @@ def error_text(payload: object) -> str:
     if not error:
         return ""
     return error if isinstance(error, str) else json.dumps(error)
+
+
+def own_error(payload: object) -> str:
+    """Return the API's own words: a text as `error` (client); "" where it is of another form.
+
+    Gateways and frameworks put theirs under `message` or `detail`, or an object under `error`.
+    """
+    error = payload.get("error") if isinstance(payload, dict) else None
+    return error if isinstance(error, str) else ""
+
+
+def model_named(payload: object) -> str:
+    """Return the model that an answer, or an element of a list, says it is about; "" for none."""
+    if not isinstance(payload, dict):
+        return ""
+    name = payload.get("modelId") or payload.get("model")
+    return name if isinstance(name, str) else ""
 
 
 def _instance(told: Mapping[str, Any]) -> Instance | None:

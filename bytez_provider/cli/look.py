@@ -13,16 +13,15 @@ from bytez_provider.cli.facts import (
     instance_facts,
     total_per_hour,
 )
+from bytez_provider.cli.live import live_of
 from bytez_provider.cli.screen import Column, Screen, table_of
 from bytez_provider.cli.session import Session
 from bytez_provider.cli.words import facts_as_rows, facts_on_a_line
-from bytez_provider.errors import MalformedAnswerError, RateLimitedError, UnreachableError
+from bytez_provider.errors import ApiError
 from bytez_provider.schemas import Instance
-from bytez_provider.wire import UNKNOWN_STATUS
 from bytez_provider.words import count, dollars, gigabytes, span, yes_no
 
 _WATCH_SECONDS = 1.0
-_PASSING = (UnreachableError, RateLimitedError, MalformedAnswerError)
 
 _MODEL_COLUMNS = (
     Column("MODEL", folds=True),
@@ -82,8 +81,9 @@ def _catalogue(session: Session) -> Catalogue:
 
 def instances(session: Session) -> int:
     """List the models that are loaded."""
-    listed = [_completed(instance, session) for instance in session.client.instances()]
-    found = [instance_facts(instance, session) for instance in listed if instance is not None]
+    listed = session.client.instances()
+    live = live_of(session, [one.model_id for one in listed], listed)
+    found = [instance_facts(instance, session) for instance in live.values()]
     total = total_per_hour(found)
     session.screen.document({"instances": found, "dollarsPerHour": total})
     if not found:
@@ -106,13 +106,6 @@ def instances(session: Session) -> int:
     cost = "the cost of which is not known" if total is None else f"{dollars(total)} an hour"
     session.screen.say(f"{number}, {cost}")
     return exits.DONE
-
-
-def _completed(instance: Instance, session: Session) -> Instance | None:
-    """Return all that is known of a listed instance: the list may tell only its name."""
-    if instance.status != UNKNOWN_STATUS:
-        return instance
-    return session.client.status(instance.model_id)
 
 
 def status(session: Session, model_id: str) -> int:
@@ -175,7 +168,9 @@ def _look_for_ever(
         trouble = None
         try:
             instance = session.client.status(model_id, tries=1)
-        except _PASSING as error:
+        except ApiError as error:
+            if not error.is_passing:
+                raise
             trouble = error.observed
         else:
             facts = _facts(instance, model_id, session)

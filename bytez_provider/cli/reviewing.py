@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from bytez_provider.cli import exits
+from bytez_provider.cli.live import live_of
 from bytez_provider.cli.screen import Column
 from bytez_provider.cli.session import Session
 from bytez_provider.errors import BytezError, InvalidFileError, printable
@@ -29,10 +29,8 @@ from bytez_provider.review import (
     read_plan,
     run_preview,
 )
-from bytez_provider.schemas import Instance
 from bytez_provider.words import counted, dollars, gigabytes, partly, span
 
-_ASKED_AT_ONCE = 8
 _COLUMNS = (
     Column("NAME", folds=True),
     Column("STEP"),
@@ -140,17 +138,8 @@ def _setting(session: Session, request: Request, plan: Plan) -> Setting:
 
 
 def _live(session: Session, plan: Plan) -> Live:
-    """Return what runs of the models in a plan.
-
-    A model that the list does not show as a whole is asked for by itself: the list alone is no
-    proof that it is gone.
-    """
-    listed = {one.model_id: one for one in session.client.instances() if one.created is not None}
-    wanted = sorted(plan.model_ids())
-    with ThreadPoolExecutor(_ASKED_AT_ONCE) as pool:
-        asked = pool.map(lambda one: listed.get(one) or session.live(one), wanted)
-        found: dict[str, Instance | None] = dict(zip(wanted, asked, strict=True))
-    instances = {model_id: one for model_id, one in found.items() if one is not None}
+    """Return what runs of the models in a plan."""
+    instances = live_of(session, sorted(plan.model_ids()), session.client.instances())
     return Live(
         instances=instances,
         now=session.client.server_now(),

@@ -11,13 +11,13 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from bytez_provider.audit import Facts, Source
+from bytez_provider.cli.live import live_of
 from bytez_provider.cli.screen import Screen
 from bytez_provider.cli.session import Session
 from bytez_provider.cli.stack import models_in_state, stack_names
 from bytez_provider.errors import InvalidFileError, printable
 from bytez_provider.schemas import Instance, ModelInputs
 from bytez_provider.stacks import models_of
-from bytez_provider.wire import UNKNOWN_STATUS
 
 _LARGEST_MIB = 256
 
@@ -102,19 +102,10 @@ def facts_of(session: Session, wanted: Wanted) -> Facts:
 
 def _live(session: Session, named: Iterable[str]) -> list[Instance]:
     """Return what is loaded: what is listed, and of the models named also what is not listed."""
-    listed = {one.model_id: one for one in session.client.instances()}
-    live = {
-        model_id: one
-        for model_id, one in listed.items()
-        if one.status != UNKNOWN_STATUS and one.created is not None
-    }
-    # Of others the list may tell only the name, and it may leave one out.
-    for model_id in dict.fromkeys([*listed, *filter(_can_be, named)]):
-        if model_id not in live:
-            found = session.client.status(model_id)
-            if found is not None:
-                live[model_id] = found
-    return list(live.values())
+    listed = session.client.instances()
+    # The list may leave one out.
+    model_ids = [*(one.model_id for one in listed), *filter(_can_be, named)]
+    return list(live_of(session, model_ids, listed).values())
 
 
 def _can_be(model_id: str) -> bool:

@@ -1,4 +1,23 @@
-"""What an answer amounts to, whatever its status code and content type say."""
+"""What an answer amounts to: the one place that decides whether a model is "not loaded".
+
+"Not loaded" needs evidence, because a resource is then dropped from state; so does "already
+loaded", because a load is then waited for. The evidence is the API's own words: a JSON object with
+a text as its `error` (client). They count as follows:
+
+| answer                                           | what it amounts to                        |
+|--------------------------------------------------|-------------------------------------------|
+| 500 and above, whatever it says                  | no answer                                 |
+| 3xx, whatever it says                            | an error                                  |
+| a page, a text, `message` or `detail`, no body   | no words: an error, and as 404 no answer  |
+| an `error` that names another model              | no evidence about this one                |
+| 2xx or 4xx, `error` says "not loaded"            | not loaded                                |
+| 404, `error` names this model                    | not loaded                                |
+| 404, `error` says "not found" of an address or of nothing | no answer                        |
+| 209 to a load, or `error` says "already loaded"  | already loaded                            |
+| a success about another model                    | no answer                                 |
+
+`_RULES` is this table in full.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +32,7 @@ from typing import Any, Final, Literal
 from bytez_provider.client._transport import Answer
 from bytez_provider.config import Key
 from bytez_provider.errors import printable
-from bytez_provider.wire import error_text
+from bytez_provider.wire import error_text, model_named, own_error
 
 Verb = Literal[
     "list the models", "list the instances", "load", "read the status of", "unload", "run"
@@ -34,13 +53,43 @@ _TITLE = re.compile(r"<title[^>]*>([^<]*)", re.IGNORECASE)
 _CREDITS = re.compile(r"\bcredits?\b")
 _ALREADY_LOADED = re.compile(r"\balready (been )?loaded\b")
 _IN_PROGRESS = re.compile(r"\b(in progress|deploying|loading|being loaded|starting|booting)\b")
-_NOT_LOADED = re.compile(
-    r"\bnot (currently |yet |been )?(loaded|running|deployed)\b"
-    r"|\bno (such |loaded |running )?(model|instance)\b"
-    r"|\b(model|instance)\b.{0,80}\b(not found|does not exist|unknown)\b"
-    r"|\b(unknown|stopped) (model|instance)\b"
-)
 _BAD_KEY = re.compile(r"\b(api[ _-]?key|invalid key|unauthori[sz]ed|forbidden)\b")
+
+_THE_MODEL = (
+    r"(?:model|instance)s?\b(?! (?:(?:is|was) )?(?:required|missing|given|specified|provided"
+    r"|supplied|selected|id|name|type|class|status|state|error|file|config|weights|version"
+    r"|route|endpoint|path|url|page|service|server|api)\b)"
+)
+"""A model or an instance itself, and not something of it: "unknown model status" is no news."""
+_NOT_LOADED = re.compile(
+    r"(?:\bnot|n't|\bnever) (?:currently |yet |been )*(?:loaded|running|deployed)\b"
+    rf"|\bno (?:such |loaded |running |active )?{_THE_MODEL}"
+    rf"|\b(?:could not|couldn't|cannot|can't) find (?:the |a |any |such )?{_THE_MODEL}"
+    rf"|\b(?:unknown|stopped) {_THE_MODEL}"
+    rf"|\b{_THE_MODEL}(?: (?:with|of|for|this|that|the|id|name|account|is|was))*"
+    r" (?:not found|(?:could not|cannot|can't) be found|does(?: not|n't) exist|unknown(?! error))\b"
+)
+_STILL_BOOTING = re.compile(
+    r"\b(?:deploying|booting|in progress|being loaded"
+    r"|(?:is|still|currently) (?:loading|starting))\b"
+)
+"""It does not run, and is loaded all the same."""
+_OTHER_SUBJECT = re.compile(
+    r"\b(?:service|server|backend|database|scheduler|cluster|daemon|worker|gateway|driver|host)s?"
+    r" (?:(?:is|are|was) )?(?:currently )?(?:not|(?:is|are|was)n't)\b"
+)
+"""It is a part of the service that does not run."""
+_AN_ADDRESS = re.compile(
+    r"\b(?:route|endpoint|path|url|page|method|cannot (?:get|post)|not implemented)\b"
+)
+_ENDPOINTS = re.compile(r"\bmodel/(?:list|load|status|run|instances|delete)\b\S*")
+_LINKS = re.compile(r"\bhttps?://\S*")
+_MODEL_ID = r"[a-z0-9][a-z0-9._-]*/[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?"
+_NAMES = re.compile(
+    rf"\b(?:model|instance|modelid)s?\b[\s:=]*[\"'`]?(?P<told>{_MODEL_ID})"
+    rf"|[\"'`](?P<quoted>{_MODEL_ID})[\"'`]"
+)
+_PUNCTUATION = re.compile(r"[\s\"`:;,.()\[\]{}]+|'(?!t\b)")
 
 
 class Kind(enum.Enum):
@@ -56,6 +105,8 @@ class Kind(enum.Enum):
     RATE_LIMITED = enum.auto()
     GATEWAY_LOST = enum.auto()
     GATEWAY_BUSY = enum.auto()
+    SERVER_ERROR = enum.auto()
+    """The service broke down over it: neither a yes nor a no, whatever it says."""
     NOT_THE_API = enum.auto()
     REFUSED = enum.auto()
 
@@ -98,7 +149,7 @@ class Reading:
 
     @property
     def words(self) -> str:
-        """What the service says in words, if anything."""
+        """What the service says in words, if anything: for people, and evidence of nothing."""
         if self.payload is NOTHING:
             return "" if self.is_page else self.text
         return (error_text(self.payload) or _other_words(self.payload))[:_KEPT]
@@ -116,8 +167,8 @@ class Reading:
 
 
 def kind_of(reading: Reading, verb: Verb, model_id: str) -> Kind:
-    """Return what an answer to `verb` `model_id` amounts to."""
-    seen = _Seen(reading, verb, _compared(reading.words, model_id), bool(model_id))
+    """Return what an answer to `verb` `model_id` amounts to; see the table at the top."""
+    seen = _Seen.of(reading, verb, model_id)
     if reading.is_ok and reading.status != 209 and not seen.is_error():
         return Kind.DONE if seen.is_readable() else Kind.NOT_THE_API
     return next((kind for kind, applies in _RULES if applies(seen)), Kind.REFUSED)
@@ -129,8 +180,29 @@ class _Seen:
 
     reading: Reading
     verb: Verb
-    words: str
-    is_about_a_model: bool
+    status: int
+    said: str
+    """The API's own words, in lower case and without names, addresses and punctuation."""
+    names: frozenset[str]
+    """The models that the answer names, in lower case."""
+    model_id: str
+    """The model that was asked about, in lower case; "" for a list."""
+
+    @classmethod
+    def of(cls, reading: Reading, verb: Verb, model_id: str) -> _Seen:
+        """Take apart what an answer says."""
+        asked = model_id.lower()
+        named = model_named(reading.payload).lower()
+        words = own_error(reading.payload)[:_KEPT].lower()
+        words = _ENDPOINTS.sub(" ", _LINKS.sub(" ", words))
+        names = {one["told"] or one["quoted"] for one in _NAMES.finditer(words)}
+        if asked and (own := _whole(asked)).search(words):
+            names.add(asked)
+            words = own.sub(" ", words)
+        # What a name is made of is no word of the service: `credit` and `key` occur in some.
+        words = _NAMES.sub(lambda found: found[0].replace(found["told"] or found[0], " "), words)
+        said = " ".join(_PUNCTUATION.sub(" ", words).split())
+        return cls(reading, verb, reading.status, said, frozenset({*names, named} - {""}), asked)
 
     def is_error(self) -> bool:
         """Tell whether a success is none: it has an `error`, and nothing of use beside it."""
@@ -144,47 +216,72 @@ class _Seen:
     def is_readable(self) -> bool:
         """Tell whether a success has the form that its endpoint's answers have."""
         payload = self.reading.payload
+        if self.is_of_another():
+            return False
         if self.verb == "unload":
-            # Undocumented: any word will do, and none.
+            # Undocumented: any word will do, and none. The status that follows is the proof.
             return payload is not NOTHING or not self.reading.is_page
         return isinstance(payload, dict) if self.verb == "load" else payload is not NOTHING
 
-    def is_foreign(self) -> bool:
-        """Tell a page, or the 404 of a wrong address, from the API's own.
+    def is_of_another(self) -> bool:
+        """Tell whether the answer names models, and the one that was asked about is not there."""
+        return bool(self.model_id and self.names) and self.model_id not in self.names
 
-        The API's own 404 is about a model, and is JSON if it is anything. For a model in state
-        "not found" is as much as "gone", so this is where care is due.
-        """
-        reading = self.reading
-        says_other = reading.payload is NOTHING and bool(reading.text.strip())
-        is_other_404 = reading.status == 404 and (says_other or not self.is_about_a_model)
-        return reading.is_page or is_other_404
+    def says_already_loaded(self) -> bool:
+        """Tell whether there is evidence that the model to load is loaded."""
+        return self.verb == "load" and self._says(_ALREADY_LOADED)
+
+    def says_still_booting(self) -> bool:
+        """Tell whether there is evidence that the model boots."""
+        return self._says(_STILL_BOOTING)
+
+    def says_not_loaded(self) -> bool:
+        """Tell whether there is evidence that the model is not loaded, or does not exist."""
+        if _STILL_BOOTING.search(self.said) or _OTHER_SUBJECT.search(self.said):
+            return False
+        if self._says(_NOT_LOADED):
+            return True
+        is_named = self.status == 404 and self.model_id in self.names
+        return is_named and bool(self.said) and not _AN_ADDRESS.search(self.said)
+
+    def _says(self, pattern: re.Pattern[str]) -> bool:
+        counts = self.reading.is_ok or 400 <= self.status < 500
+        is_about_it = bool(self.model_id) and not self.is_of_another()
+        return counts and is_about_it and pattern.search(self.said) is not None
+
+    def is_text(self) -> bool:
+        """Tell whether it is neither JSON nor empty, as from a server that is not the API."""
+        return self.reading.payload is NOTHING and bool(self.reading.text.strip())
 
 
 _RULES: Final[tuple[tuple[Kind, Callable[[_Seen], object]], ...]] = (
-    (Kind.NO_CREDITS, lambda s: s.reading.status == 402 or _CREDITS.search(s.words)),
-    (Kind.BAD_KEY, lambda s: s.reading.status in (401, 403)),
-    (
-        Kind.ALREADY_LOADED,
-        lambda s: s.verb == "load" and (s.reading.status == 209 or _ALREADY_LOADED.search(s.words)),
-    ),
-    (Kind.GATEWAY_LOST, lambda s: s.reading.status in _GATEWAY_LOST),
-    (Kind.GATEWAY_BUSY, lambda s: s.reading.status in _GATEWAY_BUSY),
+    # Of these the status code decides, and no word.
+    (Kind.GATEWAY_LOST, lambda s: s.status in _GATEWAY_LOST),
+    (Kind.GATEWAY_BUSY, lambda s: s.status in _GATEWAY_BUSY),
+    (Kind.SERVER_ERROR, lambda s: s.status >= 500),
+    (Kind.ALREADY_LOADED, lambda s: s.verb == "load" and s.status == 209),
+    # A gateway limits rates too, with a page or without a word.
+    (Kind.NO_CREDITS, lambda s: s.status == 429 and _CREDITS.search(s.said)),
     (
         Kind.IN_PROGRESS,
-        lambda s: s.verb == "load" and s.reading.status == 429 and _IN_PROGRESS.search(s.words),
+        lambda s: s.verb == "load" and s.status == 429 and _IN_PROGRESS.search(s.said),
     ),
-    (Kind.RATE_LIMITED, lambda s: s.reading.status == 429),
-    (Kind.BAD_KEY, lambda s: _BAD_KEY.search(s.words)),
-    (Kind.NOT_THE_API, _Seen.is_foreign),
-    (Kind.NOT_LOADED, lambda s: s.reading.status == 404 or _NOT_LOADED.search(s.words)),
+    (Kind.RATE_LIMITED, lambda s: s.status == 429),
+    (Kind.NOT_THE_API, lambda s: s.reading.is_page),
+    (Kind.NOT_THE_API, lambda s: s.status in (403, 404) and s.is_text()),
+    (Kind.NO_CREDITS, lambda s: s.status == 402 or _CREDITS.search(s.said)),
+    (Kind.BAD_KEY, lambda s: s.status in (401, 403) or _BAD_KEY.search(s.said)),
+    (Kind.ALREADY_LOADED, _Seen.says_already_loaded),
+    (Kind.IN_PROGRESS, lambda s: s.verb == "run" and s.says_still_booting()),
+    (Kind.NOT_LOADED, _Seen.says_not_loaded),
+    (Kind.NOT_THE_API, lambda s: s.status == 404),
 )
 """The first that applies to an answer that is no success says what it is."""
 
 
-def _compared(words: str, model_id: str) -> str:
-    """Return words as they are searched: less the name, in which `credit` or `key` may occur."""
-    return " ".join((words.replace(model_id, " ") if model_id else words).lower().split())
+def _whole(name: str) -> re.Pattern[str]:
+    """Return the pattern of a name that is not a part of a longer one."""
+    return re.compile(rf"(?<![\w./-]){re.escape(name)}(?!\.?[\w/-])")
 
 
 def _other_words(payload: object) -> str:

@@ -34,10 +34,12 @@ _CLASSES: dict[Kind, type[ApiError]] = {
     Kind.GATEWAY_LOST: UnreachableError,
     Kind.GATEWAY_BUSY: UnreachableError,
 }
+_RETRIED = (Kind.RATE_LIMITED, Kind.GATEWAY_LOST, Kind.GATEWAY_BUSY, Kind.SERVER_ERROR)
 _ACTIONS: dict[Kind, str] = {
     Kind.BAD_KEY: f"Set a key that is valid with {SET_KEY} or as BYTEZ_KEY",
     Kind.NO_CREDITS: "Add credits to the Bytez account, then try again",
     Kind.RATE_LIMITED: _TRY_LATER,
+    Kind.IN_PROGRESS: "Wait until it is RUNNING: `bytez-fleet status --watch` shows it",
 }
 
 
@@ -91,7 +93,7 @@ class Call:
             return self.unreadable(reading, "no answer of this API", "bytez:endpoint")
         if kind is Kind.NOT_LOADED and self.verb in ("load", "run"):
             return self._not_there(told)
-        if kind in (Kind.RATE_LIMITED, Kind.GATEWAY_LOST, Kind.GATEWAY_BUSY):
+        if kind in _RETRIED:
             told += self._tries()
         wait = retry_after_seconds
         if kind is Kind.RATE_LIMITED and wait > 0:

@@ -27,6 +27,8 @@ _T = TypeVar("_T")
 _DONE = frozenset({Kind.DONE})
 _DONE_OR_NOT_LOADED = frozenset({Kind.DONE, Kind.NOT_LOADED})
 _PASSING = frozenset({Kind.GATEWAY_LOST, Kind.GATEWAY_BUSY, Kind.RATE_LIMITED})
+_MAYBE_DONE = frozenset({Kind.GATEWAY_LOST, Kind.SERVER_ERROR})
+"""The request was taken, and nobody said what became of it."""
 _LOAD_OUTCOMES = {
     Kind.DONE: LoadOutcome.ACCEPTED,
     Kind.ALREADY_LOADED: LoadOutcome.ALREADY_LOADED,
@@ -56,8 +58,9 @@ class _Text:
 class BytezClient:
     """The service's endpoints, in the dialect of the settings. For any number of threads.
 
-    Every call tries again after a lost answer, a gateway's error and a rate limit: up to five
-    times, or for three minutes at a rate limit. It raises:
+    Every call tries again after a lost answer, a gateway's error and a rate limit, and after any
+    other error from HTTP 500 upwards unless it is a load or a run: up to five times, or for three
+    minutes at a rate limit. It raises:
 
         MissingKeyError: There is no key; nothing was sent.
         AuthenticationError, CreditsError, RateLimitedError: The service refused the call.
@@ -133,22 +136,16 @@ class BytezClient:
         """
         call = self._call("load", model_id, TRIES)
         request = wire.load_request(self._dialect, model_id, concurrency, expiration_period_seconds)
-        first_attempt = self.server_now()
-        kind, reading = self._ask(call, request, frozenset(_LOAD_OUTCOMES), stop)
-        payload = reading.payload if isinstance(reading.payload, dict) else {}
-        return LoadAnswer(
-            outcome=_LOAD_OUTCOMES[kind],
-            concurrency=payload.get("concurrency"),
-            answer_lost=call.lost,
-            first_attempt=first_attempt,
-        )
+        kind, _ = self._ask(call, request, frozenset(_LOAD_OUTCOMES), stop)
+        return LoadAnswer(outcome=_LOAD_OUTCOMES[kind], answer_lost=call.lost)
 
     def status(
         self, model_id: str, *, stop: threading.Event | None = None, tries: int = TRIES
     ) -> Instance | None:
         """Return the instance of a model; None when it is not loaded.
 
-        Not loaded is (choice): a 404 of this API, an error that says so, or status "stopped".
+        Not loaded is (choice): status "stopped", or an error of this API that says so. What counts
+        as one stands in the table of `_answers`; all else raises.
 
         Args:
             model_id: The model.
@@ -165,16 +162,14 @@ class BytezClient:
             raise call.unreadable(reading, "no status", "bytez:endpoint")
         return None if wire.is_stopped(instance) else instance
 
-    def delete(self, model_id: str, *, stop: threading.Event | None = None) -> bool:
-        """Ask for an unload.
+    def delete(self, model_id: str, *, stop: threading.Event | None = None) -> None:
+        """Ask for an unload. What is not loaded is as good as unloaded.
 
-        Returns:
-            False when it was not loaded. (True too when an earlier try may have unloaded it.)
+        The answer is no proof that it is gone: the status that follows is.
         """
         call = self._call("unload", model_id, TRIES)
         request = wire.delete_request(self._dialect, model_id)
-        kind, _ = self._ask(call, request, _DONE_OR_NOT_LOADED, stop)
-        return kind is Kind.DONE or call.lost
+        self._ask(call, request, _DONE_OR_NOT_LOADED, stop)
 
     def run(
         self,
@@ -261,8 +256,12 @@ class BytezClient:
 
     def _failed(self, call: Call, kind: Kind, reading: Reading) -> _Failed:
         wait = retry_after_seconds(reading.headers, self.server_now())
-        call.lost = call.lost or kind is Kind.GATEWAY_LOST
-        trouble = Trouble(kind is Kind.RATE_LIMITED, wait) if kind in _PASSING else None
+        call.lost = call.lost or kind in _MAYBE_DONE
+        # A load or a run that broke the service may well do so again, and may cost money.
+        may_mend = kind in _PASSING or (
+            kind is Kind.SERVER_ERROR and call.verb not in ("load", "run")
+        )
+        trouble = Trouble(kind is Kind.RATE_LIMITED, wait) if may_mend else None
         return _Failed(call.refused(kind, reading, wait), trouble)
 
     # ------------------------------------------------------------------------------- text

@@ -32,7 +32,7 @@ from bytez_provider.schemas import (
     ReadinessInputs,
     ReadinessState,
 )
-from bytez_provider.waiter import Stop, is_passing, pause_seconds
+from bytez_provider.waiter import Stop, pause_seconds
 from bytez_provider.words import duration
 
 _REASON_LIMIT = 120
@@ -159,14 +159,14 @@ class Readiness:
         try:
             seen = self._poller.look_at(loads, caller.wake)
         except ApiError as error:
-            if is_passing(error):
+            if error.is_passing:
                 return []
             raise
         answered = []
         for model_id, found in seen.items():
             if not isinstance(found, ApiError):
                 answered.append((by_id[model_id], found))
-            elif not is_passing(found):
+            elif not found.is_passing:
                 raise found
         return answered
 

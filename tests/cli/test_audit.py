@@ -133,12 +133,18 @@ def test_a_cost_that_is_unknown_is_listed_apart(fleet: Fleet, running: Load, sta
     assert f"Of unknown cost, and not in these sums: {UNPRICED}." in told
 
 
-def test_a_list_that_tells_only_names_is_completed(
+def test_what_a_list_is_not_believed_in_is_asked_for(
     fleet: Fleet, emulator: Emulator, running: Load, state: State
 ) -> None:
     saved = state((GPT2, running(GPT2)))
     running(PHI)
-    for listed in ([{"modelId": PHI}], [{"model": PHI, "status": "RUNNING", "concurrency": 1}]):
+    failed = {"modelId": PHI, "status": "FAILED", "created": "2024-05-28T00:00:00.000Z"}
+    for listed in (
+        [{"modelId": PHI}],
+        [{"model": PHI, "status": "DEPLOYING", "concurrency": 1}],
+        [failed],
+        [{**failed, "status": "DEPLOYING"}, {**failed, "status": "DEPLOYING"}],
+    ):
         body = {"endpoint": "/model/instances", "do": {"respond": {"body": listed}}}
         emulator.set_faults([body])
         # The one that is listed by its name alone, and the one that is left out.
@@ -221,10 +227,10 @@ class TestWrong:
         saved = state()
         told = fleet.run("audit", "--state", saved, BYTEZ_KEY="").failed(2)
         assert told.startswith("could not look at what is loaded: no API key is set.")
-        refused = {"respond": {"status": 500, "body": {"error": "\x1b[31mno\r\n"}}}
+        refused = {"respond": {"status": 400, "body": {"error": "\x1b[31mno\r\n"}}}
         emulator.set_faults([{"endpoint": "/model/instances", "do": refused}])
         told = fleet.run("audit", "--state", saved).failed(1)
-        assert "the service answered HTTP 500: no" in told
+        assert "the service answered HTTP 400: no" in told
 
     def test_a_stack_that_cannot_be_read_is_exit_2(self, fleet: Fleet) -> None:
         assert "`pulumi` is not on PATH" in fleet.run("audit", "--stack", "dev").failed(2)

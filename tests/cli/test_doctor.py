@@ -156,7 +156,7 @@ class TestWarnings:
         assert self.warned(done, "journal") == f"{place} cannot be written"
 
     def test_lists_that_fail(self, fleet: Fleet, emulator: Emulator) -> None:
-        refused = {"respond": {"status": 500, "body": {"error": "no lists today"}}}
+        refused = {"respond": {"status": 400, "body": {"error": "no lists today"}}}
         emulator.set_faults(
             [
                 {"endpoint": "/model/list", "do": refused},

@@ -98,11 +98,12 @@ def test_100_mb_of_json_cost_a_command_a_few(
 
 
 def test_names_of_models_cannot_draw_on_the_terminal(wary: Fleet, hostile: HostileServer) -> None:
-    rows = [
+    named: list[dict[str, object]] = [
         {"modelId": f"a/{ESCAPES}", "status": f"RUNNING{ESCAPES}", "concurrency": 10**300},
         {"modelId": "\u202e2tpg/b", "status": "[bold]RUNNING[/bold]"},
-        {"modelId": "ü/模型", "status": "RUNNING", "created": "2024-05-27T23:35:35+14:00"},
+        {"modelId": "ü/模型", "status": "RUNNING"},
     ]
+    rows = [{**row, "created": "2024-05-27T23:35:35+14:00"} for row in named]
     hostile.answers(says(200, json.dumps(rows)))
     done = wary.run("instances", BYTEZ_KEY=KEY).ok()
     assert all(line.isprintable() for line in done.out.splitlines())

@@ -18,6 +18,12 @@ EVIL = "\x1b[31mred\r\n[bold]loud[/bold]\u202e"
 """What a server may say to spoil a terminal, or a table that reads markup."""
 
 Load = Callable[..., str]
+NOT_BELIEVED: list[dict[str, str]] = [
+    {},
+    {"status": "DEPLOYING"},
+    {"created": "2024-05-27T23:35:35.863Z"},
+    {"created": "2024-05-27T23:35:35.863Z", "status": "FAILED"},
+]
 
 
 class TestModels:
@@ -79,21 +85,26 @@ class TestInstances:
         assert (one["modelId"], one["created"]) == (UNPRICED, created)
         assert (one["requiredRamGb"], one["dollarsPerHour"]) == (None, None)
 
-    def test_list_that_tells_only_names_is_completed(
-        self, fleet: Fleet, emulator: Emulator, running: Load
+    @pytest.mark.parametrize("told", NOT_BELIEVED)
+    def test_element_of_the_list_that_is_not_believed_is_asked_for(
+        self, fleet: Fleet, emulator: Emulator, running: Load, told: dict[str, str]
     ) -> None:
-        running(GPT2)
-        names = [{"modelId": GPT2}, {"modelId": CODER}]
+        created = running(GPT2)
+        listed = [{"modelId": GPT2, **told}, {"modelId": CODER, **told}]
         emulator.set_faults(
-            [{"endpoint": "/model/instances", "do": {"respond": {"status": 200, "body": names}}}]
+            [{"endpoint": "/model/instances", "do": {"respond": {"status": 200, "body": listed}}}]
         )
         (one,) = fleet.run("instances", "--json").ok().document["instances"]
         assert (one["modelId"], one["status"]) == (GPT2, "RUNNING")
+        assert one["created"] == created
 
     def test_failed_model_costs_nothing(self, fleet: Fleet, emulator: Emulator) -> None:
-        body = [{"modelId": GPT2, "status": "FAILED", "concurrency": 1, "error": EVIL}]
+        told = {"modelId": GPT2, "status": "FAILED", "concurrency": 1, "error": EVIL}
         emulator.set_faults(
-            [{"endpoint": "/model/instances", "do": {"respond": {"status": 200, "body": body}}}]
+            [
+                {"endpoint": "/model/instances", "do": {"respond": {"body": [told]}}},
+                {"endpoint": "/model/status", "do": {"respond": {"body": told}}},
+            ]
         )
         done = fleet.run("instances").ok()
         assert done.out.splitlines()[1].split() == [GPT2, "FAILED", "1", "?", "-", "-", "-"]
@@ -177,11 +188,12 @@ class TestStatus:
 
 
 class TestWatch:
+    @pytest.mark.parametrize("status", [503, 500])
     def test_in_a_pipe_there_is_a_line_on_each_change(
-        self, fleet: Fleet, emulator: Emulator
+        self, fleet: Fleet, emulator: Emulator, status: int
     ) -> None:
         emulator.load_by_somebody_else(GPT2)
-        away = {"respond": {"status": 503, "body": {"error": "busy"}}}
+        away = {"respond": {"status": status, "body": {"error": "model is not loaded"}}}
         with fleet.started("status", GPT2, "--watch") as watch:
             assert watch.line() == f"{GPT2}  DEPLOYING  concurrency 1  inferences 0"
             emulator.set_faults([{"endpoint": "/model/status", "do": away}])
@@ -192,6 +204,15 @@ class TestWatch:
             watch.process.send_signal(signal.SIGINT)
             done = watch.finish()
         assert (done.code, done.out, done.err) == (130, "", "")
+
+    def test_what_waiting_does_not_mend_ends_it(self, fleet: Fleet, emulator: Emulator) -> None:
+        with fleet.started("status", GPT2, "--watch") as watch:
+            assert watch.line() == f"{GPT2}  not loaded"
+            refused = {"respond": {"status": 401, "body": {"error": "revoked"}}}
+            emulator.set_faults([{"endpoint": "/model/status", "do": refused}])
+            done = watch.finish()
+        assert done.code == 1
+        assert "HTTP 401: revoked" in done.err
 
     def test_documents_come_one_a_line(self, fleet: Fleet) -> None:
         with fleet.started("status", GPT2, "--watch", "--json") as watch:

@@ -112,16 +112,26 @@ class TestService:
         assert document["catalogue"] == "live"
         assert document["hasLiveFacts"]
 
-    def test_a_model_that_the_list_leaves_out_is_asked_for_by_itself(
-        self, fleet: Fleet, emulator: Emulator, running: Load
+    @pytest.mark.parametrize(
+        "listed",
+        [
+            [],
+            [{"modelId": GPT2, "created": "2024-05-28T00:00:00.000Z"}],
+            [{"modelId": GPT2, "created": "2024-05-28T00:00:00.000Z", "status": "FAILED"}],
+        ],
+        ids=["left out", "without a status", "FAILED"],
+    )
+    def test_a_model_that_the_list_is_not_believed_about_is_asked_for_by_itself(
+        self, fleet: Fleet, emulator: Emulator, running: Load, listed: list[dict[str, str]]
     ) -> None:
         running(GPT2)
         emulator.set_faults(
-            [{"endpoint": "/model/instances", "do": {"respond": {"status": 200, "body": []}}}]
+            [{"endpoint": "/model/instances", "do": {"respond": {"status": 200, "body": listed}}}]
         )
         plan = save(fleet, loaded("chat", inputs()))
         done = fleet.run("review", "--plan", plan, "--json")
         assert done.code == 1
+        assert [one["live"]["status"] for one in done.document["models"]] == ["RUNNING"]
         assert done.document["failures"] == [
             "chat: it is loaded already, not by this stack: adopt it, or unload it first"
         ]

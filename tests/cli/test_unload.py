@@ -52,11 +52,11 @@ class TestByName:
     ) -> None:
         running(GPT2)
         running(CODER)
-        refused = {"respond": {"status": 500, "body": {"error": "cannot"}}}
+        refused = {"respond": {"status": 400, "body": {"error": "cannot"}}}
         emulator.set_faults([{"endpoint": "/model/delete", "model": GPT2, "do": refused}])
         done = fleet.run("unload", GPT2, CODER, "--json")
         told = done.failed(1)
-        assert told.startswith(f"could not unload '{GPT2}': the service answered HTTP 500: cannot")
+        assert told.startswith(f"could not unload '{GPT2}': the service answered HTTP 400: cannot")
         assert done.document == {
             "models": [
                 {"modelId": GPT2, "outcome": "failed", "error": told},
@@ -137,9 +137,9 @@ class TestUnfinished:
         created = emulator.load_by_somebody_else(GPT2)
         note = note_of("gpt2", GPT2, began(emulator, created), moment_of(created))
         journal_of(fleet, emulator).write(note)
-        refused = {"respond": {"status": 500, "body": {"error": "cannot"}}}
+        refused = {"respond": {"status": 400, "body": {"error": "cannot"}}}
         emulator.set_faults([{"endpoint": "/model/delete", "do": refused}])
-        assert "HTTP 500: cannot" in fleet.run("unload", "--unfinished").failed(1)
+        assert "HTTP 400: cannot" in fleet.run("unload", "--unfinished").failed(1)
         assert journal_of(fleet, emulator).unfinished() == [note]
 
     def test_a_load_that_cannot_be_told_apart_is_left_alone_and_its_note_kept(

@@ -173,6 +173,12 @@ REFUSED: Mapping[str, Handler] = {
     "names nobody would use": says(
         400, json.dumps({"error": {"\u202eü\U0001f600\x00": [KEY, {KEY: 1}]}})
     ),
+    "a 404 without a word": says(404),
+    "a gateway's 404": says(404, '{"message": "no Route matched with those values"}'),
+    "a framework's 404": says(404, '{"detail": "Not Found"}'),
+    "the 404 of a route": says(404, '{"error": "Cannot POST /model/delete"}'),
+    "the 404 of another model": says(404, '{"error": "model \'acme/other\' is not loaded"}'),
+    "a status of another model": says(200, '{"modelId": "acme/other", "status": "stopped"}'),
     "no HTTP": sends(b"\x16\x03\x01\x00\x01"),
 }
 """What no operation can use, and asking again would not mend."""

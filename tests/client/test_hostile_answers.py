@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 import socket
 import threading
@@ -12,6 +13,7 @@ from collections.abc import Callable
 import pytest
 
 from bytez_provider.client import BytezClient
+from bytez_provider.client._answers import Kind, Reading, Verb, kind_of
 from bytez_provider.client._mishaps import NoAnswer
 from bytez_provider.client._transport import Answer, BadAnswer, Limits, Opened, Transport
 from bytez_provider.clock import SystemClock
@@ -31,6 +33,7 @@ from tests.client.hostile import GPT2, KEY, Handler, HostileServer, drips, flood
 
 PAGE = "<!DOCTYPE html><html><head><title>Sign in &amp; go on</title></head></html>"
 OK = b"HTTP/1.1 200 OK\r\n"
+VERBS: tuple[Verb, ...] = ("list the instances", "load", "read the status of", "unload", "run")
 
 CALLS: list[Callable[[BytezClient], object]] = [
     lambda client: client.models(),
@@ -56,7 +59,7 @@ def ask(transport: Transport) -> Answer | NoAnswer | BadAnswer:
 
 
 @every_call
-@pytest.mark.parametrize("status", [200, 400, 404, 405, 500])
+@pytest.mark.parametrize("status", [200, 400, 401, 403, 404, 405])
 def test_a_page_is_no_answer_of_this_api(
     wary: BytezClient,
     hostile: HostileServer,
@@ -71,6 +74,18 @@ def test_a_page_is_no_answer_of_this_api(
     assert f"Check bytez:endpoint (the endpoint is {hostile.url})" in message
     assert caught.value.status == status
     assert len(hostile.requests) == 1
+
+
+def test_a_page_of_a_service_that_broke_down_is_as_good_as_any_other_500(
+    wary: BytezClient, hostile: HostileServer
+) -> None:
+    hostile.answers(says(500, PAGE), says(200, '{"status": "RUNNING"}'))
+    assert wary.status(GPT2) is not None
+    hostile.answers(says(500, PAGE))
+    with pytest.raises(ApiError) as caught:
+        wary.status(GPT2)
+    assert type(caught.value) is ApiError
+    assert "HTTP 500 with an HTML page ('Sign in & go on') (5 tries)" in str(caught.value)
 
 
 @pytest.mark.parametrize("status", [502, 503, 504])
@@ -187,12 +202,21 @@ def test_instances_tell_as_much_as_they_tell(wary: BytezClient, hostile: Hostile
 @pytest.mark.parametrize(
     ("status", "body"),
     [
-        (404, ""),
-        (404, "{}"),
         (404, '{"error": "unknown model \'openai-community/gpt2\'"}'),
+        (404, '{"error": "Model \\"openai-community/gpt2\\" could not be found."}'),
+        (404, '{"error": "model with id openai-community/gpt2 was not found"}'),
+        (404, '{"error": "the model does not exist"}'),
+        (404, '{"error": "OpenAI-Community/GPT2: nothing there"}'),
+        (404, '{"error": "Not found", "modelId": "openai-community/gpt2"}'),
+        (404, '{"error": "Model is not loaded. Load it with the /model/load endpoint."}'),
         (400, '{"error": "model is not loaded"}'),
+        (
+            400,
+            '{"error": "no instance of openai-community/gpt2, like \'openai-community/gpt2-xl\'"}',
+        ),
+        (409, '{"error": "The model isn\'t loaded"}'),
+        (410, '{"error": "No such instance"}'),
         (200, '{"error": "Model openai-community/gpt2 is not currently running"}'),
-        (500, '{"error": "No such instance"}'),
         (200, '{"modelId": "openai-community/gpt2", "status": "stopped"}'),
         (200, '{"status": "STOPPED", "error": "expired"}'),
     ],
@@ -202,6 +226,118 @@ def test_not_loaded_has_many_faces(
 ) -> None:
     hostile.answers(says(status, body))
     assert wary.status(GPT2) is None
+    if '"status"' not in body:
+        wary.delete(GPT2)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        # A gateway's, a framework's, a proxy's: none of them is of this API.
+        (404, ""),
+        (404, "null"),
+        (404, "{}"),
+        (404, "[]"),
+        (404, '"model is not loaded"'),
+        (404, "model is not loaded"),
+        (404, '{"detail": "Not Found"}'),
+        (404, '{"detail": "model is not loaded"}'),
+        (404, '{"message": "Not Found"}'),
+        (404, '{"message": "no Route matched with those values"}'),
+        (404, '{"message": "model is not loaded"}'),
+        (404, '{"statusCode": 404, "message": "No such model", "error": "Not Found"}'),
+        (404, '{"timestamp": 1, "status": 404, "error": "Not Found", "path": "/model/status"}'),
+        (404, '{"error": {"code": 404, "message": "Requested model was not found."}}'),
+        (404, '{"error": ["model is not loaded"]}'),
+        (400, '{"detail": "model is not loaded"}'),
+        (200, '{"message": "model is not loaded"}'),
+        # A form of this API that speaks of the address, or of nothing.
+        (404, '{"error": ""}'),
+        (404, '{"error": "Not Found"}'),
+        (404, '{"error": "Cannot POST /model/delete"}'),
+        (404, '{"error": "Cannot POST /model/delete for openai-community/gpt2"}'),
+        (404, '{"error": "no such endpoint"}'),
+        (404, '{"error": "route not found"}'),
+        (404, '{"error": "model route not found"}'),
+        (404, '{"error": "there is no /model/status"}'),
+        (404, '{"error": "Not found: POST http://127.0.0.1/model/delete"}'),
+        # Of another model, or of something of a model.
+        (404, '{"error": "model \'openai-community/gpt2-xl\' is not loaded"}'),
+        (404, '{"error": "unknown model acme/gpt2"}'),
+        (404, '{"error": "model is not loaded", "modelId": "acme/gpt2"}'),
+        (400, '{"error": "model status: unknown error"}'),
+        (400, '{"error": "unknown model type"}'),
+        (400, '{"error": "the inference server is not running"}'),
+        (200, '{"error": "Cluster isn\'t deployed"}'),
+        (400, '{"error": "no model specified"}'),
+        (400, '{"error": "model failed: CUDA device not found"}'),
+        (409, '{"error": "model is DEPLOYING, not running"}'),
+        (409, '{"error": "not loaded yet: a load is in progress"}'),
+        # A success about nothing, or about another model.
+        (200, '{"error": "model acme/gpt2 is not loaded"}'),
+        (200, '{"modelId": "acme/gpt2", "status": "stopped"}'),
+        (200, '{"model": "acme/gpt2", "status": "RUNNING"}'),
+        # Redirects and the like.
+        (300, '{"error": "model is not loaded"}'),
+        (304, ""),
+    ],
+)
+def test_without_evidence_it_is_never_not_loaded(
+    wary: BytezClient, hostile: HostileServer, status: int, body: str
+) -> None:
+    hostile.answers(says(status, body))
+    with pytest.raises(ApiError) as caught:
+        wary.status(GPT2)
+    assert caught.value.status == status
+    assert "Nothing was changed. " in str(caught.value)
+    if status != 200:
+        # Any success of a delete about this model will do: a status follows.
+        for call in (wary.delete, lambda model_id: list(wary.run(model_id, "x"))):
+            with pytest.raises(ApiError):
+                call(GPT2)
+        with pytest.raises(ApiError):
+            wary.load(GPT2, 1)
+
+
+TROUBLES = {500, 501, 502, 503, 504, 505, 507, 520, 522, 599}
+EVIL_WORDS = [
+    "model is not loaded",
+    "No such instance",
+    f"unknown model '{GPT2}'",
+    "could not read the model's status: unknown error",
+    "model is already loaded",
+    "a load is in progress",
+    "out of credits",
+    "invalid api key",
+]
+
+
+@pytest.mark.parametrize("words", EVIL_WORDS)
+def test_a_service_in_trouble_says_neither_yes_nor_no(
+    wary: BytezClient, hostile: HostileServer, words: str
+) -> None:
+    """Whatever its words are: they are of something that broke."""
+    hostile.answers(says(500, json.dumps({"error": words, "status": "stopped"})))
+    for call in (
+        wary.status,
+        wary.delete,
+        lambda model_id: wary.load(model_id, 1),
+        lambda model_id: list(wary.run(model_id, "x")),
+        lambda _: wary.instances(),
+    ):
+        with pytest.raises(ApiError) as caught:
+            call(GPT2)
+        assert type(caught.value) is ApiError
+        assert caught.value.is_passing
+
+
+@pytest.mark.parametrize("words", EVIL_WORDS)
+def test_nor_does_any_other_trouble(words: str) -> None:
+    no_answer = {Kind.GATEWAY_LOST, Kind.GATEWAY_BUSY, Kind.SERVER_ERROR}
+    for status, body in itertools.product(TROUBLES, (f'{{"error": "{words}"}}', words, "")):
+        reading = Reading.of(Answer(status, {}, body.encode()), Key(KEY))
+        for verb in VERBS:
+            assert kind_of(reading, verb, GPT2) in no_answer
 
 
 @pytest.mark.parametrize(
@@ -209,6 +345,9 @@ def test_not_loaded_has_many_faces(
     [
         (401, '{"error": "model is not loaded"}', AuthenticationError),
         (403, "", AuthenticationError),
+        (403, '{"message": "Forbidden"}', AuthenticationError),
+        (403, "error code: 1020", MalformedAnswerError),
+        (401, "Unauthorized", AuthenticationError),
         (404, '{"error": "API key not found"}', AuthenticationError),
         (200, '{"error": "Unauthorized"}', AuthenticationError),
         (402, "", CreditsError),
@@ -259,7 +398,6 @@ def test_an_error_beside_a_status_is_a_part_of_it(
         (209, PAGE),
         (400, '{"error": "Model already loaded"}'),
         (200, '{"error": "already loaded", "status": "RUNNING"}'),
-        (500, '{"error": "model is already loaded"}'),
     ],
 )
 def test_already_loaded_has_many_faces(
@@ -269,12 +407,32 @@ def test_already_loaded_has_many_faces(
     assert wary.load(GPT2, 1).outcome.value == "already loaded"
 
 
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (400, '{"message": "Model already loaded"}'),
+        (409, '{"detail": "already loaded"}'),
+        (400, '{"error": "model acme/gpt2 is already loaded"}'),
+        (400, "already loaded"),
+        (200, '{"modelId": "acme/gpt2", "status": "started"}'),
+        (429, '{"message": "a load is in progress"}'),
+    ],
+)
+def test_without_evidence_it_is_never_already_loaded(
+    wary: BytezClient, hostile: HostileServer, status: int, body: str
+) -> None:
+    hostile.answers(says(status, body))
+    with pytest.raises(ApiError):
+        wary.load(GPT2, 1)
+
+
 @pytest.mark.parametrize(("status", "body"), [(204, ""), (200, ""), (200, "OK"), (202, "{}")])
 def test_any_success_deletes(
     wary: BytezClient, hostile: HostileServer, status: int, body: str
 ) -> None:
     hostile.answers(says(status, body))
-    assert wary.delete(GPT2)
+    wary.delete(GPT2)
+    assert len(hostile.requests) == 1
 
 
 def test_an_error_in_a_success_is_no_text(wary: BytezClient, hostile: HostileServer) -> None:

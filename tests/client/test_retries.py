@@ -84,7 +84,7 @@ def test_every_call_outlives_what_passes(
     client.load("microsoft/phi-1", 1)
     emulator.advance(500)
     emulator.set_faults([fault(endpoint, trouble, first=2)])
-    assert call(client)
+    call(client)
     tries = requests_of(emulator, endpoint)
     assert len(tries) == 3 + (endpoint == "/model/load")
 
@@ -97,6 +97,27 @@ def test_a_proper_refusal_is_not_tried_again(
     with pytest.raises((ApiError, UnknownModelError)):
         client.load(GPT2, 1)
     assert requests_of(emulator, "/model/load") == [status]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "call"),
+    [
+        ("/model/list", lambda client: client.models()),
+        ("/model/instances", lambda client: client.instances()),
+        ("/model/status", lambda client: client.status(GPT2)),
+        ("/model/delete", lambda client: client.delete(GPT2)),
+    ],
+)
+def test_a_service_that_broke_down_is_asked_again_where_that_does_no_harm(
+    client: BytezClient,
+    emulator: Emulator,
+    endpoint: str,
+    call: Callable[[BytezClient], object],
+) -> None:
+    client.load(GPT2, 1)
+    emulator.set_faults([fault(endpoint, refusal(500, "no such model"), first=2)])
+    call(client)
+    assert requests_of(emulator, endpoint) == [500, 500, 200]
 
 
 def test_patience_ends_after_five_tries(
@@ -193,7 +214,8 @@ def test_a_stop_does_not_keep_a_call_from_being_made(client: BytezClient) -> Non
     stop = threading.Event()
     stop.set()
     client.load(GPT2, 1)
-    assert client.delete(GPT2, stop=stop)
+    client.delete(GPT2, stop=stop)
+    assert client.status(GPT2) is None
 
 
 # ------------------------------------------------------------------------------ rate limits
@@ -316,10 +338,6 @@ def test_a_lost_answer_explains_an_already_loaded(client: BytezClient, emulator:
     answer = client.load(GPT2, 1)
     assert answer.outcome is not LoadOutcome.ACCEPTED
     assert answer.answer_lost
-    live = client.status(GPT2)
-    assert live is not None
-    assert live.created is not None
-    assert live.created >= answer.first_attempt
 
 
 @pytest.mark.parametrize("known", [refusal(503), refusal(429), refusal(521)])
@@ -368,12 +386,15 @@ def test_an_answer_that_breaks_off_is_lost(
     assert answer.answer_lost
 
 
-@pytest.mark.parametrize("lost", [cut_off, HALF, says(502), says(504)])
-def test_when_patience_ends_the_error_knows_that_a_load_may_be_on(
+@pytest.mark.parametrize(
+    "lost", [cut_off, HALF, says(502), says(504), says(500, '{"error": "no"}'), says(500)]
+)
+def test_the_error_knows_that_a_load_may_be_on(
     wary: BytezClient, hostile: HostileServer, lost: Callable[[socket.socket, bytes], None]
 ) -> None:
+    """Also after a 500: a service may break down after the load is on its way."""
     hostile.answers(lost)
-    with pytest.raises(UnreachableError) as caught:
+    with pytest.raises(ApiError) as caught:
         wary.load(GPT2, 1)
     assert caught.value.maybe_done
     assert caught.value.state == "It may be loading all the same"
@@ -388,7 +409,7 @@ def test_a_loss_is_remembered_whatever_the_last_answer_was(
     assert caught.value.maybe_done
 
 
-@pytest.mark.parametrize("answer", [says(503), says(429), says(500, '{"error": "no"}')])
+@pytest.mark.parametrize("answer", [says(503), says(429), says(400, '{"error": "no"}')])
 def test_an_answered_load_is_known_not_to_be_on(
     wary: BytezClient, hostile: HostileServer, answer: Callable[[socket.socket, bytes], None]
 ) -> None:
@@ -413,8 +434,9 @@ def test_a_load_that_was_answered_with_rubbish_may_be_on(
 def test_a_delete_whose_answer_was_lost_did_delete(client: BytezClient, emulator: Emulator) -> None:
     client.load(GPT2, 1)
     emulator.set_faults([fault("/model/delete", {"reset": "after"})])
-    assert client.delete(GPT2)
+    client.delete(GPT2)
     assert requests_of(emulator, "/model/delete") == [None, 404]
+    assert client.status(GPT2) is None
 
 
 # ------------------------------------------------------------------------------------- runs

@@ -81,7 +81,7 @@ def test_an_echo_in_a_success_is_hidden(
     wary: BytezClient, hostile: HostileServer, echo: str
 ) -> None:
     told = {"modelId": echo, "status": f"FAILED {echo}", "error": echo, "name": echo}
-    hostile.answers(says(200, json.dumps(told)))
+    hostile.answers(says(200, json.dumps({**told, "modelId": GPT2})))
     assert_hidden(repr(wary.status(GPT2)))
     hostile.answers(says(200, json.dumps([told])))
     assert_hidden(repr(wary.instances()))

@@ -26,6 +26,8 @@ OF_ANOTHER = DATA / "elsewhere.pem"
 EXPIRED = DATA / "expired.pem"
 """As above, for 127.0.0.1 and the year 2020."""
 
+NOT_LOADED = b'{"error": "not loaded"}'
+
 
 @pytest.fixture(autouse=True)
 def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,7 +114,9 @@ def tls_server(certificate: Path) -> Iterator[str]:
             try:
                 with context.wrap_socket(plain, server_side=True) as connection:
                     connection.recv(65536)
-                    connection.sendall(b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n")
+                    connection.sendall(
+                        b"HTTP/1.1 404 No\r\nContent-Length: 23\r\n\r\n" + NOT_LOADED
+                    )
                     connection.recv(65536)
             except OSError:
                 plain.close()

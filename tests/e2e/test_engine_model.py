@@ -26,7 +26,7 @@ from tests.stateful.program import MODEL_TYPE as IN_URN
 GPT2, PHI, OPT = "openai-community/gpt2", "microsoft/phi-1", "facebook/opt-1.3b"
 X, Y = f"{FLEET}-x", f"{FLEET}-y"
 FAILS_ONCE = [{"endpoint": "/model/load", "first": 1, "do": {"boot": "failed", "error": "no"}}]
-NO_DELETE = [{"endpoint": "/model/delete", "do": {"respond": {"status": 500, "body": {}}}}]
+NO_DELETE = [{"endpoint": "/model/delete", "do": {"respond": {"status": 400, "body": {}}}}]
 
 Asked = dict[str | None, list[str]]
 """By model, what was asked that changes something, in order."""

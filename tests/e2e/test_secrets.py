@@ -44,7 +44,7 @@ def test_key_is_in_nothing_that_is_kept_or_shown(
     kept = [path.read_text() for path in journal]
     emulator.advance(400)
     outputs.append(deployment.finish().ok().output)
-    emulator.set_faults([{"do": {"respond": {"status": 500, "body": {"error": f"bad {KEY}"}}}}])
+    emulator.set_faults([{"do": {"respond": {"status": 400, "body": {"error": f"bad {KEY}"}}}}])
     outputs.append(stack.destroy().failed().output)
     outputs.append(stack.run("stack", "export").ok().output)
     files = [stack.project / "events.json", *stack.folder.glob("backend/**/*.json")]

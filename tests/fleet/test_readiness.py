@@ -154,7 +154,7 @@ class TestFailed:
         said = refusal(crew, crew.load(GPT2, PHI))
         assert (
             f"'{PHI}' reported FAILED: \"out of memory\", and unloading it failed too (the service "
-            "answered HTTP 500: no), so it may still cost money: "
+            "answered HTTP 500: no (5 tries)), so it may still cost money: "
             f"`bytez-fleet unload {PHI}` stops it. The other one stays."
         ) in said
 

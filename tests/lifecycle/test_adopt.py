@@ -119,9 +119,9 @@ class TestTakenOver:
         self, machine: Machine, process: Process
     ) -> None:
         machine.emulator.load_by_somebody_else(GPT2, concurrency=2)
-        refused = {"respond": {"status": 500, "body": {"error": "no"}}}
+        refused = {"respond": {"status": 400, "body": {"error": "no"}}}
         machine.emulator.set_faults([{"endpoint": "/model/load", "do": refused}])
-        with pytest.raises(Exception, match=r"HTTP 500: no\. The old one is already unloaded\."):
+        with pytest.raises(Exception, match=r"HTTP 400: no\. The old one is already unloaded\."):
             process.lifecycle.create(ADOPTING, FakeCaller())
 
     def test_destroy_unloads_it(self, machine: Machine, process: Process) -> None:

@@ -197,7 +197,7 @@ class TestRefused:
             ("/model/load", respond(429, "out of credits"), CreditsError),
             ("/model/load", respond(404, "model not found"), UnknownModelError),
             ("/model/load", respond(503), UnreachableError),
-            ("/model/load", respond(500), ApiError),
+            ("/model/load", respond(400), ApiError),
         ],
     )
     def test_nothing_is_changed_and_nothing_noted(
@@ -288,6 +288,21 @@ class TestLostAnswer:
     ) -> None:
         machine.emulator.set_faults([{"endpoint": "/model/load", "first": 1, "do": fault}])
         assert process.lifecycle.create(inputs(), FakeCaller()).status == "RUNNING"
+        assert machine.loads() == 1
+
+    @pytest.mark.parametrize("is_on", [True, False])
+    def test_a_service_that_broke_down_over_a_load_may_have_begun_it(
+        self, machine: Machine, process: Process, is_on: bool
+    ) -> None:
+        """HTTP 500 says neither yes nor no: the note stays, and the next `up` goes on with it."""
+        broke = respond(500, "model is already loaded")
+        machine.emulator.set_faults([{"endpoint": "/model/load", "do": broke}])
+        with pytest.raises(ApiError, match="The load may have been accepted all the same"):
+            process.lifecycle.create(inputs(), FakeCaller())
+        if is_on:
+            machine.emulator.load_by_somebody_else(GPT2)
+        machine.emulator.set_faults([])
+        assert machine.process().lifecycle.create(inputs(), FakeCaller()).status == "RUNNING"
         assert machine.loads() == 1
 
     def test_accepted_without_an_answer_and_not_shown_yet_is_one_load(
@@ -435,7 +450,7 @@ class TestBootThatFails:
     @pytest.mark.parametrize(
         ("fault", "seen"),
         [
-            (respond(500, "disk full"), "the service answered HTTP 500: disk full"),
+            (respond(500, "disk full"), "the service answered HTTP 500: disk full (5 tries)"),
             ({"reset": "before"}, "it is still FAILED 2m after it was told to unload"),
             ({"shutdownSeconds": 3600}, "it is still FAILED 2m after it was told to unload"),
         ],

@@ -100,9 +100,9 @@ def test_gone_between_status_and_unload_is_success(machine: Machine, state: Mode
     process = machine.process()
     delete = process.client.delete
 
-    def gone_then_delete(model_id: str) -> bool:
+    def gone_then_delete(model_id: str) -> None:
         machine.emulator.unload_by_somebody_else(model_id)
-        return delete(model_id)
+        delete(model_id)
 
     process.client.delete = gone_then_delete  # type: ignore[method-assign,assignment]
     process.lifecycle.delete(state, FakeCaller())
@@ -229,10 +229,9 @@ def test_a_status_that_cannot_be_read_afterwards_is_told_as_an_unload(
     process = machine.process()
     delete = process.client.delete
 
-    def delete_then_down(model_id: str) -> bool:
-        done = delete(model_id)
+    def delete_then_down(model_id: str) -> None:
+        delete(model_id)
         machine.emulator.set_faults([{"endpoint": "/model/status", "do": down}])
-        return done
 
     process.client.delete = delete_then_down  # type: ignore[method-assign,assignment]
     with pytest.raises(ApiError) as caught:

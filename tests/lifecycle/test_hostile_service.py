@@ -106,6 +106,30 @@ def test_an_answer_that_cannot_be_used_changes_nothing(
     assert wary.ledger.records() == []
 
 
+@every_operation
+@pytest.mark.parametrize(
+    "words", ["could not read the status: unknown error", "model is not loaded", "already loaded"]
+)
+def test_a_service_that_broke_down_changes_nothing(
+    wary: Process, hostile: HostileServer, operation: Operation, words: str
+) -> None:
+    """Once `destroy` ended well after such an answer, and the model ran on."""
+    hostile.answers(says(500, json.dumps({"error": words})))
+    error = refused(operation, wary, FakeCaller())
+    assert f"the service answered HTTP 500: {words} (5 tries). " in str(error)
+    assert {request.split()[1] for request in hostile.requests} == {b"/model/status"}
+
+
+@pytest.mark.parametrize("status", [500, 501, 404, 410, 403])
+def test_an_unload_that_is_answered_so_has_not_been_shown_to_have_worked(
+    wary: Process, hostile: HostileServer, status: int
+) -> None:
+    answer = says(status, '{"message": "model is not loaded: unknown error"}')
+    hostile.answers(by_path({STATUS: [told()], DELETE: [answer]}))
+    error = refused(OPERATIONS["delete"], wary, FakeCaller())
+    assert str(error).startswith(f"could not unload '{GPT2}': the service answered HTTP {status}: ")
+
+
 @every_refusal
 def test_a_load_that_is_answered_so_is_told_as_what_it_may_be(
     wary: Process, hostile: HostileServer, answer: Handler

@@ -186,9 +186,9 @@ class TestFailed:
         # Ctrl-C while the status does not agree yet: the unload is finished, the load not begun.
         delete = process.client.delete
 
-        def delete_and_stop(model_id: str) -> bool:
+        def delete_and_stop(model_id: str) -> None:
             caller.end(Stop.CANCELLED)
-            return delete(model_id)
+            delete(model_id)
 
         process.client.delete = delete_and_stop  # type: ignore[method-assign,assignment]
         with pytest.raises(InterruptedLoadError, match="The old one is already unloaded"):

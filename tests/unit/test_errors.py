@@ -10,9 +10,13 @@ import pytest
 from bytez_provider import errors
 from bytez_provider.errors import (
     ApiError,
+    AuthenticationError,
     BootTimeoutError,
     BytezError,
+    CreditsError,
+    MalformedAnswerError,
     MissingKeyError,
+    RateLimitedError,
     UnreachableError,
     printable,
 )
@@ -69,6 +73,29 @@ def test_every_error_has_a_sentence_of_its_own(name: str) -> None:
 
 def test_a_boot_timeout_is_a_timeout() -> None:
     assert issubclass(BootTimeoutError, TimeoutError)
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "is_passing"),
+    [
+        (UnreachableError, None, True),
+        (UnreachableError, 503, True),
+        (RateLimitedError, 429, True),
+        (MalformedAnswerError, 200, True),
+        (MalformedAnswerError, 404, True),
+        (ApiError, 500, True),
+        (ApiError, 599, True),
+        (ApiError, 499, False),
+        (ApiError, 304, False),
+        (ApiError, None, False),
+        (AuthenticationError, 401, False),
+        (CreditsError, 402, False),
+    ],
+)
+def test_what_a_wait_outlives(kind: type[ApiError], status: int | None, is_passing: bool) -> None:
+    error = kind(verb="load", observed="no", action="Wait", status=status)
+    assert error.is_passing is is_passing
+    assert error.restated(verb="unload").is_passing is is_passing  # type: ignore[attr-defined]
 
 
 def test_restated_keeps_what_was_observed() -> None:

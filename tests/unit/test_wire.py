@@ -142,6 +142,28 @@ def test_stopped_is_not_loaded() -> None:
     assert not wire.is_stopped(Instance(model_id=GPT2, status="FAILED"))
 
 
+def test_a_list_is_believed_in_little() -> None:
+    """The rule of all who read it: what booting or running load it identifies, and no more."""
+    made = {"created": "2024-05-27T23:35:35.863Z"}
+    rows = [
+        {"modelId": "a/boots", "status": "DEPLOYING", **made},
+        {"modelId": "a/runs", "status": "running", **made},
+        {"modelId": "a/warms", "status": "WARMING", **made},
+        {"modelId": "a/name-only"},
+        {"modelId": "a/no-status", **made},
+        {"modelId": "a/odd-status", "status": 7, **made},
+        {"modelId": "a/no-created", "status": "RUNNING"},
+        {"modelId": "a/odd-created", "status": "RUNNING", "created": "yesterday"},
+        {"modelId": "a/failed", "status": "FAILED", **made},
+        {"modelId": "a/stopped", "status": "stopped", **made},
+        {"modelId": "a/twice", "status": "RUNNING", **made},
+        {"modelId": "a/twice", "status": "RUNNING", **made},
+    ]
+    listed = wire.read_instances(rows) or []
+    assert len(listed) == len(rows)
+    assert list(wire.believed(listed)) == ["a/boots", "a/runs", "a/warms"]
+
+
 def test_what_has_no_status_of_its_own_is_still_going() -> None:
     [instance] = wire.read_instances([{"modelId": GPT2}]) or []
     assert instance == Instance(model_id=GPT2, status="UNKNOWN")
