@@ -95,7 +95,7 @@ class Model(Resource, module="bytez", name="Model"):
                 "Model: policies, review and audit know no other",
                 action="Leave them out",
             )
-            raise pulumi.RunError(str(error))
+            raise pulumi.RunError(str(error)) from None
         super().__init_subclass__(module="bytez", name="Model", **kwargs)
         # Pulumi looks for the types of outputs at the class alone, not at those that it inherits
         # from: without them whole numbers would come out as floats.

@@ -102,7 +102,8 @@ def checked(
     Raises:
         InvalidInputError: An option cannot work.
     """
-    opts = opts or pulumi.ResourceOptions()
+    if opts is None:
+        return pulumi.ResourceOptions()
     for observed, action in _problems(opts, properties):
         raise InvalidInputError(verb=verb, subject=name, observed=observed, action=action)
     # Of the options that name properties this is the only one that Pulumi does not translate.
