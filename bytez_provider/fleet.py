@@ -141,7 +141,8 @@ class Fleet(pulumi.ComponentResource):
     `customTimeouts` of the fleet are those of its models and of the wait.
 
     A fleet is read as a mapping is: `fleet["phi"]`, `"phi" in fleet`, `len(fleet)`,
-    `for key in fleet`, `fleet.items()`. Unlike one it is never false, and can be hashed.
+    `for key in fleet`, `fleet.items()`. Like every resource it is true, even without models, and
+    can be hashed.
     """
 
     statuses: pulumi.Output[dict[str, str]]

@@ -1,9 +1,9 @@
 """Which of Pulumi's resource options a model and a fleet take; the others are refused.
 
-Pulumi drops an option that cannot work without a word, and hands on to a component's children
-only some of its options. So each option is taken, handed on or refused here. These of a fleet
-reach its models by Pulumi itself: parent, depends_on, protect, retain_on_delete, aliases,
-transformations, transforms, state_migrations.
+Pulumi says nothing about an option that cannot work, and hands on only some of a component's
+options to its children. So each option is taken, handed on or refused here. Pulumi itself hands on
+these of a fleet: parent, depends_on, protect, retain_on_delete, aliases, transformations,
+transforms, state_migrations.
 """
 
 from __future__ import annotations
@@ -164,16 +164,11 @@ def _problems(opts: pulumi.ResourceOptions, properties: Mapping[str, str]) -> It
 
 def _has_own_provider(opts: pulumi.ResourceOptions) -> bool:
     given = opts.providers or ()
-    by_name = given if isinstance(given, Mapping) else {one.package: one for one in given}
-    providers = [*by_name.values(), opts.provider]
-    return (
-        _PACKAGE in by_name
-        or any(one is not None and one.package == _PACKAGE for one in providers)
-        or (
-            isinstance(opts.parent, pulumi.Resource)
-            and opts.parent.get_provider(MODEL_TYPE) is not None
-        )
-    )
+    providers = [*(given.values() if isinstance(given, Mapping) else given), opts.provider]
+    if any(one is not None and one.package == _PACKAGE for one in providers):
+        return True
+    parent = opts.parent
+    return isinstance(parent, pulumi.Resource) and parent.get_provider(MODEL_TYPE) is not None
 
 
 def _misnamed(option: str, path: str, properties: Mapping[str, str]) -> Iterator[Refusal]:
