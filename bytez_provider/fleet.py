@@ -308,8 +308,6 @@ class Fleet(pulumi.ComponentResource):
         """
 
         def statuses(seen: Any, members: Any, loads: Any) -> dict[str, str]:
-            if seen is None:
-                return {}  # Pulumi's mocks resolve what no mock gives to None.
             found, unwaited = {}, []
             for key in models:
                 load, member = (_mapping(one).get(key) for one in (loads, members))

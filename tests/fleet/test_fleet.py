@@ -455,6 +455,16 @@ class TestNotWaitedFor:
         assert self.seen()["phi"] == "DEPLOYING"
         assert len(warnings) == 1
 
+    def test_mocks_without_outputs_are_no_obstacle(
+        self, engine: Engine, warnings: list[Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(Provider, "new_resource", lambda _, args: (args.name, args.inputs))
+        assert self.seen() == {
+            "statuses": {"gpt2": "DEPLOYING", "phi": "DEPLOYING"},
+            "gpt2": "DEPLOYING",
+            "phi": "DEPLOYING",
+        }
+
     def test_nothing_is_said_where_all_were_waited_for(
         self, engine: Engine, readiness: dict[str, Any], warnings: list[Any]
     ) -> None:
