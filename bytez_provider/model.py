@@ -3,16 +3,18 @@
 # Without `from __future__ import annotations`: Pulumi looks at a resource's annotations anew for
 # each resource, and as strings they cost the program a millisecond a model to compile.
 
-import os
-from typing import Any
+import inspect
+from typing import TYPE_CHECKING, Any
 
 import pulumi
 from pulumi.dynamic import Resource
-from pulumi.runtime import is_config_secret
 
-from bytez_provider.config import refuse_plain_key
 from bytez_provider.errors import BytezError, InvalidInputError
+from bytez_provider.options import checked, refuse_config
 from bytez_provider.provider import ModelProvider
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 # Python's names, and the names in state, policies and plans.
 _INPUTS = {
@@ -47,6 +49,8 @@ class Model(Resource, module="bytez", name="Model"):
 
     The boot may take `customTimeouts` (create, and update), 30 minutes when unset; the unload
     (delete) 2 minutes.
+
+    A subclass, with defaults of your own, is a Model to policies, review and audit too.
     """
 
     model_id: pulumi.Output[str]
@@ -81,6 +85,25 @@ class Model(Resource, module="bytez", name="Model"):
     account: pulumi.Output[str]
     """A hash that tells accounts apart and nothing else."""
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Give a subclass the type of `Model`, by which policies, review and audit find it."""
+        if {"module", "name"} & kwargs.keys():
+            error = InvalidInputError(
+                verb="define the class",
+                subject=cls.__name__,
+                observed="it gives `module=` or `name=`, and a subclass of Model has the type of "
+                "Model: policies, review and audit know no other",
+                action="Leave them out",
+            )
+            raise pulumi.RunError(str(error)) from None
+        super().__init_subclass__(module="bytez", name="Model", **kwargs)
+        # Pulumi looks for the types of outputs at the class alone, not at those that it inherits
+        # from: without them whole numbers would come out as floats.
+        models = (one for one in reversed(cls.__mro__) if issubclass(one, Model))
+        cls.__annotations__ = {
+            name: hint for one in models for name, hint in inspect.get_annotations(one).items()
+        }
+
     def __init__(
         self,
         resource_name: str,
@@ -104,10 +127,12 @@ class Model(Resource, module="bytez", name="Model"):
             adopt: Take over a load of the model that exists already, instead of refusing.
             on_expiry: What to do with a model found unloaded: "reload" or "accept".
             expected_hours_per_day: For the cost in reviews only, 0 to 24.
-            opts: Pulumi's resource options; `delete_before_replace` is always on.
+            opts: Pulumi's resource options; `delete_before_replace` is always on. Properties
+                may be named as in Python or as in state.
 
         Raises:
-            pulumi.RunError: `delete_before_replace=False`, or a key in plain text in the config.
+            pulumi.RunError: An option that cannot work, a key in plain text in the config, or a
+                default provider that is disabled.
         """
         given = {
             "model_id": model_id,
@@ -117,7 +142,7 @@ class Model(Resource, module="bytez", name="Model"):
             "on_expiry": on_expiry,
             "expected_hours_per_day": expected_hours_per_day,
         }
-        self._register(resource_name, given, opts)
+        self._register(resource_name, given, usable_options("declare", resource_name, opts))
 
     @classmethod
     def get(
@@ -125,16 +150,20 @@ class Model(Resource, module="bytez", name="Model"):
         resource_name: str,
         id: pulumi.Input[str],  # noqa: A002  (the name that Pulumi gives it everywhere)
         opts: pulumi.ResourceOptions | None = None,
-    ) -> "Model":
+    ) -> "Self":
         """Read a loaded model that this stack does not manage; a failure where it is not loaded.
 
         Args:
             resource_name: The name of the resource in the stack.
             id: The model, as `owner/name`.
             opts: Pulumi's resource options.
+
+        Raises:
+            pulumi.RunError: As for `Model`.
         """
         model = cls.__new__(cls)
         by_id = pulumi.ResourceOptions(id=id)
+        opts = usable_options("read", resource_name, opts)
         model._register(resource_name, {}, pulumi.ResourceOptions.merge(opts, by_id))
         return model
 
@@ -149,20 +178,17 @@ class Model(Resource, module="bytez", name="Model"):
         return model
 
     def _register(
-        self, resource_name: str, given: dict[str, Any], opts: pulumi.ResourceOptions | None
+        self, resource_name: str, given: dict[str, Any], opts: pulumi.ResourceOptions
     ) -> None:
-        try:
-            _refuse_plain_key()
-            _refuse_side_by_side(resource_name, opts)
-        except BytezError as error:
-            # Pulumi shows the message of a RunError and the traceback of anything else.
-            raise pulumi.RunError(str(error)) from None
-        no_gap = pulumi.ResourceOptions(delete_before_replace=True)
+        ours = pulumi.ResourceOptions(delete_before_replace=True)
+        if type(self) is not Model:
+            # The type that Pulumi gave to a subclass before `__init_subclass__` did.
+            ours.aliases = [pulumi.Alias(type_="pulumi-python:dynamic:Resource")]
         super().__init__(
             ModelProvider(),
             resource_name,
             {**dict.fromkeys(_IN_STATE), **given},
-            pulumi.ResourceOptions.merge(opts, no_gap),
+            pulumi.ResourceOptions.merge(opts, ours),
         )
 
     def translate_input_property(self, prop: str) -> str:
@@ -174,22 +200,17 @@ class Model(Resource, module="bytez", name="Model"):
         return _IN_PYTHON.get(prop, prop)
 
 
-def _refuse_plain_key() -> None:
-    # Only the program is told which settings are secret, and only by a host that says so at all.
-    if "PULUMI_CONFIG_SECRET_KEYS" in os.environ:
-        refuse_plain_key(
-            is_set=pulumi.Config("bytez").get("key") is not None,
-            is_secret=is_config_secret("bytez:key"),
-        )
+def usable_options(
+    verb: str, name: str, opts: pulumi.ResourceOptions | None
+) -> pulumi.ResourceOptions:
+    """Return the options of a model, or of a fleet for its models, before anything is registered.
 
-
-def _refuse_side_by_side(resource_name: str, opts: pulumi.ResourceOptions | None) -> None:
-    if opts is not None and opts.delete_before_replace is False:
-        raise InvalidInputError(
-            verb="declare",
-            subject=resource_name,
-            observed="`delete_before_replace=False` is set, and the service holds one instance a "
-            "model, so a new one cannot stand beside the old one",
-            action="Leave the option out; to swap models without a gap, declare the new model "
-            "beside the old one, and remove the old one in a later `up`",
-        )
+    Raises:
+        pulumi.RunError: An option cannot work, or no model may be declared under this config.
+    """
+    try:
+        refuse_config(verb, name)
+        return checked(verb, name, opts, _IN_STATE)
+    except BytezError as error:
+        # Pulumi shows the message of a RunError and the traceback of anything else.
+        raise pulumi.RunError(str(error)) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,9 +76,9 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
     pulumi.runtime.set_mocks(
         engine.mocks, project="shop", stack="dev", preview=False, monitor=engine
     )
-    pulumi.runtime.set_all_config({})
+    pulumi.runtime.set_all_config({}, [])
     yield engine
-    pulumi.runtime.set_all_config({})
+    pulumi.runtime.set_all_config({}, [])
 
 
 def run(
@@ -160,6 +161,29 @@ class TestChildren:
         run(lambda: two(defaults=bytez.ModelDefaults(on_expiry="accept")))
         assert engine.inputs("chat-ready")["members"]["phi"]["acceptIdle"] is True
 
+    def test_the_readiness_waits_for_what_the_models_are(
+        self, engine: Engine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A transform may come between what was declared and what was registered."""
+        plain = Provider.new_resource
+
+        def transformed(self: Provider, args: pulumi.runtime.MockResourceArgs) -> Any:
+            if args.name == "chat-phi":
+                args.inputs.update(modelId=OPT, onExpiry="accept")
+            return plain(self, args)
+
+        monkeypatch.setattr(Provider, "new_resource", transformed)
+        run(two)
+        assert engine.inputs("chat-ready")["members"] == {
+            "gpt2": {"modelId": GPT2, "created": CREATED},
+            "phi": {"modelId": OPT, "created": CREATED, "acceptIdle": True},
+        }
+
+    def test_what_to_do_on_expiry_may_be_an_output(self, engine: Engine) -> None:
+        accept = pulumi.Output.from_input("accept")
+        run(lambda: two(defaults=bytez.ModelDefaults(on_expiry=accept)))
+        assert engine.inputs("chat-ready")["members"]["phi"]["acceptIdle"] is True
+
     def test_a_service_that_tells_no_created_is_no_obstacle(
         self, engine: Engine, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -179,6 +203,22 @@ class TestChildren:
         for name in ("chat-gpt2", "chat-phi", "chat-ready"):
             given = engine.requests[name].customTimeouts
             assert (given.create, given.update, given.delete) == ("20m", "10m", "1m")
+
+    def test_options_that_pulumi_does_not_hand_on_reach_the_models(self, engine: Engine) -> None:
+        opts = pulumi.ResourceOptions(
+            ignore_changes=["model_id", "expirationPeriodSeconds"],
+            additional_secret_outputs=["required_ram_gb"],
+            hide_diffs=["adopted_at"],
+            replacement_trigger="1",
+        )
+        run(lambda: two(opts))
+        model, readiness = engine.requests["chat-gpt2"], engine.requests["chat-ready"]
+        assert list(model.ignoreChanges) == ["modelId", "expirationPeriodSeconds"]
+        assert list(model.additionalSecretOutputs) == ["requiredRamGb"]
+        assert "adoptedAt" in model.hideDiffs
+        assert model.replacement_trigger.string_value == "1"
+        # What it waits for must not be ignored.
+        assert list(readiness.ignoreChanges) == []
 
     def test_unset_they_are_unset(self, engine: Engine) -> None:
         run(two)
@@ -318,7 +358,8 @@ class TestOutputs:
 
         run(program)
         urns = engine.requests["reader"].propertyDependencies["value"].urns
-        assert "chat-ready" in {urn.rpartition("::")[2] for urn in urns}
+        # And not after the other model: its replacement is no matter of this one's reader.
+        assert {urn.rpartition("::")[2] for urn in urns} == {"chat-gpt2", "chat-ready"}
 
     def test_what_depends_on_the_fleet_comes_after_the_readiness(self, engine: Engine) -> None:
         class Reader(pulumi.CustomResource):
@@ -335,9 +376,128 @@ class TestOutputs:
         after = {urn.rpartition("::")[2] for urn in engine.requests["reader"].dependencies}
         assert {"chat-gpt2", "chat-phi", "chat-ready"} <= after
 
-    def test_a_model_is_the_same_each_time_it_is_asked_for(self, engine: Engine) -> None:
+    def test_a_secret_setting_does_not_make_the_statuses_secret(self, engine: Engine) -> None:
+        models = {"gpt2": bytez.ModelArgs(model_id=GPT2, concurrency=pulumi.Output.secret(2))}
+        seen = run(
+            lambda: bytez.Fleet("chat", models=models),
+            lambda fleet: {
+                "of_statuses": pulumi.Output.from_input(fleet.statuses.is_secret()),
+                "of_ram": pulumi.Output.from_input(fleet.total_required_ram_gb.is_secret()),
+            },
+        )
+        assert (seen["of_statuses"], seen["of_ram"]) == (False, True)
+
+
+class TestNotWaitedFor:
+    """`up --target` loads a model and leaves the readiness as it was, with an older load."""
+
+    OLD = "2024-05-20T00:00:00.000Z"
+
+    @pytest.fixture
+    def readiness(self, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+        """Return the outputs that the readiness keeps, to be changed by a test."""
+        members = {key: {"modelId": key, "created": CREATED} for key in ("gpt2", "phi")}
+        kept = {"members": members, "statuses": dict.fromkeys(members, "RUNNING"), "ready": True}
+        plain = Provider.new_resource
+
+        def stale(self: Provider, args: pulumi.runtime.MockResourceArgs) -> Any:
+            id_, outs = plain(self, args)
+            return id_, {**outs, **kept} if args.typ == READINESS else outs
+
+        monkeypatch.setattr(Provider, "new_resource", stale)
+        return kept
+
+    @pytest.fixture
+    def warnings(self, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, pulumi.Resource | None]]:
+        """Return the warnings of the program."""
+        said: list[tuple[str, pulumi.Resource | None]] = []
+        monkeypatch.setattr(
+            pulumi.log, "warn", lambda text, resource=None: said.append((text, resource))
+        )
+        return said
+
+    @staticmethod
+    def seen() -> dict[str, Any]:
+        return run(two, lambda fleet: {key: fleet[key].status for key in ("gpt2", "phi")})
+
+    def test_it_is_not_said_to_be_running(
+        self, engine: Engine, readiness: dict[str, Any], warnings: list[Any]
+    ) -> None:
+        readiness["members"]["phi"]["created"] = self.OLD
+        seen = self.seen()
+        assert seen["statuses"] == {"gpt2": "RUNNING", "phi": "DEPLOYING"}
+        assert (seen["gpt2"], seen["phi"]) == ("RUNNING", "DEPLOYING")
+        ((said, about),) = warnings
+        assert said == (
+            "this `up` did not wait for 'phi', which may not be RUNNING: run `pulumi up` without "
+            "`--target` and `--exclude`, which waits"
+        )
+        assert isinstance(about, bytez.Fleet)
+
+    def test_one_that_the_readiness_does_not_know_is_not_either(
+        self, engine: Engine, readiness: dict[str, Any], warnings: list[Any]
+    ) -> None:
+        del readiness["members"]["phi"], readiness["statuses"]["phi"]
+        readiness["members"]["gone"], readiness["statuses"]["gone"] = {"modelId": OPT}, "RUNNING"
+        assert self.seen()["statuses"] == {"gpt2": "RUNNING", "phi": "DEPLOYING"}
+        assert len(warnings) == 1
+
+    @pytest.mark.parametrize("statuses", [{"gpt2": "RUNNING"}, {}])
+    def test_one_whose_status_it_did_not_see_is_not_either(
+        self,
+        engine: Engine,
+        readiness: dict[str, Any],
+        warnings: list[Any],
+        statuses: dict[str, str],
+    ) -> None:
+        """A readiness that a first `up` excludes has its inputs, and no outputs."""
+        readiness["statuses"] = statuses
+        assert self.seen()["phi"] == "DEPLOYING"
+        assert len(warnings) == 1
+
+    def test_mocks_without_outputs_are_no_obstacle(
+        self, engine: Engine, warnings: list[Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(Provider, "new_resource", lambda _, args: (args.name, args.inputs))
+        assert self.seen() == {
+            "statuses": {"gpt2": "DEPLOYING", "phi": "DEPLOYING"},
+            "gpt2": "DEPLOYING",
+            "phi": "DEPLOYING",
+        }
+
+    def test_nothing_is_said_where_all_were_waited_for(
+        self, engine: Engine, readiness: dict[str, Any], warnings: list[Any]
+    ) -> None:
+        assert self.seen()["statuses"] == {"gpt2": "RUNNING", "phi": "RUNNING"}
+        assert warnings == []
+
+    def test_many_are_counted(
+        self, engine: Engine, readiness: dict[str, Any], warnings: list[Any]
+    ) -> None:
+        models = {f"m{n}": bytez.ModelArgs(model_id=f"owner/m{n}") for n in range(7)}
+        run(lambda: bytez.Fleet("chat", models=models))
+        assert "wait for 'm0', 'm1', 'm2', 'm3', 'm4' and 2 more, which" in warnings[0][0]
+
+
+class TestAsAMapping:
+    def test_it_reads_as_one(self, engine: Engine) -> None:
         fleet = two()
+        assert list(fleet) == list(fleet.keys()) == ["gpt2", "phi"]
+        assert len(fleet) == 2
+        assert "phi" in fleet
+        assert "phy" not in fleet
+        assert 0 not in fleet
+        assert dict(fleet) == {"gpt2": fleet["gpt2"], "phi": fleet["phi"]}
+        assert list(fleet.items()) == list(zip(fleet, fleet.values(), strict=True))
         assert fleet["phi"] is fleet["phi"]
+
+    def test_it_stays_a_resource(self, engine: Engine) -> None:
+        """Pulumi asks of a parent whether it is there by its truth."""
+        empty = bytez.Fleet("none", models={})
+        assert empty
+        assert len(empty) == 0
+        assert len({empty, two()}) == 2
+        assert empty != bytez.Fleet("other", models={})
 
     def test_a_key_that_is_not_there_names_the_nearest(self, engine: Engine) -> None:
         fleet = two()
@@ -345,6 +505,11 @@ class TestOutputs:
             fleet["phy"]
         with pytest.raises(KeyError, match="the fleet has no model 'xyzzy'\""):
             fleet["xyzzy"]
+
+    @pytest.mark.parametrize("key", [0, None, pulumi.Input])
+    def test_a_key_that_is_no_text_is_said_so(self, engine: Engine, key: Any) -> None:
+        with pytest.raises(KeyError, match="the keys of a fleet are texts, and this one is of"):
+            two()[key]
 
 
 class TestRefused:
@@ -370,6 +535,43 @@ class TestRefused:
             "be a model's key. Nothing was changed. Use another key."
         )
         assert engine.types() == {}
+
+    @pytest.mark.parametrize("models", [{}, {"phi": bytez.ModelArgs(model_id=PHI)}])
+    def test_a_key_in_plain_text(self, engine: Engine, models: dict[str, bytez.ModelArgs]) -> None:
+        pulumi.runtime.set_all_config({"bytez:key": "plain-key-0123"})
+        said = failure(lambda: bytez.Fleet("chat", models=models))
+        assert "bytez:key is set in plain text" in said
+        assert engine.types() == {}
+
+    @pytest.mark.parametrize(
+        ("option", "value"),
+        [("id", "x"), ("import_", "x"), ("urn", "x"), ("version", "1"), ("deleted_with", "x")],
+    )
+    def test_an_option_that_cannot_work(self, engine: Engine, option: str, value: str) -> None:
+        opts = pulumi.ResourceOptions(**{option: value})  # type: ignore[arg-type]
+        said = failure(lambda: two(opts))
+        assert said.startswith(f"could not declare the fleet 'chat': `{option}` is set, and ")
+        assert engine.types() == {}
+
+    def test_two_at_a_time(self, engine: Engine) -> None:
+        said = failure(lambda: two(pulumi.ResourceOptions(delete_before_replace=False)))
+        assert "the service holds one instance a model" in said
+        assert engine.types() == {}
+
+    def test_a_provider_of_its_own(self, engine: Engine) -> None:
+        def program() -> None:
+            own = pulumi.ProviderResource("pulumi-python", "own", {})
+            site = pulumi.ComponentResource(
+                "my:app:Site", "site", opts=pulumi.ResourceOptions(providers=[own])
+            )
+            for opts in (
+                pulumi.ResourceOptions(providers=[own]),
+                pulumi.ResourceOptions(parent=site),
+            ):
+                assert "a provider of its own for pulumi-python" in failure(partial(two, opts))
+
+        pulumi.runtime.test(program)()  # type: ignore[no-untyped-call]
+        assert engine.types().keys() == {"own", "site"}
 
     def test_arguments_are_named(self) -> None:
         with pytest.raises(TypeError):

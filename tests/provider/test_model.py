@@ -49,9 +49,9 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
     monkeypatch.delenv("PULUMI_CONFIG_SECRET_KEYS", raising=False)
     engine = Engine()
     pulumi.runtime.set_mocks(engine, project="fleet", stack="dev", preview=False)
-    pulumi.runtime.set_all_config({})
+    pulumi.runtime.set_all_config({}, [])
     yield engine
-    pulumi.runtime.set_all_config({})
+    pulumi.runtime.set_all_config({}, [])
 
 
 def run(program: Callable[[], bytez.Model]) -> dict[str, Any]:
@@ -170,12 +170,11 @@ class TestDeleteBeforeReplace:
 
 
 class TestPlainTextKey:
+    """In an inline program only the run itself says what is secret, no environment variable."""
+
     @pytest.mark.parametrize("make", ["declare", "get"])
-    def test_it_is_refused_with_the_command_that_mends_it(
-        self, engine: Engine, monkeypatch: pytest.MonkeyPatch, make: str
-    ) -> None:
-        pulumi.runtime.set_all_config({"bytez:key": "plain-key-0123"})
-        monkeypatch.setenv("PULUMI_CONFIG_SECRET_KEYS", "[]")
+    def test_it_is_refused_with_the_command_that_mends_it(self, engine: Engine, make: str) -> None:
+        pulumi.runtime.set_all_config({"bytez:key": "plain-key-0123"}, ["bytez:other"])
         message = failure(
             (lambda: bytez.Model("gpt2", model_id=GPT2))
             if make == "declare"
@@ -186,17 +185,141 @@ class TestPlainTextKey:
         assert "plain-key-0123" not in message
         assert engine.resources == []
 
-    def test_a_secret_one_is_fine(self, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_secret_one_is_fine(self, engine: Engine) -> None:
         pulumi.runtime.set_all_config({"bytez:key": "secret-key-0123"}, ["bytez:key"])
-        monkeypatch.setenv("PULUMI_CONFIG_SECRET_KEYS", '["bytez:key"]')
         run(lambda: bytez.Model("gpt2", model_id=GPT2))
         assert len(engine.resources) == 1
 
-    def test_where_nobody_says_what_is_secret_it_is_not_asked(self, engine: Engine) -> None:
-        """As under the mocks of a user's own tests."""
-        pulumi.runtime.set_all_config({"bytez:key": "a-key-of-a-test"})
+    def test_an_empty_one_is_none(self, engine: Engine) -> None:
+        pulumi.runtime.set_all_config({"bytez:key": ""})
         run(lambda: bytez.Model("gpt2", model_id=GPT2))
         assert len(engine.resources) == 1
+
+
+class TestProvider:
+    """The stack's settings reach the default provider only, so models take no other."""
+
+    MESSAGE = (
+        "could not declare 'gpt2': it is given a provider of its own for pulumi-python, and "
+        "Pulumi hands the stack's `bytez:` settings to the default provider only, so a key could "
+        "go to another address than the one configured. Nothing was changed. Leave that provider "
+        "out; if `pulumi:disable-default-providers` has '*', name the packages there one by one, "
+        "without pulumi-python."
+    )
+
+    @staticmethod
+    def options(how: str) -> pulumi.ResourceOptions:
+        """Return options that give a model the provider, in one of the ways there are."""
+        own = pulumi.ProviderResource("pulumi-python", "own", {})
+        if how == "provider":
+            return pulumi.ResourceOptions(provider=own)
+        if how == "list":
+            return pulumi.ResourceOptions(providers=[own])
+        if how == "mapping":
+            return pulumi.ResourceOptions(providers={"pulumi-python": own})
+        above = pulumi.ComponentResource(
+            "my:app:Site", "site", opts=pulumi.ResourceOptions(providers=[own])
+        )
+        parent = pulumi.ComponentResource(
+            "my:app:Page", "page", opts=pulumi.ResourceOptions(parent=above)
+        )
+        return pulumi.ResourceOptions(parent=parent)
+
+    @pytest.mark.parametrize("how", ["provider", "list", "mapping", "inherited"])
+    def test_one_of_its_own_is_refused(self, engine: Engine, how: str) -> None:
+        def program() -> None:
+            opts = self.options(how)
+            assert failure(lambda: bytez.Model("gpt2", model_id=GPT2, opts=opts)) == self.MESSAGE
+            assert "own for pulumi-python" in failure(
+                lambda: bytez.Model.get("gpt2", GPT2, opts=opts)
+            )
+
+        pulumi.runtime.test(program)()  # type: ignore[no-untyped-call]
+        assert not [one for one in engine.resources if one.name == "gpt2"]
+
+    def test_one_of_another_package_is_not(self, engine: Engine) -> None:
+        def program() -> bytez.Model:
+            cloud = pulumi.ProviderResource("cloud", "own", {})
+            site = pulumi.ComponentResource(
+                "my:app:Site", "site", opts=pulumi.ResourceOptions(providers=[cloud])
+            )
+            return bytez.Model("gpt2", model_id=GPT2, opts=pulumi.ResourceOptions(parent=site))
+
+        run(program)
+        assert [one.name for one in engine.resources if one.typ.endswith(":Model")] == ["gpt2"]
+
+    @pytest.mark.parametrize("name", ["*", "pulumi-python"])
+    def test_a_default_provider_that_is_disabled_is_named(self, engine: Engine, name: str) -> None:
+        disabled = f'["aws", "{name}"]'
+        pulumi.runtime.set_all_config({"pulumi:disable-default-providers": disabled})
+        message = failure(lambda: bytez.Model("gpt2", model_id=GPT2))
+        assert f"`pulumi:disable-default-providers` has '{name}'" in message
+        assert message.endswith("Name the packages there one by one, without pulumi-python.")
+        assert engine.resources == []
+
+    @pytest.mark.parametrize("disabled", ['["aws"]', "", "no list", '{"*": 1}'])
+    def test_that_of_others_is_no_matter(self, engine: Engine, disabled: str) -> None:
+        pulumi.runtime.set_all_config({"pulumi:disable-default-providers": disabled})
+        run(lambda: bytez.Model("gpt2", model_id=GPT2))
+        assert len(engine.resources) == 1
+
+
+class TeamModel(bytez.Model):
+    """A model with the defaults of a team, and an output of its own."""
+
+    team: pulumi.Output[str]
+
+    def __init__(self, name: str, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, model_id=GPT2, concurrency=3, opts=opts)
+        self.team = pulumi.Output.from_input("search")
+
+
+class ChatModel(TeamModel):
+    """A subclass of a subclass."""
+
+
+class TestSubclass:
+    """A subclass is a Model to all that knows models by their type."""
+
+    @pytest.mark.parametrize("kind", [TeamModel, ChatModel])
+    def test_it_has_the_type_and_the_outputs_of_model(
+        self, engine: Engine, kind: type[TeamModel]
+    ) -> None:
+        seen = run(lambda: kind("chat"))
+        (resource,) = engine.resources
+        assert (resource.typ, resource.name) == ("pulumi-python:dynamic/bytez:Model", "chat")
+        assert (seen["model_id"], seen["status"]) == (GPT2, "RUNNING")
+        assert isinstance(seen["concurrency"], int)
+
+    def test_outputs_of_its_own_are_its_own(self, engine: Engine) -> None:
+        seen: list[str] = []
+        pulumi.runtime.test(lambda: ChatModel("chat").team.apply(seen.append))()  # type: ignore[no-untyped-call]
+        assert seen == ["search"]
+        assert "team" not in engine.resources[0].inputs
+
+    def test_it_reads_by_id_too(self, engine: Engine) -> None:
+        made: list[bytez.Model] = []
+
+        def program() -> bytez.Model:
+            made.append(ChatModel.get("shared", GPT2))
+            return made[0]
+
+        seen = run(program)
+        assert isinstance(made[0], ChatModel)
+        assert engine.resources[0].typ == "pulumi-python:dynamic/bytez:Model"
+        assert isinstance(seen["concurrency"], int)
+
+    @pytest.mark.parametrize("names", [{"module": "team"}, {"name": "TeamModel"}])
+    def test_a_type_of_its_own_is_refused(self, names: dict[str, str]) -> None:
+        def define() -> None:
+            class Own(bytez.Model, **names):
+                """A subclass that no policy would see."""
+
+        assert failure(define) == (
+            "could not define the class 'Own': it gives `module=` or `name=`, and a subclass of "
+            "Model has the type of Model: policies, review and audit know no other. Nothing was "
+            "changed. Leave them out."
+        )
 
 
 class TestGet:

@@ -35,6 +35,7 @@ ROOMS = (
     "lifecycle",
     "readiness",
     "provider",
+    "options",
     "model",
     "fleet",
     "stacks",
@@ -46,7 +47,7 @@ ROOMS = (
 ONLY_FOR = {
     "requests": {"client"},
     "urllib3": {"client"},
-    "pulumi": {"provider", "host", "model", "fleet", "review"},
+    "pulumi": {"provider", "host", "options", "model", "fleet", "review"},
     "pulumi_policy": {"policies"},
     "starlette": {"emulator"},
     "uvicorn": {"emulator"},
