@@ -207,8 +207,8 @@ def test_the_users_own_keys_and_anchors_stay(write: Write) -> None:
         (
             '{"x-a": [1, null], "models": {"a": {"modelId": "a/b"}}, "defaults": {"adopt": true}}',
             (
-                '{"x-a": [1, null], "models": {"a": {"modelId": "a/b"}, "plain": {"modelId": "a/plain",'
-                ' "adopt": false}}, "defaults": {"adopt": true}}'
+                '{"x-a": [1, null], "models": {"a": {"modelId": "a/b"}, '
+                '"plain": {"modelId": "a/plain", "adopt": false}}, "defaults": {"adopt": true}}'
             ),
         ),
         ('{"models": null}\r\n', '{"models": {"plain": {"modelId": "a/plain"}}}\r\n'),
