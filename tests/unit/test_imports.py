@@ -20,6 +20,7 @@ ROOMS = (
     "clock",
     "words",
     "urns",
+    "marks",
     "markup",
     "schemas",
     "config",
