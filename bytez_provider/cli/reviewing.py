@@ -102,13 +102,15 @@ def _plan(session: Session, request: Request) -> Plan:
     if request.base is None:
         return plan
     base = read_plan(request.base)
-    if base.complaints:
-        # What it did not get to would be told as new.
+    if not base.has_all:
+        # What it leaves out would be reported as new.
         raise InvalidFileError(
             verb="compare with the plan",
             subject=printable(str(request.base), limit=200),
-            observed="its preview failed",
-            action="Mend the target branch, and make its plan again",
+            observed="its preview failed" if base.complaints else "not all of the stack is in it",
+            action="Mend the target branch, and make its plan again"
+            if base.complaints
+            else "Make it again, without --target and the like, and with --show-sames",
         )
     return compared(plan, base)
 
@@ -174,8 +176,11 @@ def _show(session: Session, told: Review) -> None:
     happening = [one for one in told.models if one.action != "keep" or one.drift is not None]
     if happening:
         screen.table(_COLUMNS, [_row(one) for one in happening])
+    for gap in told.gaps:
+        names = f": {', '.join(gap.models)}" if gap.models else ""
+        screen.say(f"this review is partial: {gap.text}{names}")
     unchanged = told.counts.unchanged
-    rest = "what stays is not in this plan" if unchanged is None else f"{unchanged} unchanged"
+    rest = "in a plan that is partial" if unchanged is None else f"{unchanged} unchanged"
     screen.say(f"{counted(len(happening), 'step')}, {rest}")
     sides = (told.before, told.after)
     rows = [

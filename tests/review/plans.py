@@ -43,7 +43,7 @@ def state(declared: Mapping[str, Any], *, status: str | None = "RUNNING", **more
     told: State = {"type": MODEL, "custom": True, "inputs": dict(declared)}
     if status is not None:
         outputs = {**declared, **ACCOUNT, "status": status, "created": CREATED}
-        told["outputs"] = outputs
+        told |= {"id": declared["modelId"], "outputs": outputs}
     return {**told, **more}
 
 
@@ -63,7 +63,7 @@ def digest(*steps: Step, **more: Any) -> Plan:
 
 def kept(name: str, declared: Mapping[str, Any], **more: Any) -> Step:
     """Return the step of a model that stays as it is."""
-    return step("same", name, state(declared, **more), state(declared, **more))
+    return step("same", name, state(declared, **more), state(declared, status=None))
 
 
 def loaded(name: str, declared: Mapping[str, Any], **more: Any) -> Step:

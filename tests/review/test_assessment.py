@@ -125,14 +125,7 @@ class TestAnyway:
         assert review.increase_per_hour == pytest.approx(AN_HOUR, abs=1e-6)
 
     def test_expired_and_removed_is_no_unload_of_the_change(self) -> None:
-        diagnostics = [
-            {
-                "urn": urn("chat"),
-                "severity": "info",
-                "message": f"'{GPT2}' is no longer loaded: the next `up` loads it again\n",
-            }
-        ]
-        plan = digest(refreshed("chat", state(inputs())), diagnostics=diagnostics)
+        plan = digest(refreshed("chat", state(inputs())), changeSummary={"update": 1})
         model = only(assess(plan, setting()))
         assert (model.action, model.is_anyway) == ("forget", True)
 

@@ -129,7 +129,9 @@ def test_a_plan_without_policies_says_so(tmp_path: Path) -> None:
 
 def test_a_digest_that_leaves_out_what_stays_says_so() -> None:
     plan = from_digest({"steps": [loaded("new", inputs())], "changeSummary": {"same": 4}})
-    assert any("--show-sames" in note for note in assess(plan, setting()).notes)
+    (gap,) = assess(plan, setting()).gaps
+    assert (gap.code, gap.models) == ("samesLeftOut", [])
+    assert "--show-sames" in gap.text
 
 
 def test_a_byte_order_mark_is_no_hindrance(tmp_path: Path) -> None:
