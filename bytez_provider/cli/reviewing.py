@@ -28,6 +28,7 @@ from bytez_provider.review import (
     markdown,
     read_plan,
     run_preview,
+    unreadable_of,
 )
 from bytez_provider.schemas import Instance
 from bytez_provider.words import counted, dollars, gigabytes, partly, span
@@ -196,6 +197,8 @@ def _show(session: Session, told: Review) -> None:
     screen.table(headings, rows)
     if told.unknown_cost:
         screen.say(f"unknown cost, in no sum: {', '.join(told.unknown_cost)}")
+    for name, inputs in unreadable_of(told).items():
+        screen.say(f"hidden, as a secret or a value not known yet: {name} ({', '.join(inputs)})")
     if told.minutes_to_apply:
         about = "about" if told.has_order else "at least"
         screen.say(f"it takes {about} {told.minutes_to_apply} minutes")

@@ -203,3 +203,12 @@ class Review(Document):
     """Why the `up` will fail, or the preview has."""
     notes: list[str]
     """What a reader must know of this review, in our words alone."""
+
+
+def unreadable_of(review: Review) -> dict[str, list[str]]:
+    """Return the inputs that the plan hides of what is to be, by the names of the models."""
+    return {
+        one.name: one.after.unreadable
+        for one in review.models
+        if one.after and one.after.unreadable
+    }

@@ -7,7 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 
 from bytez_provider.errors import printable
 from bytez_provider.markup import COMMENT_LIMIT, code, fitted, table
-from bytez_provider.review._document import BrokenRule, Gap, Review, ReviewedModel
+from bytez_provider.review._document import (
+    BrokenRule,
+    Gap,
+    Review,
+    ReviewedModel,
+    unreadable_of,
+)
 from bytez_provider.review._fate import LEFT_RUNNING
 from bytez_provider.words import counted, dollars, gigabytes, partly, span
 
@@ -344,11 +350,7 @@ def _foot(review: Review) -> str:
 
 def _hidden(review: Review) -> Iterator[str]:
     """Yield which inputs the plan hides."""
-    hidden = {
-        one.name: one.after.unreadable
-        for one in review.models
-        if one.after is not None and one.after.unreadable
-    }
+    hidden = unreadable_of(review)
     if hidden:
         some = [f"{code(name)} ({', '.join(inputs)})" for name, inputs in hidden.items()][:_ROWS]
         more = f" and {len(hidden) - _ROWS} more" if len(hidden) > _ROWS else ""

@@ -70,6 +70,12 @@ def test_a_plan_of_what_changes_alone_passes_no_monthly_limit() -> None:
     assert finding.startswith("monthly: not known, because the plan leaves out what stays as it is")
 
 
+def test_a_plan_that_is_cut_off_passes_no_limit() -> None:
+    review = assess(from_events([]), setting())
+    told = findings(review, Thresholds(max_monthly=1e6, max_increase=1e6))
+    assert [one.partition(",")[0] for one in told] == ["increase: not known", "monthly: not known"]
+
+
 def test_a_decrease_may_be_asked_for() -> None:
     review = reviewed(kept("a", inputs()))
     assert len(findings(review, Thresholds(max_increase=-1))) == 1
