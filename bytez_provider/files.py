@@ -3,41 +3,69 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
-import tempfile
+import secrets
+import stat
 from pathlib import Path
 
+_LONGEST_PREFIX = 40
 
-def replace_file(path: Path, content: bytes, *, durable: bool = True) -> None:
+
+def replace_file(path: Path, content: bytes, *, mode: int = 0o600, durable: bool = True) -> None:
     """Put a file in the place of what is there.
 
     A reader sees the old file or the new one, also after a crash. A write that fails leaves
-    the old one, and nothing beside it.
+    the old one, and nothing beside it; a process that is killed may leave a hidden `.tmp` file.
+    A symbolic link stays, and the file that it names is replaced. The permissions of a file that
+    is there stay; its owner becomes whoever writes, and another hard link keeps the old content.
 
     Args:
         path: The file. Its folder must be there.
         content: All of it.
+        mode: Permissions of a file that is new, less the umask.
         durable: Whether it must be on disk when this returns, and not only in the system's
             memory: a crash of the machine then loses nothing.
 
     Raises:
-        OSError: It could not be written.
+        OSError: It could not be written, or what is there is not a regular file.
     """
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    draft = Path(name)
+    target = Path(os.path.realpath(path))
+    kept = _permissions(target)
+    draft = target.with_name(f".{target.name[:_LONGEST_PREFIX]}.{secrets.token_hex(8)}.tmp")
+    # Never more open than what is there, not even for a moment.
+    created = mode if kept is None else kept
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, created)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
             if durable:
                 os.fsync(file.fileno())
-        draft.replace(path)
+        if kept is not None:
+            draft.chmod(kept)
+        draft.replace(target)
     except BaseException:
         with contextlib.suppress(OSError):
             draft.unlink(missing_ok=True)
         raise
     if durable:
-        _sync_folder(path.parent)
+        _sync_folder(target.parent)
+
+
+def _permissions(target: Path) -> int | None:
+    """Return the permissions of what is there; None where nothing is.
+
+    Raises:
+        OSError: it is a folder, a device or the like, which a file must not take the place of.
+    """
+    try:
+        found = target.stat()
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "it is not a regular file", str(target))
+    return stat.S_IMODE(found.st_mode)
 
 
 def _sync_folder(folder: Path) -> None:

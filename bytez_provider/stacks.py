@@ -6,7 +6,6 @@ resource is unknown, and never an error. Nothing here asks Pulumi or the service
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,13 +14,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from bytez_provider.marks import is_hidden, masked
 from bytez_provider.schemas import ModelState, moment_of
 from bytez_provider.urns import MODEL_TYPE, name_of, project_of, stack_of
 
 _PROVIDER_KEY = "__provider"
-_SIGNATURE = "4dabf18193072939515e22adb298388d"
-"""The key that marks a value which is not plain, such as a secret (Pulumi's own constant)."""
-_UNREADABLE = object()
 
 
 @dataclass(frozen=True)
@@ -36,6 +33,8 @@ class StackModel:
         protect: Whether Pulumi refuses to delete it.
         external: Whether the program only reads it (`Model.get`), and another one manages it.
         pending_deletion: Whether it was replaced, and its own load is still to be unloaded.
+        unreadable: The properties that `inputs` or `outputs` leave out, although they are set: a
+            secret, or a value that was not known when the state was saved.
     """
 
     urn: str
@@ -45,6 +44,7 @@ class StackModel:
     protect: bool = False
     external: bool = False
     pending_deletion: bool = False
+    unreadable: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -99,8 +99,8 @@ def models_of(document: object) -> list[StackModel]:
     """Return the models of a state, in its order, those that are external or pending too.
 
     Args:
-        document: What `pulumi stack export` prints, with or without `--show-secrets`, as JSON
-            has been read.
+        document: What `pulumi stack export` prints, as JSON has been read. With `--show-secrets`
+            it is read as it is without.
 
     Raises:
         ValueError: it is not the state of a stack.
@@ -118,7 +118,8 @@ def _models_among(resources: list[object]) -> Iterator[StackModel]:
     for resource in resources:
         if not isinstance(resource, dict) or resource.get("type") != MODEL_TYPE:
             continue
-        inputs, outputs = (_readable(resource.get(name)) for name in ("inputs", "outputs"))
+        bags = [_masked(resource.get(name)) for name in ("inputs", "outputs")]
+        inputs, outputs = ({k: v for k, v in bag.items() if not is_hidden(v)} for bag in bags)
         told = (resource.get("id"), outputs.get("modelId"), inputs.get("modelId"))
         model_id = next((one for one in told if one and isinstance(one, str)), None)
         if model_id is None:
@@ -132,22 +133,12 @@ def _models_among(resources: list[object]) -> Iterator[StackModel]:
             protect=resource.get("protect") is True,
             external=resource.get("external") is True,
             pending_deletion=resource.get("delete") is True,
+            unreadable=frozenset(name for bag in bags for name in bag if is_hidden(bag[name])),
         )
 
 
-def _readable(bag: object) -> dict[str, Any]:
-    """Return the properties of a bag that can be read, less the pickled provider."""
+def _masked(bag: object) -> dict[str, Any]:
+    """Return the properties of a bag with its secrets masked, less the pickled provider."""
     if not isinstance(bag, dict):
         return {}
-    told = {name: _plain(value) for name, value in bag.items() if name != _PROVIDER_KEY}
-    return {name: value for name, value in told.items() if value is not _UNREADABLE}
-
-
-def _plain(value: object) -> object:
-    """Return a value, that of a secret too where `--show-secrets` has laid it open."""
-    if not isinstance(value, dict) or _SIGNATURE not in value:
-        return value
-    try:
-        return json.loads(value["plaintext"])
-    except (KeyError, TypeError, ValueError, RecursionError):
-        return _UNREADABLE
+    return {name: masked(value) for name, value in bag.items() if name != _PROVIDER_KEY}

@@ -13,8 +13,10 @@ from bytez_provider.audit._markdown import markdown
 from bytez_provider.audit._page import page
 from bytez_provider.audit._words import (
     KIND_WORDS,
+    NOT_JUDGED,
     basis,
     headline,
+    hidden_names,
     model_cells,
     status_word,
     summary,
@@ -22,6 +24,7 @@ from bytez_provider.audit._words import (
 
 __all__ = [
     "KIND_WORDS",
+    "NOT_JUDGED",
     "Audit",
     "AuditedModel",
     "Facts",
@@ -31,6 +34,7 @@ __all__ = [
     "assess",
     "basis",
     "headline",
+    "hidden_names",
     "markdown",
     "model_cells",
     "page",

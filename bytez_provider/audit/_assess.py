@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from bytez_provider.audit import _cost
-from bytez_provider.audit._document import Audit, AuditedModel, LeftOut, SourceRead, Totals
+from bytez_provider.audit._document import (
+    Audit,
+    AuditedModel,
+    LeftOut,
+    NotJudged,
+    SourceRead,
+    Totals,
+)
 from bytez_provider.audit._facts import Declared, Facts
 from bytez_provider.audit._findings import (
+    JUDGED,
     NAME_LIMIT,
     findings_of,
     idle_since,
@@ -37,6 +45,7 @@ def assess(facts: Facts) -> Audit:
         findings=findings_of(facts),
         models=_models(facts),
         left_out=[_left_out(facts, one) for one in facts.elsewhere],
+        not_judged=list(_not_judged(facts)),
     )
 
 
@@ -67,6 +76,17 @@ def _left_out(facts: Facts, declared: Declared) -> LeftOut:
         declared_by=owner_of(declared),
         differs="account" if is_at_endpoint else "endpoint",
     )
+
+
+def _not_judged(facts: Facts) -> Iterator[NotJudged]:
+    for one in facts.declared:
+        hidden = [name for name in JUDGED if name in one.model.unreadable]
+        if hidden and one.model.is_managed:
+            yield NotJudged(
+                model_id=printable(one.model.model_id, limit=NAME_LIMIT),
+                declared_by=owner_of(one),
+                properties=hidden,
+            )
 
 
 # ----------------------------------------------------------------------------------- models

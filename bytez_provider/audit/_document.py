@@ -109,6 +109,17 @@ class LeftOut(Document):
     """What of it is not that of this audit."""
 
 
+class NotJudged(Document):
+    """A resource of which the state hides something that this audit would have judged."""
+
+    model_id: str
+    """The model, as owner/name."""
+    declared_by: Owner
+    """The resource."""
+    properties: list[str]
+    """The properties that the state keeps as a secret, or without a known value."""
+
+
 class Totals(Document):
     """Sums of what is loaded, without what is not known; null where nothing of a sum is."""
 
@@ -149,3 +160,5 @@ class Audit(Document):
     """Every model that is loaded or declared, by name."""
     left_out: list[LeftOut]
     """Resources of another account or endpoint."""
+    not_judged: list[NotJudged]
+    """Resources of which not everything can be read, and so not everything is judged."""

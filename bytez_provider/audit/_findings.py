@@ -6,8 +6,10 @@ stands in fields of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
+
+from pydantic.alias_generators import to_camel
 
 from bytez_provider.audit import _mends
 from bytez_provider.audit._document import KINDS, Finding, Kind, Mend, Owner
@@ -28,6 +30,13 @@ UNUSED_SECONDS = 3600
 SHORT_SECONDS = 300
 """Idle time left that is small; of a short idle period, the last quarter."""
 
+JUDGED = (
+    *("concurrency", "expirationPeriodSeconds", "onExpiry"),
+    *("granted", "status", "created", "endpoint", "account"),
+)
+"""The properties in a state by which a model is judged."""
+
+_WHERE = ("endpoint", "account")
 _BOOTING_WORDS = ("STARTED", "DEPLOYING")
 
 
@@ -161,6 +170,8 @@ def _gone(facts: Facts, declared: Declared, live: Instance | None) -> Iterator[F
     told = {**model.inputs, **model.outputs}
     if told.get("onExpiry") == "accept":
         return  # As declared: it may be away.
+    if model.unreadable & {"onExpiry", *_WHERE}:
+        return  # Whether it may be away cannot be known, or whether it should be here at all.
     made = f"the load made {_ago(facts, model.created)}" if model.created else "its load"
     if live is None:
         detail = f"not loaded: {made} has expired, or was unloaded"
@@ -226,7 +237,7 @@ def _drifted(facts: Facts) -> Iterator[Finding]:
             continue
         if live.phase is Phase.FAILED or not facts.belongs(declared, live):
             continue
-        drift = drift_of(state, live)
+        drift = _judged(declared.model, drift_of(state, live))
         parts = []
         if "concurrency" in drift:
             parts.append(f"runs at concurrency {drift['concurrency']}, not {state.concurrency}")
@@ -239,6 +250,13 @@ def _drifted(facts: Facts) -> Iterator[Finding]:
             effect = "replaces it as it is declared: it is unavailable for one boot"
             mends = _mends.up(declared.stack, effect)
             yield _finding("drift", live.model_id, [declared], " and ".join(parts), mends)
+
+
+def _judged(model: StackModel, drift: Mapping[str, int]) -> dict[str, int]:
+    """Return the drift of what the state lets us read: a secret is no default."""
+    if model.unreadable & {"granted", *_WHERE}:
+        return {}
+    return {name: value for name, value in drift.items() if to_camel(name) not in model.unreadable}
 
 
 def _idle(facts: Facts) -> Iterator[Finding]:

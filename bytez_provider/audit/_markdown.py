@@ -7,8 +7,10 @@ from collections.abc import Iterator, Sequence
 from bytez_provider.audit._document import Audit, AuditedModel, Finding, Owner
 from bytez_provider.audit._words import (
     KIND_WORDS,
+    NOT_JUDGED,
     basis,
     headline,
+    hidden_names,
     model_cells,
     status_word,
     summary,
@@ -42,6 +44,8 @@ def _sections(audit: Audit) -> Iterator[str]:
         names = [f"{one.declared_by.stack}/{one.declared_by.name}" for one in audit.left_out]
         number = counted(len(names), "resource")
         yield f"Left out, as of another account or endpoint: {number}: {_codes(names)}."
+    if audit.not_judged:
+        yield f"{NOT_JUDGED}: {_codes(hidden_names(audit))}."
     yield _compared(audit)
 
 

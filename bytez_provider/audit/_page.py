@@ -12,9 +12,11 @@ from itertools import chain
 from bytez_provider.audit._document import Audit, AuditedModel, Finding, Mend, Owner
 from bytez_provider.audit._words import (
     KIND_WORDS,
+    NOT_JUDGED,
     NOTHING,
     basis,
     headline,
+    hidden_names,
     model_cells,
     status_word,
     summary,
@@ -211,6 +213,9 @@ def _rest(audit: Audit) -> Iterator[str]:
     if audit.left_out:
         names = _owners([one.declared_by for one in audit.left_out])
         yield f'<p id="left-out">Left out, as of another account or endpoint: {names}.</p>'
+    if audit.not_judged:
+        names = ", ".join(map(_name, hidden_names(audit)))
+        yield f'<p id="not-judged">{NOT_JUDGED}: {names}.</p>'
     yield f'<p class="soft">{html(basis(audit))}</p>'
 
 

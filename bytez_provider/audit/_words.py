@@ -49,6 +49,17 @@ def basis(audit: Audit) -> str:
     )
 
 
+NOT_JUDGED = "Not judged, because the state hides it (a secret, or a value not known yet)"
+
+
+def hidden_names(audit: Audit) -> list[str]:
+    """Return what is not judged, as "dev/chat: concurrency"."""
+    return [
+        f"{one.declared_by.stack}/{one.declared_by.name}: {', '.join(one.properties)}"
+        for one in audit.not_judged
+    ]
+
+
 def status_word(model: AuditedModel) -> str:
     """Return a status as people read it: our word for none, else the service's."""
     return "not loaded" if model.status == NOT_LOADED else model.status

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from bytez_provider.audit import (
     KIND_WORDS,
+    NOT_JUDGED,
     Audit,
     AuditedModel,
     Finding,
@@ -13,6 +14,7 @@ from bytez_provider.audit import (
     assess,
     basis,
     headline,
+    hidden_names,
     markdown,
     model_cells,
     page,
@@ -73,6 +75,8 @@ def show(told: Audit, screen: Screen) -> None:
         number = counted(len(told.left_out), "resource")
         names = _names(one.declared_by for one in told.left_out)
         screen.say(f"Left out, as of another account or endpoint: {number}: {names}.")
+    if told.not_judged:
+        screen.say(f"{NOT_JUDGED}: {'; '.join(hidden_names(told))}.")
     for finding in told.findings:
         screen.say("")
         _show_finding(finding, screen)

@@ -28,6 +28,7 @@ from bytez_provider.review import (
     markdown,
     read_plan,
     run_preview,
+    unreadable_of,
 )
 from bytez_provider.words import counted, dollars, gigabytes, partly, span
 
@@ -100,13 +101,15 @@ def _plan(session: Session, request: Request) -> Plan:
     if request.base is None:
         return plan
     base = read_plan(request.base)
-    if base.complaints:
-        # What it did not get to would be told as new.
+    if not base.has_all:
+        # What it leaves out would be reported as new.
         raise InvalidFileError(
             verb="compare with the plan",
             subject=printable(str(request.base), limit=200),
-            observed="its preview failed",
-            action="Mend the target branch, and make its plan again",
+            observed="its preview failed" if base.complaints else "not all of the stack is in it",
+            action="Mend the target branch, and make its plan again"
+            if base.complaints
+            else "Make it again, without --target and the like, and with --show-sames",
         )
     return compared(plan, base)
 
@@ -163,8 +166,11 @@ def _show(session: Session, told: Review) -> None:
     happening = [one for one in told.models if one.action != "keep" or one.drift is not None]
     if happening:
         screen.table(_COLUMNS, [_row(one) for one in happening])
+    for gap in told.gaps:
+        names = f": {', '.join(gap.models)}" if gap.models else ""
+        screen.say(f"this review is partial: {gap.text}{names}")
     unchanged = told.counts.unchanged
-    rest = "what stays is not in this plan" if unchanged is None else f"{unchanged} unchanged"
+    rest = "in a plan that is partial" if unchanged is None else f"{unchanged} unchanged"
     screen.say(f"{counted(len(happening), 'step')}, {rest}")
     sides = (told.before, told.after)
     rows = [
@@ -180,6 +186,8 @@ def _show(session: Session, told: Review) -> None:
     screen.table(headings, rows)
     if told.unknown_cost:
         screen.say(f"unknown cost, in no sum: {', '.join(told.unknown_cost)}")
+    for name, inputs in unreadable_of(told).items():
+        screen.say(f"hidden, as a secret or a value not known yet: {name} ({', '.join(inputs)})")
     if told.minutes_to_apply:
         about = "about" if told.has_order else "at least"
         screen.say(f"it takes {about} {told.minutes_to_apply} minutes")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from bytez_provider.emulator.world import Account, Fate, Load, World
+from bytez_provider.files import replace_file
 
 _FORMAT = "bytez-emulator/1"
 _MOMENTS = ("created", "last_run", "deleted", "gone")
@@ -32,11 +32,7 @@ def write_state(path: Path, world: World, now: datetime) -> None:
         "settled": {model_id: asdict(account) for model_id, account in world.settled.items()},
     }
     try:
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
-        ) as draft:
-            json.dump(content, draft)
-        Path(draft.name).replace(path)
+        replace_file(path, json.dumps(content).encode(), mode=0o666)
     except OSError as error:
         raise StateError(f"could not write state file '{path}': {error.strerror}") from None
 

@@ -13,6 +13,13 @@ A model has the properties of a `Model` as they are spelled in state; `defaults`
 modelId, for the models that do not say otherwise. Anchors and `<<` may be used, tags may not.
 Values are read as YAML 1.2 has them: `yes` and `on` are text.
 
+A key at the top that begins with `x-` is yours and is not read: a place for anchors. It must still
+be YAML without tags and without a key that stands twice.
+
+    x-small: &small {concurrency: 1, expirationPeriodSeconds: 600}
+    models:
+      coder: {<<: *small, modelId: deepseek-ai/deepseek-coder-1.3b-instruct}
+
 An environment is an overlay: a file beside the first, `fleet.prod.yaml` for the environment "prod"
 of `fleet.yaml`. It has the same form, and
 - its `defaults`, and its properties of a model that the first file has, take the place of those
@@ -21,7 +28,8 @@ of `fleet.yaml`. It has the same form, and
 
 Editors check and complete a file whose first line names the schema, as above, by its path or
 address: `data/fleet.schema.json` in this package, and `data/fleet-overlay.schema.json` for an
-overlay (`python -m tools.schema` makes both).
+overlay (`python -m tools.schema` makes both). In JSON, which has no comments, the key `$schema`
+names it.
 """
 
 from __future__ import annotations

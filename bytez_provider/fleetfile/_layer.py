@@ -23,7 +23,13 @@ KEY_PATTERN = "^[A-Za-z0-9_-]+$"
 TAKEN_KEY = "ready"
 """The key that the readiness of a fleet would have."""
 
+OWN_PREFIX = "x-"
+"""How a key at the top begins that is the user's own, such as a place for anchors: not read."""
+SCHEMA_KEY = "$schema"
+"""Names the schema of the file to editors; JSON has no comment to do it in."""
+
 _SECTIONS = ("defaults", "models")
+_ALMOST_OWN = re.compile(r"[xX][\W_]*(?=\w)")
 _KEY = re.compile(KEY_PATTERN.removesuffix("$") + r"\Z")
 _FORBIDDEN = re.compile("[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _SOME_ID = "owner/name"
@@ -74,10 +80,13 @@ def layer_of(text: str, file: str, problems: Problems, *, is_overlay: bool) -> L
     sections = _mapping(root, problems, "a fleet file is a mapping with 'models'")
     if sections is None:
         return None
-    for name, (place, _) in sections.entries.items():
-        if name not in _SECTIONS:
-            reason = f"{quoted(name)} is no part of a fleet file"
-            problems.add(place, reason, nearest(name, _SECTIONS))
+    for name, (place, node) in sections.entries.items():
+        if name == SCHEMA_KEY:
+            _refuse_no_text(name, node, problems)
+        elif name not in _SECTIONS and not name.startswith(OWN_PREFIX):
+            meant = _meant_section(name)
+            hint = "" if meant else f"; a key of your own begins with '{OWN_PREFIX}'"
+            problems.add(place, f"{quoted(name)} is no part of a fleet file{hint}", meant)
     defaults = models = None
     if "defaults" in sections.entries:
         defaults = sections.entries["defaults"].node
@@ -188,6 +197,18 @@ def _settings(mapping: Mapping, problems: Problems) -> dict[str, Setting]:
 
 
 # ------------------------------------------------------------------------------------ parts
+
+
+def _meant_section(name: str) -> list[str]:
+    """Return the key that was likely meant: x_common is x-common."""
+    if (mark := _ALMOST_OWN.match(name)) and len(mark[0]) > 1:
+        return [OWN_PREFIX + name[mark.end() :]]
+    return nearest(name, (*_SECTIONS, SCHEMA_KEY))
+
+
+def _refuse_no_text(name: str, node: Node, problems: Problems) -> None:
+    if not (isinstance(node, Scalar) and isinstance(node.value, str)):
+        problems.add(node.place, f"'{name}' is text, and this is {node.shown}")
 
 
 def _mapping(node: Node | None, problems: Problems, what: str) -> Mapping | None:

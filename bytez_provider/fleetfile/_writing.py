@@ -1,10 +1,12 @@
-"""Fleet files written: new ones, and additions that leave what is there as it is."""
+"""Fleet files written: new ones, and additions that leave what is there as it is.
+
+What is JSON stays JSON: a YAML reader takes both, and other tools that read the file may not.
+"""
 
 from __future__ import annotations
 
+import json
 import re
-import secrets
-import shutil
 from collections import Counter
 from collections.abc import Mapping
 from io import StringIO
@@ -12,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import YAMLError
 
 from bytez_provider.errors import InvalidFileError, InvalidInputError
+from bytez_provider.files import replace_file
 from bytez_provider.fleetfile._layer import MODEL_ID, Layer, layer_of
 from bytez_provider.fleetfile._problems import Problems, named, quoted
 from bytez_provider.fleetfile._reading import fleet_of, read_fleet
@@ -23,6 +26,8 @@ from bytez_provider.schemas import ModelInputs
 
 _UNFOLDED = 1 << 20
 _COMMENT = re.compile(r"(?:^|\s)(#.*?)\s*$", re.MULTILINE)
+_INDENT = re.compile(r'\n([ \t]+)"')
+"""What stands before the first key of a JSON document that is not all on one line."""
 
 
 def write_fleet(path: Path, models: Mapping[str, ModelInputs]) -> None:
@@ -39,14 +44,21 @@ def write_fleet(path: Path, models: Mapping[str, ModelInputs]) -> None:
             observed="there is a file of this name",
             action="Name another one, or move it away",
         )
-    text = StringIO()
-    _yaml().dump({"models": {key: _properties(one, {}) for key, one in models.items()}}, text)
-    _check(path, text.getvalue(), dict(models))
-    _replace(path, text.getvalue())
+    document = {"models": {key: _properties(one, {}) for key, one in models.items()}}
+    if path.suffix == ".json":
+        text = json.dumps(document, indent=2) + "\n"
+    else:
+        written = StringIO()
+        _yaml().dump(document, written)
+        text = written.getvalue()
+    _check(path, text, dict(models))
+    _replace(path, text)
 
 
 def add_models(path: Path, models: Mapping[str, ModelInputs]) -> None:
-    """Add models at the end of a fleet file; comments, order and quotes in it stay.
+    """Add models at the end of a fleet file.
+
+    Comments, order, quotes, anchors and the user's own `x-` keys stay; JSON stays JSON.
 
     Raises:
         InvalidFileError: the file, or the file with them added, is not a valid fleet file.
@@ -93,6 +105,10 @@ def _with_added(text: str, models: Mapping[str, ModelInputs], path: Path) -> str
     text = text.removeprefix(mark).replace("\r\n", "\n")
     layer = layer_of(text, named(path), Problems(path, None), is_overlay=False) or Layer("")
     defaults = {name: setting.value for name, setting in layer.defaults.items()}
+    added = {key: _properties(inputs, defaults) for key, inputs in models.items()}
+    if (document := _json_object(text)) is not None:
+        document["models"] = {**(document["models"] or {}), **added}
+        return mark + _as_json(document, like=text).replace("\n", ends)
     yaml = _yaml()
     yaml.explicit_start = bool(re.search("^---", text, re.MULTILINE))
     indents = [declared.place.column - 1 for declared in layer.models.values()]
@@ -100,18 +116,44 @@ def _with_added(text: str, models: Mapping[str, ModelInputs], path: Path) -> str
         yaml.map_indent = indents[0]
     written = StringIO()
     try:
-        document = yaml.load(text)
+        loaded = yaml.load(text)
+        _keep_anchors(loaded)
         if not layer.models:
-            document["models"] = CommentedMap()
-        for key, inputs in models.items():
-            document["models"][key] = _properties(inputs, defaults)
-        yaml.dump(document, written)
+            loaded["models"] = CommentedMap()
+        for key, properties in added.items():
+            loaded["models"][key] = properties
+        yaml.dump(loaded, written)
     except YAMLError:
         raise _unsafe(path) from None
     new = written.getvalue()
     if Counter(_COMMENT.findall(text)) - Counter(_COMMENT.findall(new)):
         raise _unsafe(path)
     return mark + new.replace("\n", ends)
+
+
+def _json_object(text: str) -> dict[str, Any] | None:
+    """Return what a text says as JSON; None where it is YAML only."""
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def _as_json(document: dict[str, Any], *, like: str) -> str:
+    """Return JSON that is indented as another text is."""
+    indent = _INDENT.search(like)
+    text = json.dumps(document, indent=indent[1] if indent else None, ensure_ascii=False)
+    return text + like[len(like.rstrip()) :]
+
+
+def _keep_anchors(node: object) -> None:
+    """Have the anchors that nothing refers to written too: they may stand there for later use."""
+    if isinstance(node, (CommentedMap, CommentedSeq)):
+        if (anchor := node.yaml_anchor()) is not None:
+            anchor.always_dump = True
+        for child in node.values() if isinstance(node, CommentedMap) else node:
+            _keep_anchors(child)
 
 
 def _unsafe(path: Path) -> InvalidInputError:
@@ -138,18 +180,8 @@ def _check(path: Path, text: str, expected: dict[str, ModelInputs]) -> None:
 
 
 def _replace(path: Path, text: str) -> None:
-    """Put a file in place in one step; who reads it meanwhile sees the old one or the new one."""
     try:
-        target = path.resolve()
-        written = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
-        try:
-            with written.open("xb") as opened:
-                opened.write(text.encode())
-            if target.exists():
-                shutil.copymode(target, written)
-            written.replace(target)
-        finally:
-            written.unlink(missing_ok=True)
+        replace_file(path, text.encode(), mode=0o666)
     except OSError as error:
         raise InvalidInputError(
             verb="write",

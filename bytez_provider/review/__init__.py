@@ -10,7 +10,7 @@ from __future__ import annotations
 from bytez_provider.review._assessment import BOOT_MINUTES, Setting, assess
 from bytez_provider.review._branches import compared
 from bytez_provider.review._declared import Prices
-from bytez_provider.review._document import Review, ReviewedModel, Total
+from bytez_provider.review._document import Review, ReviewedModel, Total, unreadable_of
 from bytez_provider.review._live import Live
 from bytez_provider.review._markdown import markdown
 from bytez_provider.review._plan import Plan
@@ -36,4 +36,5 @@ __all__ = [
     "markdown",
     "read_plan",
     "run_preview",
+    "unreadable_of",
 ]

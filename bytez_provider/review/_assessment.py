@@ -8,13 +8,16 @@ from decimal import Decimal
 from typing import Literal
 
 from bytez_provider.errors import printable
+from bytez_provider.marks import SECRET
 from bytez_provider.pricing import PRICE_DATE
 from bytez_provider.review._cases import Case, cases_of
-from bytez_provider.review._declared import Declared, Prices, declared_of, money
+from bytez_provider.review._declared import Declared, Prices, declared_of, hidden_of, money
 from bytez_provider.review._document import (
     Action,
     BrokenRule,
     Counts,
+    Gap,
+    GapCode,
     Month,
     Review,
     ReviewedModel,
@@ -24,7 +27,7 @@ from bytez_provider.review._fate import Fates
 from bytez_provider.review._fate import told as told_of
 from bytez_provider.review._live import Live, live_of
 from bytez_provider.review._order import Order
-from bytez_provider.review._plan import Plan
+from bytez_provider.review._plan import Missing, Plan, Step, model_id_of
 from bytez_provider.schemas import iso
 from bytez_provider.urns import FLEET_TYPE, MODEL_TYPE, READINESS_TYPE, STACK_TYPE, name_of, type_of
 
@@ -35,6 +38,19 @@ _BOOTS: frozenset[Action] = frozenset({"load", "replace", "wait"})
 _OURS = (MODEL_TYPE, READINESS_TYPE, FLEET_TYPE, STACK_TYPE, "pulumi:providers:")
 """Beginnings of the types that no other resource has."""
 _NO_CHANGE = ("same", "read", "refresh", "discard")
+_GAPS: dict[GapCode, str] = {
+    "targeted": "the plan was made with --target, --exclude or --target-replace, and does not say "
+    "what the program changes elsewhere",
+    "failed": "the preview failed, and what it did not get to is not in the plan",
+    "cutOff": "the end of the plan is missing, and with it what comes after",
+    "samesLeftOut": "the plan leaves out what stays as it is, or what --target left out; "
+    "`pulumi preview --json --show-sames` has it",
+    "goneUnclear": "the plan does not say which of these a refresh found gone; "
+    "`pulumi preview --json --show-sames` does",
+    "notRefreshed": "the refresh left models out, and what has expired of them is not seen",
+    "notComparable": "a secret, or a value not known yet, may differ between the branches",
+}
+_WITHHELD = "not shown, because it may quote a secret; the output of the preview has it"
 
 
 @dataclass(frozen=True)
@@ -88,13 +104,14 @@ def assess(plan: Plan, setting: Setting) -> Review:
         has_live_facts=setting.live is not None,
         has_policy_results=plan.violations is not None,
         is_complete=plan.has_all,
+        gaps=[_gap(one) for one in plan.missing],
         has_order=plan.depends_on is not None,
         compares="branches" if plan.is_from_nothing else "state",
         catalogue=setting.catalogue,
         dollars_per_gb_second=float(setting.prices.dollars_per_gb_second),
         price_date=PRICE_DATE,
         boot_minutes=setting.boot_minutes,
-        counts=_counts(models, is_complete=plan.has_all),
+        counts=_counts(plan, models),
         other_changes=sum(step.op not in _NO_CHANGE for step in others),
         models=models,
         before=before,
@@ -128,7 +145,9 @@ def _assessed(
 def _one(
     case: Case, fates: Fates, setting: Setting, order: Order, rules: list[BrokenRule]
 ) -> _Assessed:
-    live = live_of(case, setting.live)
+    state = case.was or case.will
+    # What is loaded of a model that the plan hides cannot be asked.
+    live = live_of(case, setting.live) if state and model_id_of(state) else None
     fate = fates.of(case, live)
     outputs = case.was.outputs if case.was else None
     before = declared_of(case.was, setting.prices, outputs=outputs) if case.was else None
@@ -159,19 +178,40 @@ def _one(
 def _rule(plan: Plan, number: int) -> BrokenRule:
     violation = (plan.violations or [])[number]
     is_of_stack = not violation.urn or type_of(violation.urn) == STACK_TYPE
+    may_quote = any(
+        is_of_stack or step.urn == violation.urn for step in plan.steps if _has_secret(step)
+    )
     return BrokenRule(
         pack=printable(violation.pack, limit=100),
         policy=printable(violation.policy, limit=100),
         is_mandatory=violation.is_mandatory,
-        message=printable(violation.message, limit=600),
+        message=_WITHHELD if may_quote else printable(violation.message, limit=600),
         name=None if is_of_stack else printable(name_of(violation.urn), limit=100),
+    )
+
+
+def _has_secret(step: Step) -> bool:
+    """Tell whether a model has a secret input: policies get it in plain, and not marked."""
+    new = step.new if step.type == MODEL_TYPE else None
+    return new is not None and any(new.inputs[name] == SECRET for name in hidden_of(new))
+
+
+def _gap(missing: Missing) -> Gap:
+    names = {name_of(urn) for urn in missing.urns if type_of(urn) == MODEL_TYPE}
+    return Gap(
+        code=missing.code,
+        text=_GAPS[missing.code],
+        models=[printable(name, limit=100) for name in sorted(names)],
     )
 
 
 # ------------------------------------------------------------------------------------ sums
 
 
-def _counts(models: Sequence[ReviewedModel], *, is_complete: bool) -> Counts:
+def _counts(plan: Plan, models: Sequence[ReviewedModel]) -> Counts:
+    unsure = {urn for one in plan.missing if one.code == "notComparable" for urn in one.urns}
+    kept = sum(one.action == "keep" and one.urn not in unsure for one in models)
+
     def count(*actions: Action) -> int:
         return sum(one.action in actions and not one.is_anyway for one in models)
 
@@ -182,7 +222,7 @@ def _counts(models: Sequence[ReviewedModel], *, is_complete: bool) -> Counts:
         unloads=count("unload"),
         forgotten=count("forget"),
         updates=count("update", "wait"),
-        unchanged=sum(one.action == "keep" for one in models) if is_complete else None,
+        unchanged=kept if plan.has_all else None,
         anyway=sum(one.is_anyway for one in models),
     )
 
@@ -255,8 +295,6 @@ def _failures(plan: Plan, models: Sequence[_Assessed]) -> list[str]:
 def _notes(plan: Plan, setting: Setting) -> list[str]:
     """Return remarks in our own words: nothing of a plan, a server or a file is in them."""
     notes = list(setting.notes)
-    if plan.complaints:
-        notes.append("The preview failed: what it did not get to is not here.")
     if plan.is_from_nothing:
         notes.append(
             "The plan of this branch is compared with that of its target branch, both made "
@@ -273,11 +311,6 @@ def _notes(plan: Plan, setting: Setting) -> list[str]:
         notes.append("RAM and cost are by the catalogue that came with the package.")
     elif setting.catalogue == "off":
         notes.append("No catalogue was asked: RAM and cost are known only of models in state.")
-    if not plan.has_all:
-        notes.append(
-            "The plan leaves out what stays as it is, and so do the sums; "
-            "`pulumi preview --json --show-sames` has it."
-        )
     if plan.violations is None:
         notes.append("This form of a plan carries no policy results.")
     return notes

@@ -8,15 +8,10 @@ from decimal import Decimal
 from typing import Any
 
 from bytez_provider.catalogue import Catalogue
+from bytez_provider.marks import UNKNOWN, is_hidden
 from bytez_provider.pricing import Cost, hourly, monthly
 from bytez_provider.review._document import DeclaredModel, Month
 from bytez_provider.review._plan import ResourceState, model_id_of
-
-UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
-"""What Pulumi writes for a value that a preview does not know."""
-
-SECRET = "[secret]"  # noqa: S105 - a placeholder
-"""What Pulumi writes for a secret."""
 
 REPLACING = ("modelId", "concurrency", "expirationPeriodSeconds")
 """The inputs of which a change replaces."""
@@ -54,6 +49,7 @@ class Declared:
     ram_gb: float | None
     hour: Decimal | None
     month: Cost | None
+    unreadable: tuple[str, ...] = ()
 
     @property
     def total_ram_gb(self) -> float | None:
@@ -69,6 +65,7 @@ class Declared:
             concurrency=self.concurrency,
             expiration_period_seconds=self.expiration_period_seconds,
             expected_hours_per_day=self.expected_hours_per_day,
+            unreadable=list(self.unreadable),
             required_ram_gb=self.ram_gb,
             dollars_per_hour=None if self.hour is None else money(self.hour),
             dollars_per_month=None if self.month is None else month(self.month),
@@ -112,8 +109,9 @@ def declared_of(
     ram = entry.required_ram_gb if entry else None
     if ram is None and outputs is not None and outputs.get("modelId") == model_id:
         ram = _number(outputs.get("requiredRamGb"))
-    if concurrency is None or ram is None:
-        return Declared(model_id, concurrency, expiry, hours, ram, None, None)
+    unreadable = hidden_of(state)
+    if concurrency is None or ram is None or "expirationPeriodSeconds" in unreadable:
+        return Declared(model_id, concurrency, expiry, hours, ram, None, None, unreadable)
     price = prices.dollars_per_gb_second
     cost = monthly(
         ram,
@@ -122,9 +120,13 @@ def declared_of(
         expiration_period_seconds=expiry,
         expected_hours_per_day=hours,
     )
-    return Declared(
-        model_id, concurrency, expiry, hours, ram, hourly(ram, concurrency, price), cost
-    )
+    hour = hourly(ram, concurrency, price)
+    return Declared(model_id, concurrency, expiry, hours, ram, hour, cost, unreadable)
+
+
+def hidden_of(state: ResourceState) -> tuple[str, ...]:
+    """Return the inputs of a model that are secrets, or not known before the `up`."""
+    return tuple(name for name in COMPARED if is_hidden(state.inputs.get(name)))
 
 
 def same(one: ResourceState, other: ResourceState) -> bool:
@@ -156,10 +158,8 @@ def _inputs(state: ResourceState) -> dict[str, Any]:
 def _shown(value: object) -> str:
     if value is None:
         return "unset"
-    if value == UNKNOWN:
-        return "a value not known yet"
-    if value == SECRET:
-        return "a secret"
+    if is_hidden(value):
+        return "a value not known yet" if value == UNKNOWN else "a secret"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float) and value.is_integer():

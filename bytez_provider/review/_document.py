@@ -13,6 +13,33 @@ from bytez_provider.schemas import Document
 Action = Literal["load", "adopt", "replace", "unload", "forget", "update", "wait", "keep"]
 
 
+GapCode = Literal[
+    "targeted",
+    "failed",
+    "cutOff",
+    "samesLeftOut",
+    "goneUnclear",
+    "notRefreshed",
+    "notComparable",
+]
+
+
+class Gap(Document):
+    """What a review cannot judge, because the plan leaves it out."""
+
+    code: GapCode
+    """targeted: made with --target, --exclude or --target-replace; failed: the preview failed
+    half way; cutOff: the end of the plan is missing; samesLeftOut: what stays as it is is not in
+    the plan; goneUnclear: the plan does not tell which of these a refresh found gone;
+    notRefreshed: the refresh left these out; notComparable: a secret, or a value not known yet,
+    stands on both branches."""
+    text: str
+    """The same in a sentence."""
+    models: list[str]
+    """Names of the models that it is about; empty where the plan does not tell, or where it is
+    about other resources alone."""
+
+
 class Month(Document):
     """What a month of 730 hours costs."""
 
@@ -32,12 +59,16 @@ class DeclaredModel(Document):
     concurrency: int | None
     """As above."""
     expiration_period_seconds: int | None
-    """Null for the service's own."""
+    """Null for the service's own, unless it is in `unreadable`."""
     expected_hours_per_day: float | None
+    """Null where none are declared, unless it is in `unreadable`."""
+    unreadable: list[str]
+    """The inputs that are set, and whose value is a secret or not known before the `up`: null
+    here."""
     required_ram_gb: float | None
     """Of one instance."""
     dollars_per_hour: float | None
-    """Of all instances, as all below; null where RAM or concurrency is unknown."""
+    """Of all instances, as all below; null where RAM, concurrency or idle period is unknown."""
     dollars_per_month: Month | None
 
 
@@ -120,7 +151,7 @@ class Counts(Document):
     updates: int
     """Changes that send nothing."""
     unchanged: int | None
-    """Null where the plan leaves out what stays as it is."""
+    """Null where not all of the stack is in the plan."""
     anyway: int
     """What the next `up` would do without this change too, in none of the counts above."""
 
@@ -139,8 +170,10 @@ class Review(Document):
     has_policy_results: bool
     """Whether this form of a plan carries them."""
     is_complete: bool
-    """Whether the plan tells of what stays as it is too; if not, `before`, `after` and
-    `peakRamGb` are of what changes alone."""
+    """Whether all of the stack is in the plan; if not, `gaps` says why, and `before`, `after` and
+    `peakRamGb` are of what is in the plan alone."""
+    gaps: list[Gap]
+    """What the plan leaves out; none of it is called unchanged."""
     has_order: bool
     """Whether the plan tells what depends on what; if not, `minutesToApply` is the least."""
     compares: Literal["state", "branches"]
@@ -170,3 +203,12 @@ class Review(Document):
     """Why the `up` will fail, or the preview has."""
     notes: list[str]
     """What a reader must know of this review, in our words alone."""
+
+
+def unreadable_of(review: Review) -> dict[str, list[str]]:
+    """Return the inputs that the plan hides of what is to be, by the names of the models."""
+    return {
+        one.name: one.after.unreadable
+        for one in review.models
+        if one.after and one.after.unreadable
+    }

@@ -8,8 +8,9 @@ from typing import Any
 
 from bytez_provider.errors import printable
 from bytez_provider.lifecycle import NOT_LOADED
+from bytez_provider.marks import UNKNOWN, is_hidden
 from bytez_provider.review._cases import Case
-from bytez_provider.review._declared import COMPARED, REPLACING, SECRET, UNKNOWN, changes, same
+from bytez_provider.review._declared import COMPARED, REPLACING, changes, same
 from bytez_provider.review._document import Action, LiveModel
 from bytez_provider.review._live import Live
 from bytez_provider.review._plan import Plan, model_id_of
@@ -88,7 +89,7 @@ class Fates:
             return "keep", None
         if serves_nothing:
             return "load", None
-        if any(case.will.inputs.get(name) == UNKNOWN for name in REPLACING):
+        if _may_replace(case):
             # The provider can tell Pulumi so only once the value is known: in the `up`.
             return "replace", "an outage, unless the value turns out the same"
         return ("wait" if case.phase is Phase.BOOTING else "update"), None
@@ -100,19 +101,17 @@ class Fates:
             return "load", None
         if self._live is not None and case.step.urn in self._live.begun:
             return "wait", "an interrupted up has begun its load"
-        if case.will.inputs.get("adopt") is not True:
+        asked = case.will.inputs
+        if is_hidden(asked.get("adopt")):
+            return (
+                "load",
+                "it is loaded already, and what adopt says of that is hidden",
+            )
+        if asked.get("adopt") is not True:
             return "load", None
         if phase_of(str(there.get("status"))) is Phase.FAILED:
             return "load", "what is there has FAILED"
-        asked = case.will.inputs
-        differs = [
-            COMPARED[name]
-            for name in ("concurrency", "expirationPeriodSeconds")
-            if there.get(name) and name in asked and there[name] != asked[name]
-        ]
-        if not differs:
-            return "adopt", None
-        return "replace", f"taken over, and loaded again for another {' and '.join(differs)}"
+        return _taking_over(there, asked)
 
     def _there(self, case: Case) -> Mapping[str, Any] | None:
         """Return what runs of the model that is to be: by its status, or else by the state."""
@@ -174,6 +173,34 @@ class Fates:
         return "it is loaded already, not by this stack: adopt it, or unload it first"
 
 
+def _taking_over(there: Mapping[str, Any], asked: Mapping[str, Any]) -> tuple[Action, str | None]:
+    """Return what a take-over comes to: a load of other settings is unloaded and loaded again."""
+    differs = [
+        name
+        for name in ("concurrency", "expirationPeriodSeconds")
+        if there.get(name) and name in asked and there[name] != asked[name]
+    ]
+    if not differs:
+        return "adopt", None
+    names = " and ".join(COMPARED[name] for name in differs)
+    if all(is_hidden(asked[name]) or is_hidden(there[name]) for name in differs):
+        return "replace", f"taken over; an outage, unless the {names}, which is hidden, is the same"
+    return "replace", f"taken over, and loaded again for another {names}"
+
+
+def _may_replace(case: Case) -> bool:
+    """Tell whether an update may turn out a replacement, because a value is not known yet.
+
+    Of a secret the plan does not show whether it is known: that it changes without a replacement
+    says that it is not.
+    """
+    asked = case.will.inputs if case.will else {}
+    return any(
+        asked.get(name) == UNKNOWN or (is_hidden(asked.get(name)) and name in case.step.changed)
+        for name in REPLACING
+    )
+
+
 def told(complaint: str) -> str:
     """Return an error of a preview in a line: of a program's traceback the last one."""
     if "Traceback (most recent call last)" not in complaint:
@@ -209,7 +236,7 @@ def _changed_secretly(case: Case) -> list[str]:
     return sorted(
         name
         for name in case.step.changed
-        if was.inputs.get(name) == will.inputs.get(name) == SECRET
+        if is_hidden(will.inputs.get(name)) and was.inputs.get(name) == will.inputs.get(name)
     )
 
 

@@ -7,7 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 
 from bytez_provider.errors import printable
 from bytez_provider.markup import COMMENT_LIMIT, code, fitted, table
-from bytez_provider.review._document import BrokenRule, Review, ReviewedModel
+from bytez_provider.review._document import (
+    BrokenRule,
+    Gap,
+    Review,
+    ReviewedModel,
+    unreadable_of,
+)
 from bytez_provider.review._fate import LEFT_RUNNING
 from bytez_provider.words import counted, dollars, gigabytes, partly, span
 
@@ -15,6 +21,7 @@ _ROWS = 40
 """Of one section: what is cut is cut by sections."""
 
 _FAILURES = 10
+_NAMES = 10
 
 _Cells = Callable[[ReviewedModel], Sequence[str]]
 
@@ -91,7 +98,17 @@ def _head(review: Review) -> Iterator[str]:
         yield f"> **This `up` will fail:** {code(failure)}"
     if review.failures[_FAILURES:]:
         yield f"> **And for {len(review.failures) - _FAILURES} more reasons.**"
+    if review.gaps:
+        gaps = "; ".join(map(_gap, review.gaps))
+        yield f"> **This review is partial:** {gaps}."
     yield _summary(review)
+
+
+def _gap(gap: Gap) -> str:
+    """Return what is left out; the head is never cut, so that many names are not all said."""
+    names = ", ".join(map(code, gap.models[:_NAMES]))
+    more = f" and {len(gap.models) - _NAMES} more" if gap.models[_NAMES:] else ""
+    return f"{gap.text}: {names}{more}" if names else gap.text
 
 
 def _summary(review: Review) -> str:
@@ -108,7 +125,7 @@ def _summary(review: Review) -> str:
         )
         if number
     ]
-    rest = "what stays is not in this plan"
+    rest = "in a plan that is partial"
     if counts.unchanged is not None:
         rest = f"{counts.unchanged} unchanged"
     sentences = [f"**{', '.join(told) or 'No change'}**, {rest}."]
@@ -166,7 +183,7 @@ def _costs(review: Review) -> str:
             f"{'+' if ram > 0 else ''}{ram:.2f}",
         )
     )
-    of = "" if review.is_complete else ", of what changes alone"
+    of = "" if review.is_complete else ", of what is in this plan alone"
     text = f"### Cost{of}\n\n" + table(["", "before", "after", "difference"], rows, numbers=3)
     unknown = max(before.unknown_models, after.unknown_models)
     peak = partly(gigabytes(review.peak_ram_gb), unknown, len(review.models))
@@ -233,7 +250,7 @@ def _changed(model: ReviewedModel) -> list[str]:
         concurrency = declared.concurrency
         if declared.required_ram_gb is not None and concurrency is not None:
             ram = declared.required_ram_gb * concurrency
-    what = _why(model) if model.reasons else f"concurrency {concurrency or 'not known yet'}"
+    what = _why(model) if model.reasons else f"concurrency {concurrency or 'not known'}"
     return [_named(model), what, gigabytes(ram), _month_change(model)]
 
 
@@ -319,6 +336,7 @@ def _foot(review: Review) -> str:
         more = f" and {len(asleep) - _ROWS} more" if asleep[_ROWS:] else ""
         names = ", ".join(asleep[:_ROWS])
         lines.append(f"- Not loaded, and in no sum, since their expiry is accepted: {names}{more}.")
+    lines += _hidden(review)
     of = f"Commit {code(review.commit)}, planned" if review.commit else "Planned"
     at = f"at {review.planned_at}" if review.planned_at else "at a time that the plan does not tell"
     price = f"${review.dollars_per_gb_second:.10f}".rstrip("0")
@@ -328,6 +346,15 @@ def _foot(review: Review) -> str:
         "each instance is paid for, its boot included."
     )
     return "### Notes\n\n" + "\n".join(lines)
+
+
+def _hidden(review: Review) -> Iterator[str]:
+    """Yield which inputs the plan hides."""
+    hidden = unreadable_of(review)
+    if hidden:
+        some = [f"{code(name)} ({', '.join(inputs)})" for name, inputs in hidden.items()][:_ROWS]
+        more = f" and {len(hidden) - _ROWS} more" if len(hidden) > _ROWS else ""
+        yield f"- Hidden, as a secret or a value not known yet: {', '.join(some)}{more}."
 
 
 def _signed(amount: float | None) -> str:

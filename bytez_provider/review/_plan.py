@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from bytez_provider.review._document import GapCode
 from bytez_provider.schemas import is_model_id
 from bytez_provider.urns import MODEL_TYPE, project_of, stack_of
 
@@ -18,20 +19,24 @@ class ResourceState:
     Attributes:
         urn: What it is called in this state; after a rename with `aliases` the old one has another.
         type: Its type token.
-        inputs: What the program declares; camelCase.
-        outputs: What the provider returned; empty for what is not there yet.
+        id: What the provider calls it; "" for what is not there yet.
+        inputs: What the program declares; camelCase, each secret masked (`marks`).
+        outputs: What the provider returned, as above; empty for what is not there yet.
         is_protected: Whether Pulumi refuses to delete it.
         is_retained: Whether Pulumi drops it without deleting it (`retain_on_delete`).
         is_external: Whether it is only read (`Model.get`).
+        can_go: Whether a refresh may find it gone: a component or a provider is always there.
     """
 
     urn: str
     type: str
+    id: str = ""
     inputs: Mapping[str, Any] = field(default_factory=dict)
     outputs: Mapping[str, Any] = field(default_factory=dict)
     is_protected: bool = False
     is_retained: bool = False
     is_external: bool = False
+    can_go: bool = True
 
 
 @dataclass(frozen=True)
@@ -95,11 +100,28 @@ class Complaint:
 
 
 @dataclass(frozen=True)
+class Missing:
+    """What a plan leaves out.
+
+    Attributes:
+        code: Why.
+        urns: The resources that are known to be meant; empty where the plan does not tell.
+    """
+
+    code: GapCode
+    urns: tuple[str, ...] = ()
+
+
+_LEAVING_OUT = ("targeted", "failed", "cutOff", "samesLeftOut", "goneUnclear")
+"""The gaps through which a resource of the stack is missing altogether."""
+
+
+@dataclass(frozen=True)
 class Plan:
     """One preview of one stack.
 
     Attributes:
-        steps: One a resource that is told of, in the order of the plan.
+        steps: One a resource that the plan judges, in the order of the plan.
         refreshed: What a refresh found, by URN; empty without one.
         is_refreshed: Whether the preview refreshed first.
         violations: Broken rules; None where this form of a plan does not carry them.
@@ -108,7 +130,7 @@ class Plan:
         depends_on: What each resource depends on, by URN; None where the plan does not tell.
         deleted_with: The resource whose delete takes the place of one's own, by URN; empty where
             the plan does not tell.
-        has_all: Whether it tells of resources that stay as they are too.
+        missing: What it leaves out, and why; empty for a plan of the whole stack.
         is_from_nothing: Whether it was made without the stack's state, for a comparison.
     """
 
@@ -120,8 +142,13 @@ class Plan:
     made_at: datetime | None = None
     depends_on: Mapping[str, frozenset[str]] | None = None
     deleted_with: Mapping[str, str] = field(default_factory=dict)
-    has_all: bool = True
+    missing: tuple[Missing, ...] = ()
     is_from_nothing: bool = False
+
+    @property
+    def has_all(self) -> bool:
+        """Whether every resource of the stack is in it, those that stay as they are too."""
+        return not any(one.code in _LEAVING_OUT for one in self.missing)
 
     @property
     def stack(self) -> str:

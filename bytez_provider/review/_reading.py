@@ -9,14 +9,24 @@ as stable: what is not understood is passed over, and what is not a plan at all 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from bytez_provider.errors import InvalidFileError, printable
-from bytez_provider.lifecycle import tells_gone
-from bytez_provider.review._plan import Complaint, Plan, Refreshed, ResourceState, Step, Violation
+from bytez_provider.marks import masked
+from bytez_provider.review._document import GapCode
+from bytez_provider.review._plan import (
+    Complaint,
+    Missing,
+    Plan,
+    Refreshed,
+    ResourceState,
+    Step,
+    Violation,
+)
+from bytez_provider.urns import MODEL_TYPE, READINESS_TYPE
 
 _REPLACING = ("replace", "create-replacement", "delete-replaced", "import-replacement")
 _HOW = "Save one with `pulumi preview --json`"
@@ -49,14 +59,17 @@ def read_plan(path: Path) -> Plan:
 def _events_of(text: str, path: Path) -> list[dict[str, Any]]:
     if not text.strip():
         raise _unreadable(path, "it is empty", _HOW)
-    events = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    events: list[dict[str, Any]] = []
+    lines = text.splitlines()
+    for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
             event = json.loads(line)
         except (ValueError, RecursionError):
             event = None
+        if event is None and events and number == len(lines) and line.startswith("{"):
+            break  # Cut off in the middle of an event: the end is missing, and the plan says so.
         if not isinstance(event, dict) or not _is_event(event):
             raise _unreadable(path, f"line {number} is neither a plan nor an event of one", _HOW)
         events.append(event)
@@ -79,11 +92,9 @@ def _unreadable(path: Path, why: str, action: str) -> InvalidFileError:
 def from_digest(document: Mapping[str, Any]) -> Plan:
     """Read the document of `pulumi preview --json`."""
     told = _dicts(document.get("steps"))
-    diagnostics = _dicts(document.get("diagnostics"))
-    # Of a model that a refresh found gone the digest keeps the state; our own note says it.
-    gone = {_text(one, "urn") for one in diagnostics if tells_gone(_text(one, "message"))}
     refreshed: dict[str, Refreshed] = {}
     steps: dict[str, Step] = {}
+    skipped: list[str] = []
     depends_on: dict[str, frozenset[str]] = {}
     deleted_with: dict[str, str] = {}
     for one in told:
@@ -93,30 +104,79 @@ def from_digest(document: Mapping[str, Any]) -> Plan:
         depends_on[urn] = _dependencies(one.get("newState") or one.get("oldState"))
         deleted_with[urn] = _text(_mapping(one.get("oldState")), "deletedWith")
         if op == "refresh" and old is not None:
-            refreshed[urn] = Refreshed(old, None if urn in gone else new)
+            refreshed[urn] = Refreshed(old, new)
         elif urn and not _is_leftover(op, one.get("oldState")):
-            _put(steps, Step(op, urn, old, new, _names(one, "diffReasons", "replaceReasons")))
-    changes = document.get("changeSummary")
-    same = changes.get("same") if isinstance(changes, dict) else None
-    shown = sum(step.op == "same" for step in steps.values())
+            step = Step(op, urn, old, new, _names(one, "diffReasons", "replaceReasons"))
+            if urn not in refreshed and _is_skipped(step):
+                skipped.append(urn)
+            else:
+                _put(steps, step)
+    complaints = [
+        Complaint(_text(one, "urn"), _less_prefix(_text(one, "message")))
+        for one in _dicts(document.get("diagnostics"))
+        if _text(one, "severity") == "error"
+    ]
     refreshed = _by_new_name(steps, refreshed)
-    for urn, refresh in refreshed.items():
-        if urn not in steps and refresh.after is not None:
-            # The digest leaves out what stays as it is.
-            steps[urn] = Step("same", urn, refresh.after, refresh.after)
+    missing = [Missing("targeted", tuple(skipped))] if skipped else []
+    is_refreshed = bool(refreshed)
+    if complaints:
+        missing.append(_not_reached(steps, refreshed, "failed"))
+    else:
+        same = {_text(one, "urn") for one in told if one.get("op") == "same"}
+        missing += _settle(steps, refreshed, _number_of_same(document), len(same))
     return Plan(
         steps=_finished(steps, refreshed),
         refreshed=refreshed,
-        is_refreshed=bool(refreshed),
-        complaints=[
-            Complaint(_text(one, "urn"), _less_prefix(_text(one, "message")))
-            for one in diagnostics
-            if _text(one, "severity") == "error"
-        ],
+        is_refreshed=is_refreshed,
+        complaints=complaints,
         depends_on=depends_on,
         deleted_with={urn: other for urn, other in deleted_with.items() if other},
-        has_all=bool(refreshed) or not isinstance(same, int) or shown >= same,
+        missing=(*missing, *_not_refreshed(steps, refreshed)),
     )
+
+
+def _number_of_same(document: Mapping[str, Any]) -> int | None:
+    """Return how many resources stay as they are, shown or not; None where it does not say."""
+    changes = document.get("changeSummary")
+    if not isinstance(changes, dict) or not changes:
+        return None
+    same = changes.get("same", 0)  # What there is none of is not in it.
+    return same if isinstance(same, int) else None
+
+
+def _settle(
+    steps: dict[str, Step], refreshed: dict[str, Refreshed], same: int | None, shown: int
+) -> list[Missing]:
+    """Add what a refresh was told of and no step is: it stays as it is, or it is gone.
+
+    The digest shows a refresh as it began, and without --show-sames not what stays. A resource
+    that was found gone, and is still declared, is created; one that no longer is has no step. How
+    many stay is known, and so is that a component or a provider is never found gone.
+
+    Args:
+        steps: The steps that are shown.
+        refreshed: What the refresh was asked of; what is gone, or cannot be told, changes in it.
+        same: How many resources stay, shown or not; None where that is not known.
+        shown: How many of them are shown.
+    """
+    stepless = {urn: one.before for urn, one in refreshed.items() if urn not in steps}
+    can_go = [urn for urn, state in stepless.items() if state.can_go]
+    staying = len(can_go) if same is None else same - shown - (len(stepless) - len(can_go))
+    missing = []
+    if staying > len(can_go):
+        missing.append(Missing("samesLeftOut"))
+        if refreshed:
+            missing.append(Missing("notRefreshed"))
+    if 0 < staying < len(can_go):
+        missing.append(Missing("goneUnclear", tuple(can_go)))
+        for urn in can_go:
+            del refreshed[urn]
+    for urn, state in stepless.items():
+        if urn in refreshed and (staying > 0 or urn not in can_go):
+            steps[urn] = Step("same", urn, state, state)
+        elif urn in refreshed:
+            refreshed[urn] = Refreshed(state, None)
+    return missing
 
 
 def _less_prefix(message: str) -> str:
@@ -128,37 +188,44 @@ def _less_prefix(message: str) -> str:
 
 def from_events(events: Iterable[Mapping[str, Any]]) -> Plan:
     """Read the events of the engine, in the form in which it writes them as JSON."""
+    told = list(events)
     refreshed: dict[str, Refreshed] = {}
     steps: dict[str, Step] = {}
-    complaints, violations = [], []
-    made_at = None
-    for event in events:
-        made_at = made_at or _moment(event.get("timestamp"))
+    skipped: list[str] = []
+    for event in told:
         before = _metadata(event, "resourcePreEvent")
         after = _metadata(event, "resOutputsEvent")
         if before is not None and _text(before, "op") != "refresh":
             step = _step(before)
-            if step.urn and not _is_leftover(step.op, before.get("old")):
+            if step.urn not in refreshed and _is_skipped(step):
+                skipped.append(step.urn)
+            elif step.urn and not _is_leftover(step.op, before.get("old")):
                 _put(steps, step)
-        elif after is not None:
+        elif after is not None and _text(after, "op") == "refresh":
             urn, old = _text(after, "urn"), _state(after.get("old"))
-            if urn and urn not in steps and old is not None:
+            if urn and old is not None:
                 refreshed[urn] = Refreshed(old, _state(after.get("new")))
-        diagnostic = event.get("diagnosticEvent")
-        if isinstance(diagnostic, dict) and _text(diagnostic, "severity") == "error":
-            message = _text(diagnostic, "message").strip()
-            complaints.append(Complaint(_text(diagnostic, "urn"), message))
-        policy = event.get("policyEvent")
-        if isinstance(policy, dict):
-            violations.append(_violation(policy))
+    complaints = [
+        Complaint(_text(one, "urn"), _text(one, "message").strip())
+        for one in _payloads(told, "diagnosticEvent")
+        if _text(one, "severity") == "error"
+    ]
+    violations = [_violation(one) for one in _payloads(told, "policyEvent")]
     refreshed = _by_new_name(steps, refreshed)
+    missing = [Missing("targeted", tuple(skipped))] if skipped else []
+    is_refreshed = bool(refreshed)
+    if not _has(told, "summaryEvent"):
+        missing.append(_not_reached(steps, refreshed, "cutOff"))
+    elif complaints and not _only_a_policy_failed(told, complaints, violations):
+        missing.append(_not_reached(steps, refreshed, "failed"))
     return Plan(
         steps=_finished(steps, refreshed),
         refreshed=refreshed,
-        is_refreshed=bool(refreshed),
+        is_refreshed=is_refreshed,
         violations=list(dict.fromkeys(violations)),
         complaints=complaints,
-        made_at=made_at,
+        made_at=next(filter(None, (_moment(one.get("timestamp")) for one in told)), None),
+        missing=(*missing, *_not_refreshed(steps, refreshed)),
     )
 
 
@@ -176,6 +243,30 @@ def _metadata(event: Mapping[str, Any], kind: str) -> Mapping[str, Any] | None:
     payload = event.get(kind)
     metadata = payload.get("metadata") if isinstance(payload, dict) else None
     return metadata if isinstance(metadata, dict) else None
+
+
+def _only_a_policy_failed(
+    events: Iterable[Mapping[str, Any]],
+    complaints: Iterable[Complaint],
+    violations: Iterable[Violation],
+) -> bool:
+    """Tell whether a preview failed at its end, with all of its steps made.
+
+    The policies of the stack as a whole are asked only after the program has run to its end.
+    """
+    return (
+        _has(events, "policyAnalyzeStackSummaryEvent")
+        and any(one.is_mandatory for one in violations)
+        and not any(one.urn for one in complaints)
+    )
+
+
+def _has(events: Iterable[Mapping[str, Any]], kind: str) -> bool:
+    return any(True for _ in _payloads(events, kind))
+
+
+def _payloads(events: Iterable[Mapping[str, Any]], kind: str) -> Iterator[Mapping[str, Any]]:
+    return (event[kind] for event in events if isinstance(event.get(kind), dict))
 
 
 def _violation(policy: Mapping[str, Any]) -> Violation:
@@ -203,6 +294,44 @@ def _moment(timestamp: object) -> datetime | None:
 def _is_leftover(op: str, old: object) -> bool:
     """Tell whether a step ends what an earlier replacement left: no instance of its own."""
     return op == "delete" and isinstance(old, dict) and old.get("delete") is True
+
+
+def _is_skipped(step: Step) -> bool:
+    """Tell whether --target or --exclude keeps a step from being made, which Pulumi calls "same".
+
+    What Pulumi compares comes from the program, and has no outputs yet. What it leaves alone is a
+    copy of the state; what it does not create is in no state, and has no id.
+    """
+    old, new = step.old, step.new
+    if step.op != "same" or step.type not in (MODEL_TYPE, READINESS_TYPE):
+        return False
+    if old is None or new is None:
+        return False
+    return not old.id or (bool(new.outputs) and not new.id)
+
+
+def _not_reached(
+    steps: Mapping[str, Step], refreshed: dict[str, Refreshed], code: GapCode
+) -> Missing:
+    """Take out what a preview did not get to: a refresh alone does not say what becomes of it."""
+    urns = tuple(urn for urn in refreshed if urn not in steps)
+    for urn in urns:
+        del refreshed[urn]
+    return Missing(code, urns)
+
+
+def _not_refreshed(
+    steps: Mapping[str, Step], refreshed: Mapping[str, Refreshed]
+) -> Iterator[Missing]:
+    """Yield the models that a refresh left out, where there was one."""
+    urns = tuple(
+        urn
+        for urn, step in steps.items()
+        if step.type == MODEL_TYPE and step.old is not None and not step.old.is_external
+        if urn not in refreshed and not (step.op == "create" or step.op.startswith("read"))
+    )
+    if refreshed and urns:
+        yield Missing("notRefreshed", urns)
 
 
 def _put(steps: dict[str, Step], step: Step) -> None:
@@ -245,11 +374,14 @@ def _finished(steps: Mapping[str, Step], refreshed: dict[str, Refreshed]) -> lis
 def _state(told: object) -> ResourceState | None:
     if not isinstance(told, dict):
         return None
+    kind = _text(told, "type")
     return ResourceState(
         urn=_text(told, "urn"),
-        type=_text(told, "type"),
-        inputs=_mapping(told.get("inputs")),
-        outputs=_mapping(told.get("outputs")),
+        type=kind,
+        id=_text(told, "id"),
+        inputs=_masked(told.get("inputs")),
+        outputs=_masked(told.get("outputs")),
+        can_go=told.get("custom") is True and not kind.startswith("pulumi:providers:"),
         is_protected=told.get("protect") is True,
         is_retained=told.get("retainOnDelete") is True,
         is_external=told.get("external") is True,
@@ -270,6 +402,10 @@ def _names(told: Mapping[str, Any], *lists: str) -> frozenset[str]:
     return frozenset(
         name for one in some if isinstance(one, list) for name in one if isinstance(name, str)
     )
+
+
+def _masked(bag: object) -> Mapping[str, Any]:
+    return {name: masked(value) for name, value in _mapping(bag).items()}
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

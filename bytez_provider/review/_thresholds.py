@@ -40,15 +40,16 @@ def findings(review: Review, thresholds: Thresholds) -> list[str]:
 
 def _too_much(review: Review, thresholds: Thresholds) -> Iterator[str]:
     increase, total = review.increase.ceiling, review.after.dollars_per_month.ceiling
+    missing = {gap.code: gap.text for gap in review.gaps}
+    unseen = missing.get("cutOff") or missing.get("failed")
+    if thresholds.max_increase is not None and unseen:
+        yield f"increase: not known, because {unseen}"
     # From the first cent too much on, as it is shown.
-    if thresholds.max_increase is not None and round(increase, 2) > thresholds.max_increase:
+    elif thresholds.max_increase is not None and round(increase, 2) > thresholds.max_increase:
         most = dollars(thresholds.max_increase)
         yield f"increase: {dollars(increase)} a month more when always loaded, at most {most}"
     if thresholds.max_monthly is not None and not review.is_complete:
-        yield (
-            "monthly: not known, since the plan leaves out what stays as it is: make it with "
-            "`pulumi preview --json --show-sames`"
-        )
+        yield f"monthly: not known, because {review.gaps[0].text}"
     elif thresholds.max_monthly is not None and round(total, 2) > thresholds.max_monthly:
         most = dollars(thresholds.max_monthly)
         yield f"monthly: {dollars(total)} a month when always loaded, at most {most}"

@@ -23,6 +23,7 @@ from tests.audit.account import (
 OWNER = "abhishekchohan/SOLAR-10.7B-Instruct-Forest-DPO-v1"
 MATH = "deepseek-ai/deepseek-math-7b-instruct"
 BLOOM, OPT = "bigscience/bloom-560m", "facebook/opt-1.3b"
+GPT2_LARGE = "openai-community/gpt2-large"
 
 EVIL = (
     "<script>document.title='ran'</script>",
@@ -59,6 +60,7 @@ def story() -> Audit:
         declared("bloom", BLOOM),
         declared("away", "ai-forever/mGPT", outputs={"onExpiry": "accept", "status": "NOT_LOADED"}),
         declared("theirs", OPT, outputs={"account": "another"}),
+        declared("hidden", GPT2_LARGE, unreadable=frozenset({"concurrency", "onExpiry"})),
     ]
     prod = [
         declared(

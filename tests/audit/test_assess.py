@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bytez_provider.audit import Source, assess
+from bytez_provider.audit import Source, assess, markdown, page
 from bytez_provider.catalogue import Catalogue
 from bytez_provider.schemas import CatalogueEntry, Instance, iso
 from tests.audit.account import (
@@ -229,6 +229,50 @@ class TestDrift:
     def test_an_expiry_that_nobody_declared_is_no_drift(self) -> None:
         told = live(expirationPeriodSeconds=300, expiresAt=ago(60 - 300))
         assert assess(facts([told], [declared()])).findings == []
+
+
+class TestHidden:
+    """What a state keeps as a secret is not the default, and nobody calls it wrong."""
+
+    @pytest.mark.parametrize(
+        ("hidden", "running"),
+        [
+            ({"concurrency"}, [live(concurrency=4)]),
+            (
+                {"expirationPeriodSeconds"},
+                [live(expirationPeriodSeconds=600, expiresAt=ago(60 - 600))],
+            ),
+            ({"granted"}, [live(concurrency=4)]),
+            ({"onExpiry"}, []),
+            ({"account"}, []),
+            ({"endpoint", "concurrency"}, [live(concurrency=4)]),
+        ],
+    )
+    def test_it_is_not_judged_and_said_to_be_so(
+        self, hidden: set[str], running: list[Instance]
+    ) -> None:
+        kept = declared(unreadable=frozenset({*hidden, "expectedHoursPerDay"}))
+        seen = {name: value for name, value in kept.outputs.items() if name not in hidden}
+        audit = assess(facts(running, [replace(kept, outputs=seen)]))
+        assert audit.findings == []
+        (told,) = audit.not_judged
+        assert (told.declared_by.name, set(told.properties)) == ("chat", hidden)
+        shown = "Not judged, because the state hides it (a secret, or a value not known yet): `dev"
+        assert shown in markdown(audit)
+        assert '<p id="not-judged">' in page(audit)
+
+    def test_the_rest_of_it_is_judged(self) -> None:
+        state = declared(
+            outputs={"expirationPeriodSeconds": 1800}, unreadable=frozenset({"concurrency"})
+        )
+        changed = live(concurrency=4, expirationPeriodSeconds=600, expiresAt=ago(60 - 600))
+        assert only(facts([changed], [state])).detail == "is unloaded after 600 s idle, not 1800 s"
+        assert kinds(assess(facts([], [state]))) == [("notRunning", GPT2)]
+
+    def test_what_is_read_by_nobody_is_not_mentioned(self) -> None:
+        quiet = declared(unreadable=frozenset({"expectedHoursPerDay", "adopt", "modelId"}))
+        read_only = declared("b", PHI, external=True, unreadable=frozenset({"concurrency"}))
+        assert assess(facts([live()], [quiet, read_only])).not_judged == []
 
 
 class TestDuplicate:

@@ -233,6 +233,19 @@ def test_a_target_branch_whose_preview_failed_is_not_compared_with(fleet: Fleet)
     )
 
 
+def test_a_partial_plan_is_said_to_be_one_and_not_compared_with(fleet: Fleet) -> None:
+    partial = {"steps": [loaded("a", inputs(concurrency="[secret]"))], "changeSummary": {"same": 4}}
+    (fleet.folder / "base.json").write_text(json.dumps(partial))
+    shown = fleet.run("review", "--plan", "base.json").ok().out
+    assert "this review is partial: the plan leaves out what stays as it is" in shown
+    assert "in a plan that is partial" in shown
+    assert "hidden, as a secret or a value not known yet: a (concurrency)" in shown
+    told = fleet.run("review", "--plan", "base.json", "--base", "base.json").failed(2)
+    assert told.startswith(
+        "could not compare with the plan 'base.json': not all of the stack is in it. "
+    )
+
+
 def test_events_are_read_too(fleet: Fleet) -> None:
     path = Path(fleet.folder / "events.jsonl")
     path.write_text(events([loaded("chat", inputs())]), encoding="utf-8")

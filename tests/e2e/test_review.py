@@ -23,7 +23,7 @@ import pytest
 
 from bytez_provider.emulator import Emulator
 from tests.e2e.conftest import KEY
-from tests.e2e.stack import COMMAND_SECONDS, Stack
+from tests.e2e.stack import COMMAND_SECONDS, MODEL_TYPE, Stack
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PACK = REPOSITORY / "examples" / "policy-pack"
@@ -131,6 +131,7 @@ def held(name: str, told: str) -> None:
 
 
 MARKDOWN = ("--format", "md", "--commit", "0a1b2c3")
+STREAMING = {"PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true"}
 
 
 @pytest.mark.usefixtures("unchanged")
@@ -146,8 +147,7 @@ def test_a_saved_digest(reviewer: Reviewer) -> None:
 
 @pytest.mark.usefixtures("unchanged")
 def test_saved_events_carry_the_policies(reviewer: Reviewer, policies: list[str]) -> None:
-    streaming = {"PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true"}
-    plan = reviewer.saved("plan.jsonl", *policies, **streaming)
+    plan = reviewer.saved("plan.jsonl", *policies, **STREAMING)
     told = reviewer.review("--plan", plan, *MARKDOWN)
     assert told.code == 1  # A mandatory policy is broken: the `up` would fail.
     held("events", told.out)
@@ -179,6 +179,50 @@ def test_a_preview_by_the_automation_api(reviewer: Reviewer, policies: list[str]
     assert models["scaled"]["dependents"] == ["after"]
     assert [one["policy"] for one in models["scaled"]["brokenRules"]] == ["bytez-model-concurrency"]
     assert KEY not in told.out + told.err
+
+
+def gaps(reviewer: Reviewer, plan: str) -> dict[str, list[str]]:
+    """Return the models that a review of a saved plan says are left out, by the reason."""
+    document = json.loads(reviewer.review("--plan", plan, "--json").out)
+    reviewed = {one["name"] for one in document["models"]}
+    found = {one["code"]: one["models"] for one in document["gaps"]}
+    assert all(reviewed.isdisjoint(models) for models in found.values())
+    assert (document["counts"]["unchanged"] is None) == bool(found)
+    return found
+
+
+@pytest.mark.parametrize("form", [{}, STREAMING])
+@pytest.mark.parametrize("flag", ["--target", "--exclude", "--target-replace"])
+def test_what_a_targeted_preview_leaves_alone(
+    reviewer: Reviewer, flag: str, form: dict[str, str]
+) -> None:
+    urn = f"urn:pulumi:dev::fleet::{MODEL_TYPE}::scaled"
+    plan = reviewer.saved("plan.json", "--show-sames", flag, urn, **form)
+    others = ["added", "after", "expired", "removed", "stays"]
+    assert gaps(reviewer, plan) == {"targeted": ["scaled"] if flag == "--exclude" else others}
+
+
+@pytest.mark.parametrize("form", [{}, STREAMING])
+def test_what_a_failed_preview_did_not_get_to(reviewer: Reviewer, form: dict[str, str]) -> None:
+    reviewer.stack.program(BRANCH + "\nraise SystemExit('boom')")
+    plan = reviewer.saved("plan.json", "--show-sames", **form)
+    assert gaps(reviewer, plan) == {"failed": ["removed"]}
+
+
+def test_what_expired_and_is_no_longer_declared(reviewer: Reviewer) -> None:
+    """A digest shows neither what a refresh found nor, unless it is asked to, what stays."""
+    reviewer.stack.program("\n".join(one for one in BRANCH.split("\n") if "expired" not in one))
+    plan = reviewer.saved("plan.json")
+    assert gaps(reviewer, plan) == {"goneUnclear": ["after", "expired", "stays"]}
+    for plan in (
+        reviewer.saved("sames.json", "--show-sames"),
+        reviewer.saved("events.json", **STREAMING),
+    ):
+        assert gaps(reviewer, plan) == {}
+        document = json.loads(reviewer.review("--plan", plan, "--json").out)
+        actions = {one["name"]: (one["action"], one["isAnyway"]) for one in document["models"]}
+        assert actions["expired"] == ("forget", True)
+        assert actions["stays"] == ("keep", False)
 
 
 def test_without_a_key_nothing_is_refreshed(reviewer: Reviewer, emulator: Emulator) -> None:

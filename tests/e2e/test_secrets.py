@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bytez_provider.emulator import Emulator
 from tests.e2e.conftest import KEY
-from tests.e2e.stack import Stack
+from tests.e2e.stack import COMMAND_SECONDS, Stack
 from tests.e2e.test_interruption import mid_boot, until
 from tests.e2e.test_model import ONE
 
@@ -65,3 +69,73 @@ def test_provider_in_state_is_a_short_reference(stack: Stack, emulator: Emulator
     assert isinstance(pickled, str)
     assert len(pickled) <= 80
     assert len(emulator.instances()) == 1
+
+
+HIDDEN = """
+given = pulumi.Config()
+bytez.Model("many", model_id="microsoft/phi-1", concurrency=given.require_secret_int("many"))
+bytez.Model("idle", model_id="openai-community/gpt2",
+    expiration_period_seconds=given.require_secret_int("idle"))
+bytez.Model("away", model_id="facebook/opt-1.3b", expiration_period_seconds=60,
+    on_expiry=given.require_secret("away"))
+bytez.Model("which", model_id=given.require_secret("which"))
+"""
+
+
+def test_secret_inputs_are_judged_by_no_document_and_shown_in_none(
+    stack: Stack, emulator: Emulator
+) -> None:
+    """Concurrency, idle period, what happens on expiry, and the model itself."""
+    which = "databricks/dolly-v2-3b"
+    for name, value in {"many": "4", "idle": "4321", "away": "accept", "which": which}.items():
+        stack.run("config", "set", "--secret", name, value).ok()
+    stack.program(HIDDEN)
+    stack.up().ok()
+    emulator.advance(100)
+
+    def told(*arguments: str) -> Any:
+        command = [sys.executable, "-m", "bytez_provider.cli", *arguments, "--json"]
+        done = subprocess.run(
+            command,
+            cwd=stack.project,
+            env={**stack.env, "PYTHONPATH": str(Path(__file__).resolve().parents[2])},
+            capture_output=True,
+            encoding="utf-8",
+            timeout=COMMAND_SECONDS,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, ""), done.stdout
+        assert "4321" not in done.stdout
+        return json.loads(done.stdout)
+
+    laid_open = stack.run("stack", "export", "--show-secrets").ok().stdout
+    assert "4321" in laid_open
+    (stack.project / "state.json").write_text(laid_open)
+    for source in (("--stack", "dev"), ("--state", "state.json")):
+        audit = told("audit", *source)
+        hidden = {one["declaredBy"]["name"]: one["properties"] for one in audit["notJudged"]}
+        assert hidden == {
+            "many": ["concurrency"],
+            "idle": ["expirationPeriodSeconds"],
+            "away": ["onExpiry"],
+        }
+        assert audit["findings"] == []
+
+    stack.run("config", "set", "--secret", "many", "5").ok()
+    plan = stack.project / "plan.json"
+    for form in ("", "true"):
+        stack.env["PULUMI_ENABLE_STREAMING_JSON_PREVIEW"] = form
+        plan.write_text(stack.run("preview", "--json", "--show-sames").ok().stdout)
+        review = told("review", "--plan", plan.name)
+        assert which not in json.dumps(review)
+        models = {one["name"]: one for one in review["models"]}
+        assert {name: one["action"] for name, one in models.items()} == {
+            "many": "replace",
+            "idle": "keep",
+            "away": "keep",
+            "which": "keep",
+        }
+        assert models["many"]["reasons"] == ["concurrency, a secret"]
+        assert not any(one["isAnyway"] for one in models.values())
+        assert review["unknownCost"] == ["idle", "many", "which"]
+        assert [one["drift"] for one in models.values()] == [None] * 4

@@ -45,7 +45,30 @@ def model(properties: str) -> str:
             "models: {}\ndefault: {}",
             "2:1: 'default' is no part of a fleet file; did you mean 'defaults'?",
         ),
-        ("models: {}\nx-common: {}", "2:1: 'x-common' is no part of a fleet file"),
+        (
+            "models: {}\ncommon: {}",
+            "2:1: 'common' is no part of a fleet file; a key of your own begins with 'x-'",
+        ),
+        (
+            "models: {}\nx_common: {}",
+            "2:1: 'x_common' is no part of a fleet file; did you mean 'x-common'?",
+        ),
+        (
+            "models: {}\n$Schema: a",
+            "2:1: '$Schema' is no part of a fleet file; did you mean '$schema'?",
+        ),
+        ("models: {}\n$schema: 1", "2:10: '$schema' is text, and this is 1"),
+        ("models: {}\nx-a: 1\nx-a: 2", "3:1: 'x-a' stands here twice, first in line 2"),
+        ("models: {}\nx-a: {b: 1, b: 2}", "2:13: 'b' stands here twice, first in line 2"),
+        ("models: {}\nx-a: !t 1", "2:6: the tag '!t' is not read; leave it out"),
+        (
+            "defaults: {x-a: 1}\nmodels: {}",
+            "1:12: 'x-a' is not a property of a model",
+        ),
+        (
+            "x-a: &a {concurrency: 0}\nmodels: {a: {<<: *a, modelId: a/b}}",
+            "1:23: concurrency must be a whole number of at least 1, not 0",
+        ),
         # ------------------------------------------------------------------------- the keys
         ("models:\n  a:", "2:3: 'a' has no 'modelId'"),
         ("models:\n  a: {adopt: true}", "2:3: 'a' has no 'modelId'"),

@@ -100,6 +100,24 @@ def test_anchors_and_merge_keys(write: Write) -> None:
     assert fleet.id_lines["b"] == Place("fleet.yaml", 5, 14)
 
 
+def test_a_key_of_the_users_own_is_a_place_for_anchors(write: Write) -> None:
+    path = write(
+        "$schema: fleet.schema.json\n"
+        "x-small: &small {concurrency: 2}\n"
+        "x-kept: &kept {<<: *small, onExpiry: accept, anything: [1, {else: null}]}\n"
+        "x-: \n"
+        "models:\n"
+        "  a: {<<: *small, modelId: a/b}\n"
+        "  x-b: {modelId: a/c}\n"
+    )
+    write("$schema: x\nx-big: &big {concurrency: 9}\nmodels: {a: *big}", "fleet.prod.yaml")
+    assert read_fleet(path).models == {
+        "a": ModelInputs(model_id="a/b", concurrency=2),
+        "x-b": ModelInputs(model_id="a/c"),
+    }
+    assert read_fleet(path, "prod").models["a"].concurrency == 9
+
+
 def test_an_anchor_may_be_used_again(write: Write) -> None:
     text = "models:\n a: {modelId: &x a/b}\n b: {modelId: &x a/c, concurrency: &n 2}\n"
     assert read_fleet(write(text)).models["b"].concurrency == 2
@@ -113,6 +131,7 @@ def test_an_anchor_may_be_used_again(write: Write) -> None:
         "---\nmodels: {a: {modelId: a/b}}\n...\n",
         "%YAML 1.2\n---\nmodels: {a: {modelId: a/b}}",
         '{"models": {"a": {"modelId": "a/b"}}}',
+        '{\n\t"$schema": "fleet.schema.json",\n\t"models": {"a": {"modelId": "a/b"}}\n}\n',
         "models: {a: {modelId: 'a/b'}}",
         "models:\n  a:\n    modelId: >-\n      a/b\n",
     ],

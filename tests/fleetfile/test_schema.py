@@ -49,6 +49,7 @@ def test_every_property_of_a_model_is_there_with_a_description() -> None:
         {"models": {"a": ID, "B-2_": {"modelId": "a/b", "concurrency": 2.0}}},
         {"models": {}, "defaults": {"concurrency": 3, "adopt": True, "onExpiry": "accept"}},
         {"models": {"a": {**ID, "expirationPeriodSeconds": None, "expectedHoursPerDay": 24}}},
+        {"$schema": "fleet.schema.json", "x-": None, "x-common": [{"any": "thing"}], "models": {}},
     ],
 )
 def test_good_ones(write: Write, document: object) -> None:
@@ -64,6 +65,9 @@ def test_good_ones(write: Write, document: object) -> None:
         {},
         {"model": {}},
         {"models": {}, "default": {}},
+        {"models": {}, "X-common": {}},
+        {"models": {}, "$schema": None},
+        {"models": {"a": {**ID, "x-common": 1}}},
         {"models": {"ready": ID}},
         {"models": {"a b": ID}},
         {"models": {"a": None}},
@@ -108,6 +112,8 @@ DOCUMENTS = st.fixed_dictionaries(
         | VALUES,
         "defaults": PROPERTIES | VALUES,
         "more": st.none(),
+        "$schema": VALUES,
+        "x-mine": VALUES,
     },
 )
 MANY = settings(

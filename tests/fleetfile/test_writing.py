@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 from pathlib import Path
 
@@ -175,6 +176,55 @@ def test_comments_survive_in_other_forms(write: Write, old: str) -> None:
     assert new.count("\r\n") == (new.count("\n") if "\r\n" in old else 0)
     assert new.startswith("\ufeff") == old.startswith("\ufeff")
     assert new.startswith("---") == old.startswith("---")
+
+
+def test_the_users_own_keys_and_anchors_stay(write: Write) -> None:
+    old = (
+        "$schema: fleet.schema.json\n"
+        "x-small: &small {concurrency: 2}  # used\n"
+        "x-later: &later\n"
+        "  note: &text nobody uses these yet\n"
+        "models:\n"
+        "  a:\n"
+        "    <<: *small\n"
+        "    modelId: a/b\n"
+    )
+    path = write(old)
+    add_models(path, {"plain": PLAIN})
+    assert path.read_text() == old + "  plain:\n    modelId: a/plain\n"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (
+            '{\n\t"$schema": "é",\n\t"models": {}\n}\n',
+            (
+                '{\n\t"$schema": "é",\n\t"models": {\n\t\t"plain": {\n\t\t\t"modelId": "a/plain"\n'
+                "\t\t}\n\t}\n}\n"
+            ),
+        ),
+        (
+            '{"x-a": [1, null], "models": {"a": {"modelId": "a/b"}}, "defaults": {"adopt": true}}',
+            (
+                '{"x-a": [1, null], "models": {"a": {"modelId": "a/b"}, '
+                '"plain": {"modelId": "a/plain", "adopt": false}}, "defaults": {"adopt": true}}'
+            ),
+        ),
+        ('{"models": null}\r\n', '{"models": {"plain": {"modelId": "a/plain"}}}\r\n'),
+    ],
+)
+def test_json_stays_json(write: Write, old: str, new: str) -> None:
+    path = write(old, "fleet.json")
+    add_models(path, {"plain": PLAIN})
+    assert path.read_bytes().decode() == new
+
+
+def test_a_new_file_of_json_is_json(write: Write) -> None:
+    write("", "other")
+    write_fleet(Path("fleet.json"), NEW)
+    assert json.loads(Path("fleet.json").read_text())["models"]["plain"] == {"modelId": "a/plain"}
+    assert read_fleet(Path("fleet.json")).models == NEW
 
 
 def test_a_file_whose_comments_would_be_lost_is_left_alone(write: Write) -> None:

@@ -23,6 +23,8 @@ FLEET = "bytez:index:Fleet"
 ACCOUNT = {"endpoint": "https://api.bytez.com", "account": "0123456789ab"}
 CREATED = "2024-05-27T23:35:35.863Z"
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+SECRET = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270"}
+"""What stands for a secret in the engine's events; the digest has "[secret]"."""
 
 State = dict[str, Any]
 Step = dict[str, Any]
@@ -43,7 +45,7 @@ def state(declared: Mapping[str, Any], *, status: str | None = "RUNNING", **more
     told: State = {"type": MODEL, "custom": True, "inputs": dict(declared)}
     if status is not None:
         outputs = {**declared, **ACCOUNT, "status": status, "created": CREATED}
-        told["outputs"] = outputs
+        told |= {"id": declared["modelId"], "outputs": outputs}
     return {**told, **more}
 
 
@@ -63,7 +65,16 @@ def digest(*steps: Step, **more: Any) -> Plan:
 
 def kept(name: str, declared: Mapping[str, Any], **more: Any) -> Step:
     """Return the step of a model that stays as it is."""
-    return step("same", name, state(declared, **more), state(declared, **more))
+    return step("same", name, state(declared, **more), state(declared, status=None))
+
+
+def skipped(name: str, declared: Mapping[str, Any], *, is_new: bool = False) -> Step:
+    """Return the step that Pulumi calls "same" of a model that --target leaves alone."""
+    if is_new:
+        new = state(declared, status=None)
+        return step("same", name, new, new)
+    old = state(declared)
+    return step("same", name, old, {key: value for key, value in old.items() if key != "id"})
 
 
 def loaded(name: str, declared: Mapping[str, Any], **more: Any) -> Step:

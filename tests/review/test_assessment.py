@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bytez_provider.review import Live, Review, assess
+from bytez_provider.review import Live, Review, assess, markdown
 from bytez_provider.schemas import Instance
 from tests.review.plans import (
     ACCOUNT,
@@ -125,14 +125,7 @@ class TestAnyway:
         assert review.increase_per_hour == pytest.approx(AN_HOUR, abs=1e-6)
 
     def test_expired_and_removed_is_no_unload_of_the_change(self) -> None:
-        diagnostics = [
-            {
-                "urn": urn("chat"),
-                "severity": "info",
-                "message": f"'{GPT2}' is no longer loaded: the next `up` loads it again\n",
-            }
-        ]
-        plan = digest(refreshed("chat", state(inputs())), diagnostics=diagnostics)
+        plan = digest(refreshed("chat", state(inputs())), changeSummary={"update": 1})
         model = only(assess(plan, setting()))
         assert (model.action, model.is_anyway) == ("forget", True)
 
@@ -192,6 +185,25 @@ class TestCost:
         review = reviewed(loaded("chat", inputs(concurrency=value)))
         assert only(review).after.concurrency is None  # type: ignore[union-attr]
         assert review.unknown_cost == ["chat"]
+
+    @pytest.mark.parametrize("hidden", [UNKNOWN, "[secret]"])
+    def test_a_hidden_idle_period_is_not_the_services_own(self, hidden: str) -> None:
+        review = reviewed(kept("chat", inputs(expirationPeriodSeconds=hidden)))
+        declared = only(review).after
+        assert declared is not None
+        assert declared.unreadable == ["expirationPeriodSeconds"]
+        assert (declared.dollars_per_hour, declared.dollars_per_month) == (None, None)
+        assert review.unknown_cost == ["chat"]
+
+    @pytest.mark.parametrize("hidden", [UNKNOWN, "[secret]"])
+    def test_hidden_hours_are_not_undeclared_ones(self, hidden: str) -> None:
+        review = reviewed(kept("chat", inputs(expectedHoursPerDay=hidden)))
+        declared = only(review).after
+        assert declared is not None
+        assert declared.unreadable == ["expectedHoursPerDay"]
+        assert (review.after.expected_models, review.unknown_cost) == (0, [])
+        hours = "- Hidden, as a secret or a value not known yet: `chat` (expectedHoursPerDay)."
+        assert hours in markdown(review)
 
     def test_model_that_no_preview_knows(self) -> None:
         model = only(reviewed(loaded("chat", inputs(UNKNOWN))))

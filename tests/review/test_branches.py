@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
+import pytest
+
 from bytez_provider.review import Review, assess, compared
-from tests.review.plans import PHI, UNPRICED, Step, digest, inputs, loaded, named, setting, step
+from tests.review.plans import (
+    PHI,
+    UNKNOWN,
+    UNPRICED,
+    Step,
+    digest,
+    inputs,
+    loaded,
+    named,
+    setting,
+    step,
+)
 
 
 def review(head: list[Step], base: list[Step]) -> Review:
@@ -47,6 +60,24 @@ def test_other_resources_count_where_they_change() -> None:
 
     assert review([pet(1)], [pet(1)]).other_changes == 0
     assert review([pet(2)], [pet(1)]).other_changes == 1
+
+
+@pytest.mark.parametrize("hidden", [UNKNOWN, "[secret]"])
+def test_what_neither_branch_shows_is_not_called_unchanged(hidden: str) -> None:
+    both = [loaded("a", inputs(concurrency=hidden)), loaded("b", inputs(PHI))]
+    told = review(both, both)
+    (gap,) = told.gaps
+    assert (gap.code, gap.models) == ("notComparable", ["a"])
+    assert told.counts.unchanged == 1
+
+
+def test_what_a_failed_preview_did_not_get_to_is_not_called_removed() -> None:
+    error = {"severity": "error", "message": "boom"}
+    head = digest(loaded("a", inputs()), diagnostics=[error])
+    base = digest(loaded("a", inputs()), loaded("b", inputs(PHI)))
+    told = assess(compared(head, base), setting())
+    assert [(one.code, one.models) for one in told.gaps] == [("failed", ["b"])]
+    assert [one.name for one in told.models] == ["a"]
 
 
 def test_it_says_what_it_compared() -> None:

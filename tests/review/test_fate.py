@@ -64,12 +64,8 @@ class TestRenamed:
 
     def test_one_that_has_expired_is_loaded_again_anyway(self) -> None:
         (old, _) = gone("old", inputs())
-        note = {
-            "urn": urn("old"),
-            "severity": "info",
-            "message": f"'{GPT2}' is no longer loaded: the next `up` loads it again",
-        }
-        review = assess(digest(old, loaded("new", inputs()), diagnostics=[note]), setting())
+        plan = digest(old, loaded("new", inputs()), changeSummary={"create": 1})
+        review = assess(plan, setting())
         model = only(review)
         assert (model.name, model.action, model.is_anyway) == ("new", "load", True)
 
@@ -161,6 +157,36 @@ def test_a_value_not_known_yet_may_be_an_outage_though_pulumi_says_update() -> N
     model = only(reviewed(step("update", "a", state(inputs()), new)))
     assert (model.action, model.unavailable_minutes) == ("replace", 15)
     assert model.reasons[-1] == "an outage, unless the value turns out the same"
+
+
+class TestHidden:
+    """A secret, or a value not known yet, is neither the default nor what it was."""
+
+    def test_a_secret_that_is_not_known_yet_may_be_an_outage(self) -> None:
+        hidden = inputs(concurrency="[secret]")
+        one = step("update", "a", state(hidden), state(hidden, status=None))
+        assert only(reviewed(one)).action == "update"
+        model = only(reviewed({**one, "diffReasons": ["concurrency"]}))
+        assert (model.action, model.unavailable_minutes) == ("replace", 15)
+
+    @pytest.mark.parametrize("hidden", ["[secret]", UNKNOWN])
+    def test_whether_it_may_be_taken_over(self, hidden: str) -> None:
+        model = only(reviewed(loaded("a", inputs(adopt=hidden)), live=live()))
+        assert (model.action, model.failure) == ("load", None)
+        assert model.reasons == ["it is loaded already, and what adopt says of that is hidden"]
+
+    @pytest.mark.parametrize("hidden", ["[secret]", UNKNOWN])
+    def test_whether_a_take_over_is_an_outage(self, hidden: str) -> None:
+        model = only(reviewed(loaded("a", inputs(adopt=True, concurrency=hidden)), live=live()))
+        assert (model.action, model.unavailable_minutes) == ("replace", 15)
+        assert model.reasons == [
+            "taken over; an outage, unless the concurrency, which is hidden, is the same"
+        ]
+
+    @pytest.mark.parametrize("hidden", ["[secret]", UNKNOWN])
+    def test_what_runs_of_a_model_that_is_hidden_is_not_asked(self, hidden: str) -> None:
+        model = only(reviewed(kept("a", inputs(hidden)), live=live()))
+        assert (model.live, model.drift, model.action) == (None, None, "keep")
 
 
 class TestOfThisChange:

@@ -19,6 +19,7 @@ from tests.review.plans import (
     inputs,
     kept,
     loaded,
+    refreshed,
     replaced,
     reviewed,
     setting,
@@ -51,6 +52,8 @@ def test_the_summary_comes_first_and_an_outage_is_bold() -> None:
             unloaded("old", inputs("me/old")),
             kept("stays", inputs("me/stays")),
             *gone("expired", inputs("me/expired")),
+            refreshed("scaled", state(inputs())),
+            *(refreshed(name, state(inputs(f"me/{name}"))) for name in ("old", "stays")),
         )
     )
     lines = text.splitlines()
@@ -110,8 +113,9 @@ def test_what_stays_makes_no_difference_whatever_it_costs() -> None:
 def test_a_plan_of_what_changes_alone_has_no_count_of_what_stays() -> None:
     plan = from_digest({"steps": [loaded("a", inputs())], "changeSummary": {"same": 4}})
     text = markdown(assess(plan, setting()))
-    assert "**1 load**, what stays is not in this plan." in text
-    assert "### Cost, of what changes alone" in text
+    assert "> **This review is partial:** the plan leaves out what stays as it is" in text
+    assert "**1 load**, in a plan that is partial." in text
+    assert "### Cost, of what is in this plan alone" in text
 
 
 def test_the_mark_is_that_of_the_stack_alone() -> None:

@@ -67,7 +67,13 @@ def test_a_plan_of_what_changes_alone_passes_no_monthly_limit() -> None:
     review = assess(plan, setting())
     assert review.counts.unchanged is None
     (finding,) = findings(review, Thresholds(max_monthly=1e6, max_increase=1e6))
-    assert finding.startswith("monthly: not known, since the plan leaves out what stays as it is")
+    assert finding.startswith("monthly: not known, because the plan leaves out what stays as it is")
+
+
+def test_a_plan_that_is_cut_off_passes_no_limit() -> None:
+    review = assess(from_events([]), setting())
+    told = findings(review, Thresholds(max_monthly=1e6, max_increase=1e6))
+    assert [one.partition(",")[0] for one in told] == ["increase: not known", "monthly: not known"]
 
 
 def test_a_decrease_may_be_asked_for() -> None:

@@ -71,15 +71,31 @@ def test_a_child_has_the_types_of_its_parents_in_its_urn() -> None:
     assert model.name == "a::b"
 
 
-def test_a_secret_is_read_where_it_was_laid_open_and_else_unknown() -> None:
-    shown = {**SECRET, "plaintext": json.dumps(CREATED)}
-    (model,) = models(resource(outputs={**OUTPUTS, "created": shown}))
-    assert model.created == moment_of(CREATED)
-    hidden = {**SECRET, "ciphertext": "v1:abc"}
-    (model,) = models(resource(outputs={**OUTPUTS, "created": hidden, "endpoint": hidden}))
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        {**SECRET, "ciphertext": "v1:abc"},
+        {**SECRET, "plaintext": json.dumps("laid open")},
+        "04da6b54-80e4-46f7-96ec-b56ff0331ba9",
+        {"within": [{**SECRET, "plaintext": json.dumps("laid open")}]},
+    ],
+)
+def test_a_secret_and_what_is_not_known_is_unreadable_and_not_unset(hidden: object) -> None:
+    inputs = {"modelId": hidden, "concurrency": hidden}
+    outputs = {**OUTPUTS, **inputs, "created": hidden, "endpoint": hidden}
+    (model,) = models(resource(inputs=inputs, outputs=outputs))
+    assert model.model_id == GPT2  # Of the resource's id, which Pulumi never encrypts.
+    assert model.unreadable == {"modelId", "concurrency", "created", "endpoint"}
+    assert dict(model.inputs) == {}
     assert model.created is None
-    assert "endpoint" not in model.outputs
+    assert model.outputs.keys() == {"adopt", "onExpiry", "status", "account"}
     assert model.is_of("https://anywhere.example", "0123456789ab")
+    assert "laid open" not in repr(model)
+
+
+def test_what_can_be_read_is_not_unreadable() -> None:
+    (model,) = models(resource())
+    assert model.unreadable == frozenset()
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""`python -m tools.schema` writes the schemas of fleet files anew; a test says when it must."""
+"""`python -m tools.schema` writes the schemas of fleet files again; a test says when it must."""
 
 from __future__ import annotations
 

@@ -15,7 +15,14 @@ from pydantic import BaseModel
 
 import bytez_provider
 from bytez_provider.audit import Audit
-from bytez_provider.fleetfile._layer import KEY_PATTERN, MODEL_ID, PROPERTIES, TAKEN_KEY
+from bytez_provider.fleetfile._layer import (
+    KEY_PATTERN,
+    MODEL_ID,
+    OWN_PREFIX,
+    PROPERTIES,
+    SCHEMA_KEY,
+    TAKEN_KEY,
+)
 from bytez_provider.pricing import IDLE_SECONDS
 from bytez_provider.review import Review
 from bytez_provider.schemas import EXPIRY_MAX_SECONDS, EXPIRY_MIN_SECONDS, ModelInputs
@@ -96,6 +103,10 @@ def _document(*, is_overlay: bool) -> dict[str, Any]:
         else "The models that are kept loaded, and what holds for all of them.",
         "type": ["object", "null"] if is_overlay else "object",
         "properties": {
+            SCHEMA_KEY: {
+                "description": "The path or address of this schema, for editors.",
+                "type": "string",
+            },
             "defaults": {
                 "description": "Properties of the models that do not say otherwise.",
                 "type": ["object", "null"],
@@ -112,6 +123,12 @@ def _document(*, is_overlay: bool) -> dict[str, Any]:
                 "type": ["object", "null"],
                 "propertyNames": {"pattern": KEY_PATTERN, "not": {"const": TAKEN_KEY}},
                 "additionalProperties": {"$ref": "#/$defs/model"},
+            },
+        },
+        "patternProperties": {
+            f"^{OWN_PREFIX}": {
+                "description": "Yours: it is not read. A place for anchors, as in "
+                "x-common: &common {concurrency: 2}, to be merged into models with <<: *common.",
             },
         },
         "additionalProperties": False,

@@ -1,0 +1,42 @@
+"""What Pulumi writes in the place of a value that cannot be read.
+
+A state and the engine's events mark a secret by a mapping with a key of Pulumi's own, the digest of
+a preview by a word. `--show-secrets` puts the plain value into that mapping: it is a secret all the
+same, and no document of ours may show it.
+"""
+
+from __future__ import annotations
+
+SECRET = "[secret]"  # noqa: S105 - a placeholder
+"""A secret, as Pulumi shows one."""
+
+UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+"""A value that is not known before the `up`, as Pulumi writes it."""
+
+_SIGNATURE = "4dabf18193072939515e22adb298388d"
+"""The key that marks a value which is not plain, such as a secret (Pulumi's own constant)."""
+
+
+def masked(value: object) -> object:
+    """Return a value with `SECRET` in the place of each secret, also of one that is laid open."""
+    try:
+        return _masked(value)
+    except RecursionError:
+        return SECRET
+
+
+def is_hidden(value: object) -> bool:
+    """Tell whether a masked value, or a part of it, is a secret or not known yet."""
+    if isinstance(value, dict):
+        return any(map(is_hidden, value.values()))
+    if isinstance(value, list):
+        return any(map(is_hidden, value))
+    return value in (SECRET, UNKNOWN)
+
+
+def _masked(value: object) -> object:
+    if isinstance(value, dict):
+        if _SIGNATURE in value:
+            return SECRET
+        return {name: _masked(one) for name, one in value.items()}
+    return [_masked(one) for one in value] if isinstance(value, list) else value
