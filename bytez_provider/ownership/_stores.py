@@ -337,7 +337,7 @@ class Bucket:
             )
         except (BaseError, ValueError, TypeError) as error:
             raise self._unusable(
-                _reason(error),
+                f"it {_reason(error)}",
                 "Name a bucket such as s3://bucket/folder (for az:// set AZURE_STORAGE_ACCOUNT_NAME"
                 " too), or an absolute folder",
             ) from None
@@ -356,14 +356,13 @@ class Bucket:
 
         start = time.monotonic()
         if self._last_failure is not None and start < self._rests_until:
-            raise self._last_failure.restated(verb=f"{verb} the journal in")
+            raise self._last_failure.restated(verb=f"{verb} the journal")
         try:
             yield
         except (BaseError, OSError) as error:
             failure = JournalError(
-                verb=f"{verb} the journal in",
-                subject=self.place,
-                observed=_reason(error),
+                verb=f"{verb} the journal",
+                observed=f"{self.place}, the bucket of BYTEZ_JOURNAL, {_reason(error)}",
                 action="Mend the access to it (its address and credentials), or set "
                 "BYTEZ_ACCEPT_NO_JOURNAL=1 to go on without it",
             )
@@ -392,12 +391,12 @@ def _reason(error: Exception) -> str:
     text, _, detail = str(error).partition("\n\nDebug source")
     status, code = _STATUS.search(text), _CODE.search(text)
     if status is not None:
-        return f"it answered HTTP {status[1]}" + (f" ({code[1]})" if code else "")
+        return f"answered HTTP {status[1]}" + (f" ({code[1]})" if code else "")
     if "kind: Timeout" in detail:
-        return f"it did not answer within {_TIMEOUT_SECONDS:.0f} s"
+        return f"did not answer within {_TIMEOUT_SECONDS:.0f} s"
     if "kind: Connect" in detail:
-        return "no connection could be made"
-    return printable(_ADDRESS.sub("its address", _ATTEMPT.sub("", text)), limit=200)
+        return "could not be reached"
+    return f"failed: {printable(_ADDRESS.sub('its address', _ATTEMPT.sub('', text)), limit=200)}"
 
 
 # ------------------------------------------------------------------------------------ which one

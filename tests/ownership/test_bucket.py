@@ -146,7 +146,8 @@ class TestTrouble:
         store = Bucket(f"s3://{bucket}/folder")
         proxy.act = lambda _method, _path: status
         reason = {401: "HTTP 401 Unauthorized (Code401)", 403: "HTTP 403 Forbidden (Code403)"}
-        observed = f"the journal in 's3://{bucket}/folder': it answered {reason[status]}. {MEND}"
+        where = f"s3://{bucket}/folder, the bucket of BYTEZ_JOURNAL,"
+        observed = f"the journal: {where} answered {reason[status]}. {MEND}"
         assert failure(lambda: store.read(NAME)) == f"could not read {observed}"
         assert failure(store.read_all) == f"could not read {observed}"
         write = lambda: store.write(NAME, b"1", None, durable=True)  # noqa: E731
@@ -162,14 +163,14 @@ class TestTrouble:
     def test_a_bucket_that_always_fails(self, proxy: Proxy, bucket: str) -> None:
         proxy.act = lambda _method, _path: 500
         said = failure(lambda: Bucket(f"s3://{bucket}").read(NAME))
-        assert "it answered HTTP 500 Internal Server Error (Code500)" in said
+        assert "answered HTTP 500 Internal Server Error (Code500)" in said
         assert len(proxy.seen) > 1
 
     @pytest.mark.usefixtures("quick")
     def test_nothing_listens(self, bucket: str, proxy: Proxy) -> None:
         proxy.close()
         said = failure(lambda: Bucket(f"s3://{bucket}").read(NAME))
-        assert "no connection could be made" in said
+        assert "could not be reached" in said
 
     @pytest.mark.usefixtures("quick")
     def test_one_that_does_not_answer_is_asked_once_and_then_left_to_rest(
@@ -184,7 +185,8 @@ class TestTrouble:
         asked = len(proxy.seen)
         assert asked > 1, "it may have been in passing"
         said = failure(lambda: store.write(NAME, b"1", None, durable=True))
-        assert said.startswith(f"could not write the journal in 's3://{bucket}': it did not answer")
+        assert said.startswith("could not write the journal: ")
+        assert "did not answer within" in said
         warnings: list[str] = []
         tolerant = Tolerant(store, warnings.append)
         tolerant.write(NAME, b"1", None, durable=True)
@@ -213,10 +215,10 @@ class TestTrouble:
             "<StringToSign>AWS4-HMAC-SHA256 SECRET</StringToSign></Error>\n\nDebug source:\nSECRET"
         )
         assert _stores._reason(OSError(text)) == (
-            "it answered HTTP 403 Forbidden (SignatureDoesNotMatch)"
+            "answered HTTP 403 Forbidden (SignatureDoesNotMatch)"
         )
         text = "Error performing GET https://h/c?sig=SECRET in 3ms - strange: https://h?sig=SECRET"
-        assert _stores._reason(OSError(text)) == "strange: its address"
+        assert _stores._reason(OSError(text)) == "failed: strange: its address"
 
 
 class TestAddress:
