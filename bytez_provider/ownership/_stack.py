@@ -3,24 +3,35 @@
 A URN holds the names of stack and project, and no backend. A provider sees the environment of the
 CLI and the folder of the project, and with them what the CLI itself goes by. It does not see the
 organisation: two stacks of one name, of two organisations of one Pulumi Cloud, cannot be told
-apart. Nor can copies of one state, or two machines made from one image that keep their states in
-files at one path.
+apart. Nor can copies of one state, two machines made from one image that keep their states in
+files at one path, or two folders from which one project is deployed to a relative `file://`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, Final
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from bytez_provider.ownership._machine import machine_of_files
 
 _CLOUD = "https://api.pulumi.com"
 _PROJECT_FILES = ("Pulumi.yaml", "Pulumi.yml", "Pulumi.json")
+_FILE = "file://"
+_PLACE_IN_QUERY: Final = ("endpoint", "storage_account", "table")
+"""What of a backend's query says which server, account or table it is; the rest is how to reach
+it, and may change, or be a secret."""
+_PLACE_IN_ENVIRONMENT: Final = {
+    "s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
+    "azblob": ("AZURE_STORAGE_ACCOUNT",),
+    "postgres": ("PGHOST", "PGPORT", "PGDATABASE"),
+}
+"""What the CLI takes from the environment where the address does not say it."""
 
 
 @dataclass(frozen=True)
@@ -46,16 +57,22 @@ def stack_identity(environ: Mapping[str, str], folder: Path, *, is_shared: bool)
             are then two places.
     """
     project = _project(folder)
-    url = (environ.get("PULUMI_BACKEND_URL") or _of_project(project) or _of_login(environ)).strip()
-    url = url.rstrip("/") or _CLOUD
-    parts = urlsplit(url)
-    if parts.scheme == "file":
-        path = _path(url.removeprefix("file://"), environ, project or folder)
+    url = environ.get("PULUMI_BACKEND_URL") or _of_project(project) or _of_login(environ) or _CLOUD
+    if url.startswith(_FILE):
+        path = _path(url.removeprefix(_FILE), environ, project or folder)
         machine = machine_of_files() if is_shared else ""
-        return StackIdentity(_key(f"file://{path}\n{machine}"), f"file://{path}")
+        return StackIdentity(_key(f"{_FILE}{path}\n{machine}"), f"{_FILE}{path}")
+    parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
-    place = f"{parts.scheme}://{host}{parts.path}"
-    return StackIdentity(_key(f"{place}?{parts.query}"), place)
+    place = f"{parts.scheme}://{host}{parts.path}".rstrip("/")
+    query = parse_qs(parts.query)
+    named = [f"{name}={query[name][-1]}" for name in _PLACE_IN_QUERY if name in query]
+    unnamed = [
+        f"{name}={environ[name]}"
+        for name in _PLACE_IN_ENVIRONMENT.get(parts.scheme, ())
+        if environ.get(name) and not named
+    ]
+    return StackIdentity(_key("\n".join((place, *named, *unnamed))), place)
 
 
 def _key(text: str) -> str:
@@ -63,11 +80,25 @@ def _key(text: str) -> str:
 
 
 def _path(text: str, environ: Mapping[str, str], base: Path) -> str:
-    """Return the folder that the CLI reads in a `file://` address."""
-    home = environ.get("HOME") or str(Path.home())
-    if text == "~" or text.startswith("~/"):
-        text = home + text[1:]
-    return str((base / (text.partition("?")[0] or home)).resolve())
+    """Return the folder that the CLI reads in a `file://` address.
+
+    What is relative is relative to the folder that the CLI runs in, which is the project's, or one
+    below it that a provider does not see.
+    """
+    text = unquote(text.partition("?")[0])
+    if text.startswith("~"):
+        text = str(_home(environ) / text[2:])
+    return str((base / text).resolve())
+
+
+def _home(environ: Mapping[str, str]) -> Path:
+    """Return the user's folder as the CLI finds it: that of the account, whatever HOME says."""
+    try:
+        import pwd
+
+        return Path(pwd.getpwuid(os.getuid()).pw_dir)
+    except (ImportError, KeyError):
+        return Path(environ.get("HOME") or environ.get("USERPROFILE") or "~").expanduser()
 
 
 def _project(folder: Path) -> Path | None:
@@ -95,8 +126,8 @@ def _of_project(project: Path | None) -> str:
 
 def _of_login(environ: Mapping[str, str]) -> str:
     """Return the backend that the user is logged in to; "" where that is not known."""
-    home = environ.get("PULUMI_HOME") or str(Path(environ.get("HOME") or "~") / ".pulumi")
-    folder = Path(environ.get("PULUMI_CREDENTIALS_PATH") or home).expanduser()
+    home = environ.get("PULUMI_HOME") or _home(environ) / ".pulumi"
+    folder = Path(environ.get("PULUMI_CREDENTIALS_PATH") or home)
     try:
         told: Any = json.loads((folder / "credentials.json").read_text(encoding="utf-8"))
         return str(told["current"] or "")

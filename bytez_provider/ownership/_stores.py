@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,15 +25,26 @@ from bytez_provider.errors import ConfigError, JournalError, printable
 from bytez_provider.files import replace_file
 
 if TYPE_CHECKING:
-    from obstore.store import ObjectStore
+    from obstore.store import BackoffConfig, ObjectStore
 
-SCHEMES: Final = ("s3", "gs", "az")
-"""Buckets; `file` is a folder."""
+_BUCKETS: Final = {"s3": "AWS_", "gs": "GOOGLE_", "az": "AZURE_"}
+"""The kinds of buckets, and how the names of their variables begin; `file` is a folder."""
 
 _SHARDS = 16
 _READERS = 16
-_TIMEOUT_SECONDS = 10
-_RETRY_TIME = timedelta(seconds=30)
+_TIMEOUT_SECONDS = 10.0
+"""How long one answer of a bucket may take."""
+_RETRY_SECONDS = 15.0
+"""For how long a bucket that fails is asked again; the last answer may take its whole time too."""
+_BACKOFF: Final[BackoffConfig] = {
+    "init_backoff": timedelta(seconds=0.5),
+    "max_backoff": timedelta(seconds=4),
+    "base": 2,
+}
+_DOWN_SECONDS = 5.0
+"""A bucket that was asked in vain for this long is down."""
+_REST_SECONDS = 30.0
+"""For how long one that is down is not asked again: one deployment asks many times."""
 
 
 class ChangedError(Exception):
@@ -243,6 +256,8 @@ class Bucket:
     def __init__(self, url: str) -> None:
         self._url = url
         self._store = self._open()
+        self._rests_until = 0.0
+        self._last_failure: JournalError | None = None
 
     @property
     def place(self) -> str:
@@ -254,7 +269,7 @@ class Bucket:
         """Return what is kept under a name."""
         import obstore
 
-        with self._telling("read"):
+        with self._asking("read"):
             try:
                 found = obstore.get(self._store, name)
                 content = bytes(found.bytes())
@@ -268,10 +283,14 @@ class Bucket:
         from obstore.exceptions import AlreadyExistsError, PreconditionError
 
         new = content or b""
-        with self._telling("write"):
+        with self._asking("write"):
             try:
                 mode = "create" if version is None else version
                 put = obstore.put(self._store, name, new, mode=mode)  # type: ignore[arg-type]
+            except FileNotFoundError:
+                if version is None:
+                    raise  # It is the bucket that is not there.
+                raise ChangedError(name) from None
             except (AlreadyExistsError, PreconditionError):
                 # Perhaps by this very write, whose first answer was lost.
                 now = self.read(name)
@@ -284,7 +303,7 @@ class Bucket:
         """Return all that is kept, by name."""
         import obstore
 
-        with self._telling("read"):
+        with self._asking("read"):
             names = [one["path"] for one in obstore.list(self._store).collect() if one["size"]]
         with ThreadPoolExecutor(_READERS) as pool:
             return dict(zip(names, pool.map(self.read, names), strict=True))
@@ -299,33 +318,64 @@ class Bucket:
                 observed="BYTEZ_JOURNAL is a bucket, and the package obstore is not installed",
                 action="Install it with `pip install 'bytez-provider[bucket]'`",
             ) from None
+        parts = urlsplit(self._url)
+        if "@" in parts.netloc or parts.query or parts.fragment:
+            # obstore passes over them: another server would be asked than the one that is meant.
+            raise self._unusable(
+                "it may have no user, `?` or `#`",
+                "Name the bucket and a folder in it, and give the rest in the environment, such as "
+                "AWS_REGION and AWS_ENDPOINT_URL",
+            )
+        # What is given here stands for all of these options, also for what the environment says.
+        may_be_plain = os.environ.get(_BUCKETS[parts.scheme] + "ALLOW_HTTP", "").lower() == "true"
+        timeout, retry = timedelta(seconds=_TIMEOUT_SECONDS), timedelta(seconds=_RETRY_SECONDS)
         try:
             return from_url(
                 self._url,
-                client_options={"timeout": f"{_TIMEOUT_SECONDS}s"},
-                retry_config={"max_retries": 3, "retry_timeout": _RETRY_TIME},
+                client_options={"timeout": timeout, "allow_http": may_be_plain},
+                retry_config={"backoff": _BACKOFF, "retry_timeout": retry},
             )
         except (BaseError, ValueError, TypeError) as error:
-            raise ConfigError(
-                verb="read the configuration",
-                observed=f"BYTEZ_JOURNAL, {self.place}, cannot be used: {_reason(error)}",
-                action="Name a folder, or an address such as s3://bucket/prefix",
+            raise self._unusable(
+                f"it {_reason(error)}",
+                "Name a bucket such as s3://bucket/folder (for az:// set AZURE_STORAGE_ACCOUNT_NAME"
+                " too), or an absolute folder",
             ) from None
 
+    def _unusable(self, why: str, action: str) -> ConfigError:
+        return ConfigError(
+            verb="read the configuration",
+            observed=f"BYTEZ_JOURNAL is '{printable(self.place, limit=100)}', which cannot be "
+            f"used: {why}",
+            action=action,
+        )
+
     @contextlib.contextmanager
-    def _telling(self, verb: str) -> Iterator[None]:
+    def _asking(self, verb: str) -> Iterator[None]:
         from obstore.exceptions import BaseError
 
+        start = time.monotonic()
+        if self._last_failure is not None and start < self._rests_until:
+            raise self._last_failure.restated(verb=f"{verb} the journal")
         try:
             yield
         except (BaseError, OSError) as error:
-            raise JournalError(
+            failure = JournalError(
                 verb=f"{verb} the journal",
-                subject=self.place,
-                observed=_reason(error),
+                observed=f"{self.place}, the bucket of BYTEZ_JOURNAL, {_reason(error)}",
                 action="Mend the access to it (its address and credentials), or set "
                 "BYTEZ_ACCEPT_NO_JOURNAL=1 to go on without it",
-            ) from None
+            )
+            now = time.monotonic()
+            if now - start >= _DOWN_SECONDS:
+                self._last_failure, self._rests_until = failure, now + _REST_SECONDS
+            raise failure from None
+
+
+_STATUS = re.compile(r"status code: (\d{3}(?: [A-Z][A-Za-z-]*)*)")
+_CODE = re.compile(r"<Code>(\w{1,60})</Code>")
+_ATTEMPT = re.compile(r"Error performing [A-Z]+ \S+ in .*? - ")
+_ADDRESS = re.compile(r"[a-z]+://[^\s\"']+")
 
 
 def _version(told: Mapping[str, object]) -> dict[str, object]:
@@ -333,8 +383,20 @@ def _version(told: Mapping[str, object]) -> dict[str, object]:
 
 
 def _reason(error: Exception) -> str:
-    """Return what an object store says, without what it says for its own developers."""
-    return printable(str(error).partition("\n\nDebug source")[0], limit=200)
+    """Return what an object store says, for people.
+
+    Its own text is long, and may hold secrets: an address with a signature in it, or what of a
+    request was signed.
+    """
+    text, _, detail = str(error).partition("\n\nDebug source")
+    status, code = _STATUS.search(text), _CODE.search(text)
+    if status is not None:
+        return f"answered HTTP {status[1]}" + (f" ({code[1]})" if code else "")
+    if "kind: Timeout" in detail:
+        return f"did not answer within {_TIMEOUT_SECONDS:.0f} s"
+    if "kind: Connect" in detail:
+        return "could not be reached"
+    return f"failed: {printable(_ADDRESS.sub('its address', _ATTEMPT.sub('', text)), limit=200)}"
 
 
 # ------------------------------------------------------------------------------------ which one
@@ -350,7 +412,8 @@ def open_store(environ: Mapping[str, str], warn: Callable[[str], None]) -> Store
         ConfigError: It names neither an absolute folder nor a bucket.
     """
     chosen = environ.get("BYTEZ_JOURNAL", "").strip()
-    if chosen.partition("://")[0] in SCHEMES and "://" in chosen:
+    scheme, is_address, _ = chosen.partition("://")
+    if is_address and scheme in _BUCKETS:
         bucket = Bucket(chosen)
         return Tolerant(bucket, warn) if environ.get("BYTEZ_ACCEPT_NO_JOURNAL") == "1" else bucket
     return Tolerant(Folder(_folder(chosen)), warn)
@@ -361,11 +424,12 @@ def _folder(chosen: str) -> Path:
         from platformdirs import user_state_path
 
         return user_state_path("bytez-provider", appauthor=False)
-    folder = Path(chosen).expanduser()
-    if chosen.startswith("file://"):
-        folder = Path(url2pathname(urlsplit(chosen).path))
-    elif "://" in chosen or not folder.is_absolute():
-        kind = "is an address of an unknown kind" if "://" in chosen else "is a relative folder"
+    name = url2pathname(chosen.removeprefix("file://")) if chosen[:7] == "file://" else chosen
+    folder = Path(name)
+    with contextlib.suppress(RuntimeError):  # There is no such user.
+        folder = folder.expanduser()
+    if "://" in name or not folder.is_absolute():
+        kind = "is an address of an unknown kind" if "://" in name else "is a relative folder"
         raise ConfigError(
             verb="read the configuration",
             observed=f"BYTEZ_JOURNAL is '{printable(chosen, limit=100)}', which {kind}",

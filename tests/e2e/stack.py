@@ -85,14 +85,22 @@ class Running:
 
 
 class Stack:
-    """The stack `dev` of a project in a folder of its own.
+    """A stack of a project in a folder of its own.
 
     Attributes:
         env: The environment of every command, to be changed by a test.
         folder: Holds the project, the backend and the journal.
     """
 
-    def __init__(self, folder: Path, env: Mapping[str, str], *, refresh: bool) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        env: Mapping[str, str],
+        *,
+        refresh: bool,
+        name: str = "dev",
+        exists: bool = False,
+    ) -> None:
         self.folder = folder
         self.env = {
             "PATH": pulumi_path(),
@@ -114,7 +122,7 @@ class Stack:
             + options
         )
         self.program("")
-        self.run("stack", "init", "dev").ok()
+        self.run("stack", "select" if exists else "init", name).ok()
 
     def program(self, body: str) -> None:
         """Replace the program; `pulumi` and `bytez` are imported."""
@@ -170,7 +178,7 @@ class Stack:
         killed = 0
         for path in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
-                is_ours = f"BYTEZ_JOURNAL={self.env['BYTEZ_JOURNAL']}\0".encode()
+                is_ours = f"PULUMI_HOME={self.env['PULUMI_HOME']}\0".encode()
                 environment = (path / "environ").read_bytes()
                 if is_ours in environment and is_meant((path / "cmdline").read_bytes()):
                     os.kill(int(path.name), signal.SIGKILL)

@@ -44,7 +44,7 @@ def test_it_says_what_it_is(wheel: Path) -> None:
         commands = opened.read(f"{info}/entry_points.txt").decode()
     assert about["Name"] == "bytez-provider"
     assert about["Version"] == bytez_provider.__version__
-    assert about.get_all("Provides-Extra") == ["cli", "dev", "emulator", "policy"]
+    assert about.get_all("Provides-Extra") == ["bucket", "cli", "dev", "emulator", "policy"]
     assert "bytez-fleet = bytez_provider.cli:main" in commands
     assert "bytez-emulator = bytez_provider.emulator.command:main" in commands
 

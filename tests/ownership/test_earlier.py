@@ -1,0 +1,156 @@
+"""Records of the format before this one: carried over, and removed when they are replaced."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bytez_provider.ownership import Folder, Ledger, Named, Owner, Phase, Record, Verdict
+from bytez_provider.schemas import Instance
+from tests.clocks import FakeClock
+
+MODEL, OTHER_MODEL = "openai-community/gpt2", "microsoft/phi-1"
+URN = "urn:pulumi:dev::fleet::pulumi-python:dynamic/bytez:Model::gpt2"
+ENDPOINT, ACCOUNT = "https://api.bytez.com", "0123456789ab"
+BEGAN = datetime(2024, 5, 27, 23, 35, tzinfo=timezone.utc)
+CREATED = BEGAN + timedelta(seconds=1)
+ADOPTED = "2024-05-27T23:40:00.000Z"
+
+NOTE: dict[str, Any] = {
+    "endpoint": ENDPOINT,
+    "account": ACCOUNT,
+    "urn": URN,
+    "modelId": MODEL,
+    "began": BEGAN.isoformat(),
+    "concurrency": 2,
+    "expirationPeriodSeconds": 600,
+    "created": CREATED.isoformat(),
+}
+HOLDER: dict[str, Any] = {
+    "endpoint": ENDPOINT,
+    "account": ACCOUNT,
+    "modelId": MODEL,
+    "created": CREATED.isoformat(),
+    "adoptedAt": ADOPTED,
+}
+CARRIED = Record(
+    model_id=MODEL,
+    owner=Owner(urn=URN),
+    phase=Phase.ACCEPTED,
+    began=BEGAN,
+    concurrency=2,
+    expiration_period_seconds=600,
+    created=CREATED,
+)
+
+
+class Kept:
+    """A folder that an earlier version wrote to."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.ledger = Ledger(Folder(folder), endpoint=ENDPOINT, account=ACCOUNT, clock=FakeClock())
+
+    def write(self, name: str, content: object) -> None:
+        self.folder.mkdir(exist_ok=True)
+        (self.folder / name).write_text(json.dumps(content))
+
+    def names(self) -> list[str]:
+        return sorted(path.name for path in self.folder.glob("*.json"))
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Kept:
+    return Kept(tmp_path)
+
+
+def test_a_note_is_an_unfinished_load(kept: Kept) -> None:
+    kept.write("load-1.json", NOTE)
+    assert kept.ledger.records() == [CARRIED]
+    assert kept.ledger.record(MODEL) == CARRIED
+    assert kept.names() == ["load-1.json"], "a look writes nothing"
+
+
+def test_a_note_without_an_answer(kept: Kept) -> None:
+    kept.write("load-1.json", {k: v for k, v in NOTE.items() if k != "created"})
+    (record,) = kept.ledger.records()
+    assert (record.phase, record.created) == (Phase.REQUESTED, None)
+
+
+def test_of_two_notes_of_a_model_the_later_counts(kept: Kept) -> None:
+    later = {**NOTE, "began": (BEGAN + timedelta(hours=1)).isoformat(), "concurrency": 3}
+    kept.write("load-1.json", later)
+    kept.write("load-2.json", NOTE)
+    (record,) = kept.ledger.records()
+    assert record.concurrency == 3
+
+
+def test_a_holder_is_of_we_know_not_whom(kept: Kept) -> None:
+    kept.write("holder-1.json", HOLDER)
+    (record,) = kept.ledger.records()
+    assert (record.owner.urn, record.adopted_at, record.created) == ("", ADOPTED, CREATED)
+    live = Instance(model_id=MODEL, status="RUNNING", created=CREATED)
+    who = kept.ledger.who(URN)
+    judged = kept.ledger.judge(MODEL, live, who, Named(CREATED))
+    assert judged.verdict is Verdict.OTHER_RESOURCE, "the older resource must leave it alone"
+    assert kept.ledger.judge(MODEL, live, who, Named(CREATED, ADOPTED)).is_ours
+
+
+def test_a_holder_of_a_noted_load_makes_one_record_with_it(kept: Kept) -> None:
+    kept.write("load-1.json", NOTE)
+    kept.write("holder-1.json", HOLDER)
+    (record,) = kept.ledger.records()
+    assert record == CARRIED.model_copy(update={"adopted_at": ADOPTED})
+
+
+def test_a_holder_of_another_load_than_the_noted_one_says_nothing_of_it(kept: Kept) -> None:
+    kept.write("load-1.json", NOTE)
+    kept.write("holder-1.json", {**HOLDER, "created": BEGAN.isoformat()})
+    assert kept.ledger.records() == [CARRIED]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "torn",
+        [NOTE],
+        {**NOTE, "account": "another"},
+        {**NOTE, "endpoint": "http://127.0.0.1:1"},
+        {**NOTE, "began": "yesterday"},
+        {**NOTE, "urn": None},
+        {**NOTE, "concurrency": "two"},
+        {k: v for k, v in NOTE.items() if k != "modelId"},
+    ],
+)
+def test_what_is_no_note_of_this_account_is_none(kept: Kept, content: object) -> None:
+    kept.write("load-1.json", content)
+    (kept.folder / "load-2.json").write_bytes(b"\xff{")
+    assert kept.ledger.records() == []
+
+
+def test_what_replaces_it_removes_it_and_nothing_else(kept: Kept) -> None:
+    kept.write("load-1.json", NOTE)
+    kept.write("load-2.json", {**NOTE, "began": BEGAN.replace(year=2023).isoformat()})
+    kept.write("holder-1.json", HOLDER)
+    kept.write("load-3.json", {**NOTE, "modelId": OTHER_MODEL})
+    kept.write("load-4.json", {**NOTE, "account": "another"})
+    who = kept.ledger.who(URN)
+    kept.ledger.hears(
+        MODEL, who, Named(CREATED), concurrency=2, expiration_period_seconds=600, stays=True
+    )
+    kept.ledger.deploys(is_preview=False)
+    record = kept.ledger.record(MODEL)
+    assert record is not None
+    assert record.phase is Phase.CONFIRMED
+    old = [name for name in kept.names() if not name.startswith("record-")]
+    assert old == ["load-3.json", "load-4.json"]
+
+
+def test_what_is_forgotten_is_removed_too(kept: Kept) -> None:
+    kept.write("load-1.json", NOTE)
+    kept.ledger.forget(CARRIED)
+    assert kept.names() == []

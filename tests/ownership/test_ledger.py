@@ -1,0 +1,761 @@
+"""The journal: who may change a load, and what is kept of it at each step."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bytez_provider.errors import JournalError
+from bytez_provider.ownership import (
+    Bucket,
+    ChangedError,
+    Folder,
+    HeldError,
+    Ledger,
+    Named,
+    Owner,
+    Phase,
+    Presence,
+    Record,
+    Request,
+    StackIdentity,
+    Store,
+    Verdict,
+    _ledger,
+)
+from bytez_provider.schemas import Instance
+from tests.clocks import FakeClock
+
+MODEL, PHI, OPT = "openai-community/gpt2", "microsoft/phi-1", "facebook/opt-1.3b"
+BEGAN = datetime(2024, 5, 27, 23, 35, tzinfo=timezone.utc)
+CREATED = BEGAN + timedelta(seconds=1)
+LATER = CREATED + timedelta(hours=1)
+HERE = StackIdentity("here", "file:///here")
+THERE = StackIdentity("there", "file:///there")
+
+
+def urn(name: str, stack: str = "dev") -> str:
+    return f"urn:pulumi:{stack}::fleet::pulumi-python:dynamic/bytez:Model::{name}"
+
+
+GPT2, CHAT = urn("gpt2"), urn("chat")
+
+
+class Clock(FakeClock):
+    """A clock that does something whenever it is waited for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.meanwhile: Callable[[], object] = lambda: None
+
+    def wait(self, seconds: float, wake: threading.Event | None = None) -> None:
+        super().wait(seconds, wake)
+        self.meanwhile()
+
+
+class Deployment:
+    """A process that deploys one stack."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        stack: StackIdentity = HERE,
+        account: str = "account",
+        machine: str | None = None,
+    ) -> None:
+        self.clock = Clock()
+        self.presence = Presence(machine=machine, host=machine or "this-machine")
+        self.store = store
+        self.ledger = Ledger(
+            store,
+            endpoint="https://api.bytez.com",
+            account=account,
+            clock=self.clock,
+            identity=lambda: stack,
+            presence=self.presence,
+        )
+
+    def who(self, name: str = GPT2) -> Owner:
+        return self.ledger.who(name)
+
+    def requesting(
+        self, name: str | None = GPT2, *, began: datetime = BEGAN, model_id: str = MODEL
+    ) -> AbstractContextManager[Request]:
+        return self.ledger.requesting(
+            model_id,
+            self.ledger.who(name),
+            began=began,
+            concurrency=1,
+            expiration_period_seconds=None,
+        )
+
+    def loads(
+        self, name: str = GPT2, *, created: datetime = CREATED, model_id: str = MODEL
+    ) -> None:
+        """Load a model, as far as the journal is concerned."""
+        with self.requesting(name, model_id=model_id) as request:
+            request.accepted()
+        self.ledger.identify(model_id, self.who(name), created)
+
+    def hears(
+        self,
+        name: str = GPT2,
+        *,
+        created: datetime | None = CREATED,
+        adopted_at: str | None = None,
+        stays: bool = True,
+    ) -> None:
+        self.ledger.hears(
+            MODEL,
+            self.who(name),
+            Named(created, adopted_at),
+            concurrency=1,
+            expiration_period_seconds=None,
+            stays=stays,
+        )
+
+    def adopt(self, name: str = CHAT, *, now: datetime = LATER) -> Any:
+        live = running()
+        judged = self.ledger.judge(MODEL, live, self.who(name), None)
+        return self.ledger.adopt(
+            judged,
+            live,
+            self.who(name),
+            now=now,
+            concurrency=1,
+            expiration_period_seconds=None,
+        )
+
+    def unloading(self, name: str = GPT2) -> AbstractContextManager[None]:
+        judged = self.ledger.judge(MODEL, running(), self.who(name), Named(CREATED))
+        return self.ledger.unloading(judged, running(), self.who(name))
+
+    def kept(self) -> Record:
+        record = self.ledger.record(MODEL)
+        assert record is not None
+        return record
+
+
+def running(created: datetime | None = CREATED) -> Instance:
+    return Instance(model_id=MODEL, status="RUNNING", created=created, concurrency=1)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "journal"
+
+
+@pytest.fixture
+def mine(folder: Path) -> Deployment:
+    return Deployment(Folder(folder))
+
+
+@pytest.fixture
+def next_one(folder: Path) -> Deployment:
+    """A later deployment of the same stack on this machine."""
+    return Deployment(Folder(folder))
+
+
+@pytest.fixture
+def others(folder: Path) -> Deployment:
+    """A deployment of a stack of the same name elsewhere."""
+    return Deployment(Folder(folder), stack=THERE)
+
+
+class Racing:
+    """A store in which somebody else acts just before the next write."""
+
+    is_shared = False
+    place = "here"
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.read = store.read
+        self.read_all = store.read_all
+        self.before: Callable[[], object] | None = None
+
+    def write(self, name: str, content: bytes | None, version: object, *, durable: bool) -> Any:
+        before, self.before = self.before, None
+        if before is not None:
+            before()
+        return self.store.write(name, content, version, durable=durable)
+
+
+class TestRequesting:
+    def test_who_asks_is_kept_before_the_request(self, mine: Deployment, folder: Path) -> None:
+        with mine.requesting():
+            record = Deployment(Folder(folder)).kept()
+            assert record.phase is Phase.REQUESTED
+            assert record.owner == Owner(urn=GPT2, stack="here", place="file:///here")
+            assert record.host == "this-machine"
+            assert record.holder is not None
+            assert record.holder.token == mine.presence.token
+
+    def test_accepted(self, mine: Deployment) -> None:
+        with mine.requesting() as request:
+            request.accepted()
+        record = mine.kept()
+        assert (record.phase, record.holder, record.created) == (Phase.ACCEPTED, None, None)
+        assert record.is_unfinished
+
+    def test_refused_puts_back_what_stood_there(self, mine: Deployment) -> None:
+        with mine.requesting() as request:
+            request.refused()
+        assert mine.ledger.record(MODEL) is None
+        mine.loads()
+        before = mine.kept()
+        with mine.requesting(began=LATER) as request:
+            assert request.earlier == before
+            request.refused()
+        assert mine.kept() == before
+
+    def test_without_an_answer_it_stays_and_nobody_holds_it(self, mine: Deployment) -> None:
+        mine.loads()
+        before = mine.kept()
+        with pytest.raises(RuntimeError), mine.requesting(began=LATER):
+            raise RuntimeError
+        record = mine.kept()
+        assert (record.phase, record.holder, record.before) == (Phase.REQUESTED, None, before)
+
+    def test_a_nameless_resource_leaves_nothing(self, mine: Deployment, folder: Path) -> None:
+        with mine.requesting(None) as request:
+            request.accepted()
+        assert not folder.exists()
+
+    def test_it_beats_for_as_long_as_it_works(
+        self, mine: Deployment, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(_ledger, "_BEAT_SECONDS", 0.01)
+        with mine.requesting() as request:
+            deadline = time.monotonic() + 30
+            while (holder := mine.kept().holder) is None or holder.beat < 2:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            request.accepted()
+        assert mine.kept().phase is Phase.ACCEPTED
+        assert mine.kept().holder is None
+        while any(isinstance(one, threading.Timer) for one in threading.enumerate()):
+            assert time.monotonic() < deadline, "it goes on beating"
+            time.sleep(0.01)
+
+
+class TestHeld:
+    def test_another_deployment_is_refused_and_knows_by_whom(
+        self, mine: Deployment, next_one: Deployment
+    ) -> None:
+        with mine.requesting():
+            before = mine.kept()
+            with pytest.raises(HeldError) as caught, next_one.requesting(began=LATER):
+                pass
+            assert caught.value.record.owner == mine.who()
+            assert caught.value.record.host == "this-machine"
+            assert mine.kept() == before
+
+    def test_the_next_one_goes_on_when_it_has_died(
+        self, mine: Deployment, next_one: Deployment
+    ) -> None:
+        with mine.requesting():
+            mine.presence.leave()
+            before = mine.kept()
+            with next_one.requesting(began=LATER) as request:
+                assert request.earlier == before
+                request.accepted()
+            accepted = next_one.kept()
+        assert next_one.kept() == accepted, "whoever took it over has the say"
+
+    def test_one_on_another_machine_lives_while_it_beats(
+        self, folder: Path, mine: Deployment
+    ) -> None:
+        there = Deployment(Folder(folder), machine="there")
+        with there.requesting():
+
+            def beat() -> None:
+                record = there.kept()
+                assert record.holder is not None
+                holder = record.holder.model_copy(update={"beat": record.holder.beat + 1})
+                entry = there.ledger._entry(MODEL)
+                there.ledger._put(MODEL, record.model_copy(update={"holder": holder}), entry)
+
+            mine.clock.meanwhile = beat
+            with pytest.raises(HeldError), mine.requesting(began=LATER):
+                pass
+            mine.clock.meanwhile = lambda: None
+            waited = len(mine.clock.waits)
+            with mine.requesting(began=LATER):
+                pass
+            silence = sum(mine.clock.waits[waited:])
+            assert _ledger._SILENCE_SECONDS <= silence < 2 * _ledger._SILENCE_SECONDS
+            assert silence > 2 * _ledger._BEAT_SECONDS, "one beat may be late"
+
+    def test_another_resource_of_this_deployment_waits(self, mine: Deployment) -> None:
+        with mine.requesting(CHAT) as first:
+            mine.clock.meanwhile = first.refused
+            with mine.requesting() as request:
+                request.accepted()
+        assert mine.kept().owner.urn == GPT2
+        assert mine.clock.waits != []
+
+    def test_what_another_stack_has_just_asked_for_may_not_show_yet(
+        self, mine: Deployment, others: Deployment
+    ) -> None:
+        with mine.requesting() as request:
+            request.accepted()
+        soon, late = BEGAN + timedelta(seconds=59), BEGAN + timedelta(seconds=61)
+        with pytest.raises(HeldError), others.requesting(began=soon):
+            pass
+        with mine.requesting(CHAT, began=soon) as request:
+            request.refused()
+        with others.requesting(began=late) as request:
+            request.accepted()
+        assert others.kept().owner.stack == "there"
+
+    def test_of_two_that_ask_at_once_one_does(self, folder: Path, others: Deployment) -> None:
+        store = Racing(Folder(folder))
+        store.before = lambda: others.loads(created=LATER)
+        mine = Deployment(store)
+        with pytest.raises(HeldError) as caught, mine.requesting():
+            pass
+        assert caught.value.record.owner == others.who()
+        assert mine.kept().created == LATER
+
+
+class TestAdopting:
+    def test_takes_the_place_of_the_owner(self, mine: Deployment, others: Deployment) -> None:
+        mine.loads()
+        adoption = others.adopt()
+        record = others.kept()
+        assert record.owner == others.who(CHAT)
+        assert (record.created, record.adopted_at) == (CREATED, adoption.adopted_at)
+        assert record.phase is Phase.ACCEPTED
+        judged = mine.ledger.judge(MODEL, running(), mine.who(), Named(CREATED))
+        assert judged.verdict is Verdict.OTHER_STACK
+
+    def test_comes_to_nothing_when_it_is_undone(self, mine: Deployment, others: Deployment) -> None:
+        mine.loads()
+        before = mine.kept()
+        others.adopt().undo()
+        assert mine.kept() == before
+
+    def test_is_not_undone_under_the_next_who_took_it_over(
+        self, mine: Deployment, others: Deployment
+    ) -> None:
+        mine.loads()
+        adoption = others.adopt()
+        mine.adopt(GPT2)
+        after = mine.kept()
+        adoption.undo()
+        assert mine.kept() == after
+
+    def test_is_later_than_the_one_before_it_whatever_the_clock_says(
+        self, mine: Deployment, others: Deployment
+    ) -> None:
+        mine.loads()
+        first = others.adopt()
+        second = mine.adopt(GPT2, now=LATER - timedelta(minutes=1))
+        assert second.adopted_at > first.adopted_at
+
+    def test_waits_for_nobody_who_works_on_it(self, mine: Deployment, others: Deployment) -> None:
+        mine.loads()
+        with mine.unloading():
+            with pytest.raises(HeldError):
+                others.adopt()
+            assert mine.kept().phase is Phase.UNLOADING
+
+    def test_of_two_at_once_one_does(
+        self, folder: Path, mine: Deployment, others: Deployment
+    ) -> None:
+        mine.loads()
+        store = Racing(Folder(folder))
+        store.before = others.adopt
+        with pytest.raises(HeldError) as caught:
+            Deployment(store).adopt(GPT2)
+        assert caught.value.record.owner == others.who(CHAT)
+
+    def test_what_changed_since_it_was_judged_is_judged_again(
+        self, mine: Deployment, others: Deployment
+    ) -> None:
+        mine.loads()
+        judged = others.ledger.judge(MODEL, running(), others.who(), None)
+        mine.adopt(CHAT)
+        with pytest.raises(HeldError):
+            others.ledger.adopt(
+                judged,
+                running(),
+                others.who(),
+                now=LATER,
+                concurrency=1,
+                expiration_period_seconds=None,
+            )
+
+
+class TestUnloading:
+    def test_is_kept_while_it_lasts_and_ends_the_record(self, mine: Deployment) -> None:
+        mine.loads()
+        with mine.unloading():
+            assert mine.kept().phase is Phase.UNLOADING
+            assert mine.kept().holder is not None
+        assert mine.ledger.record(MODEL) is None
+
+    def test_puts_back_what_stood_there_when_it_fails(self, mine: Deployment) -> None:
+        mine.loads()
+        before = mine.kept()
+        with pytest.raises(RuntimeError), mine.unloading():
+            raise RuntimeError
+        assert mine.kept() == before
+
+    def test_is_kept_of_a_load_that_the_journal_does_not_know(
+        self, mine: Deployment, others: Deployment
+    ) -> None:
+        with mine.unloading(), pytest.raises(HeldError), others.requesting(began=LATER):
+            pass
+        assert mine.ledger.record(MODEL) is None
+
+    def test_is_refused_while_another_works_on_it(
+        self, mine: Deployment, next_one: Deployment
+    ) -> None:
+        mine.loads()
+        with mine.unloading(), pytest.raises(HeldError), next_one.unloading():
+            pass
+
+    def test_is_refused_when_another_took_it_over_since_it_was_judged(
+        self, mine: Deployment, others: Deployment
+    ) -> None:
+        mine.loads()
+        judged = mine.ledger.judge(MODEL, running(), mine.who(), Named(CREATED))
+        others.adopt()
+        with pytest.raises(HeldError), mine.ledger.unloading(judged, running(), mine.who()):
+            pass
+        assert mine.kept().owner == others.who(CHAT)
+
+    def test_of_two_at_once_one_does(self, folder: Path, mine: Deployment) -> None:
+        mine.loads()
+        store = Racing(Folder(folder))
+        store.before = mine.adopt
+        with pytest.raises(HeldError), Deployment(store).unloading():
+            pass
+        assert mine.kept().owner.urn == CHAT
+
+
+class TestIdentifying:
+    def test_names_what_was_asked_for(self, mine: Deployment) -> None:
+        with pytest.raises(RuntimeError), mine.requesting():
+            raise RuntimeError
+        mine.ledger.identify(MODEL, mine.who(), None)
+        assert mine.kept().created is None
+        mine.ledger.identify(MODEL, mine.who(), CREATED)
+        record = mine.kept()
+        assert (record.created, record.phase) == (CREATED, Phase.ACCEPTED)
+        mine.ledger.identify(MODEL, mine.who(), LATER)
+        assert mine.kept() == record, "a load has one identity"
+
+    def test_of_another_it_does_not(self, mine: Deployment, others: Deployment) -> None:
+        with mine.requesting() as request:
+            request.accepted()
+        others.ledger.identify(MODEL, others.who(), CREATED)
+        mine.ledger.identify(MODEL, mine.who(CHAT), CREATED)
+        assert mine.kept().created is None
+
+
+class TestHearing:
+    def test_what_a_state_names_is_no_longer_unfinished(
+        self, mine: Deployment, next_one: Deployment
+    ) -> None:
+        mine.loads()
+        assert mine.kept().is_unfinished
+        next_one.hears()
+        assert mine.kept().is_unfinished, "it is not yet known that this process changes anything"
+        next_one.ledger.deploys(is_preview=False)
+        assert next_one.kept().phase is Phase.CONFIRMED
+        assert next_one.kept().host == "this-machine"
+
+    def test_a_preview_writes_nothing(
+        self, mine: Deployment, next_one: Deployment, folder: Path
+    ) -> None:
+        mine.loads()
+        before = {path: path.read_bytes() for path in folder.iterdir()}
+        next_one.ledger.deploys(is_preview=True)
+        next_one.hears()
+        next_one.ledger.hears_gone(MODEL, CREATED, next_one.who())
+        next_one.ledger.deploys(is_preview=False)
+        assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+    def test_a_change_without_a_check_before_it_is_a_deployment(
+        self, mine: Deployment, next_one: Deployment
+    ) -> None:
+        mine.loads()
+        next_one.hears()
+        next_one.loads(CHAT, model_id=PHI)
+        assert next_one.kept().phase is Phase.CONFIRMED
+
+    def test_a_state_without_a_record_makes_one(self, mine: Deployment) -> None:
+        mine.ledger.deploys(is_preview=False)
+        mine.hears(adopted_at="2024-05-27T23:40:00.000Z")
+        record = mine.kept()
+        assert (record.owner, record.phase) == (mine.who(), Phase.CONFIRMED)
+        assert (record.created, record.adopted_at) == (CREATED, "2024-05-27T23:40:00.000Z")
+
+    @pytest.mark.parametrize(("name", "created"), [(None, CREATED), (GPT2, None)])
+    def test_what_names_no_load_proves_nothing(
+        self, mine: Deployment, name: str | None, created: datetime | None
+    ) -> None:
+        mine.ledger.deploys(is_preview=False)
+        mine.hears(name or "", created=created)
+        assert mine.ledger.record(MODEL) is None
+
+    def test_a_state_that_this_process_made_is_no_proof(self, mine: Deployment) -> None:
+        mine.loads()
+        mine.ledger.finds(MODEL, CREATED)
+        mine.hears()
+        assert mine.kept().is_unfinished
+
+    def test_an_older_state_is_no_proof_against_a_later_load(
+        self, mine: Deployment, next_one: Deployment
+    ) -> None:
+        mine.loads(created=LATER)
+        before = mine.kept()
+        next_one.ledger.deploys(is_preview=False)
+        next_one.hears()
+        assert next_one.kept() == before
+
+    def test_a_later_state_is_against_an_older_load_of_its_stack(
+        self, mine: Deployment, next_one: Deployment, others: Deployment
+    ) -> None:
+        mine.loads()
+        others.ledger.deploys(is_preview=False)
+        others.hears(created=LATER)
+        assert mine.kept().created == CREATED
+        next_one.ledger.deploys(is_preview=False)
+        next_one.hears(created=LATER)
+        assert mine.kept().created == LATER
+
+    def test_a_state_names_what_no_answer_was_seen_of(
+        self, mine: Deployment, next_one: Deployment
+    ) -> None:
+        with pytest.raises(RuntimeError), mine.requesting():
+            raise RuntimeError
+        next_one.ledger.deploys(is_preview=False)
+        next_one.hears(CHAT)
+        assert mine.kept().is_unfinished, "it was asked for by another resource"
+        next_one.hears()
+        assert (mine.kept().phase, mine.kept().created) == (Phase.CONFIRMED, CREATED)
+
+    def test_what_somebody_works_on_is_left_to_him(
+        self, mine: Deployment, next_one: Deployment
+    ) -> None:
+        mine.loads()
+        next_one.ledger.deploys(is_preview=False)
+        with mine.unloading():
+            before = mine.kept()
+            next_one.hears()
+            assert mine.kept() == before
+
+    def test_a_renamed_resource_that_stays_has_it(
+        self, mine: Deployment, next_one: Deployment
+    ) -> None:
+        mine.loads(CHAT)
+        next_one.ledger.deploys(is_preview=False)
+        next_one.hears(GPT2)
+        assert next_one.kept().owner.urn == GPT2
+
+    @pytest.mark.parametrize("stays", [True, False])
+    def test_an_older_owner_does_not_take_back_what_was_taken_over(
+        self, mine: Deployment, next_one: Deployment, others: Deployment, stays: bool
+    ) -> None:
+        mine.loads()
+        others.adopt()
+        before = others.kept()
+        next_one.ledger.deploys(is_preview=False)
+        next_one.hears(stays=stays)
+        assert others.kept() == before
+
+    def test_of_two_resources_that_name_one_load_the_one_that_stays_has_it(
+        self, mine: Deployment, next_one: Deployment
+    ) -> None:
+        mine.loads()
+        adopted_at = mine.adopt(CHAT).adopted_at
+        next_one.ledger.deploys(is_preview=False)
+        next_one.hears(GPT2, stays=False)
+        assert mine.kept().owner.urn == CHAT
+        next_one.hears(GPT2, stays=True)
+        assert mine.kept().owner.urn == GPT2
+        next_one.hears(CHAT, adopted_at=adopted_at, stays=False)
+        assert mine.kept().owner.urn == GPT2
+
+    def test_what_two_states_of_a_process_name_is_the_others(self, mine: Deployment) -> None:
+        mine.hears(CHAT)
+        judged = mine.ledger.judge(MODEL, running(), mine.who(), None)
+        assert (judged.verdict, judged.owner) == (Verdict.OTHER_RESOURCE, mine.who(CHAT))
+        judged = mine.ledger.judge(MODEL, running(), mine.who(CHAT), None)
+        assert judged.verdict is Verdict.FOREIGN
+
+    def test_a_load_that_is_gone_ends_its_record(
+        self, mine: Deployment, next_one: Deployment, others: Deployment
+    ) -> None:
+        mine.loads()
+        for one in (next_one, others):
+            one.ledger.deploys(is_preview=False)
+        next_one.ledger.hears_gone(MODEL, LATER, next_one.who())
+        others.ledger.hears_gone(MODEL, CREATED, others.who())
+        assert mine.kept().created == CREATED
+        next_one.ledger.hears_gone(MODEL, CREATED, next_one.who())
+        assert mine.ledger.record(MODEL) is None
+
+
+class TestListing:
+    def test_leftovers_are_what_a_resource_began_of_other_models(
+        self, mine: Deployment, next_one: Deployment, others: Deployment
+    ) -> None:
+        for model_id in (MODEL, PHI, OPT):
+            mine.loads(model_id=model_id)
+        assert {one.model_id for one in next_one.ledger.leftovers(next_one.who(), MODEL)} == {
+            PHI,
+            OPT,
+        }
+        assert next_one.ledger.leftovers(next_one.who(CHAT), MODEL) == []
+        assert next_one.ledger.leftovers(next_one.who(""), MODEL) == []
+        assert others.ledger.leftovers(others.who(), MODEL) == []
+        mine.ledger.end(OPT, mine.who())
+        (left,) = next_one.ledger.leftovers(next_one.who(), MODEL)
+        assert left.model_id == PHI
+
+    def test_what_a_state_names_is_no_leftover(
+        self, mine: Deployment, next_one: Deployment, folder: Path
+    ) -> None:
+        mine.loads()
+        next_one.ledger.deploys(is_preview=False)
+        next_one.hears()
+        assert Deployment(Folder(folder)).ledger.leftovers(mine.who(), PHI) == []
+
+    def test_ended_by_its_owner_only(self, mine: Deployment, others: Deployment) -> None:
+        mine.loads()
+        others.ledger.end(MODEL, others.who())
+        mine.ledger.end(MODEL, mine.who(), LATER)
+        assert mine.kept().created == CREATED
+        mine.ledger.end(MODEL, mine.who(), CREATED)
+        assert mine.ledger.record(MODEL) is None
+
+    def test_forgotten_if_it_is_still_what_it_was(
+        self, mine: Deployment, others: Deployment
+    ) -> None:
+        mine.loads()
+        listed = mine.kept()
+        others.adopt()
+        mine.ledger.forget(listed)
+        assert mine.kept().owner == others.who(CHAT)
+        mine.ledger.forget(mine.kept())
+        assert mine.ledger.record(MODEL) is None
+
+    def test_the_oldest_comes_first(self, mine: Deployment) -> None:
+        with mine.requesting(began=LATER) as request:
+            request.accepted()
+        with mine.requesting(CHAT, model_id=PHI) as request:
+            request.accepted()
+        assert [one.model_id for one in mine.ledger.records()] == [PHI, MODEL]
+
+    def test_held_while_its_process_lives(self, mine: Deployment, next_one: Deployment) -> None:
+        with mine.requesting():
+            assert next_one.ledger.is_held(mine.kept())
+            mine.presence.leave()
+            assert not next_one.ledger.is_held(mine.kept())
+
+    @pytest.mark.parametrize(
+        "content", [b"", b"{", b"\xff\xfe", b"[]", b"null", b"[" * 100_000, b'{"modelId": 1}']
+    )
+    def test_what_is_no_record_is_none_and_is_replaced(
+        self, mine: Deployment, folder: Path, content: bytes
+    ) -> None:
+        mine.loads()
+        (path,) = folder.glob("*.json")
+        path.write_bytes(content)
+        assert mine.ledger.record(MODEL) is None
+        assert mine.ledger.records() == []
+        mine.loads()
+        assert mine.kept().created == CREATED
+
+    def test_what_a_later_version_adds_is_passed_over(self, mine: Deployment, folder: Path) -> None:
+        mine.loads()
+        before = mine.kept()
+        (path,) = folder.glob("*.json")
+        path.write_text(json.dumps({**json.loads(path.read_text()), "added": {"later": 1}}))
+        assert mine.kept() == before
+
+
+class TestAnotherKey:
+    def test_the_record_of_the_same_load_under_an_earlier_key_counts(
+        self, mine: Deployment, folder: Path
+    ) -> None:
+        mine.loads()
+        rotated = Deployment(Folder(folder), account="rotated")
+        assert rotated.ledger.record(MODEL) is None
+        judged = rotated.ledger.judge(MODEL, running(), rotated.who(), None)
+        assert judged.verdict is Verdict.OURS_LATER
+        rotated.adopt(CHAT)
+        assert rotated.kept().owner.urn == CHAT
+        assert mine.kept().owner.urn == GPT2, "an earlier key's records are not changed"
+
+    def test_that_of_another_load_does_not(self, mine: Deployment, folder: Path) -> None:
+        """Another account may have a load of the same model."""
+        mine.loads()
+        rotated = Deployment(Folder(folder), account="rotated")
+        judged = rotated.ledger.judge(MODEL, running(LATER), rotated.who(), None)
+        assert judged.verdict is Verdict.FOREIGN
+        assert rotated.ledger.records() == []
+
+
+class TestInABucket:
+    def test_of_two_machines_one_loads_and_the_other_knows_who(self, bucket: str) -> None:
+        here = Deployment(Bucket(f"s3://{bucket}/journal"), machine="here")
+        there = Deployment(Bucket(f"s3://{bucket}/journal"), stack=THERE, machine="there")
+        with here.requesting() as request:
+            request.accepted()
+        with pytest.raises(HeldError) as caught, there.requesting():
+            pass
+        assert (caught.value.record.host, caught.value.record.owner) == ("here", here.who())
+        here.ledger.identify(MODEL, here.who(), CREATED)
+        with here.unloading():
+            pass
+        with there.requesting(began=LATER) as request:
+            request.accepted()
+        assert here.kept().owner == there.who()
+
+    def test_one_that_is_not_there_is_not_an_empty_one(self, bucket: str) -> None:
+        mine = Deployment(Bucket(f"s3://no-{bucket}"))
+        with pytest.raises(JournalError, match="NoSuchBucket"):
+            mine.ledger.record(MODEL)
+
+
+def test_a_change_elsewhere_is_no_error_where_nothing_depends_on_it(
+    folder: Path, mine: Deployment
+) -> None:
+    """Racing with another, these leave the record to him."""
+    raced: list[None] = []
+
+    def fails() -> None:
+        raced.append(None)
+        raise ChangedError
+
+    mine.loads()
+    store = Racing(Folder(folder))
+    racing = Deployment(store)
+    racing.ledger.deploys(is_preview=False)
+    before = mine.kept()
+    acts: list[Callable[[], None]] = [
+        lambda: racing.ledger.end(MODEL, racing.who()),
+        lambda: racing.ledger.forget(before),
+        lambda: racing.ledger.hears_gone(MODEL, CREATED, racing.who()),
+        racing.hears,
+    ]
+    for act in acts:
+        store.before = fails
+        act()
+        assert mine.kept() == before
+    assert len(raced) == len(acts)
