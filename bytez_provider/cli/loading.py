@@ -8,7 +8,9 @@ from bytez_provider.cli.facts import instance_facts
 from bytez_provider.cli.session import Session
 from bytez_provider.cli.words import cost_an_hour
 from bytez_provider.errors import (
+    NOTHING_CHANGED,
     AlreadyLoadedError,
+    ApiError,
     BytezError,
     InterruptedLoadError,
     printable,
@@ -36,7 +38,7 @@ def load(session: Session, inputs: ModelInputs, *, waits: bool, limit_seconds: f
             return exits.INTERRUPTED
         except BytezError as error:
             if not person.interrupted:
-                raise _told_here(error, model_id) from None
+                raise _told_here(session, error, model_id) from None
             return _interrupted_unseen(session, model_id)
         except KeyboardInterrupt:
             return _interrupted_unseen(session, model_id)
@@ -88,12 +90,8 @@ def _already_loaded(live: Instance) -> BytezError:
         verb="load",
         subject=live.model_id,
         observed=f"it is already loaded{at}{since} ({printable(live.status, limit=40)})",
-        action=_unload_first(live.model_id),
+        action=f"To load it again, unload it first with `bytez-fleet unload {live.model_id}`",
     )
-
-
-def _unload_first(model_id: str) -> str:
-    return f"To load it anew, unload it first with `bytez-fleet unload {model_id}`"
 
 
 _HERE = {
@@ -104,11 +102,13 @@ _HERE = {
 """Ways out that the provider names, and what they are on the command line."""
 
 
-def _told_here(error: BytezError, model_id: str) -> BytezError:
+def _told_here(session: Session, error: BytezError, model_id: str) -> BytezError:
     """Return the provider's error with the way out that the command line has."""
-    if isinstance(error, AlreadyLoadedError) and "adopt" in error.action:
-        return error.restated(action=_unload_first(model_id))
-    if "goes on with" in error.action:
+    if isinstance(error, AlreadyLoadedError):
+        # Somebody was quicker.
+        live = session.live(model_id)
+        return _already_loaded(live) if live else error.restated(action="Load it again in a minute")
+    if isinstance(error, ApiError) and error.state != NOTHING_CHANGED:
         # The next `up` would go on with the load; here nobody does.
         return error.restated(action=f"See how it is with `bytez-fleet status {model_id}`")
     action = error.action

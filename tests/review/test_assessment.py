@@ -129,7 +129,7 @@ class TestAnyway:
             {
                 "urn": urn("chat"),
                 "severity": "info",
-                "message": f"'{GPT2}' is no longer loaded: the next `up` loads it again\n",
+                "message": f"'{GPT2}' is no longer loaded: `pulumi up` loads it again\n",
             }
         ]
         plan = digest(refreshed("chat", state(inputs())), diagnostics=diagnostics)
