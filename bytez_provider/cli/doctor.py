@@ -213,13 +213,13 @@ def _instances(session: Session) -> Check:
 def _journal(session: Session) -> Iterator[Check]:
     """Look at the journal, and at what it has of loads that may be in no state."""
     try:
-        store = session.ledger.store
-        yield _kept(store)
+        journal = _kept(session.ledger.store)
         records = [one for one in session.ledger.records() if one.is_unfinished]
         held = session.held(records)
     except BytezError as error:
         yield Check("journal", "failed", error.observed, error.action)
         return
+    yield journal
     yield _unfinished(session, records, held)
 
 

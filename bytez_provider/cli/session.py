@@ -18,7 +18,14 @@ from bytez_provider.clock import SystemClock
 from bytez_provider.config import read_settings
 from bytez_provider.errors import InvalidInputError, UnknownModelError, printable
 from bytez_provider.lifecycle import Consent, Lifecycle
-from bytez_provider.ownership import Ledger, Record, StackIdentity, open_store, stack_identity
+from bytez_provider.ownership import (
+    Ledger,
+    Owner,
+    Record,
+    StackIdentity,
+    open_store,
+    stack_identity,
+)
 from bytez_provider.schemas import Instance, ModelInputs, problems_of
 from bytez_provider.waiter import Waiter
 
@@ -28,6 +35,9 @@ if TYPE_CHECKING:
 _TRIES = 3
 """Of a first question: it ends within seconds, and who asked can ask again."""
 _ASKED_AT_ONCE = 16
+
+NOBODY = Owner(urn="")
+"""Who asks for something by hand: no stack's resource."""
 
 
 class Session:

@@ -9,7 +9,7 @@ from typing import Any
 from bytez_provider.audit import Source, Standing, States
 from bytez_provider.cli import exits
 from bytez_provider.cli.caller import Person
-from bytez_provider.cli.session import Session
+from bytez_provider.cli.session import NOBODY, Session
 from bytez_provider.cli.sources import Wanted, source_of_stack
 from bytez_provider.cli.stack import is_in_project
 from bytez_provider.errors import (
@@ -20,7 +20,7 @@ from bytez_provider.errors import (
     printable,
 )
 from bytez_provider.lifecycle import named
-from bytez_provider.ownership import Owner, Record
+from bytez_provider.ownership import Record
 from bytez_provider.schemas import Instance, ModelState, iso
 from bytez_provider.urns import project_of
 from bytez_provider.waiter import NOT_FOUND_GRACE_SECONDS
@@ -116,7 +116,7 @@ def _unload(session: Session, model_id: str, *, yes: bool) -> str:
         session.refuse_unknown("unload", model_id)
         return "notLoaded"
     # Who asks for it by name means the load that there is, whichever resource has it.
-    judged = session.ledger.judge(model_id, live, Owner(urn=""), None)
+    judged = session.ledger.judge(model_id, live, NOBODY, None)
     if judged.owner is not None and not yes:
         # The state of its stack may be out of reach here.
         owner = named(judged.owner, with_place=True)
