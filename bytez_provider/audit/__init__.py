@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from bytez_provider.audit._assess import assess, undeclared
 from bytez_provider.audit._document import Audit, AuditedModel, Finding, Owner
-from bytez_provider.audit._facts import Facts, Source
+from bytez_provider.audit._facts import Facts
 from bytez_provider.audit._markdown import markdown
 from bytez_provider.audit._page import page
+from bytez_provider.audit._states import Source, Standing, States
 from bytez_provider.audit._words import (
     KIND_WORDS,
     NOT_JUDGED,
@@ -31,6 +32,8 @@ __all__ = [
     "Finding",
     "Owner",
     "Source",
+    "Standing",
+    "States",
     "assess",
     "basis",
     "headline",

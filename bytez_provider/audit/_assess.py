@@ -14,7 +14,7 @@ from bytez_provider.audit._document import (
     SourceRead,
     Totals,
 )
-from bytez_provider.audit._facts import Declared, Facts
+from bytez_provider.audit._facts import Facts
 from bytez_provider.audit._findings import (
     JUDGED,
     NAME_LIMIT,
@@ -22,8 +22,10 @@ from bytez_provider.audit._findings import (
     idle_since,
     is_undeclared,
     owner_of,
+    owners_of,
     seconds_between,
 )
+from bytez_provider.audit._states import Declared
 from bytez_provider.errors import printable
 from bytez_provider.lifecycle import NOT_LOADED
 from bytez_provider.pricing import PRICE_DATE
@@ -106,7 +108,7 @@ def _loaded(facts: Facts, live: Instance) -> AuditedModel:
     return AuditedModel(
         model_id=printable(live.model_id, limit=NAME_LIMIT),
         status=printable(live.status.strip().upper(), limit=40),
-        declared_by=[owner_of(one) for one in facts.owners(live)],
+        declared_by=[owner_of(one) for one in owners_of(facts, live)],
         concurrency=live.concurrency,
         inferences=live.inferences,
         created=iso(live.created) if live.created else None,

@@ -13,10 +13,11 @@ from pydantic.alias_generators import to_camel
 
 from bytez_provider.audit import _mends
 from bytez_provider.audit._document import KINDS, Finding, Kind, Mend, Owner
-from bytez_provider.audit._facts import Declared, Facts
+from bytez_provider.audit._facts import Facts
+from bytez_provider.audit._states import Declared, Standing
 from bytez_provider.errors import printable
-from bytez_provider.journal import Note
-from bytez_provider.lifecycle import drift_of, is_of
+from bytez_provider.lifecycle import drift_of
+from bytez_provider.ownership import Record, Verdict
 from bytez_provider.schemas import Instance, Phase, iso
 from bytez_provider.stacks import StackModel
 from bytez_provider.words import counted, duration
@@ -82,8 +83,15 @@ def seconds_between(start: datetime | None, end: datetime | None) -> int | None:
 
 
 def is_undeclared(facts: Facts, live: Instance) -> bool:
-    """Tell whether no state given names this load, so that nobody will unload it."""
-    return not facts.owners(live) and not any(_is_noted(note, live) for note in facts.notes)
+    """Tell whether no state given names this load, nor is it known as unfinished or at work."""
+    record = facts.record_of(live)
+    is_known = record is not None and _standing(facts, record) in (Standing.HELD, Standing.LEFT)
+    return not owners_of(facts, live) and not is_known
+
+
+def owners_of(facts: Facts, live: Instance) -> list[Declared]:
+    """Return the resources whose load an instance is, also one that took it over unseen."""
+    return [*facts.owners(live), *_adopter(facts, live)]
 
 
 # ----------------------------------------------------------------------------------- loaded
@@ -109,46 +117,60 @@ def _orphan(facts: Facts, live: Instance) -> Finding:
     model_id = live.model_id
     others = [one for one in facts.declared_of(model_id) if one.model.is_managed]
     loaded = "; ".join(filter(None, [_loaded(facts, live), _unused(facts, live)]))
+    record = facts.record_of(live)
+    has_it = [_in_journal(facts, record)] if record is not None else []
+    keep: list[Mend] = []
     if others:
         # The load of a stack is gone, and somebody made this one; see `_not_running`.
         detail = f"{loaded}; a stack declares the model, and did not make this load"
         keep = _mends.up(others[0].stack, "takes it over, without a load", adopting=model_id)
+    elif record is not None and facts.states.source_of(record.owner) is None:
+        detail = f"{loaded}; no stack given declares it; the journal names a resource of another"
     else:
         detail = f"{loaded}; no stack given declares it"
+        if has_it:
+            detail += " any more; the journal names the resource that did"
         keep = _mends.export(facts, "writes it to a fleet file, to be taken over from there")
     mends = [*_mends.unload(facts, model_id, "unloads it"), *keep]
-    return _finding("orphan", model_id, [], detail, mends)
+    return _finding("orphan", model_id, has_it, detail, mends)
 
 
 def _unfinished(facts: Facts) -> Iterator[Finding]:
-    for note in sorted(facts.notes, key=lambda note: (note.model_id, note.urn)):
-        live = facts.live_by_id.get(note.model_id)
-        if live is not None and _is_in_state(facts, note, live):
+    for record in sorted(facts.records, key=lambda one: one.model_id):
+        if _standing(facts, record) is not Standing.LEFT:
             continue
-        began = _ago(facts, note.began)
-        detail = f"a deployment on this machine began a load {began} and has not finished it"
+        live = facts.live_by_id.get(record.model_id)
+        owner = _in_journal(facts, record)
+        began = _ago(facts, record.began)
+        detail = f"a deployment began a load {began} and has not finished it"
         mends: list[Mend] = []
-        resource = StackModel(urn=note.urn, model_id=note.model_id)
         if live is None:
             detail += "; it is not loaded now"
-            effect = "clears the note"
-        elif not _is_noted(note, live):
+            effect = "clears its record"
+        elif facts.record_of(live) is None:
             detail += "; what is loaded now is not that load"
-            effect = "clears the note"
+            effect = "clears its record"
         else:
             detail += f"; {_loaded(facts, live)}"
             effect = "unloads what is unfinished"
-            mends = _mends.up(resource.stack, "goes on with it")
+            mends = _mends.up(owner.stack, "goes on with it")
         mends += _mends.unload_unfinished(facts, effect)
-        begun_for = Declared(resource, resource.stack)
-        yield _finding("unfinished", note.model_id, [begun_for], detail, mends)
+        yield _finding("unfinished", record.model_id, [owner], detail, mends)
 
 
-def _is_in_state(facts: Facts, note: Note, live: Instance) -> bool:
-    """Tell whether a state names the load of a note, so that nothing of it is unfinished."""
-    return _is_noted(note, live) and any(
-        one.model.urn == note.urn and one.model.created is not None for one in facts.owners(live)
-    )
+def _standing(facts: Facts, record: Record) -> Standing:
+    live = facts.live_by_id.get(record.model_id)
+    is_held = record.model_id in facts.held
+    return facts.states.standing(record, live, is_held=is_held)
+
+
+def _in_journal(facts: Facts, record: Record) -> Declared:
+    """Return the resource that has a load by the journal."""
+    resource = StackModel(urn=record.owner.urn, model_id=record.model_id)
+    source = facts.states.source_of(record.owner)
+    is_stack = source is not None and source.kind == "stack"
+    name = source.name if source is not None and is_stack else resource.stack
+    return Declared(resource, name, record.owner)
 
 
 # --------------------------------------------------------------------------------- declared
@@ -158,10 +180,13 @@ def _not_running(facts: Facts) -> Iterator[Finding]:
     for declared in facts.declared:
         if not declared.model.is_managed:
             continue
-        live = facts.live_by_id.get(declared.model.model_id)
+        model_id = declared.model.model_id
+        live = facts.live_by_id.get(model_id)
+        if model_id in facts.held or (live and _is_taken_over(facts, declared, live)):
+            continue  # A deployment is at work; or see `_duplicates`.
         if live is None or not facts.belongs(declared, live):
             yield from _gone(facts, declared, live)
-        elif live.phase is not Phase.RUNNING:
+        elif live.phase is not Phase.RUNNING and not _is_begun(facts, declared, live):
             yield _not_up(facts, declared, live)
 
 
@@ -177,7 +202,9 @@ def _gone(facts: Facts, declared: Declared, live: Instance | None) -> Iterator[F
         detail = f"not loaded: {made} has expired, or was unloaded"
         mends = _mends.up(declared.stack, "loads it again")
     else:
-        detail = f"{made} is gone, and somebody else made the one that there is"
+        owner = facts.judged(declared, live).owner
+        who = "somebody else" if owner is None else "another resource, by the journal,"
+        detail = f"{made} is gone, and {who} made the one that there is"
         mends = _mends.up(declared.stack, "takes that one over, without a load", adopting=model_id)
     yield _finding("notRunning", model_id, [declared], detail, mends)
 
@@ -197,16 +224,34 @@ def _not_up(facts: Facts, declared: Declared, live: Instance) -> Finding:
     return _finding("notRunning", live.model_id, [declared], detail, mends, quoted=quoted)
 
 
+def _is_taken_over(facts: Facts, declared: Declared, live: Instance) -> bool:
+    """Tell whether a state names a load that is another resource's by the journal."""
+    is_named = declared.judged(live, None).verdict is Verdict.OURS
+    return is_named and not facts.belongs(declared, live)
+
+
+def _is_begun(facts: Facts, declared: Declared, live: Instance) -> bool:
+    """Tell whether a deployment began a load for a resource and did not finish; see there."""
+    judged = facts.judged(declared, live)
+    record = judged.record
+    return judged.verdict is Verdict.OURS_LATER and record is not None and record.is_unfinished
+
+
 def _duplicates(facts: Facts) -> Iterator[Finding]:
     for model_id in dict.fromkeys(one.model.model_id for one in facts.declared):
         claims = [one for one in facts.declared_of(model_id) if one.model.is_managed]
-        if len({one.model.urn for one in claims}) < 2:
+        live = facts.live_by_id.get(model_id)
+        adopter = _adopter(facts, live) if live is not None else []
+        claimants = [*claims, *adopter]
+        if len({one.model.urn for one in claims}) + len(adopter) < 2:
             continue
-        keeper = _keeper(facts, claims)
+        keeper = adopter[0] if adopter else _keeper(facts, claims)
         detail = (
-            f"{counted(len(claims), 'resource')} declare it, and the service holds one load a "
+            f"{counted(len(claimants), 'resource')} declare it, and the service holds one load a "
             "model: what one of them unloads or replaces, the others lose"
         )
+        if adopter:
+            detail += "; by the journal, one of them took it over, and its state was not given"
         mends = [
             mend
             for one in claims
@@ -215,7 +260,17 @@ def _duplicates(facts: Facts) -> Iterator[Finding]:
                 one, "forgets it there without an unload; take it out of that program first"
             )
         ]
-        yield _finding("duplicate", model_id, claims, detail, mends)
+        yield _finding("duplicate", model_id, claimants, detail, mends)
+
+
+def _adopter(facts: Facts, live: Instance) -> list[Declared]:
+    """Return the resource that took a load over by the journal, where no state given has it."""
+    record = facts.record_of(live)
+    claims = [one for one in facts.declared_of(live.model_id) if one.model.is_managed]
+    if record is None or any(one.who.is_same(record.owner) for one in claims):
+        return []
+    is_taken = any(_is_taken_over(facts, one, live) for one in claims)
+    return [_in_journal(facts, record)] if is_taken else []
 
 
 def _keeper(facts: Facts, claims: list[Declared]) -> Declared:
@@ -236,6 +291,14 @@ def _drifted(facts: Facts) -> Iterator[Finding]:
         if live is None or state is None or not declared.model.is_managed:
             continue
         if live.phase is Phase.FAILED or not facts.belongs(declared, live):
+            continue
+        judged = facts.judged(declared, live)
+        if judged.verdict is Verdict.OURS_LATER:
+            if judged.record is not None and not judged.record.is_unfinished:
+                # A state that was put back to what it was before.
+                detail = "this resource made the load after this state was saved"
+                mends = _mends.up(declared.stack, "has the state name this load")
+                yield _finding("drift", live.model_id, [declared], detail, mends)
             continue
         drift = _judged(declared.model, drift_of(state, live))
         parts = []
@@ -332,7 +395,3 @@ def _ago(facts: Facts, moment: datetime) -> str:
 
 def _age(facts: Facts, moment: datetime) -> str:
     return duration((facts.now - moment).total_seconds())
-
-
-def _is_noted(note: Note, live: Instance) -> bool:
-    return note.model_id == live.model_id and is_of(note, live)

@@ -11,7 +11,8 @@ import shlex
 from collections.abc import Iterable, Sequence
 
 from bytez_provider.audit._document import Mend
-from bytez_provider.audit._facts import Declared, Facts
+from bytez_provider.audit._facts import Facts
+from bytez_provider.audit._states import Declared
 from bytez_provider.errors import printable
 from bytez_provider.markup import code
 
@@ -24,15 +25,16 @@ _LONGEST = 1000
 def unload(facts: Facts, model_id: str, effect: str) -> list[Mend]:
     """Unload a model by hand."""
     flags, names = _keyed(facts)
-    yes = ["--yes"] if facts.declared_of(model_id) else []
+    live = facts.live_by_id.get(model_id)
+    is_owned = live is not None and facts.record_of(live) is not None
+    yes = ["--yes"] if is_owned or facts.declared_of(model_id) else []
     return _mend(["bytez-fleet", "unload", model_id, *yes, *flags], [model_id, *names], effect)
 
 
 def unload_unfinished(facts: Facts, effect: str) -> list[Mend]:
-    """Unload all that the journal names, and clear its notes."""
-    flags, names = _keyed(facts)
-    yes = ["--yes"] if any(facts.declared_of(note.model_id) for note in facts.notes) else []
-    return _mend(["bytez-fleet", "unload", "--unfinished", *yes, *flags], names, effect)
+    """Unload what the journal has as unfinished, by the same states; clear its records."""
+    flags, names = _given(facts)
+    return _mend(["bytez-fleet", "unload", "--unfinished", *flags], names, effect)
 
 
 def run(facts: Facts, model_id: str, effect: str) -> list[Mend]:
@@ -43,8 +45,7 @@ def run(facts: Facts, model_id: str, effect: str) -> list[Mend]:
 
 def export(facts: Facts, effect: str) -> list[Mend]:
     """Write a fleet file of what no stack declares."""
-    flags = [part for flag in facts.flags for part in flag]
-    names = [name for flag in facts.flags for name in flag[1:]]
+    flags, names = _given(facts)
     return _mend(["bytez-fleet", "export", EXPORTED, *flags], names, effect)
 
 
@@ -67,6 +68,12 @@ def forget(declared: Declared, effect: str) -> list[Mend]:
     force = ["--force"] if declared.model.protect else []
     flags = [*dependents, *force, "--yes", "--stack", stack]
     return _mend(["pulumi", "state", "delete", urn, *flags], [urn, stack], effect)
+
+
+def _given(facts: Facts) -> tuple[list[str], list[str]]:
+    """Return the flags that gave the states, and the names in them."""
+    flags = [part for flag in facts.flags for part in flag]
+    return flags, [name for flag in facts.flags for name in flag[1:]]
 
 
 def _keyed(facts: Facts) -> tuple[list[str], list[str]]:

@@ -199,31 +199,40 @@ def unload(
     models: Annotated[
         list[str] | None, typer.Argument(metavar="[MODEL]...", help="The models, as owner/name.")
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Unload also what a stack declares.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Unload also what a stack has.")] = False,
     unfinished: Annotated[
         bool,
         typer.Option(
-            "--unfinished",
-            help="Unload what deployments on this machine began and did not finish.",
+            "--unfinished", help="Unload what deployments began and did not finish, by the journal."
         ),
     ] = False,
-    stack: Stack = None,
+    stack: Stacks = None,
+    state: States = None,
+    all_stacks: AllStacks = False,
     as_json: Json = False,
 ) -> int:
     """Unload models and wait until they are gone.
 
-    A model that the stack declares (--stack, or the selected one of the project in this folder)
-    is only unloaded with --yes.
+    A model that a state declares (of --stack, --state or --all, else of the selected stack of the
+    project in this folder), or that a stack has by the journal, is only unloaded with --yes.
+
+    With --unfinished, a load that a state given names is left alone, and so is one of a stack
+    whose state is not given. Without a state, only loads are unloaded for which no deployment has
+    seen an answer.
     """
     from bytez_provider.cli import unloading
     from bytez_provider.cli.session import Session
+    from bytez_provider.cli.sources import Wanted
 
     if bool(models) == unfinished:
         raise typer.BadParameter("name the models, or give --unfinished", param_hint="MODEL")
-    session = Session(stack, Screen(as_json=as_json))
+    if unfinished and yes:
+        raise typer.BadParameter("goes with models that are named", param_hint="--yes")
+    wanted = Wanted(stack or [], state or [], every=all_stacks)
+    session = Session(wanted.keyed_by, Screen(as_json=as_json))
     if unfinished:
-        return unloading.unload_unfinished(session, yes=yes)
-    return unloading.unload(session, models or [], yes=yes)
+        return unloading.unload_unfinished(session, wanted)
+    return unloading.unload(session, wanted, models or [], yes=yes)
 
 
 @app.command()

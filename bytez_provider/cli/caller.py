@@ -17,7 +17,6 @@ class Person:
 
     Args:
         screen: Where.
-        urn: The resource whose note in the journal is meant; None where no stack has a part.
         timeout_seconds: The limit; None for that of the operation.
         waits: False to end a wait as soon as there is something to wait for.
     """
@@ -26,11 +25,11 @@ class Person:
         self,
         screen: Screen,
         *,
-        urn: str | None = None,
         timeout_seconds: float | None = None,
         waits: bool = True,
     ) -> None:
-        self.urn = urn
+        # No stack has a part in what a person asks for.
+        self.urn: str | None = None
         self.timeout_seconds = timeout_seconds
         self.wake = threading.Event()
         self.interrupted = False

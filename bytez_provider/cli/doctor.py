@@ -5,17 +5,20 @@ from __future__ import annotations
 import dataclasses
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Literal
 
 from bytez_provider import __version__
+from bytez_provider.audit import Source, Standing, States
 from bytez_provider.catalogue import Catalogue
 from bytez_provider.cli import exits
 from bytez_provider.cli.screen import Column, Screen
 from bytez_provider.cli.session import Session
-from bytez_provider.cli.stack import INSTALL_PULUMI, pulumi_version
+from bytez_provider.cli.sources import source_of_stack
+from bytez_provider.cli.stack import INSTALL_PULUMI, is_in_project, pulumi_version
 from bytez_provider.client import BytezClient
 from bytez_provider.config import SET_KEY, DialectName
 from bytez_provider.errors import (
@@ -26,13 +29,17 @@ from bytez_provider.errors import (
     UnreachableError,
     printable,
 )
-from bytez_provider.journal import journal_folder
-from bytez_provider.schemas import iso
+from bytez_provider.lifecycle import named
+from bytez_provider.ownership import ChangedError, Phase, Record, Store
+from bytez_provider.schemas import Instance, iso
 from bytez_provider.words import duration
 
 _PROBE = "openai-community/gpt2"
 """The model whose status is asked for: the seed's own example."""
 _SKEW_SECONDS = 30
+_NO_RECORD = "doctor.json"
+_NO_VERSION = {"e_tag": '"0"', "version": "0"}
+"""What a bucket has never given to anything that is in it."""
 _EXTRAS = {
     "cli": ("typer", "rich"),
     "emulator": ("starlette", "uvicorn"),
@@ -204,25 +211,90 @@ def _instances(session: Session) -> Check:
 
 
 def _journal(session: Session) -> Iterator[Check]:
-    folder = journal_folder(os.environ)
-    there = next(place for place in (folder, *folder.parents) if place.exists())
-    if there.is_dir() and os.access(there, os.W_OK | os.X_OK):
-        yield Check("journal", "ok", str(folder))
+    """Look at the journal, and at what it has of loads that may be in no state."""
+    try:
+        journal = _kept(session.ledger.store)
+        records = [one for one in session.ledger.records() if one.is_unfinished]
+        held = session.held(records)
+    except BytezError as error:
+        yield Check("journal", "failed", error.observed, error.action)
+        return
+    yield journal
+    yield _unfinished(session, records, held)
+
+
+def _kept(store: Store) -> Check:
+    """Say whether records can be kept where the journal is; nothing is left there.
+
+    Raises:
+        JournalError: They cannot, and whoever chose the place relies on it.
+    """
+    if store.is_shared:
+        try:
+            # Refused by a place that can be written: nothing of this name is there.
+            store.write(_NO_RECORD, b"", _NO_VERSION, durable=False)
+        except ChangedError:
+            return Check("journal", "ok", store.place)
     else:
-        action = "Make it writable, or name another folder in BYTEZ_JOURNAL"
-        yield Check("journal", "warning", f"{folder} cannot be written", action)
-    notes = session.journal.unfinished()
-    if notes:
-        named = ", ".join(f"{printable(n.model_id, limit=100)} at {iso(n.began)}" for n in notes)
-        yield Check(
-            "unfinished",
-            "failed",
-            f"begun and not finished: {named}",
-            "Where no `pulumi up` is running now, run it again, or run "
-            "`bytez-fleet unload --unfinished`",
-        )
-    else:
-        yield Check("unfinished", "ok", "nothing")
+        folder = Path(store.place)
+        there = next(place for place in (folder, *folder.parents) if place.exists())
+        if there.is_dir() and os.access(there, os.W_OK | os.X_OK):
+            return Check("journal", "ok", store.place)
+    action = "Make it writable, or name another place in BYTEZ_JOURNAL"
+    return Check("journal", "warning", f"{store.place} cannot be written", action)
+
+
+def _unfinished(session: Session, records: Sequence[Record], held: Collection[str]) -> Check:
+    """Say what was begun and is in no state, as far as the state of the stack can be read."""
+    states = States(_sources(session), session.settings.endpoint, session.settings.account)
+    unanswered, unsaved, others = [], [], []
+    for record in records:
+        name = printable(record.model_id, limit=100)
+        begun = f"{name} by {named(record.owner)} at {iso(record.began)}"
+        standing = states.standing(record, _live(session, record), is_held=record.model_id in held)
+        if standing is Standing.HELD:
+            at = f" on machine '{printable(record.host, limit=60)}'" if record.host else ""
+            others.append(f"at work now: {begun}{at}")
+        elif standing is Standing.LEFT and states.sources:
+            unsaved.append(begun)
+        elif standing is not Standing.FINISHED and record.phase is Phase.REQUESTED:
+            unanswered.append(begun)
+        elif standing is Standing.UNTOLD:
+            others.append(f"begun, and finished if the state of its stack names it: {begun}")
+    left = [*unanswered, *unsaved]
+    if not left:
+        return Check("unfinished", "ok", "; ".join(others) or "nothing")
+    # With the states of some stacks, that of another one is not unloaded.
+    flags = [*([""] if unanswered else []), *(f" --stack {s.name}" for s in states.sources)]
+    commands = " and ".join(
+        f"`bytez-fleet unload --unfinished{flag}`" for flag in (flags if unsaved else [""])
+    )
+    return Check(
+        "unfinished",
+        "failed",
+        "; ".join([f"begun and not finished: {', '.join(left)}", *others]),
+        f"Where no `pulumi up` is running now, run it again, or run {commands}",
+    )
+
+
+def _live(session: Session, record: Record) -> Instance | None:
+    """Return what runs, where nothing else can say whether a state names it."""
+    if record.created is not None or session.settings.key is None:
+        return None
+    try:
+        return session.live(record.model_id)
+    except BytezError:
+        return None
+
+
+def _sources(session: Session) -> list[Source]:
+    """Return the state of the stack, or of the selected one; none where it cannot be read."""
+    if session.stack is None and not is_in_project():
+        return []
+    try:
+        return [source_of_stack(session, session.stack)]
+    except BytezError:
+        return []
 
 
 def _pulumi() -> Check:

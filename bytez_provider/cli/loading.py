@@ -5,14 +5,17 @@ from __future__ import annotations
 from bytez_provider.cli import exits
 from bytez_provider.cli.caller import Person, ended_by_interrupt
 from bytez_provider.cli.facts import instance_facts
-from bytez_provider.cli.session import Session
+from bytez_provider.cli.session import NOBODY, Session
 from bytez_provider.cli.words import cost_an_hour
 from bytez_provider.errors import (
+    NOTHING_CHANGED,
     AlreadyLoadedError,
+    ApiError,
     BytezError,
     InterruptedLoadError,
     printable,
 )
+from bytez_provider.lifecycle import named
 from bytez_provider.schemas import Instance, ModelInputs, ModelState, iso, moment_of
 
 
@@ -25,7 +28,7 @@ def load(session: Session, inputs: ModelInputs, *, waits: bool, limit_seconds: f
     model_id, screen = inputs.model_id, session.screen
     live = session.live(model_id)
     if live is not None:
-        raise _already_loaded(live)
+        raise _already_loaded(session, live)
     session.refuse_unknown("load", model_id)
     person = Person(screen, timeout_seconds=limit_seconds, waits=waits)
     with ended_by_interrupt(person), screen.showing_progress(f"loading {model_id}"):
@@ -36,7 +39,7 @@ def load(session: Session, inputs: ModelInputs, *, waits: bool, limit_seconds: f
             return exits.INTERRUPTED
         except BytezError as error:
             if not person.interrupted:
-                raise _told_here(error, model_id) from None
+                raise _told_here(session, error, model_id) from None
             return _interrupted_unseen(session, model_id)
         except KeyboardInterrupt:
             return _interrupted_unseen(session, model_id)
@@ -81,19 +84,18 @@ def _tell(session: Session, state: ModelState, *, interrupted: bool) -> None:
         screen.hint(command)
 
 
-def _already_loaded(live: Instance) -> BytezError:
+def _already_loaded(session: Session, live: Instance) -> BytezError:
     at = f" at concurrency {live.concurrency}" if live.concurrency else ""
     since = f" since {iso(live.created)}" if live.created else ""
+    owner = session.ledger.judge(live.model_id, live, NOBODY, None).owner
+    by = f" by {named(owner, with_place=True)}" if owner else ""
+    unload = f"bytez-fleet unload {live.model_id}{' --yes' if owner else ''}"
     return AlreadyLoadedError(
         verb="load",
         subject=live.model_id,
-        observed=f"it is already loaded{at}{since} ({printable(live.status, limit=40)})",
-        action=_unload_first(live.model_id),
+        observed=f"it is already loaded{at}{since} ({printable(live.status, limit=40)}){by}",
+        action=f"To load it again, unload it first with `{unload}`",
     )
-
-
-def _unload_first(model_id: str) -> str:
-    return f"To load it anew, unload it first with `bytez-fleet unload {model_id}`"
 
 
 _HERE = {
@@ -104,11 +106,17 @@ _HERE = {
 """Ways out that the provider names, and what they are on the command line."""
 
 
-def _told_here(error: BytezError, model_id: str) -> BytezError:
+def _told_here(session: Session, error: BytezError, model_id: str) -> BytezError:
     """Return the provider's error with the way out that the command line has."""
-    if isinstance(error, AlreadyLoadedError) and "adopt" in error.action:
-        return error.restated(action=_unload_first(model_id))
-    if "goes on with" in error.action:
+    if isinstance(error, AlreadyLoadedError):
+        # Somebody was quicker.
+        live = session.live(model_id)
+        return (
+            _already_loaded(session, live)
+            if live
+            else error.restated(action="Load it again in a minute")
+        )
+    if isinstance(error, ApiError) and error.state != NOTHING_CHANGED:
         # The next `up` would go on with the load; here nobody does.
         return error.restated(action=f"See how it is with `bytez-fleet status {model_id}`")
     action = error.action

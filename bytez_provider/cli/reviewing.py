@@ -12,7 +12,7 @@ from bytez_provider.cli.live import live_of
 from bytez_provider.cli.screen import Column
 from bytez_provider.cli.session import Session
 from bytez_provider.errors import BytezError, InvalidFileError, printable
-from bytez_provider.lifecycle import is_of
+from bytez_provider.ownership import Record
 from bytez_provider.review import (
     Live,
     Plan,
@@ -120,11 +120,11 @@ def _plan(session: Session, request: Request) -> Plan:
 def _setting(session: Session, request: Request, plan: Plan) -> Setting:
     settings = session.settings
     live = None
-    notes = []
+    notes: list[str] = []
     if settings.key is not None and not plan.is_from_nothing:
         with session.screen.showing_progress("asking what runs now"):
             try:
-                live = _live(session, plan)
+                live = _live(session, plan, _records(session, notes))
             except BytezError as error:
                 session.screen.warn(str(error))
                 notes.append("The service gave no answer, so that it is not known what runs now.")
@@ -140,7 +140,17 @@ def _setting(session: Session, request: Request, plan: Plan) -> Setting:
     )
 
 
-def _live(session: Session, plan: Plan) -> Live:
+def _records(session: Session, notes: list[str]) -> Sequence[Record]:
+    """Return what the journal has; nothing, and a note, where it cannot be read."""
+    try:
+        return session.ledger.records()
+    except BytezError as error:
+        session.screen.warn(str(error))
+        notes.append("The journal could not be read, so that whose a load is goes by the state.")
+        return []
+
+
+def _live(session: Session, plan: Plan, records: Sequence[Record]) -> Live:
     """Return what runs of the models in a plan."""
     instances = live_of(session, sorted(plan.model_ids()), session.client.instances())
     return Live(
@@ -148,11 +158,9 @@ def _live(session: Session, plan: Plan) -> Live:
         now=session.client.server_now(),
         endpoint=session.settings.endpoint,
         account=session.settings.account,
-        begun=frozenset(
-            note.urn
-            for note in session.journal.unfinished()
-            if note.model_id in instances and is_of(note, instances[note.model_id])
-        ),
+        records={one.model_id: one for one in records},
+        # The plan of a file may be of a stack that is kept elsewhere.
+        stack=session.identity.key if session.stack and records else None,
     )
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
@@ -14,8 +17,15 @@ from bytez_provider.client import BytezClient
 from bytez_provider.clock import SystemClock
 from bytez_provider.config import read_settings
 from bytez_provider.errors import InvalidInputError, UnknownModelError, printable
-from bytez_provider.journal import Journal, journal_folder
 from bytez_provider.lifecycle import Consent, Lifecycle
+from bytez_provider.ownership import (
+    Ledger,
+    Owner,
+    Record,
+    StackIdentity,
+    open_store,
+    stack_identity,
+)
 from bytez_provider.schemas import Instance, ModelInputs, problems_of
 from bytez_provider.waiter import Waiter
 
@@ -24,6 +34,10 @@ if TYPE_CHECKING:
 
 _TRIES = 3
 """Of a first question: it ends within seconds, and who asked can ask again."""
+_ASKED_AT_ONCE = 16
+
+NOBODY = Owner(urn="")
+"""Who asks for something by hand: no stack's resource."""
 
 
 class Session:
@@ -43,13 +57,41 @@ class Session:
         self.catalogue = CatalogueSource(self.settings, self.client)
 
     @cached_property
-    def journal(self) -> Journal:
-        """The notes of this account on this machine."""
-        return Journal(
-            journal_folder(os.environ),
+    def ledger(self) -> Ledger:
+        """The journal of this account. A command deploys no stack, and owns no load.
+
+        Raises:
+            ConfigError: BYTEZ_JOURNAL names no place for it.
+        """
+        return Ledger(
+            open_store(os.environ, self.screen.warn),
             endpoint=self.settings.endpoint,
             account=self.settings.account,
-            warn=self.screen.warn,
+            clock=self.clock,
+        )
+
+    @cached_property
+    def identity(self) -> StackIdentity:
+        """Where `pulumi` keeps the states of the project in this folder.
+
+        Raises:
+            ConfigError: See `ledger`.
+        """
+        return stack_identity(os.environ, Path.cwd(), is_shared=self.ledger.store.is_shared)
+
+    def held(self, records: Iterable[Record]) -> frozenset[str]:
+        """Return the models on whose load a living process works right now.
+
+        Of a process on another machine it takes seconds to see whether it lives.
+
+        Raises:
+            JournalError: A shared journal cannot be read.
+        """
+        worked_on = [record for record in records if record.holder is not None]
+        with ThreadPoolExecutor(_ASKED_AT_ONCE) as pool:
+            lives = list(pool.map(self.ledger.is_held, worked_on))
+        return frozenset(
+            one.model_id for one, is_held in zip(worked_on, lives, strict=True) if is_held
         )
 
     @cached_property
@@ -59,7 +101,7 @@ class Session:
             settings=self.settings,
             client=self.client,
             catalogue=self.catalogue,
-            journal=self.journal,
+            ledger=self.ledger,
             waiter=Waiter(self.client, self.clock, quiet=not self.screen.redraws_progress),
             consent=Consent(),
         )

@@ -12,10 +12,10 @@ from pydantic import ValidationError
 
 from bytez_provider.audit import Facts, Source
 from bytez_provider.cli.live import live_of
-from bytez_provider.cli.screen import Screen
 from bytez_provider.cli.session import Session
-from bytez_provider.cli.stack import models_in_state, stack_names
+from bytez_provider.cli.stack import stack_names, state_of_stack, urn_in
 from bytez_provider.errors import InvalidFileError, printable
+from bytez_provider.ownership import Owner
 from bytez_provider.schemas import Instance, ModelInputs
 from bytez_provider.stacks import models_of
 
@@ -42,6 +42,11 @@ class Wanted:
         return self.stacks[0] if self.stacks else None
 
     @property
+    def is_some(self) -> bool:
+        """Whether a state is meant at all."""
+        return bool(self.stacks or self.states or self.every)
+
+    @property
     def flags(self) -> list[tuple[str, ...]]:
         """The flags that say this."""
         return [
@@ -50,7 +55,7 @@ class Wanted:
             *([("--all",)] if self.every else []),
         ]
 
-    def read(self, screen: Screen) -> Iterator[Source]:
+    def read(self, session: Session) -> Iterator[Source]:
         """Read the states.
 
         Raises:
@@ -59,10 +64,22 @@ class Wanted:
         """
         others = stack_names() if self.every else []
         for name in dict.fromkeys([*self.stacks, *others]):
-            screen.progress(f"reading the state of stack {printable(name, limit=60)}")
-            yield Source("stack", name, models_in_state(name))
+            session.screen.progress(f"reading the state of stack {printable(name, limit=60)}")
+            yield source_of_stack(session, name)
         for path in self.states:
             yield _saved(path)
+
+
+def source_of_stack(session: Session, name: str | None) -> Source:
+    """Return the state of a stack; None for the stack that is selected.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    state = state_of_stack(name)
+    place = session.identity
+    stack = Owner(urn=state.urn, stack=place.key, place=place.place)
+    return Source("stack", name or stack.stack_name, state.models, stack)
 
 
 def facts_of(session: Session, wanted: Wanted) -> Facts:
@@ -73,17 +90,19 @@ def facts_of(session: Session, wanted: Wanted) -> Facts:
     """
     settings, screen = session.settings, session.screen
     settings.require_key("look at what is loaded")
-    with screen.showing_progress("reading states"):
-        sources = list(wanted.read(screen))
+    with screen.showing_progress("reading the journal"):
+        # Before the states: what is finished in the meantime is then in a state.
+        records = session.ledger.records()
+        held = session.held(records)
+        sources = list(wanted.read(session))
         screen.progress("asking what is loaded")
-        notes = session.journal.unfinished()
         named = [
             model.model_id
             for source in sources
             for model in source.models
             if model.is_of(settings.endpoint, settings.account) and not model.external
         ]
-        live = _live(session, [*named, *(note.model_id for note in notes)])
+        live = _live(session, [*named, *(one.model_id for one in records if one.is_unfinished)])
         catalogue = session.catalogue.get()
     return Facts(
         # In whole seconds, as the service tells it: a fraction of ours could begin a minute.
@@ -93,7 +112,8 @@ def facts_of(session: Session, wanted: Wanted) -> Facts:
         price_per_gb_second=settings.price_per_gb_second,
         catalogue=catalogue,
         live=live,
-        notes=notes,
+        records=records,
+        held=held,
         sources=sources,
         flags=wanted.flags,
         keyed_by=wanted.keyed_by,
@@ -131,7 +151,9 @@ def _saved(path: Path) -> Source:
             raise _unreadable(name, "it is not a file")
         if found.st_size > _LARGEST_MIB << 20:
             raise _unreadable(name, f"it is larger than {_LARGEST_MIB} MiB")
-        return Source("state", str(path), models_of(json.loads(path.read_bytes())))
+        state = json.loads(path.read_bytes())
+        # A file does not say where the stack is kept; its names are all there is to go by.
+        return Source("state", str(path), models_of(state), Owner(urn=urn_in(state)))
     except OSError as error:
         raise _unreadable(name, f"the system says: {error.strerror}") from None
     except RecursionError:

@@ -5,18 +5,33 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from bytez_provider.config import Settings, refuse_plain_key
+from bytez_provider.config import refuse_plain_key
 from bytez_provider.errors import ConfigError, printable
 from bytez_provider.stacks import StackModel, models_of
+from bytez_provider.urns import STACK_TYPE
 
 INSTALL_PULUMI = "https://www.pulumi.com/docs/install"
 
 _PATIENCE_SECONDS = 60
 _PROJECT_FILES = ("Pulumi.yaml", "Pulumi.yml", "Pulumi.json")
 _NO_KEY = "Update Pulumi, or set BYTEZ_KEY and leave --stack out"
+
+
+@dataclass(frozen=True)
+class StackState:
+    """What the state of a stack names.
+
+    Attributes:
+        models: The models.
+        urn: Any resource of the stack; "" where nothing says which stack it is.
+    """
+
+    models: list[StackModel]
+    urn: str
 
 
 def stack_config(stack: str) -> dict[str, str]:
@@ -47,41 +62,66 @@ def stack_config(stack: str) -> dict[str, str]:
     }
 
 
-def declared_models(stack: str | None, settings: Settings) -> list[StackModel]:
-    """Return the models of this endpoint and account that a stack means to keep loaded.
-
-    Args:
-        stack: Its name; None for the one that is selected, where the folder has a project.
-        settings: Say which endpoint and account are meant.
-
-    Raises:
-        ConfigError: the stack cannot be read.
-    """
-    here = Path.cwd()
-    in_project = any(
-        (folder / f).is_file() for folder in (here, *here.parents) for f in _PROJECT_FILES
-    )
-    if stack is None and not in_project:
-        return []
-    return [
-        model
-        for model in models_in_state(stack)
-        if model.is_managed and model.is_of(settings.endpoint, settings.account)
-    ]
+def is_in_project() -> bool:
+    """Return whether this folder is that of a Pulumi project, or in one."""
+    return _project_file() is not None
 
 
-def models_in_state(stack: str | None) -> list[StackModel]:
-    """Return the models that the state of a stack names; None for the stack that is selected.
+def state_of_stack(stack: str | None) -> StackState:
+    """Return what the state of a stack names; None for the stack that is selected.
 
     Raises:
         ConfigError: the stack cannot be read.
     """
     verb = "read the state of stack" if stack else "read the state of the selected stack"
+    name = stack or _pulumi(verb, None, "stack", "--show-name").strip()
     told = _parsed(_pulumi(verb, stack, "stack", "export"))
     try:
-        return models_of(told)
+        return StackState(models_of(told), urn_in(told) or _urn_of(name))
     except ValueError as error:
         raise _unexpected(verb, stack, str(error), "Update Pulumi") from None
+
+
+def urn_in(state: object) -> str:
+    """Return the URN of any resource of a state, of one that was not finished too; "" for none."""
+    deployment = state.get("deployment") if isinstance(state, dict) else None
+    told = deployment if isinstance(deployment, dict) else {}
+    resources, pending = (
+        [one for one in told.get(name) or () if isinstance(one, dict)]
+        if isinstance(told.get(name), list)
+        else []
+        for name in ("resources", "pending_operations")
+    )
+    some = [*resources, *(one.get("resource") for one in pending)]
+    urns = (one.get("urn") for one in some if isinstance(one, dict))
+    return next((urn for urn in urns if isinstance(urn, str)), "")
+
+
+def _urn_of(stack: str) -> str:
+    """Return the URN of a stack in whose state nothing is; "" where its project is not known."""
+    *owner, name = stack.split("/")
+    project = owner[1] if owner[1:] else _project_name()
+    return f"urn:pulumi:{name}::{project}::{STACK_TYPE}::{project}-{name}" if project else ""
+
+
+def _project_file() -> Path | None:
+    here = Path.cwd()
+    files = (folder / name for folder in (here, *here.parents) for name in _PROJECT_FILES)
+    return next((file for file in files if file.is_file()), None)
+
+
+def _project_name() -> str:
+    """Return the name of the project in this folder; "" where it cannot be read."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    file = _project_file()
+    try:
+        if file is None:
+            return ""
+        return str(YAML(typ="safe", pure=True).load(file.read_text("utf-8"))["name"])
+    except (OSError, ValueError, KeyError, TypeError, YAMLError):
+        return ""
 
 
 def stack_names() -> list[str]:

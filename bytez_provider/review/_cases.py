@@ -20,19 +20,29 @@ class Case:
         was: As of the last `up`: a refresh changes what is declared to what it finds.
         now: As the refresh found it, or as it was; None for what is new or gone.
         will: As it is to be; None for one that goes.
-        renamed_from: The resource that goes and has had this very model, where there is one.
+        came_from: The URN of the resource that goes and has had this very model, if there is one.
     """
 
     step: Step
     was: ResourceState | None
     now: ResourceState | None
     will: ResourceState | None
-    renamed_from: str | None = None
+    came_from: str | None = None
 
     @property
     def name(self) -> str:
         """The name of the resource, in the words of a file."""
         return name_of(self.step.urn)
+
+    @property
+    def renamed_from(self) -> str | None:
+        """The name of the resource that it came from."""
+        return name_of(self.came_from) if self.came_from else None
+
+    @property
+    def old_urn(self) -> str:
+        """The resource as the state has it."""
+        return self.came_from or (self.was.urn if self.was else "") or self.step.urn
 
     @property
     def is_gone(self) -> bool:
@@ -82,7 +92,7 @@ def cases_of(plan: Plan) -> list[Case]:
         old, new = gone[model_id], come[model_id]
         cases.remove(old)
         cases[cases.index(new)] = dataclasses.replace(
-            new, was=old.was, now=old.now, renamed_from=old.name
+            new, was=old.was, now=old.now, came_from=old.step.urn
         )
     return cases
 

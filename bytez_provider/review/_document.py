@@ -81,7 +81,8 @@ class LiveModel(Document):
     age_seconds: int | None
     idle_seconds_left: int | None
     is_declared_load: bool | None
-    """Whether it is the load that the state names; null where the state names none."""
+    """Whether it is the resource's own load, by its state and the journal; null where neither
+    says."""
 
 
 class BrokenRule(Document):

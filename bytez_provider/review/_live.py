@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from bytez_provider.errors import printable
 from bytez_provider.lifecycle import NOT_LOADED
+from bytez_provider.ownership import Judgement, Named, Owner, Record, Verdict, judge
 from bytez_provider.review._cases import Case
 from bytez_provider.review._document import LiveModel
-from bytez_provider.review._plan import model_id_of
+from bytez_provider.review._plan import ResourceState, model_id_of
 from bytez_provider.schemas import Instance, moment_of
 
 
@@ -23,15 +24,43 @@ class Live:
         now: The service's time.
         endpoint: Where it was asked.
         account: Whose it is: a state's `account` of a load made with the same key is equal.
-        begun: URNs of the loads among them that an interrupted `up` began and the next one goes
-            on with, as this machine's journal has it.
+        records: What the journal has of loads, by model id.
+        stack: Tells the stack of the plan from others of its name; None where that is not known.
     """
 
     instances: Mapping[str, Instance]
     now: datetime
     endpoint: str
     account: str
-    begun: frozenset[str] = frozenset()
+    records: Mapping[str, Record] = field(default_factory=dict)
+    stack: str | None = None
+
+
+def named_by(state: ResourceState) -> Named | None:
+    """Return the load that a state names; None where it names none."""
+    outputs = state.outputs
+    if not outputs or outputs.get("status") == NOT_LOADED:
+        return None
+    adopted_at = outputs.get("adoptedAt")
+    return Named(
+        moment_of(outputs.get("created")), adopted_at if isinstance(adopted_at, str) else None
+    )
+
+
+def judged_of(case: Case, live: Live | None) -> Judgement | None:
+    """Say whose the load of a model is, as its resource sees it before the `up`.
+
+    None where it was not asked, or elsewhere, or where there is no state.
+    """
+    if live is None or case.was is None or not _is_here(case.was, live):
+        return None
+    model_id = model_id_of(case.was) or ""
+    return judge(
+        live.instances.get(model_id),
+        who=Owner(urn=case.old_urn, stack=live.stack),
+        named=named_by(case.was),
+        record=live.records.get(model_id),
+    )
 
 
 def live_of(case: Case, live: Live | None) -> LiveModel | None:
@@ -39,29 +68,36 @@ def live_of(case: Case, live: Live | None) -> LiveModel | None:
     state = case.was or case.will
     if live is None or state is None:
         return None
-    outputs = state.outputs
-    account = outputs.get("account", live.account), outputs.get("endpoint", live.endpoint)
-    if account != (live.account, live.endpoint):
+    if not _is_here(state, live):
         return None
     instance = live.instances.get(model_id_of(state) or "")
-    created = moment_of(outputs.get("created"))
     if instance is None:
         return LiveModel(
             status=NOT_LOADED,
             concurrency=None,
             age_seconds=None,
             idle_seconds_left=None,
-            is_declared_load=None if created is None else False,
+            is_declared_load=False if moment_of(state.outputs.get("created")) else None,
         )
-    is_told = created is not None and instance.created is not None
     return LiveModel(
         status=printable(instance.status.strip().upper(), limit=40),
         concurrency=instance.concurrency,
         age_seconds=_seconds(instance.created, live.now),
         idle_seconds_left=_seconds(live.now, instance.expires_at),
-        # Where the service does not tell, the provider takes a load for its own.
-        is_declared_load=instance.created == created if is_told else None,
+        is_declared_load=_is_own(instance, judged_of(case, live)),
     )
+
+
+def _is_own(instance: Instance, judged: Judgement | None) -> bool | None:
+    """Say whether a load is the resource's own; None where nothing says so."""
+    if judged is None or judged.verdict is Verdict.UNSURE or instance.created is None:
+        return None
+    return judged.is_ours
+
+
+def _is_here(state: ResourceState, live: Live) -> bool:
+    told = state.outputs.get("account", live.account), state.outputs.get("endpoint", live.endpoint)
+    return told == (live.account, live.endpoint)
 
 
 def _seconds(start: datetime | None, end: datetime | None) -> int | None:

@@ -9,7 +9,7 @@ from typing import Any
 from bytez_provider.audit import Audit, Facts, Finding, Source, assess
 from bytez_provider.catalogue import bundled_catalogue
 from bytez_provider.config import DEFAULT_PRICE_PER_GB_SECOND
-from bytez_provider.journal import Note
+from bytez_provider.ownership import Owner, Phase, Record
 from bytez_provider.schemas import Instance, iso
 from bytez_provider.stacks import StackModel
 from bytez_provider.urns import MODEL_TYPE
@@ -71,23 +71,23 @@ def declared(
     return StackModel(model_id=model_id, outputs=kept, **given)
 
 
-def note(model_id: str = GPT2, began: datetime | None = None, **more: Any) -> Note:
-    """Return what the journal says is unfinished; begun an hour ago."""
-    return Note(
-        **{
-            "urn": urn("chat"),
-            "model_id": model_id,
-            "began": began or ago(3601),
-            "concurrency": 1,
-            **more,
-        }
-    )
+def of_stack(stack: str = "dev", place: str | None = None) -> Owner:
+    """Return what tells whose records a state can decide on."""
+    return Owner(urn=urn("x", stack), stack=place)
+
+
+def record(model_id: str = GPT2, began: datetime | None = None, **more: Any) -> Record:
+    """Return what the journal has of a load begun an hour ago, whose stack was killed after."""
+    name, stack = more.pop("name", "chat"), more.pop("stack", "dev")
+    owner = Owner(urn=urn(name, stack), stack=more.pop("place", None))
+    given = {"owner": owner, "phase": Phase.ACCEPTED, "concurrency": 1, **more}
+    return Record(model_id=model_id, began=began or ago(3601), **given)
 
 
 def facts(
     running: Sequence[Instance] = (),
     state: Sequence[StackModel] = (),
-    notes: Sequence[Note] = (),
+    records: Sequence[Record] = (),
     **more: Any,
 ) -> Facts:
     """Return an account beside the state of the stack dev."""
@@ -98,8 +98,8 @@ def facts(
         "price_per_gb_second": DEFAULT_PRICE_PER_GB_SECOND,
         "catalogue": bundled_catalogue(),
         "live": running,
-        "notes": notes,
-        "sources": [Source("stack", "dev", state)],
+        "records": records,
+        "sources": [Source("stack", "dev", state, of_stack())],
         "flags": [("--stack", "dev")],
         "keyed_by": "dev",
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from bytez_provider.audit import Audit, Source, assess
+from bytez_provider.ownership import Owner
 from bytez_provider.schemas import iso
 from tests.audit.account import (
     CODER,
@@ -16,8 +17,8 @@ from tests.audit.account import (
     declared,
     facts,
     live,
-    note,
-    urn,
+    of_stack,
+    record,
 )
 
 OWNER = "abhishekchohan/SOLAR-10.7B-Instruct-Forest-DPO-v1"
@@ -67,11 +68,14 @@ def story() -> Audit:
             "coder", CODER, stack="prod", outputs={"concurrency": 12.0, "adoptedAt": iso(ago(60))}
         )
     ]
-    sources = [Source("stack", "dev", dev), Source("state", "saved/prod.json", prod)]
+    sources = [
+        Source("stack", "dev", dev, of_stack()),
+        Source("state", "saved/prod.json", prod, of_stack("prod")),
+    ]
     return assess(
         facts(
             running,
-            notes=[note(OPT, ago(401), urn=urn("opt"))],
+            records=[record(OPT, ago(401), name="opt")],
             sources=sources,
             flags=[("--stack", "dev"), ("--state", "saved/prod.json")],
         )
@@ -80,7 +84,7 @@ def story() -> Audit:
 
 def evil_story(names: tuple[str, ...] = EVIL) -> Audit:
     """Return an audit in which server, states, journal and files have such names and words."""
-    running, state, notes, sources = [], [], [], []
+    running, state, records, sources = [], [], [], []
     for number, name in enumerate(names):
         running += [
             live(name, status=name, error=name),
@@ -92,12 +96,14 @@ def evil_story(names: tuple[str, ...] = EVIL) -> Audit:
             declared(f"{name}-{number}", f"{name}-gone", stack=name),
             declared(f"{name}-{number}", name, stack=f"{name}-2", outputs={"account": name}),
         ]
-        notes.append(note(f"{name}-begun", urn=f"urn:pulumi:{name}::p::t::{name}"))
-        sources.append(Source("state", name, [declared(name, name, stack=f"{name}-3")]))
+        owner = Owner(urn=f"urn:pulumi:{name}::p::t::{name}", place=name)
+        records.append(record(f"{name}-begun", owner=owner, host=name))
+        records.append(record(f"{name}/{number}", owner=owner, created=ago(3600), host=name))
+        sources.append(Source("state", name, [declared(name, name, stack=f"{name}-3")], owner))
     sources.append(Source("stack", "dev", state))
     endpoint = f"https://{names[0]}"
     for source in sources:
         for model in source.models:
             model.outputs["endpoint"] = endpoint  # type: ignore[index]
-    given = facts(running, notes=notes, sources=sources, endpoint=endpoint)
+    given = facts(running, records=records, sources=sources, endpoint=endpoint)
     return assess(given)

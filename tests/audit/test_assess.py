@@ -12,6 +12,7 @@ import pytest
 
 from bytez_provider.audit import Source, assess, markdown, page
 from bytez_provider.catalogue import Catalogue
+from bytez_provider.ownership import Phase
 from bytez_provider.schemas import CatalogueEntry, Instance, iso
 from tests.audit.account import (
     CODER,
@@ -26,8 +27,9 @@ from tests.audit.account import (
     facts,
     kinds,
     live,
-    note,
+    of_stack,
     only,
+    record,
     urn,
 )
 
@@ -57,13 +59,13 @@ class TestOrder:
             declared("d", "ai-forever/mGPT"),
             declared("e", outputs={"account": "other"}),
         ]
-        notes = [note(PHI, urn=urn("x")), note(PHI, urn=urn("y"))]
-        first = assess(facts(running, state, notes))
+        records = [record("bigscience/bloom-560m", name="x"), record(CODER, name="y")]
+        first = assess(facts(running, state, records))
         shuffled = random.Random(5)  # noqa: S311 - any order will do
         for _ in range(5):
-            for part in (running, state, notes):
+            for part in (running, state, records):
                 shuffled.shuffle(part)
-            assert assess(facts(running, state, notes)) == first
+            assert assess(facts(running, state, records)) == first
         assert len(first.findings) >= 5
 
 
@@ -312,12 +314,12 @@ class TestDuplicate:
 
 class TestUnfinished:
     def test_a_load_that_a_killed_deployment_began(self) -> None:
-        finding = only(facts([live()], notes=[note()]))
+        finding = only(facts([live()], records=[record()]))
         assert finding.kind == "unfinished"
         assert finding.declared_by[0].name == "chat"
         assert finding.detail == (
-            "a deployment on this machine began a load 1h00m ago (2024-05-28T10:59:59.000Z) and "
-            "has not finished it; loaded since 2024-05-28T11:00:00.000Z (1h00m)"
+            "a deployment began a load 1h00m ago (2024-05-28T10:59:59.000Z) and has not finished "
+            "it; loaded since 2024-05-28T11:00:00.000Z (1h00m)"
         )
         assert commands(finding) == [UP, "bytez-fleet unload --unfinished --stack dev"]
 
@@ -325,24 +327,98 @@ class TestUnfinished:
         ("running", "told"),
         [([], "it is not loaded now"), ([live(created=ago(60))], "what is loaded now is not")],
     )
-    def test_a_note_of_a_load_that_is_gone_is_cleared(
+    def test_a_record_of_a_load_that_is_gone_is_cleared(
         self, running: list[Instance], told: str
     ) -> None:
-        audit = assess(facts(running, notes=[note(created=ago(3600))]))
+        audit = assess(facts(running, records=[record(created=ago(3600))]))
         (finding,) = (one for one in audit.findings if one.kind == "unfinished")
         assert told in finding.detail
-        assert finding.mends[0].effect == "clears the note"
+        assert finding.mends[0].effect == "clears its record"
         assert commands(finding) == ["bytez-fleet unload --unfinished --stack dev"]
 
-    def test_a_note_of_a_load_that_the_state_names_is_none(self) -> None:
-        assert assess(facts([live()], [declared()], [note(created=ago(3600))])).findings == []
+    @pytest.mark.parametrize(
+        "given",
+        [
+            # A state given names the load, by the name that it had before, or of another stack.
+            {"state": [declared("other")]},
+            {"sources": [Source("state", "prod.json", [declared(stack="prod")], of_stack("prod"))]},
+            # A state was seen to name it, once.
+            {"state": [declared()], "records": [record(created=ago(3600), phase=Phase.CONFIRMED)]},
+            # A living process works on it.
+            {"held": {GPT2}},
+        ],
+    )
+    def test_what_is_finished_or_worked_on_is_none(self, given: dict[str, Any]) -> None:
+        records = [record(created=ago(3600))]
+        assert assess(facts([live()], **{"records": records, **given})).findings == []
 
-    def test_what_a_stack_declares_is_only_unloaded_with_yes(self) -> None:
-        state = declared("other", PHI)
-        audit = assess(facts([live(), live(PHI)], [state], [note(PHI), note(urn=urn("x"))]))
-        assert {commands(one)[-1] for one in audit.findings} == {
-            "bytez-fleet unload --unfinished --yes --stack dev"
-        }
+    def test_a_load_begun_later_than_the_state_knows_is_its_own(self) -> None:
+        later = record(created=ago(600))
+        audit = assess(facts([live(created=ago(600))], [declared(created=ago(9999))], [later]))
+        assert kinds(audit) == [("unfinished", GPT2)]
+        assert [one.name for one in audit.models[0].declared_by] == ["chat"]
+
+    def test_a_state_that_was_put_back_is_told_as_older_than_its_load(self) -> None:
+        later = record(created=ago(600), concurrency=3, phase=Phase.CONFIRMED)
+        running = live(created=ago(600), concurrency=3)
+        finding = only(facts([running], [declared(created=ago(9999))], [later]))
+        assert (finding.kind, finding.detail) == (
+            "drift",
+            "this resource made the load after this state was saved",
+        )
+        assert commands(finding) == [UP]
+
+
+class TestJournal:
+    """What the journal has of loads that no state given names."""
+
+    def test_an_orphan_names_its_owner_and_is_only_unloaded_with_yes(self) -> None:
+        theirs = record(stack="prod", created=ago(3600))
+        finding = only(facts([live()], records=[theirs]))
+        assert finding.kind == "orphan"
+        assert [(one.stack, one.name) for one in finding.declared_by] == [("prod", "chat")]
+        assert "the journal names a resource of another" in finding.detail
+        assert commands(finding) == [f"bytez-fleet unload {GPT2} --yes --stack dev"]
+
+    def test_what_its_stack_let_go_of_is_an_orphan(self) -> None:
+        let_go = record(created=ago(3600), phase=Phase.CONFIRMED)
+        finding = only(facts([live()], records=[let_go]))
+        assert finding.kind == "orphan"
+        assert "no stack given declares it any more" in finding.detail
+        assert commands(finding) == [
+            f"bytez-fleet unload {GPT2} --yes --stack dev",
+            "bytez-fleet export fleet.yaml --stack dev",
+        ]
+
+    def test_a_load_that_another_stack_took_over_is_declared_twice(self) -> None:
+        taken = iso(ago(60))
+        adopted = record(stack="prod", created=ago(3600), adopted_at=taken)
+        ours = declared()
+        theirs = declared("chat", stack="prod", outputs={"adoptedAt": taken})
+        one_state = facts([live()], [ours], [adopted])
+        finding = only(one_state)
+        assert finding.kind == "duplicate"
+        assert [one.stack for one in finding.declared_by] == ["dev", "prod"]
+        assert "its state was not given" in finding.detail
+        assert [one.stack for one in assess(one_state).models[0].declared_by] == ["prod"]
+        assert commands(finding) == [f"pulumi state delete {urn('chat')} --yes --stack dev"]
+        sources = [
+            Source("stack", "dev", [ours], of_stack()),
+            Source("stack", "prod", [theirs], of_stack("prod")),
+        ]
+        audit = assess(facts([live()], records=[adopted], sources=sources))
+        (finding,) = audit.findings
+        assert (finding.kind, len(finding.declared_by)) == ("duplicate", 2)
+        # The load stands under the stack that has it.
+        assert [one.stack for one in audit.models[0].declared_by] == ["prod"]
+
+    def test_two_stacks_of_one_name_are_told_apart_by_where_they_are_kept(self) -> None:
+        theirs = record(created=ago(3600), place="there")
+        here = [Source("stack", "dev", [], of_stack(place="here"))]
+        finding = only(facts([live()], records=[theirs], sources=here))
+        assert finding.kind == "orphan"
+        here = [Source("stack", "dev", [], of_stack(place="there"))]
+        assert only(facts([live()], records=[theirs], sources=here)).kind == "unfinished"
 
 
 class TestLeftOut:

@@ -12,7 +12,7 @@ import pytest
 
 from bytez_provider.config import Key
 from bytez_provider.emulator import Emulator
-from bytez_provider.urns import MODEL_TYPE
+from bytez_provider.urns import MODEL_TYPE, STACK_TYPE
 from tests.cli.fleet import KEY, Fleet
 
 BOOT_SECONDS = 403
@@ -67,7 +67,8 @@ def state(fleet: Fleet, emulator: Emulator) -> Callable[..., str]:
             }
             for model_id, created in models
         ]
-        document = {"version": 3, "deployment": {"resources": resources}}
+        root = {"urn": f"urn:pulumi:{stack}::fleet::{STACK_TYPE}::fleet-{stack}"}
+        document = {"version": 3, "deployment": {"resources": [root, *resources]}}
         (fleet.folder / f"{stack}.json").write_text(json.dumps(document))
         return f"{stack}.json"
 

@@ -7,9 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from bytez_provider.emulator import Emulator
-from bytez_provider.schemas import moment_of
 from tests.cli.fleet import CODER, GPT2, UNPRICED, Finished, Fleet
-from tests.cli.test_unload import began, journal_of, note_of
+from tests.cli.journal import Journal, resource
 
 PHI = "microsoft/phi-1"
 Load = Callable[..., str]
@@ -103,13 +102,25 @@ def test_an_unfinished_load_and_the_command_that_ends_it(
     fleet: Fleet, emulator: Emulator, state: State
 ) -> None:
     created = emulator.load_by_somebody_else(GPT2)
-    note = note_of("gpt2", GPT2, began(emulator, created), moment_of(created))
-    journal_of(fleet, emulator).write(note)
+    Journal(fleet, emulator).accepts(resource("gpt2"), GPT2, created)
     done = audit(fleet, "--state", state())
     assert kinds(done) == [("unfinished", GPT2)]
-    assert mends(done) == ["pulumi up --refresh --stack dev", "bytez-fleet unload --unfinished"]
-    fleet.run("unload", "--unfinished").ok()
+    up, unload = mends(done)
+    assert up == "pulumi up --refresh --stack dev"
+    fleet.run(*unload.split()[1:]).ok()
     assert kinds(audit(fleet, "--state", "dev.json")) == []
+    assert emulator.instances() == []
+
+
+def test_a_load_that_the_journal_gives_to_a_stack_and_the_command_that_ends_it(
+    fleet: Fleet, emulator: Emulator, running: Load, state: State
+) -> None:
+    Journal(fleet, emulator).accepts(resource("chat", "prod"), GPT2, running(GPT2))
+    done = audit(fleet, "--state", state())
+    assert kinds(done) == [("orphan", GPT2)]
+    assert [one["stack"] for one in done.document["findings"][0]["declaredBy"]] == ["prod"]
+    (unload,) = mends(done)
+    fleet.run(*unload.split()[1:]).ok()
     assert emulator.instances() == []
 
 

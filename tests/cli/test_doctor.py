@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from bytez_provider.config import Key
 from bytez_provider.emulator import Emulator
-from bytez_provider.journal import Journal, Note
 from tests.cli.fleet import GPT2, KEY, Finished, Fleet
+from tests.cli.journal import Journal, resource
 from tests.client.hostile import Handler, HostileServer, says
 
 
@@ -123,15 +122,39 @@ class TestWrong:
         emulator.set_faults([{"endpoint": "/model/status", "do": broke}])
         assert list(self.failed(fleet.run("doctor", "--json"))) == ["credits"]
 
-    def test_load_that_was_begun_and_not_finished(self, fleet: Fleet, emulator: Emulator) -> None:
-        account = Key(KEY).fingerprint()
-        journal = Journal(fleet.journal, endpoint=emulator.url, account=account, warn=print)
+    def test_request_without_an_answer(self, fleet: Fleet, emulator: Emulator) -> None:
         began = datetime(2024, 5, 27, 23, 35, 35, tzinfo=timezone.utc)
-        journal.write(Note("urn:pulumi:dev::fleet::type::gpt2", GPT2, began, concurrency=1))
+        Journal(fleet, emulator).asks(resource("chat"), GPT2, began)
         found = self.failed(fleet.run("doctor", "--json"))
         assert list(found) == ["unfinished"]
-        assert f"{GPT2} at 2024-05-27T23:35:35.000Z" in found["unfinished"]
-        assert "`bytez-fleet unload --unfinished`" in found["unfinished"]
+        begun = f"{GPT2} by 'chat' of stack 'dev' at 2024-05-27T23:35:35.000Z"
+        assert f"begun and not finished: {begun} ->" in found["unfinished"]
+        assert found["unfinished"].endswith("run `bytez-fleet unload --unfinished`")
+
+    def test_journal_in_a_relative_folder(self, fleet: Fleet) -> None:
+        found = self.failed(fleet.run("doctor", "--json", BYTEZ_JOURNAL=".journal"))
+        assert list(found) == ["journal"]
+        assert "BYTEZ_JOURNAL is '.journal', which is a relative folder" in found["journal"]
+
+
+class TestUnfinished:
+    """What is no fault, as far as can be seen here."""
+
+    def unfinished(self, done: Finished) -> str:
+        verdict, observed, _ = checks(done)["unfinished"]
+        assert verdict == "ok"
+        return observed
+
+    def test_one_that_a_process_works_on_says_who(self, fleet: Fleet, emulator: Emulator) -> None:
+        with Journal(fleet, emulator).asking(resource("chat"), GPT2):
+            told = self.unfinished(fleet.run("doctor", "--json"))
+        assert told.startswith(f"at work now: {GPT2} by 'chat' of stack 'dev' at ")
+
+    def test_one_whose_state_cannot_be_read_says_so(self, fleet: Fleet, emulator: Emulator) -> None:
+        created = emulator.load_by_somebody_else(GPT2)
+        Journal(fleet, emulator).accepts(resource("chat"), GPT2, created)
+        told = self.unfinished(fleet.run("doctor", "--json"))
+        assert told.startswith("begun, and finished if the state of its stack names it: ")
 
 
 class TestWarnings:

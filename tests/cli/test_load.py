@@ -11,6 +11,7 @@ import pytest
 from bytez_provider.emulator import Emulator
 from tests.cli.conftest import BOOT_SECONDS
 from tests.cli.fleet import CODER, GPT2, Fleet
+from tests.cli.journal import Journal, resource
 
 IN_CI = {"CI": "true"}
 """Makes progress lines, which tell a test where the command is."""
@@ -104,9 +105,13 @@ def test_a_loaded_model_is_left_as_it_is(
     created = running(GPT2, concurrency=2)
     assert fleet.run("load", GPT2).failed(1) == (
         f"could not load '{GPT2}': it is already loaded at concurrency 2 since {created} "
-        f"(RUNNING). Nothing was changed. To load it anew, unload it first with "
+        f"(RUNNING). Nothing was changed. To load it again, unload it first with "
         f"`bytez-fleet unload {GPT2}`."
     )
+    Journal(fleet, emulator).accepts(resource("chat"), GPT2, created)
+    told = fleet.run("load", GPT2).failed(1)
+    assert "(RUNNING) by 'chat' of stack 'dev'" in told
+    assert told.endswith(f"unload it first with `bytez-fleet unload {GPT2} --yes`.")
     assert not emulator.requests("/model/load")
 
 

@@ -12,7 +12,9 @@ import pytest
 
 from bytez_provider.config import Key
 from bytez_provider.emulator import Emulator
+from bytez_provider.ownership import stack_identity
 from tests.cli.fleet import GPT2, KEY, UNPRICED, Fleet
+from tests.cli.journal import Journal, resource
 from tests.e2e.stack import Stack
 
 DECLARED = "microsoft/phi-1"
@@ -36,7 +38,7 @@ def fleet(tmp_path: Path, emulator: Emulator, stack: Stack) -> Fleet:
     return fleet
 
 
-def resource(model_id: str, emulator: Emulator, **more: Any) -> dict[str, Any]:
+def resource_of(model_id: str, emulator: Emulator, **more: Any) -> dict[str, Any]:
     kind = "pulumi-python:dynamic/bytez:Model"
     outputs = {
         "modelId": model_id,
@@ -121,9 +123,9 @@ def test_what_the_stack_declares_is_unloaded_only_with_yes(
 ) -> None:
     declare(
         stack,
-        resource(DECLARED, emulator),
-        resource(READ_ONLY, emulator, external=True),
-        resource(OF_ANOTHER_ACCOUNT, emulator, outputs={"account": "0123456789ab"}),
+        resource_of(DECLARED, emulator),
+        resource_of(READ_ONLY, emulator, external=True),
+        resource_of(OF_ANOTHER_ACCOUNT, emulator, outputs={"account": "0123456789ab"}),
     )
     fleet.env |= {"BYTEZ_KEY": KEY, "BYTEZ_ENDPOINT": emulator.url}
     for model_id in (DECLARED, READ_ONLY, OF_ANOTHER_ACCOUNT):
@@ -151,6 +153,37 @@ def test_a_stack_that_nobody_named_and_that_cannot_be_read_asks_for_nothing(
     assert emulator.instances() == []
 
 
+def test_what_is_unfinished_is_decided_by_the_state_of_its_own_stack(
+    fleet: Fleet, stack: Stack, emulator: Emulator, running: Load
+) -> None:
+    """By `--stack`, also where nothing is in its state; a stack of its name elsewhere is not it."""
+    fleet.env |= {
+        "BYTEZ_KEY": KEY,
+        "BYTEZ_ENDPOINT": emulator.url,
+        "BYTEZ_JOURNAL": str(fleet.journal),
+    }
+    here = stack_identity(fleet.env, fleet.folder, is_shared=False).key
+    journal = Journal(fleet, emulator)
+    journal.accepts(resource("left", kept_in=here), GPT2, running(GPT2))
+    journal.accepts(resource("theirs", kept_in="elsewhere"), UNPRICED, running(UNPRICED))
+    doctor = fleet.run("doctor")
+    assert doctor.code == 3
+    assert f"begun and not finished: {GPT2} by 'left'" in doctor.out
+    assert "`bytez-fleet unload --unfinished --stack dev`" in doctor.out
+
+    named = {"created": running(DECLARED)}
+    journal.accepts(resource("phi-1", kept_in=here), DECLARED, named["created"])
+    declare(stack, resource_of(DECLARED, emulator, outputs=named))
+    done = fleet.run("unload", "--unfinished", "--stack", "dev", "--json").ok()
+    assert {one["modelId"]: one["outcome"] for one in done.document["models"]} == {
+        GPT2: "unloaded",
+        UNPRICED: "leftAlone",
+    }
+    assert "kept in file:///elsewhere" in done.err
+    assert {one["modelId"] for one in emulator.instances()} == {DECLARED, UNPRICED}
+    assert fleet.run("doctor").code == 0
+
+
 def test_an_audit_of_stacks_and_its_commands_take_their_key_from_the_first(
     fleet: Fleet, stack: Stack, emulator: Emulator, running: Load
 ) -> None:
@@ -158,7 +191,7 @@ def test_an_audit_of_stacks_and_its_commands_take_their_key_from_the_first(
     running(GPT2)
     stack.run("config", "set", "--secret", "bytez:key", KEY).ok()
     stack.run("config", "set", "--plaintext", "bytez:endpoint", emulator.url).ok()
-    declare(stack, resource(DECLARED, emulator, outputs={"created": created}))
+    declare(stack, resource_of(DECLARED, emulator, outputs={"created": created}))
     done = fleet.run("audit", "--stack", "dev", "--json")
     assert (done.code, done.err) == (3, "")
     (finding,) = done.document["findings"]
@@ -177,7 +210,7 @@ def test_an_audit_of_all_stacks_reads_each_that_the_project_has(
     fleet: Fleet, stack: Stack, emulator: Emulator, running: Load
 ) -> None:
     outputs = {"created": running(DECLARED)}
-    ours = resource(DECLARED, emulator, outputs=outputs)
+    ours = resource_of(DECLARED, emulator, outputs=outputs)
     declare(stack, ours)
     stack.run("stack", "init", "prod").ok()
     declare(stack, {**ours, "urn": ours["urn"].replace(":dev:", ":prod:")})

@@ -3,34 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from bytez_provider.config import Key
+import pytest
+
 from bytez_provider.emulator import Emulator
-from bytez_provider.journal import Holder, Journal, Note
-from bytez_provider.schemas import moment_of
-from tests.cli.fleet import CODER, GPT2, KEY, UNPRICED, Fleet
+from tests.cli.fleet import CODER, GPT2, UNPRICED, Finished, Fleet
+from tests.cli.journal import Journal, long_ago, resource
 
-URN = "urn:pulumi:dev::fleet::pulumi-python:dynamic/bytez:Model::"
+PHI, BLOOM, OPT = "microsoft/phi-1", "bigscience/bloom-560m", "facebook/opt-1.3b"
+ALL = (GPT2, CODER, PHI, BLOOM, OPT, UNPRICED)
 Load = Callable[..., str]
+State = Callable[..., str]
 
 
-def journal_of(fleet: Fleet, emulator: Emulator, key: str = KEY) -> Journal:
-    def complain(message: str) -> None:
-        raise AssertionError(message)
-
-    account = Key(key).fingerprint()
-    return Journal(fleet.journal, endpoint=emulator.url, account=account, warn=complain)
+@pytest.fixture
+def journal(fleet: Fleet, emulator: Emulator) -> Journal:
+    return Journal(fleet, emulator)
 
 
-def began(emulator: Emulator, created: str | None) -> datetime:
-    moment = moment_of(created) if created else emulator.now()
-    assert moment is not None
-    return moment - timedelta(seconds=1)
+def outcomes(done: Finished) -> dict[str, str]:
+    return {one["modelId"]: one["outcome"] for one in done.document["models"]}
 
 
-def note_of(name: str, model_id: str, began: datetime, created: datetime | None = None) -> Note:
-    return Note(URN + name, model_id, began, concurrency=1, created=created)
+def loaded(emulator: Emulator) -> set[str]:
+    return {str(live["modelId"]) for live in emulator.instances()}
 
 
 class TestByName:
@@ -78,83 +75,157 @@ class TestByName:
             done = unload.finish()
         assert (done.code, done.out) == (0, f"{GPT2} is unloaded\n")
 
-    def test_a_model_that_a_resource_adopted_is_unloaded_and_no_longer_held(
-        self, fleet: Fleet, emulator: Emulator, running: Load
+    def test_what_a_resource_of_a_stack_has_by_the_journal_is_only_unloaded_with_yes(
+        self, fleet: Fleet, emulator: Emulator, running: Load, journal: Journal
     ) -> None:
-        created = moment_of(running(GPT2))
-        journal = journal_of(fleet, emulator)
-        journal.hold(GPT2, Holder(created, "2024-05-28T00:00:00.000Z"))
-        journal.write(note_of("gpt2", GPT2, began(emulator, None), created))
+        created = running(GPT2)
+        journal.accepts(resource("chat"), GPT2, created)
+        journal.adopts(resource("talk", "prod", kept_in="there"), GPT2, created)
+        assert fleet.run("unload", GPT2).failed(2) == (
+            f"could not unload '{GPT2}': by the journal it is the load of 'talk' of stack 'prod', "
+            "kept in file:///there, whose next `pulumi up` would load it. Nothing was changed. "
+            "Take it out of the program and run `pulumi up`, or say --yes to unload it all the "
+            "same."
+        )
+        assert not emulator.requests("/model/delete")
+        fleet.run("unload", GPT2, "--yes").ok()
+        assert emulator.instances() == []
+        assert journal.models() == []
+
+    def test_a_record_of_another_load_asks_for_nothing(
+        self, fleet: Fleet, emulator: Emulator, running: Load, journal: Journal
+    ) -> None:
+        journal.accepts(resource("chat"), GPT2, long_ago(emulator))
+        running(GPT2)
         fleet.run("unload", GPT2).ok()
         assert emulator.instances() == []
-        after = journal_of(fleet, emulator)
-        assert after.holder(GPT2) is None
-        assert after.unfinished() == []
 
-    def test_names_or_unfinished_but_not_both(self, fleet: Fleet) -> None:
-        told = fleet.run("unload", GPT2, "--unfinished").failed(2)
-        assert "name the models, or give --unfinished" in told
+    def test_what_a_deployment_works_on_is_told_in_one_sentence(
+        self, fleet: Fleet, emulator: Emulator, running: Load, journal: Journal
+    ) -> None:
+        created = running(GPT2)
+        with journal.asking(resource("chat"), GPT2, emulator.now() - timedelta(seconds=404)):
+            told = fleet.run("unload", GPT2, "--yes").failed(1)
+        assert told.startswith(f"could not unload '{GPT2}': 'chat' of stack 'dev' is loading it")
+        assert told.endswith("Run the same command again when that deployment has ended.")
+        assert [one["created"] for one in emulator.instances()] == [created]
+
+    @pytest.mark.parametrize(
+        ("arguments", "told"),
+        [
+            ((GPT2, "--unfinished"), "name the models, or give --unfinished"),
+            (("--unfinished", "--yes"), "goes with models that are named"),
+        ],
+    )
+    def test_names_or_unfinished_but_not_both(
+        self, fleet: Fleet, arguments: tuple[str, ...], told: str
+    ) -> None:
+        assert told in fleet.run("unload", *arguments).failed(2)
+
+    def test_what_a_state_given_declares_is_only_unloaded_with_yes(
+        self, fleet: Fleet, emulator: Emulator, running: Load, state: State
+    ) -> None:
+        saved = state((GPT2, running(GPT2)))
+        told = fleet.run("unload", GPT2, "--state", saved).failed(2)
+        assert "stack 'dev' declares it as 'gpt2'" in told
+        assert loaded(emulator) == {GPT2}
 
 
 class TestUnfinished:
-    def test_what_the_notes_name_is_unloaded_and_nothing_else(
-        self, fleet: Fleet, emulator: Emulator
+    def test_what_no_state_given_names_is_unloaded_and_nothing_else(
+        self, fleet: Fleet, emulator: Emulator, journal: Journal, state: State
     ) -> None:
-        journal = journal_of(fleet, emulator)
-        ours = emulator.load_by_somebody_else(GPT2)
-        unseen = emulator.load_by_somebody_else(CODER)
-        theirs = emulator.load_by_somebody_else(UNPRICED)
-        later = "bigscience/bloom-560m"
-        emulator.load_by_somebody_else(later)
-        long_ago = emulator.now() - timedelta(hours=1)
-        other = journal_of(fleet, emulator, "another-key-012345")
-        other.write(note_of("other", GPT2, began(emulator, ours), moment_of(ours)))
-        for note in (
-            note_of("ours", GPT2, began(emulator, ours), moment_of(ours)),
-            note_of("unseen", CODER, began(emulator, unseen)),
-            note_of("theirs", UNPRICED, long_ago, long_ago),
-            note_of("later", later, long_ago),
-            note_of("gone", "microsoft/phi-1", long_ago, long_ago),
-        ):
-            journal.write(note)
-        assert theirs
-        done = fleet.run("unload", "--unfinished", "--json").ok()
-        assert {one["modelId"]: one["outcome"] for one in done.document["models"]} == {
+        """A record each of what may have become of a load."""
+        created = {one: emulator.load_by_somebody_else(one) for one in ALL}
+        journal.accepts(resource("left"), GPT2, created[GPT2])
+        journal.asks(resource("unanswered"), CODER)
+        journal.accepts(resource("phi-1"), PHI, created[PHI])
+        journal.confirms(resource("kept"), BLOOM, created[BLOOM])
+        journal.accepts(resource("theirs", "prod"), OPT, created[OPT])
+        journal.accepts(resource("lost"), UNPRICED, long_ago(emulator))
+        journal.accepts(resource("gone"), "ai-forever/mGPT", long_ago(emulator))
+        other = Journal(fleet, emulator, "another-key-012345")
+        other.accepts(resource("other"), GPT2, created[GPT2])
+
+        saved = state((PHI, created[PHI]))
+        done = fleet.run("unload", "--unfinished", "--state", saved, "--json").ok()
+        assert outcomes(done) == {
             GPT2: "unloaded",
             CODER: "unloaded",
+            OPT: "leftAlone",
             UNPRICED: "leftAlone",
-            later: "leftAlone",
-            "microsoft/phi-1": "notLoaded",
+            "ai-forever/mGPT": "notLoaded",
         }
-        assert {live["modelId"] for live in emulator.instances()} == {UNPRICED, later}
-        assert journal_of(fleet, emulator).unfinished() == []
-        # A note of another account is not ours to act on.
-        assert len(journal_of(fleet, emulator, "another-key-012345").unfinished()) == 1
+        assert "add --stack prod in the folder of project 'fleet'" in done.err
+        assert loaded(emulator) == {PHI, BLOOM, OPT, UNPRICED}
+        assert journal.models() == sorted([PHI, BLOOM, OPT])
+        # A record of another account is not ours to act on.
+        assert other.models() == [GPT2]
 
-    def test_a_load_that_cannot_be_unloaded_keeps_its_note(
-        self, fleet: Fleet, emulator: Emulator
+    def test_without_a_state_only_what_no_answer_was_seen_for_is_unloaded(
+        self, fleet: Fleet, emulator: Emulator, journal: Journal
     ) -> None:
+        emulator.load_by_somebody_else(CODER)
         created = emulator.load_by_somebody_else(GPT2)
-        note = note_of("gpt2", GPT2, began(emulator, created), moment_of(created))
-        journal_of(fleet, emulator).write(note)
+        journal.asks(resource("unanswered"), CODER, emulator.now() - timedelta(seconds=1))
+        journal.accepts(resource("chat", "prod", kept_in="there"), GPT2, created)
+        done = fleet.run("unload", "--unfinished", "--json").ok()
+        assert outcomes(done) == {GPT2: "leftAlone", CODER: "unloaded"}
+        assert done.err == (
+            f"note: '{GPT2}': 'chat' of stack 'prod', kept in file:///there began its load, and "
+            "may have finished it: to have its state read, add --stack prod in the folder of "
+            "project 'fleet', or --state with what `pulumi stack export` prints there\n"
+        )
+        assert loaded(emulator) == {GPT2}
+        assert journal.models() == [GPT2]
+
+    def test_what_a_living_process_works_on_is_left_alone(
+        self, fleet: Fleet, emulator: Emulator, journal: Journal, state: State
+    ) -> None:
+        emulator.load_by_somebody_else(GPT2)
+        with journal.asking(resource("chat"), GPT2, emulator.now()):
+            for flags in ((), ("--state", state())):
+                done = fleet.run("unload", "--unfinished", *flags, "--json").ok()
+                assert outcomes(done) == {GPT2: "leftAlone"}
+                assert "'chat' of stack 'dev' is at work on it on machine" in done.err
+        assert loaded(emulator) == {GPT2}
+
+    def test_a_load_that_may_not_show_yet_keeps_its_record(
+        self, fleet: Fleet, emulator: Emulator, journal: Journal
+    ) -> None:
+        journal.asks(resource("chat"), GPT2, emulator.now())
+        assert outcomes(fleet.run("unload", "--unfinished", "--json").ok()) == {GPT2: "leftAlone"}
+        assert journal.models() == [GPT2]
+        emulator.advance(61)
+        assert outcomes(fleet.run("unload", "--unfinished", "--json").ok()) == {GPT2: "notLoaded"}
+        assert journal.models() == []
+
+    def test_a_load_that_cannot_be_unloaded_keeps_its_record(
+        self, fleet: Fleet, emulator: Emulator, journal: Journal, state: State
+    ) -> None:
+        journal.accepts(resource("chat"), GPT2, emulator.load_by_somebody_else(GPT2))
+        before = journal.ledger.records()
         refused = {"respond": {"status": 400, "body": {"error": "cannot"}}}
         emulator.set_faults([{"endpoint": "/model/delete", "do": refused}])
-        assert "HTTP 400: cannot" in fleet.run("unload", "--unfinished").failed(1)
-        assert journal_of(fleet, emulator).unfinished() == [note]
+        told = fleet.run("unload", "--unfinished", "--state", state()).failed(1)
+        assert "HTTP 400: cannot" in told
+        assert journal.ledger.records() == before
 
-    def test_a_load_that_cannot_be_told_apart_is_left_alone_and_its_note_kept(
-        self, fleet: Fleet, emulator: Emulator
+    def test_a_load_that_cannot_be_told_apart_is_left_alone_and_its_record_kept(
+        self, fleet: Fleet, emulator: Emulator, journal: Journal, state: State
     ) -> None:
-        created = emulator.load_by_somebody_else(GPT2)
-        note = note_of("gpt2", GPT2, began(emulator, created), moment_of(created))
-        journal_of(fleet, emulator).write(note)
+        journal.accepts(resource("chat"), GPT2, emulator.load_by_somebody_else(GPT2))
         body = {"modelId": GPT2, "status": "RUNNING"}
         emulator.set_faults([{"endpoint": "/model/status", "do": {"respond": {"body": body}}}])
-        done = fleet.run("unload", "--unfinished").ok()
+        done = fleet.run("unload", "--unfinished", "--state", state()).ok()
         assert done.out == f"{GPT2} was left alone\n"
         assert "unload it by name" in done.err
         assert not emulator.requests("/model/delete")
-        assert journal_of(fleet, emulator).unfinished() == [note]
+        assert journal.models() == [GPT2]
 
-    def test_nothing_unfinished_is_said(self, fleet: Fleet) -> None:
+    def test_nothing_unfinished_is_said(
+        self, fleet: Fleet, emulator: Emulator, journal: Journal, running: Load
+    ) -> None:
+        journal.confirms(resource("chat"), GPT2, running(GPT2))
         assert "nothing is unfinished" in fleet.run("unload", "--unfinished").ok().out
+        assert loaded(emulator) == {GPT2}

@@ -6,7 +6,7 @@ import pytest
 
 from bytez_provider.emulator import Emulator
 from bytez_provider.lifecycle import diff
-from bytez_provider.schemas import moment_of, MemberInputs, ModelInputs, ModelState
+from bytez_provider.schemas import MemberInputs, ModelInputs, ModelState, moment_of
 from bytez_provider.waiter import Stop
 from tests.fleet.crew import LISTS, MANY, STATUSES, Crew, of_model
 from tests.lifecycle.caller import URN, FakeCaller

@@ -37,7 +37,7 @@ class Story:
     def __init__(self, emulator: Emulator, folder: Path, seed: int) -> None:
         self.emulator = emulator
         self.folder = folder
-        self.random = random.Random(seed)
+        self.random = random.Random(seed)  # noqa: S311 - it is to be repeated
         self.turns = Turns(seed)
         self.states: dict[str, ModelState] = {}
         self.foreign: str | None = None
@@ -98,9 +98,8 @@ class Story:
                 return lifecycle.create(inputs(concurrency=2), caller)
 
             return replace
-        more = {"load": {}, "adopt": {"adopt": True}, "adopt other": {"adopt": True}}[kind]
         concurrency = 3 if kind == "adopt other" else 1
-        declared = inputs(concurrency=concurrency, **more)
+        declared = inputs(concurrency=concurrency, adopt=kind != "load")
         return lambda: lifecycle.create(declared, caller)
 
     def play(self) -> dict[str, Any]:

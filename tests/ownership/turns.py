@@ -23,7 +23,7 @@ class Turns:
     """
 
     def __init__(self, seed: int) -> None:
-        self._random = random.Random(seed)
+        self._random = random.Random(seed)  # noqa: S311 - it is to be repeated
         self._changed = threading.Condition()
         self._waiting: set[str] = set()
         self._running: set[str] = set()

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bytez_provider.ownership import Owner, Phase, Record
 from bytez_provider.review import Live, assess, markdown
 from bytez_provider.schemas import Instance
 from tests.review.plans import (
@@ -36,21 +37,75 @@ from tests.review.plans import (
 OTHER = "2024-05-27T23:50:00Z"
 
 
-def live(model_id: str = GPT2, *, begun: frozenset[str] = frozenset(), **given: Any) -> Live:
+FLEETS = inputs(readiness="fleet")
+HERE, THERE = "here", "there"
+"""Where the state of the plan's stack is kept, and where that of another one is."""
+
+
+def live(model_id: str = GPT2, *, record: Record | None = None, **given: Any) -> Live:
     told = {"model_id": model_id, "status": "RUNNING", "concurrency": 1, "created": OTHER}
     instance = Instance.model_validate({**told, **given})
     now = datetime(2024, 5, 28, tzinfo=timezone.utc)
-    return Live({model_id: instance}, now, ACCOUNT["endpoint"], ACCOUNT["account"], begun)
+    records = {model_id: record} if record else {}
+    account = ACCOUNT["endpoint"], ACCOUNT["account"]
+    return Live({model_id: instance}, now, *account, records, HERE)
+
+
+def kept_record(
+    name: str, model_id: str = GPT2, created: str = OTHER, *, stack: str = HERE, **given: Any
+) -> Record:
+    """Return what the journal has of a load; unfinished, unless a test says otherwise."""
+    told = {
+        "owner": Owner(urn=urn(name), stack=stack, place=f"file:///{stack}"),
+        "phase": Phase.ACCEPTED,
+        "began": created,
+        "concurrency": 1,
+        "created": created,
+    }
+    return Record.model_validate({"model_id": model_id, **told, **given})
 
 
 class TestRenamed:
-    def test_without_aliases_the_up_fails_and_it_is_one_model(self) -> None:
+    def test_with_neither_refresh_nor_journal_the_up_fails_and_it_is_one_model(self) -> None:
         review = reviewed(loaded("new", inputs()), unloaded("old", inputs()))
         assert only(review).failure == (
             "the stack has this model loaded as old: name that in `aliases`"
         )
         # There is one load of it at any time.
         assert (review.peak_ram_gb, review.increase.ceiling) == (0.5, 0)
+
+    def test_a_key_of_a_fleet_is_told_what_a_fleet_has(self) -> None:
+        new, old = loaded("chat-tiny", FLEETS), unloaded("chat-small", FLEETS)
+        assert only(reviewed(new, old)).failure == (
+            "the stack has this model loaded as chat-small: set `adopt=True` on it for one up, or "
+            "use `pulumi state rename`"
+        )
+
+    def test_the_provider_takes_it_over_where_a_refresh_or_the_journal_shows_it(self) -> None:
+        new, old = loaded("new", inputs()), unloaded("old", inputs())
+        there = live(created=CREATED)
+        noted = live(created=CREATED, record=kept_record("old", created=CREATED))
+        for review in (
+            reviewed(refreshed("old", state(inputs())), new, old),
+            reviewed(refreshed("old", state(inputs())), new, old, live=there),
+            reviewed(new, old, live=noted),
+        ):
+            model = only(review)
+            assert (model.action, model.failure) == ("adopt", None)
+            assert model.reasons[-1] == "taken over from 'old', without a load"
+        # The journal of another stack of that name says nothing of this one.
+        foreign = kept_record("old", created=CREATED, stack=THERE)
+        failure = only(reviewed(new, old, live=live(created=CREATED, record=foreign))).failure
+        assert failure is not None
+
+    def test_with_other_settings_it_is_taken_over_and_loaded_again(self) -> None:
+        new = loaded("new", inputs(concurrency=2))
+        old = unloaded("old", inputs())
+        model = only(reviewed(refreshed("old", state(inputs())), new, old))
+        assert (model.action, model.failure, model.unavailable_minutes) == ("replace", None, 15)
+        assert model.reasons[-1] == (
+            "taken over from 'old', and loaded again for another concurrency"
+        )
 
     def test_with_adopt_it_goes_on_running(self) -> None:
         model = only(reviewed(loaded("new", inputs(adopt=True)), unloaded("old", inputs())))
@@ -74,6 +129,86 @@ class TestRenamed:
         new = state(inputs(onExpiry="accept"), status=None)
         model = only(reviewed(refreshed("old", old), step("update", "new", old, new)))
         assert (model.name, model.action) == ("new", "update")
+
+
+class TestGivenUp:
+    """A key takes the model of another one, which lets go of it in the same change."""
+
+    def test_one_that_goes_gives_its_load(self) -> None:
+        review = reviewed(
+            *(refreshed("a", state(inputs())), refreshed("b", state(inputs(PHI)))),
+            *(replaced("a", inputs(), inputs(PHI)), unloaded("b", inputs(PHI))),
+        )
+        assert review.failures == []
+        taker, giver = named(review, "a"), named(review, "b")
+        assert (taker.action, taker.unavailable_minutes) == ("adopt", None)
+        assert taker.reasons[-1] == "taken over from 'b', without a load"
+        assert (giver.action, giver.reasons) == ("forget", ["'a' takes its load over"])
+        assert "Left running" not in markdown(review)
+
+    def test_one_that_takes_another_model_may_unload_it_first(self) -> None:
+        opt = "facebook/opt-1.3b"
+        review = reviewed(
+            *(refreshed("prod", state(inputs())), refreshed("canary", state(inputs(PHI)))),
+            *(
+                replaced("prod", inputs(), inputs(PHI)),
+                replaced("canary", inputs(PHI), inputs(opt)),
+            ),
+        )
+        assert review.failures == []
+        prod = named(review, "prod")
+        assert (prod.action, prod.unavailable_minutes) == ("replace", 15)
+        assert prod.reasons[-1] == "taken over from 'canary', unless that is unloaded first"
+
+    def test_with_neither_refresh_nor_journal_the_up_fails(self) -> None:
+        review = reviewed(replaced("a", inputs(), inputs(PHI)), unloaded("b", inputs(PHI)))
+        (failure,) = review.failures
+        assert failure == (
+            f"a: the stack has {PHI} as b, which goes later: set `adopt=True` on it for one up, or "
+            "run `pulumi up --refresh`"
+        )
+
+
+class TestOwner:
+    def test_a_load_that_another_stack_took_over_is_not_ours_to_unload(self) -> None:
+        taken = "2024-05-28T00:00:00.000Z"
+        record = kept_record(
+            "theirs", created=CREATED, stack=THERE, adopted_at=taken, phase=Phase.CONFIRMED
+        )
+        review = reviewed(unloaded("a", inputs()), live=live(created=CREATED, record=record))
+        model = only(review)
+        owner = "'theirs' of stack 'dev', kept in file:///there"
+        assert model.action == "forget"
+        assert model.reasons == [f"its load is that of {owner}, by the journal"]
+        review = reviewed(
+            replaced("a", inputs(), inputs(concurrency=2)),
+            live=live(created=CREATED, record=record),
+        )
+        assert review.failures == [
+            f"a: it is loaded already, by {owner}: adopt it, or unload it first"
+        ]
+
+    def test_a_state_that_was_put_back_is_not_called_a_stranger_to_its_later_load(self) -> None:
+        record = kept_record("a", phase=Phase.CONFIRMED)
+        model = only(reviewed(kept("a", inputs()), live=live(record=record)))
+        assert model.live is not None
+        assert model.live.is_declared_load
+        assert model.drift == "was loaded again by its own resource, after this state was saved"
+        removed = only(reviewed(unloaded("a", inputs()), live=live(record=record)))
+        assert removed.action == "unload"
+
+    def test_a_state_that_does_not_say_which_load_is_its_own_unloads_none(self) -> None:
+        old = state(inputs())
+        old["outputs"]["created"] = None
+        model = only(reviewed(step("delete", "a", old, None), live=live()))
+        assert (model.action, model.live and model.live.is_declared_load) == ("forget", None)
+
+    def test_a_failed_load_of_its_own_is_loaded_again(self) -> None:
+        old = state(inputs(), status="FAILED")
+        new = state(inputs(), status=None)
+        there = live(created=CREATED, status="FAILED")
+        model = only(reviewed(step("update", "a", old, new), live=there))
+        assert (model.action, model.failure) == ("load", None)
 
 
 class TestRefused:
@@ -103,8 +238,12 @@ class TestRefused:
         assert (model.live.is_declared_load, model.drift) == (None, None)
 
     def test_what_an_interrupted_up_has_begun_is_gone_on_with(self) -> None:
-        model = only(reviewed(loaded("a", inputs()), live=live(begun=frozenset([urn("a")]))))
+        begun = live(record=kept_record("a"))
+        model = only(reviewed(loaded("a", inputs()), live=begun))
         assert (model.action, model.failure) == ("wait", None)
+        # One of other settings is unloaded, and loaded again.
+        model = only(reviewed(loaded("a", inputs(concurrency=2)), live=begun))
+        assert (model.action, model.failure) == ("replace", None)
 
 
 class TestLeft:

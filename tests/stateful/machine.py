@@ -19,7 +19,7 @@ from bytez_provider.emulator import Emulator
 from tests.stateful import faults, promises
 from tests.stateful.books import OTHERS, Books, Load, begin_anew
 from tests.stateful.cleaning import unload_unfinished
-from tests.stateful.engine import Engine, Result, Timeouts
+from tests.stateful.engine import NOT_SAVED, Engine, Result, Timeouts
 from tests.stateful.host import Process
 from tests.stateful.moments import Blow, Moment
 from tests.stateful.program import FLEET, Declared, Program
@@ -587,5 +587,4 @@ class Deployments(RuleBasedStateMachine):
         self.tally.blows.update(process.struck)
         self.tally.ends[result.end] += 1
         self.tally.steps.update(what for what, _ in result.steps)
-        self.tally.world["saves refused"] += result.errors.count(promises.NOT_SAVED)
-
+        self.tally.world["saves refused"] += result.errors.count(NOT_SAVED)

@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tests.stateful.books import Books, Ended, Load
 from tests.stateful.engine import NOT_SAVED, Resource, Result

@@ -1,0 +1,86 @@
+"""The journal of a command's account, written as deployments of stacks write it."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from datetime import datetime, timedelta
+
+from bytez_provider.clock import SystemClock
+from bytez_provider.config import Key
+from bytez_provider.emulator import Emulator
+from bytez_provider.ownership import Folder, Ledger, Named, Owner, Request
+from bytez_provider.schemas import Instance, iso, moment_of
+from bytez_provider.urns import MODEL_TYPE
+from tests.cli.fleet import KEY, Fleet
+
+
+def resource(name: str, stack: str = "dev", *, kept_in: str | None = None) -> Owner:
+    """Return a resource of a stack of the project `fleet`."""
+    urn = f"urn:pulumi:{stack}::fleet::{MODEL_TYPE}::{name}"
+    return Owner(urn=urn, stack=kept_in, place=f"file:///{kept_in}" if kept_in else "")
+
+
+class Journal:
+    """What deployments of stacks keep of the loads of an account."""
+
+    def __init__(self, fleet: Fleet, emulator: Emulator, key: str = KEY) -> None:
+        account = Key(key).fingerprint()
+        store = Folder(fleet.journal)
+        self.emulator = emulator
+        self.ledger = Ledger(store, endpoint=emulator.url, account=account, clock=SystemClock())
+
+    def models(self) -> list[str]:
+        """Return the models that there are records of."""
+        return sorted(one.model_id for one in self.ledger.records())
+
+    def asking(
+        self, who: Owner, model_id: str, began: datetime | None = None
+    ) -> AbstractContextManager[Request]:
+        """Hold a record while a request is out; without an answer the request stays in it."""
+        return self.ledger.requesting(
+            model_id,
+            who,
+            began=began or self.emulator.now() - timedelta(minutes=5),
+            concurrency=1,
+            expiration_period_seconds=None,
+        )
+
+    def asks(self, who: Owner, model_id: str, began: datetime | None = None) -> None:
+        """Keep a request to which no answer was seen."""
+        with self.asking(who, model_id, began):
+            pass
+
+    def accepts(self, who: Owner, model_id: str, created: str | None = None) -> None:
+        """Keep a load that was accepted, and seen if it is said what identifies it."""
+        seen = moment_of(created) if created else None
+        began = seen - timedelta(seconds=1) if seen else None
+        with self.asking(who, model_id, began) as request:
+            request.accepted()
+        self.ledger.identify(model_id, who, seen)
+
+    def confirms(self, who: Owner, model_id: str, created: str) -> None:
+        """Keep a load that a state was seen to name."""
+        self.ledger.deploys(is_preview=False)
+        named = Named(moment_of(created))
+        self.ledger.hears(
+            model_id, who, named, concurrency=1, expiration_period_seconds=None, stays=True
+        )
+
+    def adopts(self, who: Owner, model_id: str, created: str) -> str:
+        """Keep that a resource took a load over; return what its state says of that."""
+        live = Instance(model_id=model_id, status="RUNNING", created=moment_of(created))
+        judged = self.ledger.judge(model_id, live, who, None)
+        adoption = self.ledger.adopt(
+            judged,
+            live,
+            who,
+            now=self.emulator.now(),
+            concurrency=1,
+            expiration_period_seconds=None,
+        )
+        return adoption.adopted_at
+
+
+def long_ago(emulator: Emulator) -> str:
+    """Return a moment at which a load was made that is gone."""
+    return iso(emulator.now() - timedelta(hours=1))
