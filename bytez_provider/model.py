@@ -11,7 +11,7 @@ from pulumi.dynamic import Resource
 
 from bytez_provider.errors import BytezError, InvalidInputError
 from bytez_provider.options import checked, refuse_config
-from bytez_provider.provider import ModelProvider
+from bytez_provider.provider import PREVIEW, ModelProvider
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -184,10 +184,12 @@ class Model(Resource, module="bytez", name="Model"):
         if type(self) is not Model:
             # The type that Pulumi gave to a subclass before `__init_subclass__` did.
             ours.aliases = [pulumi.Alias(type_="pulumi-python:dynamic:Resource")]
+        # The provider cannot know otherwise that nothing of this will be saved.
+        marker = {PREVIEW: True} if given and pulumi.runtime.is_dry_run() else {}
         super().__init__(
             ModelProvider(),
             resource_name,
-            {**dict.fromkeys(_IN_STATE), **given},
+            {**dict.fromkeys(_IN_STATE), **given, **marker},
             pulumi.ResourceOptions.merge(opts, ours),
         )
 

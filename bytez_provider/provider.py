@@ -124,8 +124,12 @@ class ModelProvider(ResourceProvider):
             # A read by id (`Model.get`) has the program's inputs only, a refresh the outputs too.
             found = self._lifecycle.get(id_)
             return ReadResult(id_, found.bag())
+        old = _kept(ModelState, known)
         with current_call() as call:
-            state = self._lifecycle.read(_kept(ModelState, known), call)
+            if old.read_only:
+                seen = self._lifecycle.look_again(old, call)
+                return ReadResult(id_, seen.bag()) if seen else ReadResult("", {})
+            state = self._lifecycle.read(old, call)
         if state is None:
             return ReadResult("", {})
         return ReadResult(id_, state.bag(), state.inputs().bag())

@@ -335,6 +335,8 @@ class ModelState(ModelInputs):
     adopted_at: str | None = None
     """Server time of the take-over, where the load was adopted: tells its holders apart."""
     granted: Granted | None = None
+    read_only: bool | None = None
+    """True where the stack only reads the load of somebody else (`Model.get`)."""
     required_ram_gb: float | None = None
     benchmarked: bool | None = None
     endpoint: str

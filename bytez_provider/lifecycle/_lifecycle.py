@@ -280,10 +280,26 @@ class Lifecycle:
                 action="Declare it with `bytez.Model(...)`, or load it with "
                 f"`bytez-fleet load {model_id}`",
             )
-        inputs = ModelInputs(model_id=model_id, concurrency=live.concurrency or 1)
-        return self._loading.state(
-            inputs, Claim(created=live.created), None, status_word(live), None
-        )
+        return self._read_only(live)
+
+    def look_again(self, old: ModelState, caller: Caller) -> ModelState | None:
+        """Return the state of a model that this stack only reads; None where it is not loaded.
+
+        Raises:
+            ApiError: No answer: the state stays as it was.
+        """
+        with self._told_of_state("read", old):
+            live = self._client.status(old.model_id)
+        if live is None:
+            caller.note(f"'{old.model_id}', which this stack only reads, is no longer loaded")
+            return None
+        return self._read_only(live)
+
+    def _read_only(self, live: Instance) -> ModelState:
+        inputs = ModelInputs(model_id=live.model_id, concurrency=live.concurrency or 1)
+        claim = Claim(created=live.created)
+        state = self._loading.state(inputs, claim, None, status_word(live), None)
+        return state.model_copy(update={"read_only": True})
 
     # --------------------------------------------------------------------------------- stays
 

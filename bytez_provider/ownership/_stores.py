@@ -11,7 +11,6 @@ import hashlib
 import os
 import re
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from bytez_provider.clock import Clock, SystemClock
 from bytez_provider.errors import ConfigError, JournalError, printable
 from bytez_provider.files import replace_file
 
@@ -253,8 +253,9 @@ class Bucket:
 
     is_shared = True
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, clock: Clock | None = None) -> None:
         self._url = url
+        self._clock = clock or SystemClock()
         self._store = self._open()
         self._rests_until = 0.0
         self._last_failure: JournalError | None = None
@@ -354,7 +355,7 @@ class Bucket:
     def _asking(self, verb: str) -> Iterator[None]:
         from obstore.exceptions import BaseError
 
-        start = time.monotonic()
+        start = self._clock.monotonic()
         if self._last_failure is not None and start < self._rests_until:
             raise self._last_failure.restated(verb=f"{verb} the journal")
         try:
@@ -366,7 +367,7 @@ class Bucket:
                 action="Mend the access to it (its address and credentials), or set "
                 "BYTEZ_ACCEPT_NO_JOURNAL=1 to go on without it",
             )
-            now = time.monotonic()
+            now = self._clock.monotonic()
             if now - start >= _DOWN_SECONDS:
                 self._last_failure, self._rests_until = failure, now + _REST_SECONDS
             raise failure from None

@@ -12,9 +12,10 @@ import pytest
 
 from bytez_provider.emulator import Emulator
 from bytez_provider.errors import ApiError, AuthenticationError, RateLimitedError
+from bytez_provider.ownership import Claim
 from bytez_provider.poller import Poller
 from bytez_provider.schemas import Instance, Phase, moment_of
-from bytez_provider.waiter import Claim, Ended
+from bytez_provider.waiter import Ended
 from tests.fleet.crew import GATEWAY, LISTS, MANY, STATUSES, Crew
 from tests.lifecycle.caller import FakeCaller
 from tests.lifecycle.machine import BOOT_SECONDS, GPT2, OTHER_KEY, PHI, Machine, inputs

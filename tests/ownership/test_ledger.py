@@ -488,14 +488,6 @@ class TestHearing:
         next_one.ledger.deploys(is_preview=False)
         assert {path: path.read_bytes() for path in folder.iterdir()} == before
 
-    def test_a_change_without_a_check_before_it_is_a_deployment(
-        self, mine: Deployment, next_one: Deployment
-    ) -> None:
-        mine.loads()
-        next_one.hears()
-        next_one.loads(CHAT, model_id=PHI)
-        assert next_one.kept().phase is Phase.CONFIRMED
-
     def test_a_state_without_a_record_makes_one(self, mine: Deployment) -> None:
         mine.ledger.deploys(is_preview=False)
         mine.hears(adopted_at="2024-05-27T23:40:00.000Z")

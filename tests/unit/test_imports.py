@@ -29,9 +29,9 @@ ROOMS = (
     "catalogue",
     "pricing",
     "fleetfile",
+    "ownership",
     "poller",
     "waiter",
-    "journal",
     "host",
     "lifecycle",
     "readiness",
@@ -52,6 +52,7 @@ ONLY_FOR = {
     "pulumi_policy": {"policies"},
     "starlette": {"emulator"},
     "uvicorn": {"emulator"},
+    "obstore": {"ownership"},
     "typer": {"cli"},
     "rich": {"cli"},
 }
