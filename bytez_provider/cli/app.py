@@ -78,19 +78,21 @@ class FailOn(str, Enum):
 ModelId = Annotated[str, typer.Argument(metavar="MODEL", help="The model, as owner/name.")]
 
 
+# The members of these two are defaults of options. Releases of click show a default by its name or
+# by its value, and look for that among the choices: they are the same here.
 class ReviewForm(str, Enum):
     """How a review is shown to people."""
 
-    TABLE = "table"
-    MARKDOWN = "md"
+    table = "table"
+    md = "md"
 
 
 class AuditForm(str, Enum):
     """How an audit is shown to people."""
 
-    TABLE = "table"
-    MARKDOWN = "md"
-    HTML = "html"
+    table = "table"
+    md = "md"
+    html = "html"
 
 
 def run_app() -> int:
@@ -313,7 +315,7 @@ def audit(
     all_stacks: AllStacks = False,
     form: Annotated[
         AuditForm, typer.Option("--format", help="How it is shown to people; html is a page.")
-    ] = AuditForm.TABLE,
+    ] = AuditForm.table,
     as_json: Json = False,
 ) -> int:
     """Compare what is loaded with what stacks declare.
@@ -326,7 +328,7 @@ def audit(
 
     if not (stack or state or all_stacks):
         raise typer.BadParameter("name a stack or a state, or give --all", param_hint="--stack")
-    if as_json and form is not AuditForm.TABLE:
+    if as_json and form is not AuditForm.table:
         raise typer.BadParameter("it is either --json or --format", param_hint="--format")
     wanted = Wanted(stack or [], state or [], every=all_stacks)
     return auditing.audit(wanted, Screen(as_json=as_json), form)
@@ -357,7 +359,7 @@ def review(  # noqa: PLR0913, PLR0917 - each is an option of the command
     ] = None,
     form: Annotated[
         ReviewForm, typer.Option("--format", help="How it is shown to people; md is a comment.")
-    ] = ReviewForm.TABLE,
+    ] = ReviewForm.table,
     commit: Annotated[
         str | None, typer.Option(metavar="SHA", help="The commit that is reviewed, to be shown.")
     ] = None,
@@ -404,7 +406,7 @@ def review(  # noqa: PLR0913, PLR0917 - each is an option of the command
     for limit, name in ((max_increase, "--max-increase"), (max_monthly, "--max-monthly")):
         if limit is not None and not math.isfinite(limit):
             raise typer.BadParameter("it is no amount of money", param_hint=name)
-    if as_json and form is not ReviewForm.TABLE:
+    if as_json and form is not ReviewForm.table:
         raise typer.BadParameter("it is either --json or --format", param_hint="--format")
     session = Session(stack, Screen(as_json=as_json))
     request = reviewing.Request(
@@ -412,7 +414,7 @@ def review(  # noqa: PLR0913, PLR0917 - each is an option of the command
         base=base,
         policy_packs=policy_pack or [],
         policy_pack_configs=policy_pack_config or [],
-        is_markdown=form is ReviewForm.MARKDOWN,
+        is_markdown=form is ReviewForm.md,
         commit=commit,
         link=link,
         boot_minutes=boot_minutes,

@@ -41,14 +41,15 @@ def findings(review: Review, thresholds: Thresholds) -> list[str]:
 def _too_much(review: Review, thresholds: Thresholds) -> Iterator[str]:
     increase, total = review.increase.ceiling, review.after.dollars_per_month.ceiling
     missing = {gap.code: gap.text for gap in review.gaps}
-    unseen = missing.get("cutOff") or missing.get("failed")
-    if thresholds.max_increase is not None and unseen:
-        yield f"increase: not known, because {unseen}"
+    if thresholds.max_increase is not None and "cutOff" in missing:
+        yield f"increase: not known, because {missing['cutOff']}"
     # From the first cent too much on, as it is shown.
     elif thresholds.max_increase is not None and round(increase, 2) > thresholds.max_increase:
         most = dollars(thresholds.max_increase)
         yield f"increase: {dollars(increase)} a month more when always loaded, at most {most}"
-    if thresholds.max_monthly is not None and not review.is_complete:
+    # Where the preview failed, that is what the review ends with.
+    is_known = review.is_complete or "failed" in missing
+    if thresholds.max_monthly is not None and not is_known:
         yield f"monthly: not known, because {review.gaps[0].text}"
     elif thresholds.max_monthly is not None and round(total, 2) > thresholds.max_monthly:
         most = dollars(thresholds.max_monthly)

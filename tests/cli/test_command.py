@@ -6,9 +6,11 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from enum import Enum
 
 import pytest
 
+from bytez_provider.cli.app import AuditForm, ReviewForm
 from bytez_provider.emulator import Emulator
 from tests.cli.fleet import CODER, GPT2, REPOSITORY, Fleet
 
@@ -51,6 +53,12 @@ def test_help_waits_for_no_library_that_it_does_not_need() -> None:
 )
 def test_wrong_usage_is_one_line(fleet: Fleet, arguments: list[str], told: str) -> None:
     assert fleet.run(*arguments).failed(2).startswith(told)
+
+
+@pytest.mark.parametrize("kind", [AuditForm, ReviewForm])
+def test_a_default_is_among_the_choices_however_click_shows_it(kind: type[Enum]) -> None:
+    # Some releases take its name for the word that the user types, others its value.
+    assert [one.name for one in kind] == [one.value for one in kind]
 
 
 def test_unreachable_endpoint_is_one_line(fleet: Fleet, emulator: Emulator) -> None:

@@ -7,6 +7,7 @@ import pytest
 from bytez_provider.review import Thresholds, assess, findings, from_digest, from_events
 from tests.review.plans import (
     UNPRICED,
+    digest,
     gone,
     inputs,
     kept,
@@ -74,6 +75,13 @@ def test_a_plan_that_is_cut_off_passes_no_limit() -> None:
     review = assess(from_events([]), setting())
     told = findings(review, Thresholds(max_monthly=1e6, max_increase=1e6))
     assert [one.partition(",")[0] for one in told] == ["increase: not known", "monthly: not known"]
+
+
+def test_a_failed_preview_is_a_failure_and_no_finding() -> None:
+    plan = digest(loaded("a", inputs()), diagnostics=[{"severity": "error", "message": "boom"}])
+    review = assess(plan, setting())
+    assert findings(review, Thresholds(max_monthly=1e6, max_increase=1e6)) == []
+    assert review.failures == ["boom"]
 
 
 def test_a_decrease_may_be_asked_for() -> None:
