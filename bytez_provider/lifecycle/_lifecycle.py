@@ -449,8 +449,8 @@ class Lifecycle:
                 verb=verb,
                 subject=old.model_id,
                 state="The state is as it was",
-                action=f"{error.action} (refresh and destroy use the key and endpoint of the "
-                "last `up`, where they are in stack config)",
+                action=f"{error.action}; a refresh and `pulumi destroy` use the settings of the "
+                "last `up`, so if you have changed them since, add `--run-program`",
             ) from None
 
     def _refuse_other_account(self, verb: str, old: ModelState) -> None:
