@@ -12,7 +12,7 @@ from bytez_provider.lifecycle._compare import (
 from bytez_provider.lifecycle._consent import Consent
 from bytez_provider.lifecycle._lifecycle import Checked, Lifecycle
 from bytez_provider.lifecycle._loading import BOOT_LIMIT_SECONDS
-from bytez_provider.lifecycle._told import OUTAGE, named, tells_gone
+from bytez_provider.lifecycle._told import OUTAGE, named, of_state
 
 __all__ = [
     "BOOT_LIMIT_SECONDS",
@@ -26,5 +26,5 @@ __all__ = [
     "diff",
     "drift_of",
     "named",
-    "tells_gone",
+    "of_state",
 ]

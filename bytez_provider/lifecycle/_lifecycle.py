@@ -33,6 +33,7 @@ from bytez_provider.lifecycle._told import (
     gone,
     interrupted,
     left_alone,
+    of_state,
     since,
     status_word,
     worked_on,
@@ -445,13 +446,7 @@ class Lifecycle:
         try:
             yield
         except BytezError as error:
-            raise error.restated(
-                verb=verb,
-                subject=old.model_id,
-                state="The state is as it was",
-                action=f"{error.action}; a refresh and `pulumi destroy` use the settings of the "
-                "last `up`, so if you have changed them since, add `--run-program`",
-            ) from None
+            raise of_state(error, verb, old.model_id) from None
 
     def _refuse_other_account(self, verb: str, old: ModelState) -> None:
         """Refuse to take "not found" for "gone" when it was asked of another account."""

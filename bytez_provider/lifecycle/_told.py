@@ -39,6 +39,18 @@ def unsure(error: BytezError) -> BytezError:
     )
 
 
+def of_state(error: BytezError, verb: str, subject: str) -> BytezError:
+    """Tell an error of asking as one of an operation that leaves the state alone."""
+    changed = error.action[:1].lower() + error.action[1:]
+    return error.restated(
+        verb=verb,
+        subject=subject,
+        state="The state is as it was",
+        action="If you have changed the key or the endpoint since the last `up`, add "
+        f"`--run-program`, because a refresh uses those of the last `up`; else {changed}",
+    )
+
+
 def not_shown(model_id: str) -> BytezError:
     return AlreadyLoadedError(
         verb="load",
@@ -78,11 +90,6 @@ def gone(old: ModelState, live: Instance | None, judged: Judgement, *, accepts: 
         )
     then = "that is accepted" if accepts else _LOADS_AGAIN
     return f"'{old.model_id}' {found}: {then}"
-
-
-def tells_gone(message: str) -> bool:
-    """Tell whether a message is that of a refresh which found a load gone, see `gone`."""
-    return message.rstrip().endswith(_LOADS_AGAIN)
 
 
 def left_alone(live: Instance, judged: Judgement) -> str:

@@ -13,7 +13,7 @@ from bytez_provider.errors import (
     InterruptedLoadError,
     printable,
 )
-from bytez_provider.lifecycle import BOOT_LIMIT_SECONDS, NOT_LOADED, Lifecycle
+from bytez_provider.lifecycle import BOOT_LIMIT_SECONDS, NOT_LOADED, Lifecycle, of_state
 from bytez_provider.poller import Poller
 from bytez_provider.readiness._members import (
     End,
@@ -116,9 +116,7 @@ class Readiness:
         try:
             live = self._lifecycle.glance(member.model_id, claim.created)
         except BytezError as error:
-            raise error.restated(
-                verb="read the fleet", subject=fleet, state="The state is as it was"
-            ) from None
+            raise of_state(error, "read the fleet", fleet) from None
         return live if live is not None and claim.covers(live) else None
 
     # ------------------------------------------------------------------------------- the wait

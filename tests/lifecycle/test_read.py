@@ -315,7 +315,7 @@ class TestNoAnswer:
             machine.process().lifecycle.read(state, FakeCaller())
         assert str(caught.value).startswith(f"could not read '{GPT2}': the service answered HTTP")
         assert "The state is as it was. " in str(caught.value)
-        assert "refresh and destroy use the key and endpoint of the last `up`" in str(caught.value)
+        assert "add `--run-program`" in str(caught.value)
 
     @pytest.mark.parametrize("verb", ["read", "delete"])
     def test_a_bad_key_says_so_too(self, machine: Machine, state: ModelState, verb: str) -> None:
