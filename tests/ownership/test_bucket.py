@@ -89,7 +89,7 @@ class TestKeeping:
     def test_what_somebody_removed_by_hand_has_changed(
         self, s3: S3Server, proxy: Proxy, bucket: str, status: int
     ) -> None:
-        """A service may answer either to a write over what is not there; moto answers 412."""
+        """Services answer one or the other to a write over what is not there; moto 412."""
         store = Bucket(f"s3://{bucket}")
         first = store.write(NAME, b"1", None, durable=False)
         s3.ask("DELETE", f"/{bucket}/{NAME}")
