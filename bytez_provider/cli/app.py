@@ -220,7 +220,7 @@ def unload(
 
     With --unfinished, a load that a state given names is left alone, and so is one of a stack
     whose state is not given. Without a state, only loads are unloaded for which no deployment has
-    seen an answer.
+    seen an answer. Not while a `pulumi up` of the stack runs: it may wait for such a load.
     """
     from bytez_provider.cli import unloading
     from bytez_provider.cli.session import Session

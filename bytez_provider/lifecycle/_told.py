@@ -151,10 +151,12 @@ def held_by_others(live: Instance, judged: Judgement, *, in_fleet: bool) -> Byte
     renamed = "name the old resource in `aliases` if this one was renamed"
     if in_fleet:
         renamed = "rename it with `pulumi state rename` if its key was renamed"
+    # What a stack has by the journal is not unloaded by name without it.
+    yes = " --yes" if judged.owner is not None else ""
     return AlreadyLoadedError(
         verb="load",
         subject=model_id,
         observed=loaded + by,
         action=f"Take it over with `adopt=True` or BYTEZ_ADOPT={model_id}, {renamed}, or unload "
-        f"it with `bytez-fleet unload {model_id}`",
+        f"it with `bytez-fleet unload {model_id}{yes}`",
     )

@@ -117,4 +117,4 @@ class Unloading:
 
 def _not_stopped(model_id: str, observed: str) -> tuple[str, str | None]:
     state = f"Unloading it failed too ({observed}), so it may still be running and cost money"
-    return state, f"Stop it with `bytez-fleet unload {model_id}`"
+    return state, f"Stop it with `bytez-fleet unload {model_id} --yes`"

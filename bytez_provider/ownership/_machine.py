@@ -77,7 +77,7 @@ class Presence:
         """Return whether the process of a record lives; None where only its beat can say."""
         if holder.machine != self.machine:
             return None
-        if holder.pid == self._pid and holder.started == self._start:
+        if holder.pid == self._pid:
             return holder.token in _living
         try:
             os.kill(holder.pid, 0)

@@ -288,10 +288,6 @@ class Bucket:
             try:
                 mode = "create" if version is None else version
                 put = obstore.put(self._store, name, new, mode=mode)  # type: ignore[arg-type]
-            except FileNotFoundError:
-                if version is None:
-                    raise  # It is the bucket that is not there.
-                raise ChangedError(name) from None
             except (AlreadyExistsError, PreconditionError):
                 # Perhaps by this very write, whose first answer was lost.
                 now = self.read(name)

@@ -236,7 +236,7 @@ class Readiness:
             observed = printable(error.observed, limit=_REASON_LIMIT)
             return (
                 f"and unloading it failed too ({observed}), so it may still cost money: "
-                f"`bytez-fleet unload {model_id}` stops it"
+                f"`bytez-fleet unload {model_id} --yes` stops it"
             )
         return "and was unloaded"
 
@@ -246,7 +246,7 @@ def _way_out(booting: Sequence[str]) -> str:
     if not booting:
         return ""
     what = booting[0] if len(booting) == 1 else "<model>"
-    return f"; if a boot never ends, end it with `bytez-fleet unload {what}`"
+    return f"; if a boot never ends, end it with `bytez-fleet unload {what} --yes`"
 
 
 def _interrupted(fleet: str) -> BytezError:

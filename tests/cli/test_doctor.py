@@ -13,6 +13,7 @@ from bytez_provider.emulator import Emulator
 from tests.cli.fleet import GPT2, KEY, Finished, Fleet
 from tests.cli.journal import Journal, resource
 from tests.client.hostile import Handler, HostileServer, says
+from tests.s3 import Proxy, S3Server
 
 
 @pytest.fixture
@@ -135,6 +136,41 @@ class TestWrong:
         found = self.failed(fleet.run("doctor", "--json", BYTEZ_JOURNAL=".journal"))
         assert list(found) == ["journal"]
         assert "BYTEZ_JOURNAL is '.journal', which is a relative folder" in found["journal"]
+
+
+class TestBucket:
+    """A journal that machines share."""
+
+    @pytest.fixture
+    def bucket(self, fleet: Fleet) -> Iterator[tuple[S3Server, Proxy]]:
+        server = S3Server()
+        proxy = Proxy(server.url)
+        server.make("journal")
+        fleet.env |= {
+            "BYTEZ_JOURNAL": "s3://journal/team",
+            "AWS_ENDPOINT_URL": proxy.url,
+            "AWS_ALLOW_HTTP": "true",
+            "AWS_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": "somebody",
+            "AWS_SECRET_ACCESS_KEY": "a-secret",
+        }
+        yield server, proxy
+        proxy.close()
+        server.stop()
+
+    def test_one_that_can_be_written_is_left_as_it_is_and_one_that_cannot_is_found(
+        self, fleet: Fleet, bucket: tuple[S3Server, Proxy]
+    ) -> None:
+        server, proxy = bucket
+        told = checks(fleet.run("doctor", "--json"))
+        assert told["journal"][:2] == ("ok", "s3://journal/team")
+        assert server.objects("journal") == {}
+        proxy.act = lambda method, _path: 403 if method == "PUT" else None
+        done = fleet.run("doctor", "--json")
+        assert done.code == 3
+        verdict, observed, action = checks(done)["journal"]
+        assert (verdict, "HTTP 403" in observed) == ("failed", True)
+        assert action
 
 
 class TestUnfinished:

@@ -26,6 +26,7 @@ DOCUMENTS = [
     "CHANGELOG.md",
     "bytez_provider/emulator/README.md",
     "examples/github-actions/README.md",
+    "docs/journal.md",
     "docs/policies.md",
     "docs/security.md",
     "docs/when-killed.md",

@@ -26,7 +26,7 @@ AWS = {
     "AWS_ALLOW_HTTP": "true",
     "AWS_EC2_METADATA_DISABLED": "true",
 }
-SINCE = r"since \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
+SINCE = r"since \d{4}-\d\d-\d\dT\d\d:\d\d:[\d.]+Z"
 
 MakeMachine = Callable[..., Stack]
 

@@ -155,7 +155,7 @@ class TestFailed:
         assert (
             f"'{PHI}' reported FAILED: \"out of memory\", and unloading it failed too (the service "
             "answered HTTP 500: no (5 tries)), so it may still cost money: "
-            f"`bytez-fleet unload {PHI}` stops it. The other one stays."
+            f"`bytez-fleet unload {PHI} --yes` stops it. The other one stays."
         ) in said
 
     def test_what_was_loaded_again_meanwhile_is_left_alone(
@@ -214,14 +214,15 @@ class TestLate:
         assert f"1 of 2 models did not come up: '{PHI}' was still DEPLOYING after 1m30s" in said
         assert said.endswith(
             "and stays. The other one stays. Run `pulumi up --refresh`: it loads what is gone and "
-            f"waits for what stays; if a boot never ends, end it with `bytez-fleet unload {PHI}`."
+            "waits for what stays; if a boot never ends, end it with "
+            f"`bytez-fleet unload {PHI} --yes`."
         )
         assert machine.running() == {GPT2: 1, PHI: 1}
         assert machine.changes() == ["/model/load"] * 2
 
     def test_of_several_any_can_be_given_up(self, crew: Crew, emulator: Emulator) -> None:
         emulator.set_faults([NEVER])
-        assert "`bytez-fleet unload <model>`." in refusal(crew, crew.load(GPT2, PHI))
+        assert "`bytez-fleet unload <model> --yes`." in refusal(crew, crew.load(GPT2, PHI))
 
     def test_the_limit_is_half_an_hour_where_none_is_set(
         self, crew: Crew, emulator: Emulator

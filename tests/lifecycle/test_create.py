@@ -468,7 +468,7 @@ class TestBootThatFails:
         with pytest.raises(BootFailedError) as caught:
             process.lifecycle.create(inputs(), FakeCaller())
         assert f"Unloading it failed too ({seen}), so it may still be running" in str(caught.value)
-        assert str(caught.value).endswith(f"Stop it with `bytez-fleet unload {GPT2}`.")
+        assert str(caught.value).endswith(f"Stop it with `bytez-fleet unload {GPT2} --yes`.")
         assert [one.owner.urn for one in machine.records()] == [URN]
 
     def test_an_unload_whose_answer_is_lost_is_judged_by_the_status(

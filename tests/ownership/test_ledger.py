@@ -75,6 +75,7 @@ class Deployment:
         self.clock = Clock()
         self.presence = Presence(machine=machine, host=machine or "this-machine")
         self.store = store
+        self.warnings: list[str] = []
         self.ledger = Ledger(
             store,
             endpoint="https://api.bytez.com",
@@ -82,6 +83,7 @@ class Deployment:
             clock=self.clock,
             identity=lambda: stack,
             presence=self.presence,
+            warn=self.warnings.append,
         )
 
     def who(self, name: str = GPT2) -> Owner:
@@ -230,6 +232,24 @@ class TestRequesting:
         with mine.requesting(None) as request:
             request.accepted()
         assert not folder.exists()
+
+    def test_what_was_let_go_is_not_held_again_by_a_late_beat(self, mine: Deployment) -> None:
+        with mine.requesting() as request:
+            request.accepted()
+            assert request.work is not None
+            request.work.beat()
+            assert mine.kept().holder is None
+
+    def test_no_heart_beats_for_nothing(
+        self, mine: Deployment, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(_ledger, "_BEAT_SECONDS", 600.0)
+        with mine.requesting(), mine.requesting(model_id=PHI):
+            pass
+        deadline = time.monotonic() + 30
+        while any(isinstance(one, threading.Timer) for one in threading.enumerate()):
+            assert time.monotonic() < deadline, "it waits for the next beat"
+            time.sleep(0.01)
 
     def test_it_beats_for_as_long_as_it_works(
         self, mine: Deployment, monkeypatch: pytest.MonkeyPatch
@@ -457,6 +477,14 @@ class TestIdentifying:
         mine.ledger.identify(MODEL, mine.who(), LATER)
         assert mine.kept() == record, "a load has one identity"
 
+    def test_names_what_one_that_died_has_asked_for(
+        self, mine: Deployment, next_one: Deployment
+    ) -> None:
+        with mine.requesting():
+            mine.presence.leave()
+            next_one.ledger.identify(MODEL, next_one.who(), CREATED)
+            assert (mine.kept().created, mine.kept().holder) == (CREATED, None)
+
     def test_of_another_it_does_not(self, mine: Deployment, others: Deployment) -> None:
         with mine.requesting() as request:
             request.accepted()
@@ -549,6 +577,16 @@ class TestHearing:
             before = mine.kept()
             next_one.hears()
             assert mine.kept() == before
+
+    def test_what_one_that_died_worked_on_is_not(
+        self, mine: Deployment, next_one: Deployment
+    ) -> None:
+        mine.loads()
+        next_one.ledger.deploys(is_preview=False)
+        with mine.unloading():
+            mine.presence.leave()
+            next_one.hears()
+            assert (mine.kept().phase, mine.kept().holder) == (Phase.CONFIRMED, None)
 
     def test_a_renamed_resource_that_stays_has_it(
         self, mine: Deployment, next_one: Deployment
@@ -670,6 +708,8 @@ class TestListing:
         path.write_bytes(content)
         assert mine.ledger.record(MODEL) is None
         assert mine.ledger.records() == []
+        (warning,) = mine.warnings
+        assert warning.startswith(f"what the journal in {folder} holds of '{MODEL}' cannot be read")
         mine.loads()
         assert mine.kept().created == CREATED
 

@@ -56,8 +56,8 @@ def test_a_number_that_another_process_has_by_now_is_not_it() -> None:
     me = Presence()
     parent = me.holder().model_copy(update={"pid": os.getppid(), "token": "another"})
     assert me.is_alive(parent) is False
-    one_of_this_number = me.holder().model_copy(update={"started": "1", "token": "another"})
-    assert me.is_alive(one_of_this_number) is False
+    one_of_our_number = me.holder().model_copy(update={"started": "1", "token": "another"})
+    assert me.is_alive(one_of_our_number) is False
 
 
 def test_of_another_machine_only_the_beat_can_tell() -> None:

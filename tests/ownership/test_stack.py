@@ -221,6 +221,12 @@ class TestTellingApart:
 
         assert len({key({}), key({name: "a"}), key({name: "b"})}) == 3
 
+    def test_what_the_address_says_wins_over_the_environment(self, project: Project) -> None:
+        url = "s3://state?endpoint=http://a"
+        here = project.identity(PULUMI_BACKEND_URL=url)
+        there = project.identity(PULUMI_BACKEND_URL=url, AWS_ENDPOINT_URL="http://b")
+        assert here == there
+
     def test_files_of_two_machines_are_two_places_to_a_shared_journal(
         self, project: Project, monkeypatch: pytest.MonkeyPatch
     ) -> None:

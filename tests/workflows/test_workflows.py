@@ -19,7 +19,7 @@ from tests.workflows.workflow import steps as steps_of
 
 BIN = Path(sys.executable).parent
 STEPS = [step for name in NAMES for step in steps_of(name)]
-PINNED = re.compile(r"uses: (actions/[a-z-]+)@([0-9a-f]{40}) # v(\d+\.\d+\.\d+)$", re.MULTILINE)
+PINNED = re.compile(r"uses: ([a-z-]+/[a-z-]+)@([0-9a-f]{40}) # v(\d+\.\d+\.\d+)$", re.MULTILINE)
 
 
 def lint(folder: Path) -> list[dict[str, object]]:
@@ -101,8 +101,9 @@ def test_actions_are_pinned_and_few() -> None:
         "actions/checkout",
         "actions/setup-python",
         "actions/upload-artifact",
+        "aws-actions/configure-aws-credentials",
     }
-    assert len(set(pins)) == 3, "one version of each"
+    assert len(set(pins)) == 4, "one version of each"
 
 
 def commands(script: str) -> Iterator[tuple[str, list[str], set[str]]]:
@@ -208,11 +209,11 @@ def test_nobody_may_more_than_it_needs() -> None:
         for job, content in document["jobs"].items()
     }
     assert {at: may for at, (by_default, may) in jobs.items() if by_default == {}} == {
-        ("fleet-audit.yml", "audit"): {"contents": "read"},
+        ("fleet-audit.yml", "audit"): {"contents": "read", "id-token": "write"},
         ("fleet-comment.yml", "comment"): {"actions": "read", "pull-requests": "write"},
-        ("fleet-review.yml", "branch"): {"contents": "read"},
+        ("fleet-review.yml", "branch"): {"contents": "read", "id-token": "write"},
         ("fleet-review.yml", "fork"): {"contents": "read"},
-        ("fleet-up.yml", "up"): {"contents": "read"},
+        ("fleet-up.yml", "up"): {"contents": "read", "id-token": "write"},
     }
 
 
@@ -223,6 +224,32 @@ def test_a_key_is_given_only_to_the_step_that_needs_it() -> None:
             assert with_secrets in ([], ["Review"], ["Up"], ["Audit"])
             elsewhere = {key: value for key, value in job.items() if key != "steps"}
             assert "secrets." not in json.dumps(elsewhere)
+
+
+def test_who_signs_in_to_the_bucket_has_no_key_and_nothing_else_runs_with_it() -> None:
+    """Its credentials are in the environment of each step after it."""
+    signed_in = []
+    for name in NAMES:
+        for job in read(name)["jobs"].values():
+            steps = job["steps"]
+            at = next(
+                (n for n, one in enumerate(steps) if "aws-actions/" in one.get("uses", "")), None
+            )
+            assert (at is not None) is ("id-token" in job["permissions"])
+            assert (at is not None) is ("BYTEZ_JOURNAL" in json.dumps(job))
+            if at is None:
+                continue
+            signed_in.append(name)
+            assert "environment" in job, "the role is given to it alone"
+            assert steps[at]["with"] == {
+                "role-to-assume": "${{ vars.AWS_ROLE }}",
+                "aws-region": "${{ vars.AWS_REGION }}",
+            }
+            assert steps[at]["if"] == "startsWith(vars.BYTEZ_JOURNAL, 's3://')"
+            assert "BYTEZ_JOURNAL" in steps[at + 1]["env"]
+            later = [one.get("uses", "").partition("@")[0] for one in steps[at + 2 :]]
+            assert later in ([], ["actions/upload-artifact"])
+    assert signed_in == ["fleet-audit.yml", "fleet-review.yml", "fleet-up.yml"]
 
 
 def test_ups_come_one_after_the_other_and_are_never_cancelled() -> None:
