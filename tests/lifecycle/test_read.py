@@ -321,7 +321,7 @@ class TestNoAnswer:
     def test_a_bad_key_says_so_too(self, machine: Machine, state: ModelState, verb: str) -> None:
         lifecycle = machine.process(key="revoked-key-000000").lifecycle
         operation: Callable[..., object] = getattr(lifecycle, verb)
-        with pytest.raises(AuthenticationError, match="a refresh uses those of the last `up`"):
+        with pytest.raises(AuthenticationError, match="add `--run-program`"):
             operation(state, FakeCaller())
 
 

@@ -707,6 +707,7 @@ class TestListing:
         (path,) = folder.glob("*.json")
         path.write_bytes(content)
         assert mine.ledger.record(MODEL) is None
+        assert mine.ledger.record(MODEL) is None
         assert mine.ledger.records() == []
         (warning,) = mine.warnings
         assert warning.startswith(f"what the journal in {folder} holds of '{MODEL}' cannot be read")

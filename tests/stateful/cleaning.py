@@ -50,7 +50,7 @@ def unload_unfinished(
         if not one.pending_replacement
     ]
     file.write_text(json.dumps({"deployment": {"resources": resources}}), encoding="utf-8")
-    command = ["unload", "--unfinished", "--state", str(file), "--yes"]
+    command = ["unload", "--unfinished", "--state", str(file)]
     presence = Presence(machine=machine, host=machine)
     own = EmulatorClock(emulator)
     try:
