@@ -82,6 +82,10 @@ TABLE: dict[str, tuple[Verdict, dict[str, Any]]] = {
         Verdict.FOREIGN,
         {"record": record(**REQUESTED, concurrency=2)},
     ),
+    "made before the request, by another clock": (
+        Verdict.OURS_LATER,
+        {"live": live(BEGAN - timedelta(seconds=2)), "record": record(**REQUESTED)},
+    ),
     "made long before the request": (
         Verdict.FOREIGN,
         {"live": live(BEGAN - timedelta(seconds=3)), "record": record(**REQUESTED)},
