@@ -12,7 +12,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -179,9 +179,10 @@ class Ledger:
         record = None
         if live is not None and not (only_if_unnamed and is_named):
             record = self._entry(model_id, live.created).record
-        return judge(
+        judged = judge(
             live, who=who, named=named, record=record, sibling=self._sibling(model_id, live, who)
         )
+        return replace(judged, kept=record)
 
     def keeps(self, owner: Owner, model_id: str) -> bool:
         """Return whether the program still declares a model for a resource."""
@@ -568,12 +569,11 @@ class Ledger:
         """
         entry = self._entry(live.model_id, live.created)
         record = entry.record
+        # Also of another load: it may be the one that replaces the load that was judged.
+        if record is not None and (record != judgement.kept or self.is_held(record)):
+            raise HeldError(record)
         if record is not None and not record.claim.covers(live):
             record = None
-        if record is not None and self.is_held(record):
-            raise HeldError(record)
-        if record is not None and record != judgement.record:
-            raise HeldError(record)
         return _Entry(record, entry.version)
 
     def _lives(self, model_id: str, holder: Holder) -> bool:

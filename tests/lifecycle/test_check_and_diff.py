@@ -219,8 +219,9 @@ class TestDiff:
     @pytest.mark.parametrize("name", ["model_id", "concurrency", "adopt"])
     def test_an_unknown_value_is_a_change_and_never_a_replacement(self, name: str) -> None:
         """What stands in its place is a default, and says nothing."""
-        stands_in = {"model_id": PHI, "concurrency": 1, "adopt": True}
-        new = inputs(**{"concurrency": 4, name: stands_in[name]})
+        stands_in: dict[str, Any] = {"model_id": PHI, "concurrency": 1, "adopt": True}
+        given: dict[str, Any] = {"concurrency": 4, name: stands_in[name]}
+        new = inputs(**given)
         change = diff(state(concurrency=4), new, frozenset([name]))
         assert (change.needed, change.replaces) == (True, [])
 

@@ -157,7 +157,7 @@ class TestOtherDeployments:
             others.lifecycle.create(inputs(adopt=True), FakeCaller(OTHER_URN))
             return unloading(*given)
 
-        process.ledger.unloading = late  # type: ignore[method-assign]
+        process.ledger.unloading = late  # type: ignore[method-assign,assignment]
         caller = FakeCaller()
         process.lifecycle.delete(state, caller)
         assert machine.running() == {GPT2: 1}

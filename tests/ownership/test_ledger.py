@@ -238,7 +238,7 @@ class TestRequesting:
         with mine.requesting() as request:
             store.before = unwritable
             request.accepted()
-            assert store.before is None
+        assert store.durable == [True, False]
         assert mine.kept().phase is Phase.REQUESTED, "it still names the load"
 
     def test_refused_puts_back_what_stood_there(self, mine: Deployment) -> None:
@@ -425,7 +425,9 @@ class TestAdopting:
     ) -> None:
         mine.loads()
         before = mine.kept()
-        others.adopt("").undo()
+        adoption = others.adopt("")
+        assert mine.kept() == before
+        adoption.undo()
         assert mine.kept() == before
 
     def test_comes_to_nothing_when_it_is_undone(self, mine: Deployment, others: Deployment) -> None:
