@@ -344,6 +344,7 @@ class Deployments(RuleBasedStateMachine):
         unload_unfinished(
             self.emulator,
             self.environ(stack, machine),
+            self.programs[stack].root_urn,
             self.engines[stack].state,
             self.folder / "state.json",
             machine,
