@@ -92,7 +92,8 @@ def facts_of(session: Session, wanted: Wanted) -> Facts:
     settings.require_key("look at what is loaded")
     with screen.showing_progress("reading the journal"):
         # Before the states: what is finished in the meantime is then in a state.
-        records = session.ledger.records()
+        listed = session.client.instances()
+        records = session.ledger.records(listed)
         held = session.held(records)
         sources = list(wanted.read(session))
         screen.progress("asking what is loaded")
@@ -102,7 +103,8 @@ def facts_of(session: Session, wanted: Wanted) -> Facts:
             for model in source.models
             if model.is_of(settings.endpoint, settings.account) and not model.external
         ]
-        live = _live(session, [*named, *(one.model_id for one in records if one.is_unfinished)])
+        named += [one.model_id for one in records if one.is_unfinished]
+        live = _live(session, named, listed)
         catalogue = session.catalogue.get()
     return Facts(
         # In whole seconds, as the service tells it: a fraction of ours could begin a minute.
@@ -120,9 +122,8 @@ def facts_of(session: Session, wanted: Wanted) -> Facts:
     )
 
 
-def _live(session: Session, named: Iterable[str]) -> list[Instance]:
+def _live(session: Session, named: Iterable[str], listed: Sequence[Instance]) -> list[Instance]:
     """Return what is loaded: what is listed, and of the models named also what is not listed."""
-    listed = session.client.instances()
     # The list may leave one out.
     model_ids = [*(one.model_id for one in listed), *filter(_can_be, named)]
     return list(live_of(session, model_ids, listed).values())

@@ -70,7 +70,8 @@ def unload_unfinished(session: Session, wanted: Wanted) -> int:
     """
     session.settings.require_key("unload what is unfinished")
     # Before the states: what is finished in the meantime is then in a state.
-    records = [one for one in session.ledger.records() if one.is_unfinished]
+    live = session.client.instances()
+    records = [one for one in session.ledger.records(live) if one.is_unfinished]
     held = session.held(records)
     settings = session.settings
     sources = [_kept_here(session, source) for source in wanted.read(session)]

@@ -11,7 +11,7 @@ import contextlib
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -534,10 +534,18 @@ class Ledger:
 
     # ------------------------------------------------------------------------------- listing
 
-    def records(self) -> list[Record]:
-        """Return all records of the account, oldest first."""
+    def records(self, live: Iterable[Instance] = ()) -> list[Record]:
+        """Return all records of the account, oldest first.
+
+        Args:
+            live: What runs. The record of one of these counts under an earlier key too.
+        """
         scan = self._read_all()
         known = {**scan.earlier, **scan.own}
+        for one in live:
+            for _, record in scan.elsewhere.get(one.model_id, ()):
+                if one.created is not None and record.created == one.created:
+                    known.setdefault(one.model_id, record)
         return sorted(known.values(), key=lambda one: (one.began, one.model_id))
 
     def is_held(self, record: Record) -> bool:
