@@ -238,7 +238,7 @@ def _refuse_declared(session: Session, wanted: Wanted, model_ids: list[str]) -> 
 
 def _states(session: Session, wanted: Wanted) -> list[Source]:
     if wanted.is_some:
-        return list(wanted.read(session))
+        return wanted.read(session)
     if not is_in_project():
         return []
     try:
