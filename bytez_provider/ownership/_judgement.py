@@ -61,7 +61,7 @@ class Judgement:
         return self.verdict in (Verdict.OURS, Verdict.OURS_LATER)
 
 
-def judge(  # noqa: PLR0911 - one line a case
+def judge(  # noqa: C901, PLR0911 - one line a case
     live: Instance | None,
     *,
     who: Owner,
@@ -82,6 +82,7 @@ def judge(  # noqa: PLR0911 - one line a case
     if live is None:
         return Judgement(Verdict.NOT_LOADED)
     if record is not None and not record.claim.covers(live):
+        # What shows is outdated: it has made way for the load of another.
         if record.owner.urn and not record.owner.is_same(who) and record.is_later_than(live):
             return _of_another(record.owner, who, record)
         record = None

@@ -527,6 +527,33 @@ class TestUnloading:
             pass
         assert mine.kept().owner == others.who(CHAT)
 
+    @pytest.mark.parametrize("is_seen", [True, False])
+    def test_is_refused_when_another_loaded_it_again_since_it_was_judged(
+        self, mine: Deployment, others: Deployment, is_seen: bool
+    ) -> None:
+        """An unload is of a model: it would end the load of the other one."""
+        mine.loads()
+        judged = mine.ledger.judge(MODEL, running(), mine.who(), Named(CREATED))
+        with others.unloading():
+            pass
+        with others.requesting(began=LATER) as request:
+            request.accepted()
+        if is_seen:
+            others.ledger.identify(MODEL, others.who(), LATER)
+        with pytest.raises(HeldError), mine.ledger.unloading(judged, running(), mine.who()):
+            pass
+        assert mine.kept().owner == others.who()
+
+    def test_is_refused_while_another_loads_it_again(
+        self, mine: Deployment, others: Deployment
+    ) -> None:
+        """Whose status was asked for before that, it may still show the load before."""
+        with others.requesting(began=LATER):
+            judged = mine.ledger.judge(MODEL, running(), mine.who(), Named(CREATED))
+            assert judged.is_ours
+            with pytest.raises(HeldError), mine.ledger.unloading(judged, running(), mine.who()):
+                pass
+
     def test_of_two_at_once_one_does(self, folder: Path, mine: Deployment) -> None:
         mine.loads()
         store = Racing(Folder(folder))
