@@ -58,7 +58,6 @@ def test_a_boot_whose_state_could_not_be_saved(stack: Stack, emulator: Emulator)
     with refusing(stack):
         emulator.advance(400)
         assert "failed to save snapshot" in deployment.finish().failed().output
-    stack.run("cancel", "--yes")
     assert stack.models() == {}
 
     stack.up().ok()
