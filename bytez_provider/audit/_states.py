@@ -117,14 +117,16 @@ class States:
             record: The record.
             live: What runs of the model. It is needed for a load that is not identified yet.
         """
-        seen = live
+        seen, candidates = live, self.declared_of(record.model_id)
         if record.created is not None:
             seen = Instance(model_id=record.model_id, status="", created=record.created)
+            # Under an earlier key too: that it is this very load says its `created`.
+            candidates = [one for one in self._managed if one.model.model_id == record.model_id]
         # The journal may say that another resource has it since. Whose state names it still may
         # unload it in good order.
         return any(
             one.judged(seen, known).verdict in _NAMING
-            for one in self.declared_of(record.model_id)
+            for one in candidates
             for known in (record, None)
         )
 

@@ -55,19 +55,33 @@ class Wanted:
             *([("--all",)] if self.every else []),
         ]
 
-    def read(self, session: Session) -> Iterator[Source]:
+    def read(self, session: Session) -> list[Source]:
         """Read the states.
 
         Raises:
             ConfigError: a stack cannot be read.
             InvalidFileError: a file cannot be read, or holds no state.
         """
+        return [*self.of_stacks(session), *self.saved()]
+
+    def saved(self) -> list[Source]:
+        """Read the files.
+
+        Raises:
+            InvalidFileError: one cannot be read, or holds no state.
+        """
+        return [_saved(path) for path in self.states]
+
+    def of_stacks(self, session: Session) -> Iterator[Source]:
+        """Ask Pulumi for the states of the stacks.
+
+        Raises:
+            ConfigError: one cannot be read.
+        """
         others = stack_names() if self.every else []
         for name in dict.fromkeys([*self.stacks, *others]):
             session.screen.progress(f"reading the state of stack {printable(name, limit=60)}")
             yield source_of_stack(session, name)
-        for path in self.states:
-            yield _saved(path)
 
 
 def source_of_stack(session: Session, name: str | None) -> Source:
@@ -90,11 +104,13 @@ def facts_of(session: Session, wanted: Wanted) -> Facts:
     """
     settings, screen = session.settings, session.screen
     settings.require_key("look at what is loaded")
+    saved = wanted.saved()
     with screen.showing_progress("reading the journal"):
         # Before the states: what is finished in the meantime is then in a state.
-        records = session.ledger.records()
+        listed = session.client.instances()
+        records = session.ledger.records(listed)
         held = session.held(records)
-        sources = list(wanted.read(session))
+        sources = [*wanted.of_stacks(session), *saved]
         screen.progress("asking what is loaded")
         named = [
             model.model_id
@@ -102,7 +118,8 @@ def facts_of(session: Session, wanted: Wanted) -> Facts:
             for model in source.models
             if model.is_of(settings.endpoint, settings.account) and not model.external
         ]
-        live = _live(session, [*named, *(one.model_id for one in records if one.is_unfinished)])
+        named += [one.model_id for one in records if one.is_unfinished]
+        live = _live(session, named, listed)
         catalogue = session.catalogue.get()
     return Facts(
         # In whole seconds, as the service tells it: a fraction of ours could begin a minute.
@@ -120,9 +137,8 @@ def facts_of(session: Session, wanted: Wanted) -> Facts:
     )
 
 
-def _live(session: Session, named: Iterable[str]) -> list[Instance]:
+def _live(session: Session, named: Iterable[str], listed: Sequence[Instance]) -> list[Instance]:
     """Return what is loaded: what is listed, and of the models named also what is not listed."""
-    listed = session.client.instances()
     # The list may leave one out.
     model_ids = [*(one.model_id for one in listed), *filter(_can_be, named)]
     return list(live_of(session, model_ids, listed).values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
@@ -69,10 +70,12 @@ def unload_unfinished(session: Session, wanted: Wanted) -> int:
     """
     session.settings.require_key("unload what is unfinished")
     # Before the states: what is finished in the meantime is then in a state.
-    records = [one for one in session.ledger.records() if one.is_unfinished]
+    live = session.client.instances()
+    records = [one for one in session.ledger.records(live) if one.is_unfinished]
     held = session.held(records)
     settings = session.settings
-    states = States(list(wanted.read(session)), settings.endpoint, settings.account)
+    sources = [_kept_here(session, source) for source in wanted.read(session)]
+    states = States(sources, settings.endpoint, settings.account)
     left = [
         (one, one.model_id in held)
         for one in records
@@ -85,6 +88,16 @@ def unload_unfinished(session: Session, wanted: Wanted) -> int:
         for one, is_held in left
     ]
     return _each(session, tasks)
+
+
+def _kept_here(session: Session, source: Source) -> Source:
+    """Return a state as that of a stack of this folder's backend.
+
+    A file does not say where its stack is kept, and another backend may have a stack of that name.
+    """
+    place = session.identity
+    stack = source.stack.model_copy(update={"stack": place.key, "place": place.place})
+    return dataclasses.replace(source, stack=stack)
 
 
 def _each(session: Session, tasks: Sequence[_Task]) -> int:
@@ -225,7 +238,7 @@ def _refuse_declared(session: Session, wanted: Wanted, model_ids: list[str]) -> 
 
 def _states(session: Session, wanted: Wanted) -> list[Source]:
     if wanted.is_some:
-        return list(wanted.read(session))
+        return wanted.read(session)
     if not is_in_project():
         return []
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import datetime
 
 from bytez_provider.catalogue import CatalogueSource
@@ -255,22 +256,24 @@ class Loading:
         """Wait for the claimed load and turn the end of the wait into a state or an error."""
         model_id = inputs.model_id
         limit = caller.timeout_seconds or BOOT_LIMIT_SECONDS
+        who = self._ledger.who(caller.urn)
 
         def identified(created: datetime | None) -> None:
-            self._ledger.identify(model_id, self._ledger.who(caller.urn), created)
+            self._ledger.identify(model_id, who, created)
 
         if claim.created is not None:
             identified(claim.created)
         in_fleet = isinstance(inputs, MemberInputs)
         try:
-            wait = self._waiter.until_running(
-                model_id,
-                claim,
-                caller,
-                limit_seconds=limit,
-                on_identified=lambda seen: identified(seen.created),
-                seen_is_enough=in_fleet,
-            )
+            with nullcontext() if in_fleet else self._ledger.waiting(model_id, who):
+                wait = self._waiter.until_running(
+                    model_id,
+                    claim,
+                    caller,
+                    limit_seconds=limit,
+                    on_identified=lambda seen: identified(seen.created),
+                    seen_is_enough=in_fleet,
+                )
         except ApiError as error:
             raise error.restated(
                 state="The load was accepted, and may be running and cost money",

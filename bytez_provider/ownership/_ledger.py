@@ -11,7 +11,7 @@ import contextlib
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -119,6 +119,7 @@ class Ledger:
         self._identity = identity
         self._presence = presence or Presence()
         self._heart = _Heart()
+        self._waits: dict[str, _Work] = {}
         self._lock = threading.Lock()
         self._own_stack: StackIdentity | None = None
         self._scanned: _Scan | None = None
@@ -468,9 +469,38 @@ class Ledger:
         except ChangedError:
             raise HeldError(self._entry(live.model_id).record or record) from None
 
+    @contextlib.contextmanager
+    def waiting(self, model_id: str, who: Owner) -> Iterator[None]:
+        """Hold the record of a load for as long as its owner waits for it.
+
+        The load is in no state until the wait is over, and is not unfinished until then.
+        """
+        entry = self._entry(model_id)
+        record = entry.record
+        work: _Work | None = None
+        is_own = record is not None and record.is_unfinished and record.owner.is_same(who)
+        if record is not None and is_own and not self.is_held(record):
+            held = record.model_copy(update={"holder": self._presence.holder()})
+            with contextlib.suppress(ChangedError):
+                work = _Work(self, held, self._put(model_id, held, entry))
+        if work is None:
+            yield
+            return
+        self._waits[model_id] = work
+        try:
+            with self._heart.beating(work):
+                yield
+        finally:
+            del self._waits[model_id]
+            work.put(work.record)
+
     def identify(self, model_id: str, who: Owner, created: datetime | None) -> None:
         """Enter what identifies a load, once it is seen."""
         if created is None:
+            return
+        work = self._waits.get(model_id)
+        if work is not None:
+            work.identify(created)
             return
         entry = self._entry(model_id)
         record = entry.record
@@ -504,10 +534,18 @@ class Ledger:
 
     # ------------------------------------------------------------------------------- listing
 
-    def records(self) -> list[Record]:
-        """Return all records of the account, oldest first."""
+    def records(self, live: Iterable[Instance] = ()) -> list[Record]:
+        """Return all records of the account, oldest first.
+
+        Args:
+            live: What runs. The record of one of these counts under an earlier key too.
+        """
         scan = self._read_all()
         known = {**scan.earlier, **scan.own}
+        for one in live:
+            for _, record in scan.elsewhere.get(one.model_id, ()):
+                if one.created is not None and record.created == one.created:
+                    known.setdefault(one.model_id, record)
         return sorted(known.values(), key=lambda one: (one.began, one.model_id))
 
     def is_held(self, record: Record) -> bool:
@@ -718,6 +756,15 @@ class _Work:
             if not self._is_over:
                 self._is_over = True
                 self._write(record.released() if record is not None else None)
+
+    def identify(self, created: datetime) -> None:
+        """Enter what identifies the load, and go on holding the record."""
+        with self._lock:
+            if not self._is_over and self.record.created is None:
+                update = {"created": created, "phase": Phase.ACCEPTED, "before": None}
+                seen = self.record.model_copy(update=update)
+                self._write(seen)
+                self.record = seen
 
     def beat(self) -> None:
         """Say that this process still works on it."""

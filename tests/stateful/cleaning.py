@@ -24,6 +24,7 @@ from tests.stateful.program import MODEL_TYPE, READINESS_TYPE
 def unload_unfinished(
     emulator: Emulator,
     environ: Mapping[str, str],
+    root: str,
     state: Mapping[str, Resource],
     file: Path,
     machine: str,
@@ -33,11 +34,14 @@ def unload_unfinished(
     Args:
         emulator: The service.
         environ: The environment of the command.
-        state: What the stack's state holds.
+        root: The URN of the stack.
+        state: What its state holds.
         file: Where to put it for the command.
         machine: The machine that the command runs on.
     """
-    resources = [
+    stack: dict[str, object] = {"urn": root, "type": "pulumi:pulumi:Stack"}
+    resources = [stack]
+    resources += [
         {
             "urn": one.urn,
             "type": MODEL_TYPE if one.is_model else READINESS_TYPE,

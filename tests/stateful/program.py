@@ -74,6 +74,11 @@ class Program:
         return f"{self._prefix(name)}{MODEL_TYPE}::{name}"
 
     @property
+    def root_urn(self) -> str:
+        """The URN of the stack itself."""
+        return f"urn:pulumi:{self.stack}::fleet::pulumi:pulumi:Stack::fleet-{self.stack}"
+
+    @property
     def ready_urn(self) -> str:
         """The URN of the fleet's readiness."""
         return f"{self._prefix(READY)}{READINESS_TYPE}::{READY}"

@@ -136,6 +136,9 @@ def success_is_true(done: Deployment, books: Books) -> None:
 
 
 def _is_as_declared(done: Deployment, urn: str, books: Books) -> None:
+    if urn not in done.state:
+        assert done.targets is not None  # What it depends on was not there.
+        return
     one = done.state[urn]
     assert not one.pending_replacement
     if not one.is_model:
@@ -147,6 +150,8 @@ def _is_as_declared(done: Deployment, urn: str, books: Books) -> None:
     seen = None
     if one.name in done.program.members:
         ready = done.program.ready_urn
+        if ready not in done.state or not done.concerns(ready):
+            return  # With `--target` nobody waits for a fleet's model.
         seen = done.state[ready].outputs["statuses"][one.name.removeprefix(f"{FLEET}-")]
         touched = any(on == ready and what != "same" for what, on in done.result.steps)
     model_id = one.id
