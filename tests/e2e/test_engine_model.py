@@ -54,13 +54,23 @@ class Both:
             "BYTEZ_JOURNAL": str(journal),
         }
 
-    def do(self, command: str, *, succeeds: bool = True, targets: Sequence[str] = ()) -> Asked:
+    def do(
+        self,
+        command: str,
+        *,
+        succeeds: bool = True,
+        targets: Sequence[str] = (),
+        refresh: bool = True,
+    ) -> Asked:
         """Run a command through both, and compare; return what was asked."""
+        flags = [f"--target={one}" for one in targets]
+        flags += [] if refresh else ["--refresh=false"]
         return self._compared(
             command,
-            lambda arguments: self._stack.run(*arguments, *(f"--target={one}" for one in targets)),
+            lambda arguments: self._stack.run(*arguments, *flags),
             frozenset(targets) if targets else None,
             succeeds=succeeds,
+            refresh=refresh,
         )[0]
 
     def warn(self, command: str, text: str) -> tuple[bool, bool]:
@@ -107,11 +117,12 @@ class Both:
         targets: frozenset[str] | None = None,
         *,
         succeeds: bool = True,
+        refresh: bool = True,
     ) -> tuple[Asked, Run, Result]:
         seen = [len(one.requests()) for one in self._emulators]
         self._stack.program(text_of(self.program))
         model: dict[str, Callable[[Process], Result]] = {
-            "up": lambda p: self._engine.up(self.program, p, refresh=True, targets=targets),
+            "up": lambda p: self._engine.up(self.program, p, refresh=refresh, targets=targets),
             "preview": lambda p: self._engine.preview(self.program, p, refresh=True),
             "refresh": self._engine.refresh,
             "destroy": lambda p: self._engine.destroy(p, refresh=True),
@@ -274,6 +285,7 @@ def test_what_is_not_targeted_is_left_as_it_is(both: Both) -> None:
         both.program.declare(name, Declared(model_id))
     one, x = map(both.program.urn, ("one", X))
     assert both.do("up", targets=[one]) == {GPT2: [LOAD]}
+    both.do("up", targets=[x], succeeds=False)
     both.do("up")
     change(both, "one", concurrency=2)
     change(both, X, concurrency=2)
@@ -281,6 +293,9 @@ def test_what_is_not_targeted_is_left_as_it_is(both: Both) -> None:
     both.let(lambda emulator: emulator.advance(120))
     both.let(lambda emulator: emulator.unload_by_somebody_else(GPT2))
     assert both.do("up", targets=[x]) == {PHI: [DELETE, LOAD]}
+    ready, y = both.program.ready_urn, both.program.urn(Y)
+    both.do("up", targets=[ready], refresh=False, succeeds=False)
+    assert both.do("up", targets=[y], refresh=False) == {OPT: [LOAD]}
     both.program.drop("one")
     assert both.do("up", targets=[x]) == {}
     both.do("up")
