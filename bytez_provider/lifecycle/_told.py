@@ -46,8 +46,10 @@ def of_state(error: BytezError, verb: str, subject: str) -> BytezError:
         verb=verb,
         subject=subject,
         state="The state is as it was",
-        action="If you have changed the key or the endpoint since the last `up`, add "
-        f"`--run-program`, because a refresh uses those of the last `up`; else {changed}",
+        # Not `--run-program` for each command: a destroy that refreshes first does so without it.
+        action="If you have changed the key or the endpoint since the last `up`, run `pulumi "
+        f"refresh --run-program` first, because this command uses those of the last `up`; else "
+        f"{changed}",
     )
 
 

@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from bytez_provider.clock import Clock
 from bytez_provider.errors import JournalError
 from bytez_provider.ownership._earlier import carried_over
-from bytez_provider.ownership._judgement import Judgement, Named, judge
+from bytez_provider.ownership._judgement import Judgement, Named, is_overtaken, judge
 from bytez_provider.ownership._machine import Presence
 from bytez_provider.ownership._record import Claim, Holder, Owner, Phase, Record
 from bytez_provider.ownership._stack import StackIdentity
@@ -344,7 +344,7 @@ class Ledger:
             # A state is no proof against a load that was begun after the one that it names.
             is_later = named.created > max(known.created, known.began)
             return mine if is_later and known.owner.is_of_stack(who) else None
-        is_claim = known.adopted_at == named.adopted_at
+        is_claim = known.adopted_at == named.adopted_at or is_overtaken(known, named, who)
         if not is_claim and not (one.stays and known.owner.is_of_stack(who)):
             return None
         kept = known.model_copy(

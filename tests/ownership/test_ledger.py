@@ -31,7 +31,7 @@ from bytez_provider.ownership import (
     Verdict,
     _ledger,
 )
-from bytez_provider.schemas import Instance
+from bytez_provider.schemas import Instance, iso
 from tests.clocks import FakeClock
 
 MODEL, PHI, OPT = "openai-community/gpt2", "microsoft/phi-1", "facebook/opt-1.3b"
@@ -606,6 +606,16 @@ class TestHearing:
         next_one.ledger.deploys(is_preview=False)
         next_one.hears(stays=stays)
         assert others.kept() == before
+
+    def test_what_was_taken_over_with_another_journal_is_learnt_from_the_state(
+        self, mine: Deployment, others: Deployment
+    ) -> None:
+        mine.loads()
+        others.ledger.deploys(is_preview=False)
+        others.hears(adopted_at=iso(BEGAN), stays=False)
+        assert mine.kept().owner == mine.who(), "the journal knows of a later moment"
+        others.hears(adopted_at=iso(LATER), stays=False)
+        assert (mine.kept().owner, mine.kept().adopted_at) == (others.who(), iso(LATER))
 
     def test_of_two_resources_that_name_one_load_the_one_that_stays_has_it(
         self, mine: Deployment, next_one: Deployment
