@@ -38,6 +38,10 @@ class Named:
     created: datetime | None
     adopted_at: str | None = None
 
+    def is_surely(self, live: Instance) -> bool:
+        """Return whether this is the very load, which its `created` says."""
+        return live.created is not None and live.created == self.created
+
 
 @dataclass(frozen=True)
 class Judgement:

@@ -30,6 +30,7 @@ from bytez_provider.ownership import (
     Store,
     Verdict,
     _ledger,
+    _work,
 )
 from bytez_provider.schemas import Instance, iso
 from tests.clocks import FakeClock
@@ -243,7 +244,7 @@ class TestRequesting:
     def test_no_heart_beats_for_nothing(
         self, mine: Deployment, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(_ledger, "_BEAT_SECONDS", 600.0)
+        monkeypatch.setattr(_work, "_BEAT_SECONDS", 600.0)
         with mine.requesting(), mine.requesting(model_id=PHI):
             pass
         deadline = time.monotonic() + 30
@@ -254,7 +255,7 @@ class TestRequesting:
     def test_it_beats_for_as_long_as_it_works(
         self, mine: Deployment, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(_ledger, "_BEAT_SECONDS", 0.01)
+        monkeypatch.setattr(_work, "_BEAT_SECONDS", 0.01)
         with mine.requesting() as request:
             deadline = time.monotonic() + 30
             while (holder := mine.kept().holder) is None or holder.beat < 2:
@@ -314,7 +315,7 @@ class TestHeld:
                 pass
             silence = sum(mine.clock.waits[waited:])
             assert _ledger._SILENCE_SECONDS <= silence < 2 * _ledger._SILENCE_SECONDS
-            assert silence > 2 * _ledger._BEAT_SECONDS, "one beat may be late"
+            assert silence > 2 * _work._BEAT_SECONDS, "one beat may be late"
 
     def test_another_resource_of_this_deployment_waits(self, mine: Deployment) -> None:
         with mine.requesting(CHAT) as first:
