@@ -224,10 +224,9 @@ class Lifecycle:
     ) -> ModelState | None:
         """Return what is left of a state whose load is gone."""
         created = moment_of(old.created)
-        record = self._ledger.record(old.model_id)
         # A later load, which an `up` began that failed or was killed, is to be settled by the
         # next one: its end is no expiry to be accepted.
-        is_later = record is not None and record.owner.is_same(who) and record.created != created
+        is_later = self._ledger.began_another(old.model_id, who, Named(created))
         accepts = old.on_expiry == "accept" and not is_later
         if old.status != NOT_LOADED:
             caller.note(gone(old, live, judged, accepts=accepts))
@@ -262,7 +261,7 @@ class Lifecycle:
             ApiError: No answer.
         """
         listed = self._waiter.poller.listed(_GLANCE_SECONDS).get(model_id)
-        if listed is not None and listed.created == created:
+        if listed is not None and Named(created).is_surely(listed):
             return listed
         return self._client.status(model_id)
 
@@ -430,8 +429,7 @@ class Lifecycle:
         """Say whose the load is that runs, refusing where it was looked for elsewhere."""
         named = _named_by(old)
         judged = self._ledger.judge(old.model_id, live, who, named, only_if_unnamed=only_if_unnamed)
-        is_named = named is not None and live is not None and live.created == named.created
-        if live is not None and named is not None and not (is_named and live.created):
+        if live is not None and named is not None and not named.is_surely(live):
             self._refuse_other_account(verb, old)
         return judged
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bytez_provider.ownership._judgement import Judgement, Named, Verdict, judge
-from bytez_provider.ownership._ledger import Adoption, HeldError, Ledger, Request
+from bytez_provider.ownership._ledger import Ledger
 from bytez_provider.ownership._machine import Presence
 from bytez_provider.ownership._record import (
     ANSWER_WINDOW,
@@ -16,6 +16,7 @@ from bytez_provider.ownership._record import (
 )
 from bytez_provider.ownership._stack import StackIdentity, stack_identity
 from bytez_provider.ownership._stores import Bucket, ChangedError, Folder, Store, open_store
+from bytez_provider.ownership._work import Adoption, HeldError, Request
 
 __all__ = [
     "ANSWER_WINDOW",

@@ -38,6 +38,10 @@ class Named:
     created: datetime | None
     adopted_at: str | None = None
 
+    def is_surely(self, live: Instance) -> bool:
+        """Return whether this is the very load, which its `created` says."""
+        return live.created is not None and live.created == self.created
+
 
 @dataclass(frozen=True)
 class Judgement:
@@ -91,7 +95,7 @@ def judge(  # noqa: C901, PLR0911 - one line a case
     if named is not None and _names(named, live, record if is_own_record else None):
         if record is None or owner is None or is_own_record:
             return Judgement(Verdict.OURS, record=record)
-        if record.adopted_at == named.adopted_at:
+        if record.adopted_at == named.adopted_at or is_overtaken(record, named, who):
             # The same claim under an older name: the resource or its stack was renamed or moved.
             return Judgement(Verdict.OURS, record=record)
         return _of_another(owner, who, record)
@@ -104,6 +108,15 @@ def judge(  # noqa: C901, PLR0911 - one line a case
     if named is not None and named.created is None:
         return Judgement(Verdict.UNSURE)
     return Judgement(Verdict.FOREIGN)
+
+
+def is_overtaken(record: Record, named: Named, who: Owner) -> bool:
+    """Return whether the state of another stack names a later take-over than the journal knows.
+
+    It was entered in another journal. Within one stack the journal is right: of two resources
+    that name one load, the one that the program keeps has it.
+    """
+    return not record.owner.is_of_stack(who) and record.is_before(named.adopted_at)
 
 
 def _names(named: Named, live: Instance, own: Record | None) -> bool:

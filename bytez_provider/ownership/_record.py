@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
-from bytez_provider.schemas import Instance
+from bytez_provider.schemas import Instance, moment_of
 from bytez_provider.urns import name_of, project_of, stack_of
 
 CLOCK_TOLERANCE = timedelta(seconds=2)
@@ -193,6 +193,11 @@ class Record(_Kept):
         """Return whether the load was asked for with these settings."""
         asked = (self.concurrency, self.expiration_period_seconds)
         return asked == (concurrency, expiration_period_seconds)
+
+    def is_before(self, adopted_at: str | None) -> bool:
+        """Return whether a take-over is later than all that is kept here."""
+        taken_over, known = moment_of(adopted_at), moment_of(self.adopted_at)
+        return taken_over is not None and taken_over > max(self.began, known or self.began)
 
     def released(self) -> Record:
         """Return the record as it is when nobody works on the load."""

@@ -7,7 +7,7 @@ they hold, how the command ended and what the state says must be the same.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,16 +15,21 @@ from typing import Any
 import pytest
 
 from bytez_provider.emulator import Emulator
+from bytez_provider.lifecycle import OUTAGE
 from tests.e2e.conftest import KEY
-from tests.e2e.stack import MODEL_TYPE, Stack
+from tests.e2e.stack import MODEL_TYPE, Run, Stack
+from tests.e2e.test_cases import exported, refusing, restore
+from tests.e2e.test_interruption import until
 from tests.e2e.test_model import CHANGING, running
-from tests.stateful.engine import Engine
+from tests.stateful.engine import NOT_SAVED, Engine, Result
 from tests.stateful.host import Process
 from tests.stateful.program import FLEET, Declared, Program, is_member
 from tests.stateful.program import MODEL_TYPE as IN_URN
 
 GPT2, PHI, OPT = "openai-community/gpt2", "microsoft/phi-1", "facebook/opt-1.3b"
+LOAD, DELETE = "/model/load", "/model/delete"
 X, Y = f"{FLEET}-x", f"{FLEET}-y"
+HELD_SECONDS = 30
 FAILS_ONCE = [{"endpoint": "/model/load", "first": 1, "do": {"boot": "failed", "error": "no"}}]
 NO_DELETE = [{"endpoint": "/model/delete", "do": {"respond": {"status": 400, "body": {}}}}]
 
@@ -42,33 +47,96 @@ class Both:
         self._stack = stack
         self._emulators = (real, modelled)
         self._engine = Engine()
+        self._exports = [exported(stack)]
         self._environ = {
             "BYTEZ_KEY": KEY,
             "BYTEZ_ENDPOINT": modelled.url,
             "BYTEZ_JOURNAL": str(journal),
         }
 
-    def do(self, command: str, *, succeeds: bool = True) -> Asked:
+    def do(
+        self,
+        command: str,
+        *,
+        succeeds: bool = True,
+        targets: Sequence[str] = (),
+        refresh: bool = True,
+    ) -> Asked:
         """Run a command through both, and compare; return what was asked."""
+        flags = [f"--target={one}" for one in targets]
+        flags += [] if refresh else ["--refresh=false"]
+        return self._compared(
+            command,
+            lambda arguments: self._stack.run(*arguments, *flags),
+            frozenset(targets) if targets else None,
+            succeeds=succeeds,
+            refresh=refresh,
+        )[0]
+
+    def warn(self, command: str, text: str) -> tuple[bool, bool]:
+        """Run a command through both; return whether each of them says this."""
+        _, run, result = self._compared(command, lambda arguments: self._stack.run(*arguments))
+        return text in run.output, any(text in line for line in result.said)
+
+    def do_unsaved(self, command: str, *, since: str, saves: int = 0) -> Asked:
+        """Run a command through both, and let the backend refuse once a request is out.
+
+        Args:
+            command: The command.
+            since: The request, by its path.
+            saves: How many steps have been saved by then.
+        """
+
+        def run(arguments: Sequence[str]) -> Run:
+            real, seen = self._emulators[0], len(self._emulators[0].requests(since))
+            real.set_faults([{"endpoint": since, "do": {"delaySeconds": HELD_SECONDS}}])
+            deployment = self._stack.start(*arguments)
+            until(lambda: len(real.requests(since)) > seen)
+            with refusing(self._stack):
+                real.advance(HELD_SECONDS)
+                return deployment.finish()
+
+        self._engine.saves = saves
+        asked, ran, result = self._compared(command, run, succeeds=False)
+        assert "failed to save snapshot" in ran.output
+        assert result.errors == [NOT_SAVED]
+        self._engine.saves = None
+        self.let(lambda emulator: emulator.set_faults([]))
+        return asked
+
+    def restore(self, number: int) -> None:
+        """Put an earlier state back: 0 is that of before all."""
+        restore(self._stack, self._exports[number])
+        self._engine.restore(number)
+        assert self._kept_by_the_engine() == self._kept_by_the_model()
+
+    def _compared(
+        self,
+        command: str,
+        run: Callable[[Sequence[str]], Run],
+        targets: frozenset[str] | None = None,
+        *,
+        succeeds: bool = True,
+        refresh: bool = True,
+    ) -> tuple[Asked, Run, Result]:
         seen = [len(one.requests()) for one in self._emulators]
         self._stack.program(text_of(self.program))
-        commands: dict[str, tuple[Callable[[], Any], Callable[[Process], Any]]] = {
-            "up": (self._stack.up, lambda p: self._engine.up(self.program, p, refresh=True)),
-            "refresh": (self._stack.refresh, self._engine.refresh),
-            "destroy": (
-                self._stack.destroy,
-                lambda p: self._engine.destroy(p, refresh=True),
-            ),
+        model: dict[str, Callable[[Process], Result]] = {
+            "up": lambda p: self._engine.up(self.program, p, refresh=refresh, targets=targets),
+            "preview": lambda p: self._engine.preview(self.program, p, refresh=True),
+            "refresh": self._engine.refresh,
+            "destroy": lambda p: self._engine.destroy(p, refresh=True),
         }
-        run, model = commands[command]
-        ran = run()
-        result = model(Process(self._emulators[1], self._environ))
+        ran = run([command] if command == "preview" else [command, "--yes", "--skip-preview"])
+        result = model[command](Process(self._emulators[1], self._environ))
         assert (ran.code == 0, result.succeeded) == (succeeds, succeeds), (ran.output, result)
         asked = [asked_of(one, since) for one, since in zip(self._emulators, seen, strict=True)]
         assert asked[0] == asked[1]
         assert running(self._emulators[0]) == running(self._emulators[1])
         assert self._kept_by_the_engine() == self._kept_by_the_model()
-        return asked[0]
+        if len(self._engine.history) > len(self._exports):
+            self._exports.append(exported(self._stack))
+        return asked[0], ran, result
 
     def let(self, do: Callable[[Emulator], object]) -> None:
         """Let the same thing happen to both services."""
@@ -194,5 +262,69 @@ def test_a_fleet(both: Both) -> None:
     both.do("up")
     both.program.drop(X)
     both.program.declare("one", Declared(OPT))
+    both.do("up")
+    both.do("destroy")
+
+
+def test_a_preview_asks_and_saves_nothing(both: Both) -> None:
+    """Whatever its refresh finds."""
+    both.program.declare("one", Declared(GPT2))
+    both.program.declare("two", Declared(PHI))
+    assert both.do("preview") == {}
+    both.do("up")
+    change(both, "one", concurrency=2)
+    both.let(lambda emulator: emulator.advance(120))
+    both.let(lambda emulator: emulator.unload_by_somebody_else(PHI))
+    assert both.do("preview") == {}
+    assert both.do("up") == {GPT2: [DELETE, LOAD], PHI: [LOAD]}
+
+
+def test_what_is_not_targeted_is_left_as_it_is(both: Both) -> None:
+    """It is not read, changed, created or deleted."""
+    for name, model_id in (("one", GPT2), (X, PHI)):
+        both.program.declare(name, Declared(model_id))
+    one, x = map(both.program.urn, ("one", X))
+    assert both.do("up", targets=[one]) == {GPT2: [LOAD]}
+    both.do("up", targets=[x], succeeds=False)
+    both.do("up")
+    change(both, "one", concurrency=2)
+    change(both, X, concurrency=2)
+    both.program.declare(Y, Declared(OPT))
+    both.let(lambda emulator: emulator.advance(120))
+    both.let(lambda emulator: emulator.unload_by_somebody_else(GPT2))
+    assert both.do("up", targets=[x]) == {PHI: [DELETE, LOAD]}
+    ready, y = both.program.ready_urn, both.program.urn(Y)
+    both.do("up", targets=[ready], refresh=False, succeeds=False)
+    assert both.do("up", targets=[y], refresh=False) == {OPT: [LOAD]}
+    both.program.drop("one")
+    assert both.do("up", targets=[x]) == {}
+    both.do("up")
+
+
+def test_a_refresh_asks_for_the_diff_and_a_state_is_restored(both: Both) -> None:
+    """The diff is of what was read against the inputs of before."""
+    both.program.declare("one", Declared(GPT2))
+    both.do("up")
+    both.let(lambda emulator: emulator.advance(120))
+    change(both, "one", concurrency=2)
+    both.do("up")
+    both.restore(1)
+    assert both.warn("refresh", OUTAGE) == (True, True)
+    assert both.warn("refresh", OUTAGE) == (False, False)
+    assert both.do("up") == {}
+    both.restore(1)
+    assert both.do("destroy") == {GPT2: [DELETE]}
+    both.restore(0)
+    assert both.do("up") == {GPT2: [LOAD]}
+
+
+@pytest.mark.parametrize("since", [DELETE, LOAD])
+def test_a_save_that_is_refused_ends_the_deployment(both: Both, since: str) -> None:
+    """What was saved before it stays, and nothing of it is tried again."""
+    both.program.declare("one", Declared(GPT2))
+    both.do("up")
+    change(both, "one", concurrency=2)
+    asked = both.do_unsaved("up", since=since, saves=int(since == LOAD))
+    assert asked == {GPT2: [DELETE, LOAD][: 1 + (since == LOAD)]}
     both.do("up")
     both.do("destroy")

@@ -125,8 +125,9 @@ def test_no_answer_is_an_error_and_not_gone(machine: Machine, state: ReadinessSt
     assert str(caught.value) == (
         "could not read the fleet 'chat': the service answered HTTP 401: the API key is not "
         "valid. The state is as it was. If you have changed the key or the endpoint since the last "
-        "`up`, add `--run-program`, because a refresh uses those of the last `up`; else set a key "
-        "that is valid with `pulumi config set --secret bytez:key <key>` or as BYTEZ_KEY."
+        "`up`, run `pulumi refresh --run-program` first, because this command uses those of the "
+        "last `up`; else set a key that is valid with `pulumi config set --secret bytez:key <key>` "
+        "or as BYTEZ_KEY."
     )
 
 

@@ -396,13 +396,13 @@ class TestNoAnswer:
             machine.process().lifecycle.read(state, FakeCaller())
         assert str(caught.value).startswith(f"could not read '{GPT2}': the service answered HTTP")
         assert "The state is as it was. " in str(caught.value)
-        assert "add `--run-program`" in str(caught.value)
+        assert "run `pulumi refresh --run-program` first" in str(caught.value)
 
     @pytest.mark.parametrize("verb", ["read", "delete"])
     def test_a_bad_key_says_so_too(self, machine: Machine, state: ModelState, verb: str) -> None:
         lifecycle = machine.process(key="revoked-key-000000").lifecycle
         operation: Callable[..., object] = getattr(lifecycle, verb)
-        with pytest.raises(AuthenticationError, match="add `--run-program`"):
+        with pytest.raises(AuthenticationError, match="run `pulumi refresh --run-program` first"):
             operation(state, FakeCaller())
 
 

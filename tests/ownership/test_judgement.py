@@ -62,6 +62,18 @@ TABLE: dict[str, tuple[Verdict, dict[str, Any]]] = {
         Verdict.OTHER_RESOURCE,
         {"named": Named(CREATED, ADOPTED), "record": record(SIBLING, adopted_at=ADOPTED_LATER)},
     ),
+    "taken over from another stack with another journal": (
+        Verdict.OURS,
+        {"named": Named(CREATED, ADOPTED), "record": record(OTHER)},
+    ),
+    "taken over by another stack after us": (
+        Verdict.OTHER_STACK,
+        {"named": Named(CREATED, ADOPTED), "record": record(OTHER, adopted_at=ADOPTED_LATER)},
+    ),
+    "kept by another resource of the stack": (
+        Verdict.OTHER_RESOURCE,
+        {"named": Named(CREATED, ADOPTED), "record": record(SIBLING)},
+    ),
     "renamed": (Verdict.OURS, {"named": Named(CREATED), "record": record(SIBLING)}),
     "renamed after a take-over": (
         Verdict.OURS,

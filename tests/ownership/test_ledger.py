@@ -31,8 +31,9 @@ from bytez_provider.ownership import (
     Store,
     Verdict,
     _ledger,
+    _work,
 )
-from bytez_provider.schemas import Instance
+from bytez_provider.schemas import Instance, iso
 from tests.clocks import FakeClock
 
 MODEL, PHI, OPT = "openai-community/gpt2", "microsoft/phi-1", "facebook/opt-1.3b"
@@ -278,7 +279,7 @@ class TestRequesting:
     def test_no_heart_beats_for_nothing(
         self, mine: Deployment, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(_ledger, "_BEAT_SECONDS", 600.0)
+        monkeypatch.setattr(_work, "_BEAT_SECONDS", 600.0)
         with mine.requesting(), mine.requesting(model_id=PHI):
             pass
         deadline = time.monotonic() + 30
@@ -289,7 +290,7 @@ class TestRequesting:
     def test_it_beats_for_as_long_as_it_works(
         self, mine: Deployment, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(_ledger, "_BEAT_SECONDS", 0.01)
+        monkeypatch.setattr(_work, "_BEAT_SECONDS", 0.01)
         with mine.requesting() as request:
             deadline = time.monotonic() + 30
             while (holder := mine.kept().holder) is None or holder.beat < 2:
@@ -350,7 +351,7 @@ class TestHeld:
                 pass
             silence = sum(mine.clock.waits[waited:])
             assert _ledger._SILENCE_SECONDS <= silence < 2 * _ledger._SILENCE_SECONDS
-            assert silence > 2 * _ledger._BEAT_SECONDS, "one beat may be late"
+            assert silence > 2 * _work._BEAT_SECONDS, "one beat may be late"
 
     def test_another_resource_of_this_deployment_waits(self, mine: Deployment) -> None:
         with mine.requesting(CHAT) as first:
@@ -757,6 +758,16 @@ class TestHearing:
         next_one.ledger.deploys(is_preview=False)
         next_one.hears(stays=stays)
         assert others.kept() == before
+
+    def test_what_was_taken_over_with_another_journal_is_learnt_from_the_state(
+        self, mine: Deployment, others: Deployment
+    ) -> None:
+        mine.loads()
+        others.ledger.deploys(is_preview=False)
+        others.hears(adopted_at=iso(BEGAN), stays=False)
+        assert mine.kept().owner == mine.who(), "the journal knows of a later moment"
+        others.hears(adopted_at=iso(LATER), stays=False)
+        assert (mine.kept().owner, mine.kept().adopted_at) == (others.who(), iso(LATER))
 
     def test_of_two_resources_that_name_one_load_the_one_that_stays_has_it(
         self, mine: Deployment, next_one: Deployment

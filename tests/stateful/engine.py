@@ -14,7 +14,8 @@ manager, and held against the real command line by `tests/e2e/test_engine_model.
 - Where the provider's process died, the step failed: nothing is left pending.
 - A refresh reads a resource and then asks for its diff.
 - A preview asks the same questions and saves nothing. With `--target` nothing is asked about other
-  resources: they are read, changed, created and deleted by no one.
+  resources: they are read, changed, created and deleted by no one. A target whose dependency is
+  neither in state nor a target is an error, and so is one that a refresh does not find.
 - A backend that refuses to save ends the deployment at the step that it refuses.
 """
 
@@ -31,6 +32,7 @@ from tests.stateful.host import CallFailedError, Process, SuddenDeath, unknown, 
 from tests.stateful.program import READINESS_TYPE, Bag, Goal, Program
 
 NOT_SAVED = "error: failed to save snapshot"
+NOT_TARGETED = "error: a target, or what it depends on, is not in the stack"
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,8 @@ class Engine:
         self._process, self._result = process, Result(said=process.said)
         with process.running():
             try:
+                if refresh and self.state and not self.state.keys() >= (self._targets or set()):
+                    self._refuse_target()
                 if refresh:
                     for old in list(self.state.values()):
                         if self._is_targeted(old.urn):
@@ -202,8 +206,10 @@ class Engine:
             (self._olds[urn] for urn in (goal.urn, *goal.aliases) if urn in self._olds), None
         )
         awaits = [urn for urn in goal.depends_on if urn not in self.state]
-        if not self._is_targeted(goal.urn) or (awaits and not self._previews):
+        if not self._is_targeted(goal.urn):
             return old.urn if old is not None else goal.urn
+        if awaits and not self._previews:
+            self._refuse_target()
         outputs = {urn: one.outputs for urn, one in self.state.items()}
         inputs = self._check(goal, old, unknown() if awaits else wired(goal.inputs(outputs)))
         if old is None:
@@ -300,6 +306,10 @@ class Engine:
 
     def _is_targeted(self, urn: str) -> bool:
         return self._targets is None or urn in self._targets
+
+    def _refuse_target(self) -> None:
+        self._result.errors.append(NOT_TARGETED)
+        raise _OverError("failed")
 
     def _save(self, resource: Resource) -> None:
         self.state[resource.urn] = resource

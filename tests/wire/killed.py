@@ -1,4 +1,4 @@
-"""The engine's part in a stack that is killed, and the moments at which it is.
+"""The engine's part in a stack that is killed or not saved, and the moments at which it is.
 
 What the engine does is played here: refresh, diff, and what follows from them, each answer saved
 as soon as it has come. The real engine does the same in `tests/e2e/test_kill_points.py`.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -17,6 +17,7 @@ import pytest
 
 from bytez_provider.emulator import Emulator
 from bytez_provider.emulator.service import RequestRecord
+from bytez_provider.provider import PREVIEW
 from tests.host.dynamic_host import DynamicHost, OperationError, Pending
 from tests.wire.conftest import started
 from tests.wire.moments import until
@@ -80,6 +81,10 @@ class KilledError(Exception):
     """Everything is dead."""
 
 
+class NotSavedError(Exception):
+    """The backend refused to save an answer, and the deployment ends."""
+
+
 @dataclass
 class Stack:
     """A stack with one Model, in the words of the engine.
@@ -87,6 +92,8 @@ class Stack:
     Attributes:
         outputs: The resource's outputs as they were last saved; None for no resource.
         is_replaced: Whether it has been deleted for a replacement that has not come yet.
+        refused: The step whose answer the backend refuses to save; None for none.
+        env: The environment of the hosts, beside what each of them has.
     """
 
     emulator: Emulator
@@ -94,11 +101,13 @@ class Stack:
     name: str = "gpt2"
     outputs: dict[str, Any] | None = None
     is_replaced: bool = False
+    refused: Step | None = None
+    env: dict[str, str] = field(default_factory=dict)
 
     @contextmanager
     def host(self) -> Iterator[DynamicHost]:
         """Run a host, and end it as the engine does."""
-        with started(self.emulator, self.journal) as host:
+        with started(self.emulator, self.journal, **self.env) as host:
             yield host
             host.cancel()
 
@@ -117,6 +126,7 @@ class Stack:
 
         Raises:
             KilledError: As it was asked for.
+            NotSavedError: As the backend refused.
         """
         sent = len(self.emulator.requests())
         self._refresh(host)
@@ -129,6 +139,13 @@ class Stack:
             self._update(host, declared, kill)
         records = self.emulator.requests()[sent:]
         return [record.path for record in records if record.path in (LOAD, DELETE)]
+
+    def preview(self, host: DynamicHost, inputs: Mapping[str, Any]) -> None:
+        """Preview, as the engine does: the same questions, and nothing is saved."""
+        saved = self.outputs
+        self._refresh(host)
+        self._is_to_go(host, self._checked(host, {**inputs, PREVIEW: True}))
+        self.outputs = saved
 
     def recorded(self) -> dict[str, tuple[str, str | None]]:
         """Return the phase and the `created` of each load that the journal names."""
@@ -163,10 +180,7 @@ class Stack:
         point = self._point("delete", kill)
         id_, outputs = self.outputs["modelId"], self.outputs
         self._see_through(host, lambda: host.delete_async(id_, outputs, name=self.name), point)
-        if replacing:
-            self.is_replaced = True
-        else:
-            self.outputs = None
+        self._save("delete", outputs if replacing else None, is_replaced=replacing)
 
     def _create(
         self, host: DynamicHost, declared: dict[str, Any], kill: tuple[Step, Point] | None
@@ -175,7 +189,14 @@ class Stack:
         created = self._see_through(
             host, lambda: host.create_async(declared, name=self.name), point
         )
-        self.outputs, self.is_replaced = created.outputs, False
+        self._save("create", created.outputs)
+
+    def _save(
+        self, step: Step, outputs: dict[str, Any] | None, *, is_replaced: bool = False
+    ) -> None:
+        if step == self.refused:
+            raise NotSavedError
+        self.outputs, self.is_replaced = outputs, is_replaced
 
     def _update(
         self, host: DynamicHost, declared: dict[str, Any], kill: tuple[Step, Point] | None

@@ -1,8 +1,10 @@
-"""Killed at every step, and brought up again: nothing is lost, and nothing is left running."""
+"""Killed or not saved at every step, and brought up again: nothing is lost or left running."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from tests.host.dynamic_host import ROOT, OperationError
 from tests.wire.conftest import KEY, started
 from tests.wire.killed import (
     BOOT_SECONDS,
+    DELETE,
     GPT2,
     HELD_SECONDS,
     LOAD,
@@ -21,6 +24,7 @@ from tests.wire.killed import (
     OF_DELETE,
     STATUS,
     KilledError,
+    NotSavedError,
     Point,
     Stack,
     Step,
@@ -58,11 +62,22 @@ def named(point: Point) -> str:
 
 def killed(stack: Stack, step: Step, point: Point, *ups: dict[str, object] | None) -> None:
     """Bring a stack up, once for each declaration, and kill everything in the last."""
-    with started(stack.emulator, stack.journal) as host:
+    with started(stack.emulator, stack.journal, **stack.env) as host:
         for inputs in ups[:-1]:
             stack.up(host, inputs)
         with pytest.raises(KilledError):
             stack.up(host, ups[-1], (step, point))
+
+
+def not_saved(stack: Stack, step: Step, *ups: dict[str, object] | None) -> None:
+    """Bring a stack up, once for each declaration, with a backend that refuses in the last."""
+    with stack.host() as host:
+        for inputs in ups[:-1]:
+            stack.up(host, inputs)
+        stack.refused = step
+        with pytest.raises(NotSavedError):
+            stack.up(host, ups[-1])
+    stack.refused = None
 
 
 def next_up(stack: Stack, inputs: dict[str, object] | None) -> tuple[str, ...]:
@@ -232,11 +247,192 @@ class TestAFleet:
         assert stack.recorded().keys() == {GPT2, BOTH["phi"]}
 
 
+IN_MID_BOOT = next(point for point in OF_CREATE if point.when == "in mid-boot")
+ROWS: list[tuple[str, str, str]] = []
+"""What is in the table of states that are older than the truth."""
+
+
+def row(what: str, then: str, count: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Hold a row of that table: what happened, what comes of it, and how many loads there are."""
+
+    def held(test: Callable[..., None]) -> Callable[..., None]:
+        ROWS.append((what, then, str(count)))
+
+        @functools.wraps(test)
+        def counted(*args: Any, emulator: Emulator, **given: Any) -> None:
+            test(*args, emulator=emulator, **given)
+            assert loads(emulator) == count
+
+        return counted
+
+    return held
+
+
+class TestAnOlderState:
+    """The state does not name the load: it was not saved, or restored, or is another's."""
+
+    @row("a create is not saved", "the next `up` goes on with the load", 1)
+    def test_a_create(self, stack: Stack, emulator: Emulator) -> None:
+        not_saved(stack, "create", declared())
+        assert stack.outputs is None
+        assert stack.recorded()[GPT2][0] == "accepted"
+        assert next_up(stack, declared()) == ()
+        is_up(stack, 1)
+
+    @row("a delete is not saved", "the next `destroy` finds it gone", 1)
+    def test_a_delete(self, stack: Stack, emulator: Emulator) -> None:
+        not_saved(stack, "delete", declared(), None)
+        assert stack.outputs is not None
+        assert emulator.instances() == []
+        assert next_up(stack, None) == ()
+        is_gone(stack)
+
+    @row(
+        "a replacement is not saved after the old load was unloaded",
+        "the next `up` loads the new one",
+        2,
+    )
+    def test_a_replacement_after_its_delete(self, stack: Stack, emulator: Emulator) -> None:
+        not_saved(stack, "delete", declared(), declared(3))
+        assert not stack.is_replaced
+        assert next_up(stack, declared(3)) == (LOAD,)
+        is_up(stack, 3)
+
+    @row(
+        "a replacement is not saved after the new load is RUNNING",
+        "the next `up` goes on with the new load",
+        2,
+    )
+    def test_a_replacement_after_its_create(self, stack: Stack, emulator: Emulator) -> None:
+        not_saved(stack, "create", declared(), declared(3))
+        assert stack.is_replaced
+        assert next_up(stack, declared(3)) == ()
+        is_up(stack, 3)
+
+    @row(
+        "killed in mid-boot, and then a preview",
+        "the preview writes nothing; the next `up` goes on with the load",
+        1,
+    )
+    def test_a_preview(self, stack: Stack, emulator: Emulator) -> None:
+        killed(stack, "create", IN_MID_BOOT, declared())
+        before = content_of(stack.journal)
+        with stack.host() as host:
+            stack.preview(host, declared())
+        assert content_of(stack.journal) == before
+        assert next_up(stack, declared()) == ()
+        is_up(stack, 1)
+
+    @row("an older state is restored, and then `up`", "the state names the later load again", 2)
+    def test_a_restored_state(self, stack: Stack, emulator: Emulator) -> None:
+        restored(stack)
+        before = content_of(stack.journal)
+        with stack.host() as host:
+            stack.preview(host, declared(3))
+        assert content_of(stack.journal) == before
+        assert next_up(stack, declared(3)) == ()
+        is_up(stack, 3)
+
+    @row("an older state is restored, and then `destroy`", "it unloads the later load", 2)
+    def test_a_restored_state_and_a_destroy(self, stack: Stack, emulator: Emulator) -> None:
+        """Without a refresh, too: the journal alone says whose the load is."""
+        outputs = restored(stack)
+        with stack.host() as host:
+            host.delete(GPT2, outputs, name=stack.name)
+        assert emulator.instances() == []
+        assert stack.recorded() == {}
+
+    @row(
+        "killed in mid-boot, and then `up` on another machine with the same journal",
+        "that `up` goes on with the load",
+        1,
+    )
+    def test_another_machine(self, stack: Stack, emulator: Emulator, elsewhere: str) -> None:
+        killed(stack, "create", IN_MID_BOOT, declared())
+        stack.env = {"PYTHONPATH": elsewhere}
+        assert next_up(stack, declared()) == ()
+        is_up(stack, 1)
+
+    @row(
+        "killed in mid-boot, and then `up` on another machine with a journal of its own",
+        "that `up` is refused: the load is not by this resource. With `adopt` it takes it over",
+        1,
+    )
+    def test_another_machine_and_journal(
+        self, stack: Stack, emulator: Emulator, elsewhere: str, tmp_path: Path
+    ) -> None:
+        killed(stack, "create", IN_MID_BOOT, declared())
+        stack.env, stack.journal = {"PYTHONPATH": elsewhere}, tmp_path / "another"
+        said = refused(stack)
+        assert "it is already loaded at concurrency 1 since " in said
+        assert "(DEPLOYING), not by this resource. Nothing was changed. Take it over with" in said
+        assert next_up(stack, {**declared(), "adopt": True}) == ()
+        with stack.host() as host:
+            stack.up(host, None)
+        is_gone(stack)
+
+    @row(
+        "killed in mid-boot, and then `up` of a clone with a state of its own",
+        "that `up` is refused, and names the stack; the next `up` of that stack goes on",
+        1,
+    )
+    def test_two_clones(self, stack: Stack, emulator: Emulator) -> None:
+        stack.env = {"PULUMI_BACKEND_URL": "file:///one"}
+        killed(stack, "create", IN_MID_BOOT, declared())
+        clone = Stack(emulator, stack.journal, env={"PULUMI_BACKEND_URL": "file:///other"})
+        assert "by 'gpt2' of stack 's', kept in file:///one on machine '" in refused(clone)
+        assert next_up(clone, None) == ()
+        assert next_up(stack, declared()) == ()
+        is_up(stack, 1)
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> str:
+    """A PYTHONPATH with which a process takes itself to be on another machine."""
+    patch = "import platform\nplatform.node = lambda: 'elsewhere'\n"
+    (tmp_path / "sitecustomize.py").write_text(patch)
+    return f"{tmp_path}{os.pathsep}{ROOT}"
+
+
+def restored(stack: Stack) -> dict[str, Any]:
+    """Bring a stack up, change it, and put back the state from before; return its outputs."""
+    with stack.host() as host:
+        stack.up(host, declared())
+        older = stack.outputs
+        stack.up(host, declared(3))
+    assert older is not None
+    stack.outputs = older
+    return older
+
+
+def refused(stack: Stack) -> str:
+    """Bring a stack up, and return the error; nothing is sent that changes something."""
+    seen = len(stack.emulator.requests())
+    with stack.host() as host, pytest.raises(OperationError) as caught:
+        stack.up(host, declared())
+    assert not {LOAD, DELETE} & {one.path for one in stack.emulator.requests()[seen:]}
+    return str(caught.value)
+
+
+def content_of(journal: Path) -> dict[str, bytes]:
+    """Return the records of a journal."""
+    return {path.name: path.read_bytes() for path in journal.glob("*.json")}
+
+
+def table(heading: str) -> list[tuple[str, str, str]]:
+    """Return the first three columns of the table under a heading of the document."""
+    text = (ROOT / "docs" / "when-killed.md").read_text(encoding="utf-8")
+    section = text.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    rows = [line.split(" | ") for line in section.splitlines() if line.startswith("| ")][1:]
+    return [(one[0].removeprefix("| "), one[1], one[2]) for one in rows]
+
+
 @pytest.mark.parametrize(("title", "points"), [("create", OF_CREATE), ("delete", OF_DELETE)])
 def test_the_table_in_the_docs_has_every_point(title: str, points: list[Point]) -> None:
     """The moment, what the next `up` does, and how many loads there are in the end."""
-    text = (ROOT / "docs" / "when-killed.md").read_text(encoding="utf-8")
-    section = text.split(f"\n## In a {title}\n")[1].split("\n## ")[0]
-    rows = [line.split(" | ") for line in section.splitlines() if line.startswith("| ")][1:]
-    told = [(row[0].removeprefix("| "), row[1], row[2]) for row in rows]
-    assert told == [(point.when, point.next_up, str(point.loads)) for point in points]
+    held = [(point.when, point.next_up, str(point.loads)) for point in points]
+    assert table(f"In a {title}") == held
+
+
+def test_the_table_of_older_states_has_every_row() -> None:
+    assert table("When the state is older than the load") == ROWS
