@@ -5,9 +5,9 @@ from __future__ import annotations
 from tools.mutants.mutant import Mutant
 
 _LEDGER = "bytez_provider/ownership/_ledger.py"
+_WORK = "bytez_provider/ownership/_work.py"
 _RECORD = "bytez_provider/ownership/_record.py"
 _MACHINE = "bytez_provider/ownership/_machine.py"
-_EARLIER = "bytez_provider/ownership/_earlier.py"
 
 _TESTS = "tests/ownership/test_ledger.py"
 _REQUESTING = (f"{_TESTS}::TestRequesting",)
@@ -15,10 +15,7 @@ _HELD = (f"{_TESTS}::TestHeld",)
 _ADOPTING = (f"{_TESTS}::TestAdopting",)
 _UNLOADING = (f"{_TESTS}::TestUnloading",)
 _IDENTIFYING = (f"{_TESTS}::TestIdentifying",)
-_HEARING = (f"{_TESTS}::TestHearing",)
 _LISTING = (f"{_TESTS}::TestListing",)
-_ANOTHER_KEY = (f"{_TESTS}::TestAnotherKey",)
-_OF_EARLIER = ("tests/ownership/test_earlier.py",)
 _OF_MACHINE = ("tests/ownership/test_machine.py",)
 _INTERLEAVINGS = "tests/ownership/test_interleavings.py"
 
@@ -63,14 +60,14 @@ KEEPING = (
     ),
     Mutant(
         "what was accepted has nothing before it",
-        _LEDGER,
+        _WORK,
         '            update = {"phase": Phase.ACCEPTED, "before": None}\n',
         '            update = {"phase": Phase.ACCEPTED}\n',
         _REQUESTING,
     ),
     Mutant(
         "what was refused puts back what stood there",
-        _LEDGER,
+        _WORK,
         "            self.work.put(self.earlier)\n",
         "            self.work.put(None)\n",
         _REQUESTING,
@@ -91,7 +88,7 @@ KEEPING = (
     ),
     Mutant(
         "what became of a request is said once",
-        _LEDGER,
+        _WORK,
         """            if not self._is_over:
                 self._is_over = True
 """,
@@ -102,42 +99,44 @@ KEEPING = (
     ),
     Mutant(
         "who has let go beats no more",
-        _LEDGER,
+        _WORK,
         "            if not self._is_over and holder is not None:\n",
         "            if holder is not None:\n",
         _REQUESTING,
     ),
     Mutant(
         "who works on a load beats",
-        _LEDGER,
+        _WORK,
         "            self._timer.start()\n",
         "",
         _REQUESTING,
     ),
     Mutant(
         "a heart stops with the last load",
-        _LEDGER,
+        _WORK,
         "                    self._timer.cancel()\n",
         "",
         _REQUESTING,
     ),
     Mutant(
         "who was taken over has no say",
-        _LEDGER,
-        "            self._version = self._ledger._put(self.record.model_id, record, entry)\n",
-        """            name = self._ledger._name(self.record.model_id)
-            entry = _Entry(None, self._ledger.store.read(name).version)
-            self._version = self._ledger._put(self.record.model_id, record, entry)
-""",
+        _WORK,
+        "        if own is not None and kept is not None and own.token == kept.token:\n",
+        "        if True:\n",
         _HELD,
     ),
     Mutant(
+        "an own write whose answer was lost is its own",
+        _WORK,
+        "        if own is not None and kept is not None and own.token == kept.token:\n",
+        "        if False:\n",
+        (f"{_TESTS}::TestInABucket", f"{_TESTS}::TestRequesting"),
+    ),
+    Mutant(
         "a journal that fails after the request is no harm",
-        _LEDGER,
-        """        with contextlib.suppress(ChangedError, JournalError):
-            self._version =""",
-        """        with contextlib.suppress(ChangedError):
-            self._version =""",
+        _WORK,
+        "        with contextlib.suppress(JournalError):\n",
+        "        with contextlib.suppress():\n",
         _REQUESTING,
     ),
     # ---------------------------------------------------------------------------- who works on it
@@ -165,9 +164,24 @@ KEEPING = (
     Mutant(
         "nobody takes over or unloads what a living process works on",
         _LEDGER,
-        "        if record is not None and self.is_held(record):\n",
-        "        if False:\n",
+        "(record != judgement.kept or self.is_held(record)):\n",
+        "record != judgement.kept:\n",
         _ADOPTING,
+    ),
+    Mutant(
+        "nobody unloads what a living process loads again",
+        _LEDGER,
+        """        if record is not None and (record != judgement.kept or self.is_held(record)):
+            raise HeldError(record)
+        if record is not None and not record.claim.covers(live):
+            record = None
+""",
+        """        if record is not None and not record.claim.covers(live):
+            record = None
+        if record is not None and (record != judgement.kept or self.is_held(record)):
+            raise HeldError(record)
+""",
+        _UNLOADING,
     ),
     Mutant(
         "who beats lives",
@@ -323,9 +337,16 @@ KEEPING = (
     Mutant(
         "what changed since it was judged is judged again",
         _LEDGER,
-        "        if record is not None and record != judgement.record:\n",
-        "        if False:\n",
-        (f"{_TESTS}::TestAdopting",),
+        "(record != judgement.kept or self.is_held(record)):\n",
+        "self.is_held(record):\n",
+        _ADOPTING,
+    ),
+    Mutant(
+        "no interleaving of two deployments gets by without that",
+        _LEDGER,
+        "(record != judgement.kept or self.is_held(record)):\n",
+        "self.is_held(record):\n",
+        (_INTERLEAVINGS,),
     ),
     Mutant(
         "a take-over that came to nothing is undone",
@@ -401,9 +422,43 @@ KEEPING = (
     Mutant(
         "what no load is identified by is no identity",
         _LEDGER,
-        "        if created is None:\n            return\n        entry",
-        "        entry",
+        "        if created is None:\n            return\n        work =",
+        "        work =",
         _IDENTIFYING,
+    ),
+    Mutant(
+        "what is waited for is held",
+        _LEDGER,
+        """        if work is None:
+            yield
+            return
+        self._waits""",
+        """        if True:
+            yield
+            return
+        self._waits""",
+        (_TESTS,),
+    ),
+    Mutant(
+        "what is in a state is not held by who waits for it",
+        _LEDGER,
+        "record.is_unfinished and record.owner.is_same(who)\n",
+        "record.owner.is_same(who)\n",
+        ("tests/lifecycle/test_adopt.py",),
+    ),
+    Mutant(
+        "what another works on is not held by who waits for it",
+        _LEDGER,
+        "        if record is not None and is_own and not self.is_held(record):\n",
+        "        if record is not None and is_own:\n",
+        (_TESTS,),
+    ),
+    Mutant(
+        "what is waited for is given its identity",
+        _WORK,
+        "                self.record = seen\n",
+        "                pass\n",
+        (_TESTS, "tests/lifecycle/test_create.py"),
     ),
     Mutant(
         "a state that names no load means what its own record means",
@@ -411,318 +466,5 @@ KEEPING = (
         "        return record.claim if record is not None and is_own else Claim()\n",
         "        return record.claim if record is not None else Claim()\n",
         (f"{_TESTS}::TestIdentifying",),
-    ),
-    # ---------------------------------------------------------------------- what the states prove
-    Mutant(
-        "a preview writes nothing",
-        _LEDGER,
-        "            self._changes = not is_preview\n",
-        "            self._changes = True\n",
-        _HEARING,
-    ),
-    Mutant(
-        "a preview stays one",
-        _LEDGER,
-        "        if self._changes is None:\n            self._changes = not",
-        "        if True:\n            self._changes = not",
-        _HEARING,
-    ),
-    Mutant(
-        "nothing is written before it is known to be no preview",
-        _LEDGER,
-        """        if self._changes:
-            self._write_what_was_heard()
-
-    def finds""",
-        """        self._write_what_was_heard()
-
-    def finds""",
-        _HEARING,
-    ),
-    Mutant(
-        "what is gone is not ended before it is known to be no preview",
-        _LEDGER,
-        """        if self._changes:
-            self._write_what_was_heard()
-
-    def deploys""",
-        """        self._write_what_was_heard()
-
-    def deploys""",
-        _HEARING,
-    ),
-    Mutant(
-        "what a state names is confirmed",
-        _LEDGER,
-        """                "phase": Phase.CONFIRMED,
-                "adopted_at": named""",
-        """                "adopted_at": named""",
-        _HEARING,
-    ),
-    Mutant(
-        "what names no load proves nothing",
-        _LEDGER,
-        "        if not who.urn or named.created is None:\n            return\n        if (model",
-        "        if (model",
-        _HEARING,
-    ),
-    Mutant(
-        "a state that this process made is no proof",
-        _LEDGER,
-        "        if (model_id, named.created) in self._unproven:\n",
-        "        if False:\n",
-        _HEARING,
-    ),
-    Mutant(
-        "what somebody works on is not confirmed",
-        _LEDGER,
-        "known.holder is not None and self._presence.is_alive(known.holder) is not False:\n",
-        "False:\n",
-        _HEARING,
-    ),
-    Mutant(
-        "what another machine may work on is not confirmed",
-        _LEDGER,
-        "self._presence.is_alive(known.holder) is not False:\n",
-        "self._presence.is_alive(known.holder) is True:\n",
-        _HEARING,
-    ),
-    Mutant(
-        "what a dead process worked on is confirmed",
-        _LEDGER,
-        "known.holder is not None and self._presence.is_alive(known.holder) is not False:\n",
-        "known.holder is not None:\n",
-        _HEARING,
-    ),
-    Mutant(
-        "a state confirms no request of another",
-        _LEDGER,
-        "            is_it = known.owner.is_same(who) and known.claim.covers(seen)\n",
-        "            is_it = known.claim.covers(seen)\n",
-        _HEARING,
-    ),
-    Mutant(
-        "a state confirms no request for another load",
-        _LEDGER,
-        "            is_it = known.owner.is_same(who) and known.claim.covers(seen)\n",
-        "            is_it = known.owner.is_same(who)\n",
-        _HEARING,
-    ),
-    Mutant(
-        "an older state is no proof against a later load",
-        _LEDGER,
-        "            return mine if is_later and known.owner.is_of_stack(who) else None\n",
-        "            return mine if known.owner.is_of_stack(who) else None\n",
-        _HEARING,
-    ),
-    Mutant(
-        "a state is no proof against a take-over after it",
-        _LEDGER,
-        "            is_later = named.created > max(known.created, known.began)\n",
-        "            is_later = named.created > known.created\n",
-        _HEARING,
-    ),
-    Mutant(
-        "a later state is no proof against another stack's load",
-        _LEDGER,
-        "            return mine if is_later and known.owner.is_of_stack(who) else None\n",
-        "            return mine if is_later else None\n",
-        _HEARING,
-    ),
-    Mutant(
-        "the same claim is confirmed, under whatever name",
-        _LEDGER,
-        "        if not is_claim and not (one.stays and known.owner.is_of_stack(who)):\n",
-        "        if not (one.stays and known.owner.is_of_stack(who)):\n",
-        ("tests/lifecycle/test_read.py::TestLoaded",),
-    ),
-    Mutant(
-        "an older owner does not take back what was taken over",
-        _LEDGER,
-        "        if not is_claim and not (one.stays and known.owner.is_of_stack(who)):\n",
-        "        if False:\n",
-        _HEARING,
-    ),
-    Mutant(
-        "of two that name one load only the one that stays has it",
-        _LEDGER,
-        "        if not is_claim and not (one.stays and known.owner.is_of_stack(who)):\n",
-        "        if not is_claim and not known.owner.is_of_stack(who):\n",
-        _HEARING,
-    ),
-    Mutant(
-        "what stays in this stack is not what another one took over",
-        _LEDGER,
-        "        if not is_claim and not (one.stays and known.owner.is_of_stack(who)):\n",
-        "        if not is_claim and not one.stays:\n",
-        _HEARING,
-    ),
-    Mutant(
-        "what is confirmed already is not written again",
-        _LEDGER,
-        "        return None if kept == known else kept\n",
-        "        return kept\n",
-        _HEARING,
-    ),
-    Mutant(
-        "what is confirmed is what is there now",
-        _LEDGER,
-        """        confirmed = self._confirmed(one, entry.record)
-        if confirmed""",
-        """        if confirmed""",
-        _HEARING,
-    ),
-    Mutant(
-        "what cannot be confirmed is no error",
-        _LEDGER,
-        """            with contextlib.suppress(ChangedError, JournalError):
-                self._confirm(one)
-""",
-        """            with contextlib.suppress(ChangedError):
-                self._confirm(one)
-""",
-        (_TESTS,),
-    ),
-    Mutant(
-        "a load that is gone ends no record of another load",
-        _LEDGER,
-        "record.created == created and record.owner.is_of_stack(who):\n",
-        "record.owner.is_of_stack(who):\n",
-        _HEARING,
-    ),
-    Mutant(
-        "a load that is gone to one stack is not gone to another",
-        _LEDGER,
-        "record.created == created and record.owner.is_of_stack(who):\n",
-        "record.created == created:\n",
-        _HEARING,
-    ),
-    # ------------------------------------------------------------------------- what ends a record
-    Mutant(
-        "only its owner ends a record",
-        _LEDGER,
-        "        if record is None or not record.owner.is_same(who):\n",
-        "        if record is None:\n",
-        _LISTING,
-    ),
-    Mutant(
-        "a record is ended with its own load only",
-        _LEDGER,
-        "        if created is None or record.created in (None, created):\n",
-        "        if True:\n",
-        _LISTING,
-    ),
-    Mutant(
-        "what was listed is forgotten only if it is still so",
-        _LEDGER,
-        "        if entry.record == record:\n",
-        "        if True:\n",
-        _LISTING,
-    ),
-    Mutant(
-        "leftovers are of other models",
-        _LEDGER,
-        "            if one.model_id != model_id and one.is_unfinished",
-        "            if one.is_unfinished",
-        _LISTING,
-    ),
-    Mutant(
-        "leftovers are unfinished",
-        _LEDGER,
-        " and one.is_unfinished and one.owner.is_same(who)\n",
-        " and one.owner.is_same(who)\n",
-        _LISTING,
-    ),
-    Mutant(
-        "leftovers are this resource's own",
-        _LEDGER,
-        " and one.is_unfinished and one.owner.is_same(who)\n",
-        " and one.is_unfinished\n",
-        _LISTING,
-    ),
-    Mutant(
-        "what was ended since it was listed is no leftover",
-        _LEDGER,
-        "            if self._entry(one.model_id).record == one\n",
-        "",
-        _LISTING,
-    ),
-    # ------------------------------------------------------------------ other keys, other formats
-    Mutant(
-        "under another key a load is known by its identity",
-        _LEDGER,
-        "                if created is not None and one.created == created:\n",
-        "                if False:\n",
-        _ANOTHER_KEY,
-    ),
-    Mutant(
-        "under another key another load is another account's",
-        _LEDGER,
-        "                if created is not None and one.created == created:\n",
-        "                if True:\n",
-        _ANOTHER_KEY,
-    ),
-    Mutant(
-        "records of another key are not listed",
-        _LEDGER,
-        "record = _parsed(content, self._account)\n            if",
-        "record = _parsed(content, {})\n            if",
-        _ANOTHER_KEY,
-    ),
-    Mutant(
-        "records of another service are of no account here",
-        _LEDGER,
-        '_parsed(content, {"endpoint": self._account["endpoint"]})',
-        "_parsed(content, {})",
-        _ANOTHER_KEY,
-    ),
-    Mutant(
-        "records are kept apart by account",
-        _LEDGER,
-        '        parts = "\\n".join((*self._account.values(), model_id))\n',
-        '        parts = "\\n".join((self._account["endpoint"], model_id))\n',
-        _ANOTHER_KEY,
-    ),
-    Mutant(
-        "the earlier format is carried over",
-        _LEDGER,
-        "            record = scan.earlier.get(model_id)\n",
-        "",
-        _OF_EARLIER,
-    ),
-    Mutant(
-        "what is carried over is removed",
-        _LEDGER,
-        "        if scan is not None and scan.earlier.pop(model_id, None) is not None:\n",
-        "        if False:\n",
-        _OF_EARLIER,
-    ),
-    Mutant(
-        "what is carried over is of this account",
-        _EARLIER,
-        "        if kept is None or any(kept.get(k) != v for k, v in account.items()):\n",
-        "        if kept is None:\n",
-        _OF_EARLIER,
-    ),
-    Mutant(
-        "of two notes the later one counts",
-        _EARLIER,
-        "sorted(notes, key=lambda one: one.began)",
-        "sorted(notes, key=lambda one: one.began, reverse=True)",
-        _OF_EARLIER,
-    ),
-    Mutant(
-        "a note without an answer is one without an answer",
-        _EARLIER,
-        "            phase=Phase.ACCEPTED if created else Phase.REQUESTED,\n",
-        "            phase=Phase.ACCEPTED,\n",
-        _OF_EARLIER,
-    ),
-    Mutant(
-        "a take-over of another load says nothing of a note",
-        _EARLIER,
-        "        elif known.created == created:\n",
-        "        else:\n",
-        _OF_EARLIER,
     ),
 )
