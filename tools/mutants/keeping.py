@@ -14,6 +14,7 @@ _REQUESTING = (f"{_TESTS}::TestRequesting",)
 _HELD = (f"{_TESTS}::TestHeld",)
 _ADOPTING = (f"{_TESTS}::TestAdopting",)
 _UNLOADING = (f"{_TESTS}::TestUnloading",)
+_WAITING = (f"{_TESTS}::TestWaiting",)
 _IDENTIFYING = (f"{_TESTS}::TestIdentifying",)
 _LISTING = (f"{_TESTS}::TestListing",)
 _OF_MACHINE = ("tests/ownership/test_machine.py",)
@@ -130,7 +131,7 @@ KEEPING = (
         _WORK,
         "        if own is not None and kept is not None and own.token == kept.token:\n",
         "        if False:\n",
-        (f"{_TESTS}::TestInABucket", f"{_TESTS}::TestRequesting"),
+        _REQUESTING,
     ),
     Mutant(
         "a journal that fails after the request is no harm",
@@ -437,28 +438,28 @@ KEEPING = (
             yield
             return
         self._waits""",
-        (_TESTS,),
+        _WAITING,
     ),
     Mutant(
         "what is in a state is not held by who waits for it",
         _LEDGER,
         "record.is_unfinished and record.owner.is_same(who)\n",
         "record.owner.is_same(who)\n",
-        ("tests/lifecycle/test_adopt.py",),
+        _WAITING,
     ),
     Mutant(
         "what another works on is not held by who waits for it",
         _LEDGER,
         "        if record is not None and is_own and not self.is_held(record):\n",
         "        if record is not None and is_own:\n",
-        (_TESTS,),
+        _WAITING,
     ),
     Mutant(
         "what is waited for is given its identity",
         _WORK,
         "                self.record = seen\n",
         "                pass\n",
-        (_TESTS, "tests/lifecycle/test_create.py"),
+        _WAITING,
     ),
     Mutant(
         "a state that names no load means what its own record means",
