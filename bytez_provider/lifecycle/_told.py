@@ -117,14 +117,17 @@ def left_alone(live: Instance, judged: Judgement) -> str:
 def worked_on(verb: str, record: Record) -> BytezError:
     """Return the error that another deployment works on the load, or was quicker."""
     model_id = record.model_id
-    doing = "is unloading it" if record.phase is Phase.UNLOADING else "is loading it"
-    if record.holder is None:
-        doing = "has acted on it in this moment" if record.created else "has just asked for it"
+    since = iso(record.began.replace(microsecond=0))
+    doing = f"is loading it, since {since}"
+    if record.phase is Phase.UNLOADING:
+        doing = "is unloading it"
+    elif record.holder is None:
+        doing = "has just acted on it" if record.created else f"asked for it at {since}"
     at = f" on machine '{printable(record.host, limit=60)}'" if record.host else ""
     return AlreadyLoadedError(
         verb=verb,
         subject=model_id,
-        observed=f"{named(record.owner, with_place=True)} {doing}, since {iso(record.began)}{at}",
+        observed=f"{named(record.owner, with_place=True)} {doing}{at}",
         action="Run `pulumi up` again when that deployment has ended",
     )
 

@@ -777,11 +777,26 @@ class _Work:
                 self.record = held
 
     def _write(self, record: Record | None) -> None:
-        entry = _Entry(self.record, self._version)
-        # Whoever took it over has the say from then on. And what cannot be written now is of no
-        # harm: the record names the load, and its holder will be seen to be gone.
-        with contextlib.suppress(ChangedError, JournalError):
-            self._version = self._ledger._put(self.record.model_id, record, entry)
+        model_id = self.record.model_id
+        # What cannot be written now is of no harm: the record names the load, and its holder will
+        # be seen to be gone.
+        with contextlib.suppress(JournalError):
+            entry = _Entry(self.record, self._version)
+            try:
+                self._version = self._ledger._put(model_id, record, entry)
+            except ChangedError:
+                self._write_over_own(model_id, record)
+
+    def _write_over_own(self, model_id: str, record: Record | None) -> None:
+        """Write where an earlier write of this process was stored and its answer was lost.
+
+        Whoever else has written has the say from then on.
+        """
+        now = self._ledger._entry(model_id)
+        own, kept = self.record.holder, now.record.holder if now.record else None
+        if own is not None and kept is not None and own.token == kept.token:
+            with contextlib.suppress(ChangedError):
+                self._version = self._ledger._put(model_id, record, now)
 
 
 class _Heart:

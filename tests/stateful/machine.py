@@ -137,7 +137,7 @@ class Deployments(RuleBasedStateMachine):
         timeouts=st.sampled_from(_TIMEOUTS),
         shared=st.booleans(),
         dev=st.dictionaries(names, declared, min_size=1),
-        prod=st.dictionaries(names, declared),
+        prod=st.dictionaries(names, declared, min_size=1),
         clone=st.dictionaries(names, declared, max_size=2),
     )
     def begin(self, timeouts: Timeouts, shared: bool, **given: dict[str, Declared]) -> None:
@@ -293,6 +293,23 @@ class Deployments(RuleBasedStateMachine):
             stack, "up", refresh, moments, frozenset(adopt), machine=machine, targets=targets
         )
 
+    @precondition(lambda self: any(one.models for one in self.programs.values()))
+    @rule(
+        machine=machines,
+        weather=st.lists(fault(), max_size=3),
+        refresh=st.booleans(),
+        data=st.data(),
+    )
+    def up_in_trouble(
+        self, machine: str, weather: list[faults.Rule], refresh: bool, data: st.DataObject
+    ) -> None:
+        """Deploy what has something to deploy, and let something happen soon."""
+        self.let_be(weather)
+        stack = data.draw(st.sampled_from([k for k, one in self.programs.items() if one.models]))
+        soon = self.moment(st.integers(1, 6))
+        moments = data.draw(st.lists(soon, min_size=1, max_size=2))
+        self.deploy(stack, "up", refresh, moments, machine=machine)
+
     @rule(stack=stacks, machine=machines, weather=weather, data=st.data())
     def refresh(
         self, stack: str, machine: str, weather: list[faults.Rule] | None, data: st.DataObject
@@ -399,9 +416,9 @@ class Deployments(RuleBasedStateMachine):
                 return load.owner != stack or load.told or not own_journal
         return False
 
-    def moment(self) -> st.SearchStrategy[Moment]:
-        """Return what may happen in the midst of a deployment."""
-        at = st.integers(1, 14)
+    def moment(self, at: st.SearchStrategy[int] | None = None) -> st.SearchStrategy[Moment]:
+        """Return what may happen in the midst of a deployment, and when."""
+        at = st.integers(1, 14) if at is None else at
         blows = st.sampled_from([blow for blow in Blow if blow is not Blow.OTHERS_ACT])
         acts = st.builds(self.by_others, models, st.booleans())
         return st.builds(Moment, at, blows) | st.builds(Moment, at, st.just(Blow.OTHERS_ACT), acts)
