@@ -51,11 +51,13 @@ class Judgement:
         verdict: Whose it is.
         owner: The resource that it belongs to, where that is another one and known.
         record: What the journal keeps of this very load; None where it does not know it.
+        kept: What it kept of the model when this was judged, of whatever load.
     """
 
     verdict: Verdict
     owner: Owner | None = None
     record: Record | None = None
+    kept: Record | None = None
 
     @property
     def is_ours(self) -> bool:
@@ -63,7 +65,7 @@ class Judgement:
         return self.verdict in (Verdict.OURS, Verdict.OURS_LATER)
 
 
-def judge(  # noqa: PLR0911 - one line a case
+def judge(  # noqa: C901, PLR0911 - one line a case
     live: Instance | None,
     *,
     who: Owner,
@@ -84,6 +86,9 @@ def judge(  # noqa: PLR0911 - one line a case
     if live is None:
         return Judgement(Verdict.NOT_LOADED)
     if record is not None and not record.claim.covers(live):
+        # What shows is outdated: it has made way for the load of another.
+        if record.owner.urn and not record.owner.is_same(who) and record.is_later_than(live):
+            return _of_another(record.owner, who, record)
         record = None
     owner = record.owner if record is not None else None
     is_own_record = owner is not None and who.urn != "" and owner.is_same(who)

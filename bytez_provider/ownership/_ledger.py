@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from bytez_provider.clock import Clock
@@ -124,9 +125,10 @@ class Ledger(Hearing):
         record = None
         if live is not None and not (only_if_unnamed and is_named):
             record = self._entry(model_id, live.created).record
-        return judge(
+        judged = judge(
             live, who=who, named=named, record=record, sibling=self._sibling(model_id, live, who)
         )
+        return replace(judged, kept=record)
 
     def began_another(self, model_id: str, who: Owner, named: Named) -> bool:
         """Return whether a resource began another load of a model than its state names."""
@@ -386,12 +388,11 @@ class Ledger(Hearing):
         """
         entry = self._entry(live.model_id, live.created)
         record = entry.record
+        # Also of another load: it may be the one that replaces the load that was judged.
+        if record is not None and (record != judgement.kept or self.is_held(record)):
+            raise HeldError(record)
         if record is not None and not record.claim.covers(live):
             record = None
-        if record is not None and self.is_held(record):
-            raise HeldError(record)
-        if record is not None and record != judgement.record:
-            raise HeldError(record)
         return Entry(record, entry.version)
 
     def _lives(self, model_id: str, holder: Holder) -> bool:

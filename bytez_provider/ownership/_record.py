@@ -173,6 +173,17 @@ class Record(_Kept):
             accepted_at=self.began,
         )
 
+    def is_later_than(self, live: Instance) -> bool:
+        """Return whether the service took this load after another one, which is gone since then.
+
+        A status may be older than what the journal says: it was asked for before, or lags.
+        """
+        if live.created is None or self.phase is Phase.REQUESTED:
+            return False
+        if self.created is not None:
+            return self.created > live.created
+        return self.began + CLOCK_TOLERANCE >= live.created and not self.claim.covers(live)
+
     @property
     def is_unfinished(self) -> bool:
         """Whether no state is known to name the load."""

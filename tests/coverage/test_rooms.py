@@ -10,7 +10,7 @@ import pytest
 import bytez_provider
 from tools.coverage.rooms import ROOMS, Room, rooms_of, table
 
-OF_THE_PROMISE = {"lifecycle", "provider", "client", "waiter", "journal", "host"}
+OF_THE_PROMISE = {"lifecycle", "provider", "client", "waiter", "ownership", "host"}
 
 
 def told(

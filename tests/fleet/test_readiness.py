@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -19,13 +21,23 @@ from tests.fleet.crew import (
     GATEWAY,
     LISTS,
     MANY,
+    OF_FLEET,
     OPT,
     STATUSES,
     Crew,
     FleetCaller,
+    of_model,
     waited_for,
 )
-from tests.lifecycle.machine import BOOT_SECONDS, GPT2, KEY, PHI, Machine
+from tests.lifecycle.machine import (
+    BOOT_SECONDS,
+    ELSEWHERE,
+    GPT2,
+    KEY,
+    PHI,
+    Machine,
+    unloading,
+)
 
 FAILS = {"endpoint": "/model/load", "do": {"boot": "failed", "error": "out of memory"}}
 NEVER = {"endpoint": "/model/load", "do": {"boot": "never"}}
@@ -49,6 +61,17 @@ def refusal(crew: Crew, states: dict[str, ModelState], caller: FleetCaller | Non
     message = str(caught.value)
     assert "\n" not in message
     return message
+
+
+def late(crew: Crew, act: Callable[[], object]) -> None:
+    """Do something after the wait for the fleet, before what FAILED is unloaded."""
+    unload_failed = crew.lifecycle.unload_failed
+
+    def act_first(*given: Any) -> None:
+        act()
+        unload_failed(*given)
+
+    crew.lifecycle.unload_failed = act_first  # type: ignore[method-assign, assignment]
 
 
 class TestUp:
@@ -179,18 +202,66 @@ class TestFailed:
         emulator.set_faults([of(PHI, FAILS)])
         states = crew.load(GPT2, PHI)
         unnamed = {key: state.model_copy(update={"created": None}) for key, state in states.items()}
-        unload_failed = crew.lifecycle.unload_failed
 
-        def late(*args: Any) -> None:
+        def load_anew() -> None:
             emulator.unload_by_somebody_else(PHI)
             emulator.set_faults([])
             emulator.load_by_somebody_else(PHI)
             emulator.advance(BOOT_SECONDS)
-            unload_failed(*args)
 
-        crew.lifecycle.unload_failed = late  # type: ignore[method-assign, assignment]
+        late(crew, load_anew)
         refusal(crew, unnamed)
         assert machine.running() == {GPT2: 1, PHI: 1}
+
+    def test_what_recovered_meanwhile_is_left_alone(
+        self, crew: Crew, machine: Machine, emulator: Emulator
+    ) -> None:
+        states = crew.load(GPT2, PHI)
+        (phi,) = (one for one in emulator.instances() if one["modelId"] == PHI)
+        shown = {"respond": {"status": 200, "body": {**phi, "status": "FAILED"}}}
+        emulator.set_faults([NO_LIST, {"endpoint": STATUSES, "model": PHI, "do": shown}])
+        late(crew, lambda: emulator.set_faults([]))
+        refusal(crew, states)
+        assert machine.running() == {GPT2: 1, PHI: 1}
+
+    def test_what_another_stack_took_over_meanwhile_is_left_alone(
+        self, crew: Crew, machine: Machine, emulator: Emulator
+    ) -> None:
+        emulator.set_faults([of(PHI, FAILS)])
+        states = crew.load(GPT2, PHI)
+        others = machine.process(stack=ELSEWHERE)
+
+        def take_over() -> None:
+            live = others.client.status(PHI)
+            assert live is not None
+            who = others.ledger.who(OF_FLEET)
+            others.ledger.adopt(
+                others.ledger.judge(PHI, live, who, None),
+                live,
+                who,
+                now=emulator.now(),
+                concurrency=1,
+                expiration_period_seconds=None,
+            )
+
+        late(crew, take_over)
+        refusal(crew, states)
+        assert machine.running() == {GPT2: 1, PHI: 1}
+        assert machine.changes() == ["/model/load"] * 2
+
+    def test_what_another_deployment_unloads_is_left_to_it(
+        self, crew: Crew, machine: Machine, emulator: Emulator
+    ) -> None:
+        emulator.set_faults([of(PHI, FAILS)])
+        states = crew.load(GPT2, PHI)
+        with ExitStack() as works:
+            other = machine.process()
+            work = lambda: works.enter_context(unloading(other, of_model("phi-1"), PHI))  # noqa: E731
+            late(crew, work)
+            said = refusal(crew, states)
+        assert "and unloading it failed too ('chat-phi-1' of stack 'dev'" in said
+        assert "is unloading it, since" in said
+        assert machine.changes() == ["/model/load"] * 2
 
     def test_the_words_of_the_service_are_few_and_all_are_named(
         self, crew: Crew, emulator: Emulator

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,21 @@ from bytez_provider.clock import Clock
 from bytez_provider.config import Key, Settings
 from bytez_provider.emulator import Emulator
 from bytez_provider.lifecycle import Consent, Lifecycle
-from bytez_provider.ownership import Folder, Ledger, Owner, Phase, Presence, Record, StackIdentity
+from bytez_provider.ownership import (
+    Folder,
+    Ledger,
+    Named,
+    Owner,
+    Phase,
+    Presence,
+    Record,
+    StackIdentity,
+)
 from bytez_provider.ownership._stores import Tolerant
 from bytez_provider.schemas import ModelInputs, iso
 from bytez_provider.waiter import Waiter
 from tests.clocks import EmulatorClock
+from tests.lifecycle.caller import URN
 
 GPT2 = "openai-community/gpt2"
 PHI = "microsoft/phi-1"
@@ -173,3 +184,14 @@ def record(
     kept = {"concurrency": 1, "phase": Phase.ACCEPTED if created else Phase.REQUESTED, **more}
     owner = Owner(urn=urn, stack=HERE.key, place=HERE.place)
     return Record(model_id=model_id, owner=owner, began=began, created=created, **kept)
+
+
+def unloading(
+    process: Process, urn: str = URN, model_id: str = GPT2
+) -> AbstractContextManager[None]:
+    """Let a process be in the middle of an unload of the load that there is."""
+    live = process.client.status(model_id)
+    assert live is not None
+    who = process.ledger.who(urn)
+    judged = process.ledger.judge(model_id, live, who, Named(live.created))
+    return process.ledger.unloading(judged, live, who)

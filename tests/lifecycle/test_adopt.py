@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from datetime import timedelta
 
 import pytest
@@ -15,8 +16,19 @@ from bytez_provider.errors import (
 from bytez_provider.lifecycle import diff
 from bytez_provider.schemas import moment_of
 from bytez_provider.waiter import Stop
+from tests.fleet.crew import PlannedClock
 from tests.lifecycle.caller import OTHER_URN, URN, FakeCaller
-from tests.lifecycle.machine import BOOT_SECONDS, GPT2, OTHER_KEY, Machine, Process, inputs, record
+from tests.lifecycle.machine import (
+    BOOT_SECONDS,
+    ELSEWHERE,
+    GPT2,
+    OTHER_KEY,
+    Machine,
+    Process,
+    inputs,
+    record,
+    unloading,
+)
 
 ADOPTING = inputs(adopt=True)
 
@@ -65,6 +77,9 @@ class TestTakenOver:
         assert state.adopted_at is not None
         assert machine.changes() == []
         assert caller.notes == [f"'{GPT2}' was taken over as it runs, without a load"]
+        (warning,) = caller.warnings
+        assert "may be in the state of a stack on another machine" in warning
+        assert "`pulumi state delete` or `retain_on_delete`" in warning
 
     def test_in_mid_boot_it_is_waited_for(self, machine: Machine, process: Process) -> None:
         machine.emulator.load_by_somebody_else(GPT2)
@@ -285,6 +300,35 @@ class TestHolder:
         assert machine.running() == {}
         process.lifecycle.delete(old, FakeCaller(URN))
 
+    def test_a_boot_that_fails_is_left_to_whoever_took_it_over_meanwhile(
+        self, machine: Machine, process: Process
+    ) -> None:
+        machine.emulator.set_faults([{"do": {"boot": "failed", "error": "out of memory"}}])
+        caller, taking = FakeCaller(URN), FakeCaller(OTHER_URN)
+        taking.end_at_report(1, Stop.CANCELLED)
+        others = machine.process(stack=ELSEWHERE).lifecycle
+        caller.at_report(2, lambda: others.create(ADOPTING, taking))
+        with pytest.raises(BootFailedError) as caught:
+            process.lifecycle.create(inputs(), caller)
+        assert (
+            f"'{GPT2}' was left running: 'chat' of stack 'dev', kept in file:///elsewhere has "
+            "taken it over"
+        ) in str(caught.value)
+        assert machine.running() == {GPT2: 1}
+        assert machine.changes() == ["/model/load"]
+
+    def test_a_boot_that_fails_while_another_deployment_unloads_it_says_so(
+        self, machine: Machine, process: Process
+    ) -> None:
+        machine.emulator.set_faults([{"do": {"boot": "failed", "error": "out of memory"}}])
+        caller = FakeCaller(URN)
+        with ExitStack() as works:
+            caller.at_report(2, lambda: works.enter_context(unloading(machine.process())))
+            with pytest.raises(BootFailedError, match="Unloading it failed too") as caught:
+                process.lifecycle.create(inputs(), caller)
+        assert "'gpt2' of stack 'dev', kept in file:///here is unloading it" in str(caught.value)
+        assert machine.changes() == ["/model/load"]
+
     def test_the_holder_is_known_where_the_disk_takes_nothing(self, machine: Machine) -> None:
         """In this process at least."""
         machine.folder.write_text("a file where the folder would be")
@@ -333,6 +377,26 @@ class TestHolder:
         process.keep(note)
         machine.process().lifecycle.create(ADOPTING, FakeCaller(OTHER_URN))
         assert [one.owner.urn for one in machine.records()] == [OTHER_URN]
+
+
+class TestLetGo:
+    """One resource of a program gives up a model in the `up` in which another one takes it."""
+
+    def test_it_is_waited_for_and_then_loaded(self, machine: Machine) -> None:
+        clock = PlannedClock(machine.emulator)
+        process = machine.process(clock=clock)
+        old = process.lifecycle.create(inputs(), FakeCaller(URN))
+        with ExitStack() as works:
+            works.enter_context(unloading(process))
+
+            def ends() -> None:
+                machine.emulator.unload_by_somebody_else(GPT2)
+                works.close()
+
+            clock.after(5, ends)
+            new = process.lifecycle.create(inputs(concurrency=2), FakeCaller(OTHER_URN))
+        assert (new.status, machine.running()) == ("RUNNING", {GPT2: 2})
+        assert new.created != old.created
 
 
 class TestStays:

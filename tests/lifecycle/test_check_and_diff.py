@@ -14,6 +14,7 @@ from bytez_provider.ownership import Folder, Ledger
 from bytez_provider.schemas import Granted, ModelState
 from bytez_provider.waiter import Waiter
 from tests.clocks import EmulatorClock
+from tests.lifecycle.caller import OTHER_URN, URN
 from tests.lifecycle.machine import GPT2, KEY, PHI, Machine, Process, inputs
 
 
@@ -94,6 +95,26 @@ class TestCheck:
     def test_every_mistake_is_told(self, process: Process) -> None:
         checked = process.lifecycle.check({"modelId": "x", "concurrency": 0}, None)
         assert [name for name, _ in checked.problems] == ["modelId", "concurrency"]
+
+
+class TestTwins:
+    def test_a_second_resource_of_a_model_is_refused_by_the_name_of_the_first(
+        self, process: Process
+    ) -> None:
+        """The service holds one load of a model."""
+        assert process.lifecycle.check({"modelId": GPT2}, None, URN).problems == []
+        checked = process.lifecycle.check({"modelId": GPT2}, None, OTHER_URN)
+        ((name, reason),) = checked.problems
+        assert name == "modelId"
+        assert reason == (
+            f"'{GPT2}' is declared by 'gpt2' too, and the service holds one load of a model: "
+            "remove one of the two"
+        )
+
+    def test_the_same_resource_again_or_another_model_is_not(self, process: Process) -> None:
+        """A replacement is checked twice."""
+        for model_id, urn in ((GPT2, URN), (GPT2, URN), (PHI, OTHER_URN), (GPT2, None)):
+            assert process.lifecycle.check({"modelId": model_id}, None, urn).problems == []
 
 
 class TestCheckAgainstTheCatalogue:
@@ -197,7 +218,11 @@ class TestDiff:
 
     @pytest.mark.parametrize("name", ["model_id", "concurrency", "adopt"])
     def test_an_unknown_value_is_a_change_and_never_a_replacement(self, name: str) -> None:
-        change = diff(state(concurrency=4), inputs(concurrency=4), frozenset([name]))
+        """What stands in its place is a default, and says nothing."""
+        stands_in: dict[str, Any] = {"model_id": PHI, "concurrency": 1, "adopt": True}
+        given: dict[str, Any] = {"concurrency": 4, name: stands_in[name]}
+        new = inputs(**given)
+        change = diff(state(concurrency=4), new, frozenset([name]))
         assert (change.needed, change.replaces) == (True, [])
 
     def test_what_was_granted_is_not_compared(self) -> None:

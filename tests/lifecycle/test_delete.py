@@ -7,11 +7,28 @@ from typing import Any
 import pytest
 
 from bytez_provider.emulator import Emulator
-from bytez_provider.errors import AccountChangedError, ApiError, UnloadError, UnreachableError
+from bytez_provider.errors import (
+    AccountChangedError,
+    AlreadyLoadedError,
+    ApiError,
+    UnloadError,
+    UnreachableError,
+)
+from bytez_provider.ownership import Phase
 from bytez_provider.schemas import ModelState
 from bytez_provider.waiter import Stop
-from tests.lifecycle.caller import FakeCaller
-from tests.lifecycle.machine import GPT2, KEY, OTHER_KEY, Machine, Process, inputs
+from tests.lifecycle.caller import OTHER_URN, FakeCaller
+from tests.lifecycle.machine import (
+    ELSEWHERE,
+    GPT2,
+    KEY,
+    OTHER_KEY,
+    PHI,
+    Machine,
+    Process,
+    inputs,
+    unloading,
+)
 
 
 @pytest.fixture
@@ -87,6 +104,7 @@ def test_already_gone_is_success(machine: Machine, state: ModelState, how: str) 
     machine.process().lifecycle.delete(state, caller)
     assert caller.warnings == []
     assert machine.changes() == ["/model/load"]
+    assert machine.records() == []
 
 
 def test_gone_between_status_and_unload_is_success(machine: Machine, state: ModelState) -> None:
@@ -125,6 +143,50 @@ def test_somebody_elses_load_is_left_alone_with_a_warning(
             f"yours, unload it with `bytez-fleet unload {GPT2}`"
         )
     ]
+
+
+class TestOtherDeployments:
+    def test_what_another_stack_takes_over_in_this_moment_is_left_running(
+        self, machine: Machine, state: ModelState
+    ) -> None:
+        """After the load was judged, and before its unload is in the journal."""
+        process, others = machine.process(), machine.process(stack=ELSEWHERE)
+        unloading = process.ledger.unloading
+
+        def late(*given: Any) -> Any:
+            others.lifecycle.create(inputs(adopt=True), FakeCaller(OTHER_URN))
+            return unloading(*given)
+
+        process.ledger.unloading = late  # type: ignore[method-assign,assignment]
+        caller = FakeCaller()
+        process.lifecycle.delete(state, caller)
+        assert machine.running() == {GPT2: 1}
+        assert machine.changes() == ["/model/load"]
+        (note,) = caller.notes
+        assert note == (
+            f"'{GPT2}' was left running: 'chat' of stack 'dev', kept in file:///elsewhere has "
+            "taken it over"
+        )
+
+    def test_what_another_deployment_of_the_stack_unloads_is_an_error(
+        self, machine: Machine, state: ModelState
+    ) -> None:
+        with unloading(machine.process()), pytest.raises(AlreadyLoadedError) as caught:
+            machine.process().lifecycle.delete(state, FakeCaller())
+        assert f"could not unload '{GPT2}': 'gpt2' of stack 'dev'" in str(caught.value)
+        assert "is unloading it, since" in str(caught.value)
+        assert machine.changes() == ["/model/load"]
+
+    def test_a_destroy_confirms_what_it_has_not_come_to_yet(
+        self, machine: Machine, state: ModelState, process: Process
+    ) -> None:
+        """It checks nothing, and may be killed."""
+        kept = process.lifecycle.create(inputs(PHI), FakeCaller(OTHER_URN))
+        destroying = machine.process().lifecycle
+        destroying.read(kept, FakeCaller(OTHER_URN))
+        destroying.delete(state, FakeCaller())
+        (record,) = machine.records()
+        assert (record.model_id, record.phase) == (PHI, Phase.CONFIRMED)
 
 
 @pytest.fixture

@@ -19,7 +19,16 @@ from bytez_provider.ownership import Phase
 from bytez_provider.schemas import ModelState, moment_of
 from bytez_provider.waiter import Stop
 from tests.lifecycle.caller import OTHER_URN, URN, FakeCaller
-from tests.lifecycle.machine import GPT2, KEY, OTHER_KEY, Machine, Process, inputs, record
+from tests.lifecycle.machine import (
+    BOOT_SECONDS,
+    GPT2,
+    KEY,
+    OTHER_KEY,
+    Machine,
+    Process,
+    inputs,
+    record,
+)
 
 
 @pytest.fixture
@@ -155,6 +164,67 @@ class TestLoaded:
         assert diff(read, inputs(concurrency=2), frozenset()).needed
 
 
+class TestAnotherLoadOfIts:
+    """The state is older than the load: it was restored, or was not saved."""
+
+    @pytest.fixture
+    def newer(self, machine: Machine, state: ModelState) -> ModelState:
+        """The load that the resource made after that of `state`."""
+        replacing = machine.process().lifecycle
+        replacing.delete(state, FakeCaller())
+        return replacing.create(inputs(concurrency=3), FakeCaller())
+
+    def test_the_state_names_it_from_then_on(
+        self, machine: Machine, state: ModelState, newer: ModelState
+    ) -> None:
+        caller = FakeCaller()
+        read = machine.process().lifecycle.read(state, caller)
+        assert read == newer
+        (note,) = caller.notes
+        assert f"at {newer.created}, after this state was saved" in note
+
+    def test_that_is_no_proof_until_a_later_deployment_has_it(
+        self, machine: Machine, state: ModelState, newer: ModelState
+    ) -> None:
+        """Whether what was read is saved is not known in the process that read it."""
+        refreshing = machine.process().lifecycle
+        refreshing.deploys(is_preview=False)
+        read = refreshing.read(state, FakeCaller())
+        assert read is not None
+        refreshing.keeps(read, URN)
+        assert [one.phase for one in machine.records()] == [Phase.ACCEPTED]
+        later = machine.process().lifecycle
+        later.keeps(read, URN)
+        later.deploys(is_preview=False)
+        assert [one.phase for one in machine.records()] == [Phase.CONFIRMED]
+
+    def test_nor_is_the_identity_that_a_state_is_given(self, machine: Machine) -> None:
+        machine.emulator.set_faults([{"do": {"statusLagSeconds": 3}}])
+        caller = FakeCaller()
+        caller.end_at_report(1, Stop.CANCELLED)
+        state = machine.process().lifecycle.create(inputs(), caller)
+        assert state.created is None
+        machine.emulator.advance(BOOT_SECONDS)
+        refreshing = machine.process().lifecycle
+        refreshing.deploys(is_preview=False)
+        read = refreshing.read(state, FakeCaller())
+        assert read is not None
+        assert read.created == machine.created()
+        refreshing.keeps(read, URN)
+        assert [one.phase for one in machine.records()] == [Phase.ACCEPTED]
+
+    def test_what_may_be_its_own_stays_as_it_is(
+        self, machine: Machine, process: Process, state: ModelState
+    ) -> None:
+        """The state does not say which load is its own, and the journal knows nothing."""
+        unsure = state.model_copy(update={"created": None})
+        process.ledger.forget(machine.records()[0])
+        machine.emulator.advance(600)
+        caller = FakeCaller()
+        assert machine.process().lifecycle.read(unsure, caller) == unsure
+        assert caller.notes == []
+
+
 class TestGone:
     @pytest.mark.parametrize("how", ["expired", "usurped"])
     def test_not_loaded_or_somebody_elses_is_gone(
@@ -213,6 +283,17 @@ class TestGone:
             created = machine.process().lifecycle.create(accepting, FakeCaller())
             assert created.status == "RUNNING"
         assert machine.running() == {GPT2: 1}
+
+    def test_what_another_resource_began_since_is_no_reason_not_to_accept_it(
+        self, machine: Machine, process: Process
+    ) -> None:
+        accepting = inputs(on_expiry="accept")
+        state = process.lifecycle.create(accepting, FakeCaller())
+        machine.emulator.advance(1801)
+        process.keep(record(OTHER_URN, GPT2, machine.emulator.now()))
+        read = machine.process().lifecycle.read(state, FakeCaller())
+        assert read is not None
+        assert read.status == NOT_LOADED
 
     def test_not_found_within_60_s_of_acceptance_is_not_gone(
         self, machine: Machine, process: Process
@@ -333,6 +414,21 @@ class TestGet:
         assert (found.created, found.adopted_at) == (created, None)
         assert found.required_ram_gb == 0.5
         assert machine.changes() == []
+
+    def test_it_is_read_again_whoever_loaded_it_anew_and_never_said_to_be_loaded_by_us(
+        self, machine: Machine, process: Process
+    ) -> None:
+        machine.emulator.load_by_somebody_else(GPT2, concurrency=4)
+        found = process.lifecycle.get(GPT2)
+        assert found.read_only
+        usurped(machine)
+        again = process.lifecycle.look_again(found, FakeCaller())
+        assert again is not None
+        assert (again.created, again.concurrency) == (machine.created(), 2)
+        machine.emulator.unload_by_somebody_else(GPT2)
+        caller = FakeCaller()
+        assert process.lifecycle.look_again(again, caller) is None
+        assert caller.notes == [f"'{GPT2}', which this stack only reads, is no longer loaded"]
 
     def test_what_is_not_loaded_is_an_error(self, process: Process) -> None:
         with pytest.raises(NotLoadedError) as caught:

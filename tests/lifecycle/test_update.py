@@ -158,6 +158,20 @@ class TestBooting:
         assert machine.changes() == ["/model/load"]
 
 
+def test_a_later_load_of_its_that_the_state_does_not_name_is_gone_on_with(
+    machine: Machine, booting: ModelState
+) -> None:
+    """The state was restored from before the deployment that took it over."""
+    machine.emulator.unload_by_somebody_else(GPT2)
+    machine.emulator.advance(100)
+    machine.emulator.load_by_somebody_else(GPT2)
+    newer = machine.process().lifecycle.create(inputs(adopt=True), FakeCaller())
+    state = machine.process().lifecycle.update(booting, inputs(adopt=True), FakeCaller())
+    assert (state.status, state.created) == ("RUNNING", newer.created)
+    assert state.adopted_at == newer.adopted_at is not None
+    assert machine.changes() == ["/model/load"]
+
+
 class TestFailed:
     def test_it_is_unloaded_and_loaded_again(self, machine: Machine) -> None:
         state = failed(machine)

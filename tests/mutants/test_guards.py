@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tools.mutants.guards import MUTANTS, NAMED, MisfitError, Mutant
+from tools.mutants.guards import MUTANTS, NAMED
+from tools.mutants.mutant import MisfitError, Mutant
 from tools.mutants.trial import ROOT
 
 

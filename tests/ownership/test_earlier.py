@@ -154,3 +154,9 @@ def test_what_is_forgotten_is_removed_too(kept: Kept) -> None:
     kept.write("load-1.json", NOTE)
     kept.ledger.forget(CARRIED)
     assert kept.names() == []
+
+
+def test_what_nobody_in_particular_holds_is_not_ended_by_a_nameless_resource(kept: Kept) -> None:
+    kept.write("holder-1.json", HOLDER)
+    kept.ledger.end(MODEL, kept.ledger.who(None))
+    assert kept.names() == ["holder-1.json"]

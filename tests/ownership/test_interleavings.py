@@ -19,7 +19,7 @@ from tests.lifecycle.caller import FakeCaller
 from tests.lifecycle.machine import GPT2, KEY, Process, inputs
 from tests.ownership.turns import Killed, SteppingStore, Turns
 
-INTERLEAVINGS = 200
+INTERLEAVINGS = 300
 BOOT_SECONDS = 4.0
 STACKS = {"a": StackIdentity("a", "file:///a"), "b": StackIdentity("b", "file:///b")}
 URNS = {name: f"urn:pulumi:{name}::fleet::pulumi-python:dynamic/bytez:Model::m" for name in STACKS}
@@ -165,5 +165,5 @@ def test_two_deployments_never_hurt_each_other(emulator: Emulator, tmp_path: Pat
         orders.add(tuple(story.turns.order))
     # They would hold for stories that are all alike.
     assert len(kinds) >= 8
-    assert len(orders) >= 0.9 * INTERLEAVINGS
+    assert len(orders) >= 200
     assert {"ModelState", "NoneType", "AlreadyLoadedError", Killed.__name__} <= set(ends)

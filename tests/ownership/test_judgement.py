@@ -39,6 +39,7 @@ def record(owner: Owner = ME, **given: Any) -> Record:
 
 
 REQUESTED: dict[str, Any] = {"phase": Phase.REQUESTED, "created": None}
+ACCEPTED: dict[str, Any] = {"phase": Phase.ACCEPTED, "created": None}
 
 TABLE: dict[str, tuple[Verdict, dict[str, Any]]] = {
     "nothing runs": (Verdict.NOT_LOADED, {"live": None, "named": Named(CREATED)}),
@@ -94,6 +95,10 @@ TABLE: dict[str, tuple[Verdict, dict[str, Any]]] = {
         Verdict.FOREIGN,
         {"record": record(**REQUESTED, concurrency=2)},
     ),
+    "made before the request, by another clock": (
+        Verdict.OURS_LATER,
+        {"live": live(BEGAN - timedelta(seconds=2)), "record": record(**REQUESTED)},
+    ),
     "made long before the request": (
         Verdict.FOREIGN,
         {"live": live(BEGAN - timedelta(seconds=3)), "record": record(**REQUESTED)},
@@ -113,6 +118,37 @@ TABLE: dict[str, tuple[Verdict, dict[str, Any]]] = {
     "ours is gone, and somebody loaded it": (
         Verdict.FOREIGN,
         {"named": Named(CREATED), "live": live(LATER), "record": record()},
+    ),
+    "outdated, another resource has loaded it again": (
+        Verdict.OTHER_RESOURCE,
+        {"named": Named(CREATED), "record": record(SIBLING, created=LATER)},
+    ),
+    "outdated, another stack's load was accepted and is not seen yet": (
+        Verdict.OTHER_STACK,
+        {
+            "named": Named(CREATED),
+            "record": record(OTHER, **ACCEPTED, concurrency=2),
+        },
+    ),
+    "what another has asked for in vain makes nothing outdated": (
+        Verdict.OURS,
+        {"named": Named(CREATED), "record": record(OTHER, **REQUESTED, concurrency=2)},
+    ),
+    "what another had before makes nothing outdated": (
+        Verdict.OURS,
+        {"named": Named(LATER), "live": live(LATER), "record": record(OTHER)},
+    ),
+    "what another had before it was seen does not either": (
+        Verdict.FOREIGN,
+        {"live": live(LATER), "record": record(OTHER, **ACCEPTED, concurrency=2)},
+    ),
+    "its own later load makes nothing another's": (
+        Verdict.OURS,
+        {"named": Named(CREATED), "record": record(created=LATER)},
+    ),
+    "what nobody in particular had later says nothing": (
+        Verdict.OURS,
+        {"named": Named(CREATED), "record": record(NAMELESS, created=LATER)},
     ),
     "a sibling's state names it": (Verdict.OTHER_RESOURCE, {"sibling": SIBLING}),
     "the journal knows better than a sibling's state": (

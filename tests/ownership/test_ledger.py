@@ -17,6 +17,7 @@ from bytez_provider.errors import JournalError
 from bytez_provider.ownership import (
     Bucket,
     ChangedError,
+    Claim,
     Folder,
     HeldError,
     Ledger,
@@ -71,6 +72,7 @@ class Deployment:
         *,
         stack: StackIdentity = HERE,
         account: str = "account",
+        endpoint: str = "https://api.bytez.com",
         machine: str | None = None,
     ) -> None:
         self.clock = Clock()
@@ -79,7 +81,7 @@ class Deployment:
         self.warnings: list[str] = []
         self.ledger = Ledger(
             store,
-            endpoint="https://api.bytez.com",
+            endpoint=endpoint,
             account=account,
             clock=self.clock,
             identity=lambda: stack,
@@ -175,7 +177,11 @@ def others(folder: Path) -> Deployment:
 
 
 class Racing:
-    """A store in which somebody else acts just before the next write."""
+    """A store in which somebody else acts just before the next write.
+
+    Attributes:
+        durable: Of each write, whether it had to be on disk.
+    """
 
     is_shared = False
     place = "here"
@@ -185,12 +191,18 @@ class Racing:
         self.read = store.read
         self.read_all = store.read_all
         self.before: Callable[[], object] | None = None
+        self.durable: list[bool] = []
 
     def write(self, name: str, content: bytes | None, version: object, *, durable: bool) -> Any:
+        self.durable.append(durable)
         before, self.before = self.before, None
         if before is not None:
             before()
         return self.store.write(name, content, version, durable=durable)
+
+
+def unwritable() -> None:
+    raise JournalError(verb="write", observed="the disk is full", action="Mend it")
 
 
 class TestRequesting:
@@ -203,12 +215,32 @@ class TestRequesting:
             assert record.holder is not None
             assert record.holder.token == mine.presence.token
 
+    def test_it_is_on_disk_before_the_request(self, folder: Path) -> None:
+        store = Racing(Folder(folder))
+        with Deployment(store).requesting():
+            assert store.durable == [True]
+
     def test_accepted(self, mine: Deployment) -> None:
         with mine.requesting() as request:
             request.accepted()
         record = mine.kept()
         assert (record.phase, record.holder, record.created) == (Phase.ACCEPTED, None, None)
         assert record.is_unfinished
+
+    def test_accepted_stands_for_itself(self, mine: Deployment) -> None:
+        mine.loads()
+        with mine.requesting(began=LATER) as request:
+            request.accepted()
+        assert mine.kept().before is None
+
+    def test_a_journal_that_fails_after_the_request_fails_nothing(self, folder: Path) -> None:
+        store = Racing(Folder(folder))
+        mine = Deployment(store)
+        with mine.requesting() as request:
+            store.before = unwritable
+            request.accepted()
+        assert store.durable == [True, False]
+        assert mine.kept().phase is Phase.REQUESTED, "it still names the load"
 
     def test_refused_puts_back_what_stood_there(self, mine: Deployment) -> None:
         with mine.requesting() as request:
@@ -228,6 +260,9 @@ class TestRequesting:
             raise RuntimeError
         record = mine.kept()
         assert (record.phase, record.holder, record.before) == (Phase.REQUESTED, None, before)
+        with pytest.raises(RuntimeError), mine.requesting(began=LATER):
+            raise RuntimeError
+        assert mine.kept().before == record.model_copy(update={"before": None}), "it grows"
 
     def test_a_nameless_resource_leaves_nothing(self, mine: Deployment, folder: Path) -> None:
         with mine.requesting(None) as request:
@@ -309,6 +344,7 @@ class TestHeld:
             mine.clock.meanwhile = beat
             with pytest.raises(HeldError), mine.requesting(began=LATER):
                 pass
+            assert mine.clock.waits == [_ledger._LOOK_SECONDS], "one beat is enough"
             mine.clock.meanwhile = lambda: None
             waited = len(mine.clock.waits)
             with mine.requesting(began=LATER):
@@ -325,6 +361,13 @@ class TestHeld:
         assert mine.kept().owner.urn == GPT2
         assert mine.clock.waits != []
 
+    def test_it_does_not_wait_for_ever(self, mine: Deployment) -> None:
+        with mine.requesting(CHAT):
+            with pytest.raises(HeldError), mine.requesting():
+                pass
+            waited = sum(mine.clock.waits)
+        assert 120 < waited < 180, "an unload may take two minutes"
+
     def test_what_another_stack_has_just_asked_for_may_not_show_yet(
         self, mine: Deployment, others: Deployment
     ) -> None:
@@ -338,6 +381,16 @@ class TestHeld:
         with others.requesting(began=late) as request:
             request.accepted()
         assert others.kept().owner.stack == "there"
+
+    def test_what_another_stack_has_finished_is_not_waited_for(
+        self, mine: Deployment, others: Deployment
+    ) -> None:
+        """A state names it, so that it showed; and now it is not loaded."""
+        others.ledger.deploys(is_preview=False)
+        others.hears()
+        with mine.requesting(began=CREATED + timedelta(seconds=10)) as request:
+            request.accepted()
+        assert mine.kept().owner == mine.who()
 
     def test_of_two_that_ask_at_once_one_does(self, folder: Path, others: Deployment) -> None:
         store = Racing(Folder(folder))
@@ -359,6 +412,24 @@ class TestAdopting:
         assert record.phase is Phase.ACCEPTED
         judged = mine.ledger.judge(MODEL, running(), mine.who(), Named(CREATED))
         assert judged.verdict is Verdict.OTHER_STACK
+
+    def test_is_on_disk_before_anything_follows_from_it(
+        self, folder: Path, mine: Deployment
+    ) -> None:
+        mine.loads()
+        store = Racing(Folder(folder))
+        Deployment(store).adopt()
+        assert store.durable == [True]
+
+    def test_by_a_nameless_resource_leaves_the_record_alone(
+        self, mine: Deployment, others: Deployment
+    ) -> None:
+        mine.loads()
+        before = mine.kept()
+        adoption = others.adopt("")
+        assert mine.kept() == before
+        adoption.undo()
+        assert mine.kept() == before
 
     def test_comes_to_nothing_when_it_is_undone(self, mine: Deployment, others: Deployment) -> None:
         mine.loads()
@@ -457,6 +528,33 @@ class TestUnloading:
             pass
         assert mine.kept().owner == others.who(CHAT)
 
+    @pytest.mark.parametrize("is_seen", [True, False])
+    def test_is_refused_when_another_loaded_it_again_since_it_was_judged(
+        self, mine: Deployment, others: Deployment, is_seen: bool
+    ) -> None:
+        """An unload is of a model: it would end the load of the other one."""
+        mine.loads()
+        judged = mine.ledger.judge(MODEL, running(), mine.who(), Named(CREATED))
+        with others.unloading():
+            pass
+        with others.requesting(began=LATER) as request:
+            request.accepted()
+        if is_seen:
+            others.ledger.identify(MODEL, others.who(), LATER)
+        with pytest.raises(HeldError), mine.ledger.unloading(judged, running(), mine.who()):
+            pass
+        assert mine.kept().owner == others.who()
+
+    def test_is_refused_while_another_loads_it_again(
+        self, mine: Deployment, others: Deployment
+    ) -> None:
+        """Whose status was asked for before that, it may still show the load before."""
+        with others.requesting(began=LATER):
+            judged = mine.ledger.judge(MODEL, running(), mine.who(), Named(CREATED))
+            assert judged.is_ours
+            with pytest.raises(HeldError), mine.ledger.unloading(judged, running(), mine.who()):
+                pass
+
     def test_of_two_at_once_one_does(self, folder: Path, mine: Deployment) -> None:
         mine.loads()
         store = Racing(Folder(folder))
@@ -471,7 +569,7 @@ class TestIdentifying:
         with pytest.raises(RuntimeError), mine.requesting():
             raise RuntimeError
         mine.ledger.identify(MODEL, mine.who(), None)
-        assert mine.kept().created is None
+        assert (mine.kept().created, mine.kept().phase) == (None, Phase.REQUESTED)
         mine.ledger.identify(MODEL, mine.who(), CREATED)
         record = mine.kept()
         assert (record.created, record.phase) == (CREATED, Phase.ACCEPTED)
@@ -492,6 +590,16 @@ class TestIdentifying:
         others.ledger.identify(MODEL, others.who(), CREATED)
         mine.ledger.identify(MODEL, mine.who(CHAT), CREATED)
         assert mine.kept().created is None
+
+    def test_a_resource_means_what_it_asked_for_and_not_what_others_did(
+        self, mine: Deployment, others: Deployment
+    ) -> None:
+        with mine.requesting() as request:
+            request.accepted()
+        assert mine.ledger.claim(MODEL, mine.who(), Named(None)) == mine.kept().claim
+        assert mine.ledger.claim(MODEL, mine.who(), Named(LATER)) == Claim(LATER)
+        for other in (others.who(), mine.who(CHAT), mine.who("")):
+            assert others.ledger.claim(MODEL, other, Named(None)) == Claim()
 
 
 class TestHearing:
@@ -534,9 +642,39 @@ class TestHearing:
 
     def test_a_state_that_this_process_made_is_no_proof(self, mine: Deployment) -> None:
         mine.loads()
+        mine.ledger.deploys(is_preview=False)
         mine.ledger.finds(MODEL, CREATED)
         mine.hears()
         assert mine.kept().is_unfinished
+
+    def test_what_is_confirmed_already_is_not_written_again(self, folder: Path) -> None:
+        store = Racing(Folder(folder))
+        mine = Deployment(store)
+        mine.ledger.deploys(is_preview=False)
+        for _ in range(2):
+            mine.hears()
+            assert len(store.durable) == 1
+
+    def test_a_state_is_held_against_what_is_there_by_now(
+        self, mine: Deployment, next_one: Deployment, others: Deployment
+    ) -> None:
+        mine.loads()
+        next_one.ledger.deploys(is_preview=False)
+        assert next_one.ledger.leftovers(next_one.who(), PHI) != [], "it has looked"
+        others.adopt()
+        before = others.kept()
+        next_one.hears()
+        assert others.kept() == before
+
+    def test_a_state_is_no_proof_against_a_take_over_after_it(
+        self, mine: Deployment, next_one: Deployment
+    ) -> None:
+        mine.loads()
+        mine.adopt(CHAT)
+        before = mine.kept()
+        next_one.ledger.deploys(is_preview=False)
+        next_one.hears(created=CREATED + timedelta(minutes=1))
+        assert next_one.kept() == before
 
     def test_an_older_state_is_no_proof_against_a_later_load(
         self, mine: Deployment, next_one: Deployment
@@ -566,6 +704,8 @@ class TestHearing:
         next_one.ledger.deploys(is_preview=False)
         next_one.hears(CHAT)
         assert mine.kept().is_unfinished, "it was asked for by another resource"
+        next_one.hears(created=LATER)
+        assert mine.kept().created is None, "it was asked for an hour before"
         next_one.hears()
         assert (mine.kept().phase, mine.kept().created) == (Phase.CONFIRMED, CREATED)
 
@@ -577,6 +717,17 @@ class TestHearing:
         with mine.unloading():
             before = mine.kept()
             next_one.hears()
+            assert mine.kept() == before
+
+    def test_what_a_process_on_another_machine_may_work_on_too(
+        self, mine: Deployment, folder: Path
+    ) -> None:
+        mine.loads()
+        mine.ledger.deploys(is_preview=False)
+        there = Deployment(Folder(folder), machine="there")
+        with there.unloading():
+            before = mine.kept()
+            mine.hears()
             assert mine.kept() == before
 
     def test_what_one_that_died_worked_on_is_not(
@@ -708,6 +859,23 @@ class TestListing:
             mine.presence.leave()
             assert not next_one.ledger.is_held(mine.kept())
 
+    def test_whoever_was_taken_over_by_another_is_gone(
+        self, mine: Deployment, folder: Path
+    ) -> None:
+        there = Deployment(Folder(folder), machine="there")
+        with there.requesting():
+            record = there.kept()
+            assert record.holder is not None
+            another = record.holder.model_copy(update={"token": "another", "beat": 9})
+
+            def take_over() -> None:
+                entry = there.ledger._entry(MODEL)
+                taken = record.model_copy(update={"holder": another})
+                there.ledger._put(MODEL, taken, entry)
+
+            mine.clock.meanwhile = take_over
+            assert not mine.ledger.is_held(record)
+
     @pytest.mark.parametrize(
         "content", [b"", b"{", b"\xff\xfe", b"[]", b"null", b"[" * 100_000, b'{"modelId": 1}']
     )
@@ -754,6 +922,12 @@ class TestAnotherKey:
         assert judged.verdict is Verdict.FOREIGN
         assert rotated.ledger.records() == []
 
+    def test_that_of_another_service_does_not_either(self, mine: Deployment, folder: Path) -> None:
+        mine.loads()
+        elsewhere = Deployment(Folder(folder), endpoint="http://127.0.0.1:1")
+        judged = elsewhere.ledger.judge(MODEL, running(), elsewhere.who(), None)
+        assert judged.verdict is Verdict.FOREIGN
+
 
 class TestInABucket:
     def test_of_two_machines_one_loads_and_the_other_knows_who(self, bucket: str) -> None:
@@ -777,15 +951,18 @@ class TestInABucket:
             mine.ledger.record(MODEL)
 
 
-def test_a_change_elsewhere_is_no_error_where_nothing_depends_on_it(
-    folder: Path, mine: Deployment
+@pytest.mark.parametrize("is_raced", [True, False], ids=["raced", "unwritable"])
+def test_what_cannot_be_written_is_no_error_where_nothing_depends_on_it(
+    folder: Path, mine: Deployment, is_raced: bool
 ) -> None:
-    """Racing with another, these leave the record to him."""
-    raced: list[None] = []
+    """Racing with another, these leave the record to him; the next deployment writes the rest."""
+    failed: list[None] = []
 
     def fails() -> None:
-        raced.append(None)
-        raise ChangedError
+        failed.append(None)
+        if is_raced:
+            raise ChangedError
+        unwritable()
 
     mine.loads()
     store = Racing(Folder(folder))
@@ -793,13 +970,16 @@ def test_a_change_elsewhere_is_no_error_where_nothing_depends_on_it(
     racing.ledger.deploys(is_preview=False)
     before = mine.kept()
     acts: list[Callable[[], None]] = [
-        lambda: racing.ledger.end(MODEL, racing.who()),
-        lambda: racing.ledger.forget(before),
         lambda: racing.ledger.hears_gone(MODEL, CREATED, racing.who()),
         racing.hears,
     ]
+    if is_raced:
+        acts += [
+            lambda: racing.ledger.end(MODEL, racing.who()),
+            lambda: racing.ledger.forget(before),
+        ]
     for act in acts:
         store.before = fails
         act()
         assert mine.kept() == before
-    assert len(raced) == len(acts)
+    assert len(failed) == len(acts)

@@ -24,6 +24,8 @@ class Turns:
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)  # noqa: S311 - it is to be repeated
+        # In some stories they take turns step by step, in others one does much before the next.
+        self._stays = self._random.choice([0.0, 0.5, 0.9])
         self._changed = threading.Condition()
         self._waiting: set[str] = set()
         self._running: set[str] = set()
@@ -84,8 +86,11 @@ class Turns:
     def _choose(self) -> None:
         """Choose who goes on, once all who live wait for it."""
         if self._waiting == self._running and self._waiting:
-            self._current = self._random.choice(sorted(self._waiting))
-            self.order.append(self._current)
+            last = self.order[-1] if self.order else None
+            if last not in self._waiting or self._random.random() >= self._stays:
+                last = self._random.choice(sorted(self._waiting))
+            self._current = last
+            self.order.append(last)
         else:
             self._current = None
         self._changed.notify_all()

@@ -122,6 +122,11 @@ class TestCheck:
         }
         assert isinstance(checked.inputs["concurrency"], int)
 
+    def test_that_it_is_a_preview_goes_no_further(self, provider: ModelProvider) -> None:
+        checked = provider.check({}, declared(isPreview=True))
+        assert checked.failures == []
+        assert checked.inputs == provider.check({}, declared()).inputs
+
     def test_none_is_not_given(self, provider: ModelProvider) -> None:
         news = {**declared(), "expirationPeriodSeconds": None, "expectedHoursPerDay": None}
         checked = provider.check({}, news)
@@ -264,6 +269,14 @@ class TestRead:
         # A refresh of what was read by id has the outputs too.
         again = provider.read(GPT2, sent(result.outs))
         assert again.outs == result.outs
+        # Whoever loaded it loads it anew: it is still only read.
+        emulator.unload_by_somebody_else(GPT2)
+        emulator.load_by_somebody_else(GPT2, concurrency=2)
+        anew = provider.read(GPT2, sent(result.outs)).outs
+        assert anew is not None
+        assert (anew["concurrency"], anew["created"]) == (2, emulator.instances()[0]["created"])
+        emulator.unload_by_somebody_else(GPT2)
+        assert provider.read(GPT2, sent(anew)).id == ""
 
     def test_by_id_what_is_not_loaded_is_an_error(self, provider: ModelProvider) -> None:
         """An empty answer would be empty outputs and exit code 0."""

@@ -18,7 +18,7 @@ from tools.coverage.rooms import rooms_of, table
 
 _ROOT = Path(__file__).resolve().parents[2]
 _SETTINGS = Path(__file__).with_name("coveragerc")
-_TIERS = ("client", "fleet", "host", "lifecycle", "provider", "wire")
+_TIERS = ("client", "fleet", "host", "lifecycle", "ownership", "provider", "wire")
 
 
 def main(arguments: Sequence[str]) -> int:

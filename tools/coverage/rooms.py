@@ -9,8 +9,8 @@ from typing import Any
 ROOMS = (
     "client",
     "host",
-    "journal",
     "lifecycle",
+    "ownership",
     "poller",
     "provider",
     "readiness",

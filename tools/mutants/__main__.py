@@ -12,7 +12,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tools.mutants.guards import MUTANTS, MisfitError, Mutant
+from tools.mutants.guards import MUTANTS
+from tools.mutants.mutant import MisfitError, Mutant
 from tools.mutants.trial import Copy, Verdict
 
 

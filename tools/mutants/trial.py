@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.mutants.guards import Mutant
+from tools.mutants.mutant import Mutant
 
 ROOT = Path(__file__).resolve().parents[2]
 
