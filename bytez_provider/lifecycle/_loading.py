@@ -22,6 +22,7 @@ from bytez_provider.lifecycle._consent import Consent
 from bytez_provider.lifecycle._told import (
     held_by_others,
     interrupted,
+    named,
     not_shown,
     unsure,
     worked_on,
@@ -194,11 +195,13 @@ class Loading:
             expiration_period_seconds=inputs.expiration_period_seconds,
         )
         caller.note(f"'{model_id}' was taken over as it runs, without a load")
-        if judged.verdict is Verdict.FOREIGN and not self._ledger.store.is_shared:
+        if judged.verdict is not Verdict.OTHER_RESOURCE and not self._ledger.store.is_shared:
+            whose = named(judged.owner) if judged.owner else "another stack"
             caller.warn(
-                f"'{model_id}' may be in the state of a stack on another machine, and this journal "
-                "is on this machine only: take it out of that stack with `pulumi state delete` or "
-                "`retain_on_delete`, or its next change unloads the model"
+                f"'{model_id}' may be in the state of {whose} still, and this journal is on this "
+                "machine only: take it out of that stack with `pulumi state delete` or "
+                "`retain_on_delete`, or that stack unloads it when it is deployed from another "
+                "machine"
             )
         try:
             claim = Claim(live.created)
@@ -265,7 +268,7 @@ class Loading:
             identified(claim.created)
         in_fleet = isinstance(inputs, MemberInputs)
         try:
-            with nullcontext() if in_fleet else self._ledger.waiting(model_id, who):
+            with nullcontext() if in_fleet else self._ledger.waiting(model_id, who, claim.created):
                 wait = self._waiter.until_running(
                     model_id,
                     claim,

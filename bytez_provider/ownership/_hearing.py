@@ -127,15 +127,16 @@ class Hearing(Records):
             self._put(model_id, None, entry)
 
     def _confirm(self, one: _Heard) -> None:
-        known = self._scan().own.get(one.model_id)
+        scan, created = self._scan(), one.named.created
+        known = scan.own.get(one.model_id) or scan.carried_over(one.model_id, created)
         confirmed = self._confirmed(one, known)
         if confirmed is None:
             return
-        entry = self._entry(one.model_id)
+        entry = self._entry(one.model_id, created)
         confirmed = self._confirmed(one, entry.record)
         if confirmed is not None:
             self._put(one.model_id, confirmed, entry)
-            self._scan().own[one.model_id] = confirmed
+            scan.own[one.model_id] = confirmed
 
     def _confirmed(  # noqa: PLR0911 - one line a case
         self, one: _Heard, known: Record | None

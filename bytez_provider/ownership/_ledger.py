@@ -295,14 +295,14 @@ class Ledger(Hearing):
             raise HeldError(self._entry(live.model_id).record or record) from None
 
     @contextlib.contextmanager
-    def waiting(self, model_id: str, who: Owner) -> Iterator[None]:
+    def waiting(self, model_id: str, who: Owner, created: datetime | None) -> Iterator[None]:
         """Hold the record of a load for as long as its owner waits for it.
 
         The load is in no state until the wait is over, and is not unfinished until then.
         """
         work: Work | None = None
         with contextlib.suppress(ChangedError, JournalError):
-            entry = self._entry(model_id)
+            entry = self._entry(model_id, created)
             record = entry.record
             is_own = record is not None and record.is_unfinished and record.owner.is_same(who)
             if record is not None and is_own and not self.is_held(record):
@@ -328,7 +328,7 @@ class Ledger(Hearing):
             work.identify(created)
             return
         with contextlib.suppress(ChangedError, JournalError):
-            entry = self._entry(model_id)
+            entry = self._entry(model_id, created)
             record = entry.record
             is_open = record is not None and record.created is None and record.is_unfinished
             if record is not None and is_open and who.urn and record.owner.is_same(who):

@@ -37,6 +37,17 @@ class _Scan:
     earlier: dict[str, Record] = field(default_factory=dict)
     """Of the format before this one."""
 
+    def carried_over(self, model_id: str, created: datetime | None) -> Record | None:
+        """Return what is kept of a model in an earlier way.
+
+        Under an earlier key only the record of the very load counts, which `created` tells.
+        """
+        record = self.earlier.get(model_id)
+        if record is None and created is not None:
+            others = self.elsewhere.get(model_id, ())
+            record = next((one for _, one in others if one.created == created), None)
+        return record
+
 
 class Records:
     """The records of one account at one endpoint; for any number of threads."""
@@ -59,9 +70,9 @@ class Records:
         scan = self._read_all()
         known = {**scan.earlier, **scan.own}
         for one in live:
-            for _, record in scan.elsewhere.get(one.model_id, ()):
-                if one.created is not None and record.created == one.created:
-                    known.setdefault(one.model_id, record)
+            record = scan.carried_over(one.model_id, one.created)
+            if record is not None:
+                known.setdefault(one.model_id, record)
         return sorted(known.values(), key=lambda one: (one.began, one.model_id))
 
     def _name(self, model_id: str) -> str:
@@ -84,11 +95,7 @@ class Records:
             )
             self._warn = None
         if record is None and stored.content is None:
-            scan = self._scan()
-            record = scan.earlier.get(model_id)
-            for _, one in scan.elsewhere.get(model_id, ()) if record is None else ():
-                if created is not None and one.created == created:
-                    record = one
+            record = self._scan().carried_over(model_id, created)
         return Entry(record, stored.version)
 
     def _put(

@@ -130,7 +130,7 @@ def test_what_another_stack_has_taken_over(
     if not shared:
         stack.env["BYTEZ_JOURNAL"] = str(stack.folder / "of-another-machine")
     taking = stack.up("--stack", "prod").ok()
-    warnings = taking.lines("may be in the state of a stack on another machine")
+    warnings = taking.lines("this journal is on this machine only")
     assert bool(warnings) is not shared
     audit = fleet(stack, "audit", "--all")
     assert audit.returncode == 3

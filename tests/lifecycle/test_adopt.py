@@ -22,6 +22,7 @@ from tests.lifecycle.machine import (
     BOOT_SECONDS,
     ELSEWHERE,
     GPT2,
+    OTHER_KEY,
     Machine,
     Process,
     inputs,
@@ -201,6 +202,19 @@ class TestHolder:
         assert machine.running() == {GPT2: 1}
         machine.process().lifecycle.delete(new, FakeCaller(OTHER_URN))
         assert machine.running() == {}
+
+    def test_under_a_key_that_was_changed_since_the_older_owner_leaves_it_alone_too(
+        self, machine: Machine, process: Process
+    ) -> None:
+        """The stateful test's story: its state is no proof against the record of an earlier key."""
+        old = process.lifecycle.create(inputs(), FakeCaller(URN))
+        other_stack = URN.replace(":dev:", ":prod:")
+        machine.process().lifecycle.create(ADOPTING, FakeCaller(other_stack))
+        later = machine.process(key=OTHER_KEY).lifecycle
+        assert later.read(old, FakeCaller(URN)) is not None
+        later.keeps(old, URN)
+        later.delete(old, FakeCaller(URN))
+        assert machine.running() == {GPT2: 1}
 
     def test_a_rename_with_an_alias_after_it_is_still_the_holder(
         self, machine: Machine, process: Process

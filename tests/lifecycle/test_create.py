@@ -61,9 +61,16 @@ class TestAccepted:
     ) -> None:
         caller = FakeCaller()
         kept = []
-        caller.at_report(1, lambda: kept.extend(machine.records()))
+        held: list[bool] = []
+
+        def look() -> None:
+            kept.extend(machine.records())
+            held.append(machine.process().ledger.is_held(kept[0]))
+
+        caller.at_report(1, look)
         process.lifecycle.create(inputs(), caller)
         (note,) = kept
+        assert held == [True]
         assert (note.owner.urn, note.model_id) == (URN, GPT2)
         assert note.created == moment_of(machine.created())
         assert machine.recorded() == machine.loaded()

@@ -17,6 +17,7 @@ _UNLOADING = (f"{_TESTS}::TestUnloading",)
 _WAITING = (f"{_TESTS}::TestWaiting",)
 _IDENTIFYING = (f"{_TESTS}::TestIdentifying",)
 _LISTING = (f"{_TESTS}::TestListing",)
+_FAILS = ("tests/lifecycle/test_journal_fails.py",)
 _OF_MACHINE = ("tests/ownership/test_machine.py",)
 _INTERLEAVINGS = "tests/ownership/test_interleavings.py"
 
@@ -467,5 +468,43 @@ KEEPING = (
         "        return record.claim if record is not None and is_own else Claim()\n",
         "        return record.claim if record is not None else Claim()\n",
         (f"{_TESTS}::TestIdentifying",),
+    ),
+    # ------------------------------------------------------------------------- a journal that fails
+    Mutant(
+        "who cannot hold what it waits for waits all the same",
+        _LEDGER,
+        """        work: Work | None = None
+        with contextlib.suppress(ChangedError, JournalError):
+""",
+        """        work: Work | None = None
+        with contextlib.suppress(ChangedError):
+""",
+        _FAILS,
+    ),
+    Mutant(
+        "what cannot be identified in the journal is waited for all the same",
+        _LEDGER,
+        """            return
+        with contextlib.suppress(ChangedError, JournalError):
+            entry = self._entry(model_id, created)
+""",
+        """            return
+        with contextlib.suppress(ChangedError):
+            entry = self._entry(model_id, created)
+""",
+        _FAILS,
+    ),
+    Mutant(
+        "what came of a load is told, whether or not its record can be ended",
+        _LEDGER,
+        """        with contextlib.suppress(ChangedError, JournalError):
+            entry = self._entry(model_id)
+            record = entry.record
+            if record is None or""",
+        """        with contextlib.suppress(ChangedError):
+            entry = self._entry(model_id)
+            record = entry.record
+            if record is None or""",
+        _FAILS,
     ),
 )

@@ -143,8 +143,8 @@ LOADING = (
     Mutant(
         "a take-over that no other machine can know of is said to be one",
         _LOADING,
-        "        if judged.verdict is Verdict.FOREIGN and not self._ledger.store.is_shared:\n",
-        "        if False:\n",
+        "judged.verdict is not Verdict.OTHER_RESOURCE and not self._ledger.store.is_shared:\n",
+        "False:\n",
         (_ADOPT,),
     ),
     Mutant(

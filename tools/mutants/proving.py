@@ -255,29 +255,22 @@ PROVING = (
     Mutant(
         "under another key a load is known by its identity",
         _RECORDS,
-        "                if created is not None and one.created == created:\n",
-        "                if False:\n",
+        "        if record is None and created is not None:\n",
+        "        if False:\n",
         _ANOTHER_KEY,
     ),
     Mutant(
         "under another key another load is another account's",
         _RECORDS,
-        "                if created is not None and one.created == created:\n",
-        "                if True:\n",
+        "(one for _, one in others if one.created == created)",
+        "(one for _, one in others)",
         _ANOTHER_KEY,
     ),
     Mutant(
         "under another key the record of what runs is listed",
         _RECORDS,
-        "                if one.created is not None and record.created == one.created:\n",
-        "                if False:\n",
-        _ANOTHER_KEY,
-    ),
-    Mutant(
-        "under another key the record of another load is not listed",
-        _RECORDS,
-        "                if one.created is not None and record.created == one.created:\n",
-        "                if True:\n",
+        "                known.setdefault(one.model_id, record)\n",
+        "                pass\n",
         _ANOTHER_KEY,
     ),
     Mutant(
@@ -304,8 +297,8 @@ PROVING = (
     Mutant(
         "the earlier format is carried over",
         _RECORDS,
-        "            record = scan.earlier.get(model_id)\n",
-        "",
+        "        record = self.earlier.get(model_id)\n",
+        "        record = None\n",
         _OF_EARLIER,
     ),
     Mutant(
