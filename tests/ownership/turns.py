@@ -1,4 +1,4 @@
-"""Threads that run one at a time, in an order that a seed decides."""
+"""Threads that run one at a time, in an order that a seed decides, or one after the other."""
 
 from __future__ import annotations
 
@@ -19,24 +19,27 @@ class Turns:
     """Lets one of several actors go on at a time, from each of its steps to the next.
 
     Args:
-        seed: Decides who goes on at each step.
+        seed: Decides who goes on at each step, where nobody is to stand still.
     """
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)  # noqa: S311 - it is to be repeated
-        # In some stories they take turns step by step, in others one does much before the next.
-        self._stays = self._random.choice([0.0, 0.5, 0.9])
         self._changed = threading.Condition()
         self._waiting: set[str] = set()
         self._running: set[str] = set()
         self._current: str | None = None
         self._dies_at: dict[str, int] = {}
+        self._stands: tuple[str, int] | None = None
         self._steps: dict[str, int] = {}
         self.order: list[str] = []
 
     def dies(self, actor: str, at: int) -> None:
         """Let an actor be killed at one of its steps, counted from 1."""
         self._dies_at[actor] = at
+
+    def stands_still(self, actor: str, at: int) -> None:
+        """Let an actor go first, and stand still at one of its steps until all others are done."""
+        self._stands = (actor, at)
 
     def run(self, actors: dict[str, Callable[[], Any]]) -> dict[str, Any]:
         """Run all to their ends; return what each returned, or what it raised."""
@@ -83,14 +86,19 @@ class Turns:
         if self._steps[actor] >= self._dies_at.get(actor, 10**9):
             raise Killed(actor)
 
+    def _may_go_on(self) -> set[str]:
+        if self._stands is None:
+            return self._waiting
+        actor, at = self._stands
+        others = self._waiting - {actor}
+        is_first = actor in self._waiting and self._steps[actor] < at
+        return {actor} if is_first or not others else others
+
     def _choose(self) -> None:
         """Choose who goes on, once all who live wait for it."""
         if self._waiting == self._running and self._waiting:
-            last = self.order[-1] if self.order else None
-            if last not in self._waiting or self._random.random() >= self._stays:
-                last = self._random.choice(sorted(self._waiting))
-            self._current = last
-            self.order.append(last)
+            self._current = self._random.choice(sorted(self._may_go_on()))
+            self.order.append(self._current)
         else:
             self._current = None
         self._changed.notify_all()
