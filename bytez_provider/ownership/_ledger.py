@@ -13,6 +13,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from bytez_provider.clock import Clock
+from bytez_provider.errors import JournalError
 from bytez_provider.ownership._hearing import Hearing
 from bytez_provider.ownership._judgement import Judgement, Named, judge
 from bytez_provider.ownership._machine import Presence
@@ -36,8 +37,9 @@ class Ledger(Hearing):
     """The records of one account at one endpoint; for any number of threads.
 
     Raises:
-        JournalError: By every method that reads or writes, where a shared journal cannot be
-            reached.
+        JournalError: Where a shared journal cannot be reached, by every method that reads or writes
+            before anything is asked of the service. After that the record on disk names the load,
+            and what cannot be written is of no harm: `waiting`, `identify`, `end`.
     """
 
     def __init__(
@@ -298,13 +300,13 @@ class Ledger(Hearing):
 
         The load is in no state until the wait is over, and is not unfinished until then.
         """
-        entry = self._entry(model_id, created)
-        record = entry.record
         work: Work | None = None
-        is_own = record is not None and record.is_unfinished and record.owner.is_same(who)
-        if record is not None and is_own and not self.is_held(record):
-            held = record.model_copy(update={"holder": self._presence.holder()})
-            with contextlib.suppress(ChangedError):
+        with contextlib.suppress(ChangedError, JournalError):
+            entry = self._entry(model_id, created)
+            record = entry.record
+            is_own = record is not None and record.is_unfinished and record.owner.is_same(who)
+            if record is not None and is_own and not self.is_held(record):
+                held = record.model_copy(update={"holder": self._presence.holder()})
                 work = Work(self, held, self._put(model_id, held, entry))
         if work is None:
             yield
@@ -325,27 +327,27 @@ class Ledger(Hearing):
         if work is not None:
             work.identify(created)
             return
-        entry = self._entry(model_id, created)
-        record = entry.record
-        is_open = record is not None and record.created is None and record.is_unfinished
-        if record is not None and is_open and who.urn and record.owner.is_same(who):
-            update = {
-                "created": created,
-                "phase": Phase.ACCEPTED,
-                "before": None,
-                "holder": None,
-            }
-            with contextlib.suppress(ChangedError):
+        with contextlib.suppress(ChangedError, JournalError):
+            entry = self._entry(model_id, created)
+            record = entry.record
+            is_open = record is not None and record.created is None and record.is_unfinished
+            if record is not None and is_open and who.urn and record.owner.is_same(who):
+                update = {
+                    "created": created,
+                    "phase": Phase.ACCEPTED,
+                    "before": None,
+                    "holder": None,
+                }
                 self._put(model_id, record.model_copy(update=update), entry)
 
     def end(self, model_id: str, who: Owner, created: datetime | None = None) -> None:
         """Remove the record of a load of this resource that is gone; of this `created` if given."""
-        entry = self._entry(model_id)
-        record = entry.record
-        if record is None or not record.owner.is_same(who):
-            return
-        if created is None or record.created in (None, created):
-            with contextlib.suppress(ChangedError):
+        with contextlib.suppress(ChangedError, JournalError):
+            entry = self._entry(model_id)
+            record = entry.record
+            if record is None or not record.owner.is_same(who):
+                return
+            if created is None or record.created in (None, created):
                 self._put(model_id, None, entry)
 
     def forget(self, record: Record) -> None:
@@ -412,9 +414,9 @@ class Ledger(Hearing):
 
     def _undo(self, record: Record, before: Record | None) -> None:
         """Put back what stood before a take-over that came to nothing."""
-        entry = self._entry(record.model_id)
-        if entry.record is not None and entry.record.adopted_at == record.adopted_at:
-            with contextlib.suppress(ChangedError):
+        with contextlib.suppress(ChangedError, JournalError):
+            entry = self._entry(record.model_id)
+            if entry.record is not None and entry.record.adopted_at == record.adopted_at:
                 self._put(record.model_id, before, entry)
 
     @contextlib.contextmanager

@@ -14,7 +14,7 @@ from bytez_provider.errors import (
     UnloadError,
 )
 from bytez_provider.lifecycle import diff
-from bytez_provider.schemas import moment_of
+from bytez_provider.schemas import ModelState, moment_of
 from bytez_provider.waiter import Stop
 from tests.fleet.crew import PlannedClock
 from tests.lifecycle.caller import OTHER_URN, URN, FakeCaller
@@ -171,6 +171,14 @@ class TestTakenOver:
 TAKEN_OVER = f"'{GPT2}' was left running: 'chat' of stack 'dev' has taken it over"
 
 
+def fails_to_boot(machine: Machine, process: Process) -> ModelState:
+    """Return a load whose boot will fail, as a Ctrl-C left it."""
+    machine.emulator.set_faults([{"do": {"boot": "failed", "error": "out of memory"}}])
+    caller = FakeCaller(URN)
+    caller.end_at_report(1, Stop.CANCELLED)
+    return process.lifecycle.create(inputs(), caller)
+
+
 class TestHolder:
     """Rename without `aliases`: the engine creates the new one, then deletes the old one."""
 
@@ -303,13 +311,16 @@ class TestHolder:
     def test_a_boot_that_fails_is_left_to_whoever_took_it_over_meanwhile(
         self, machine: Machine, process: Process
     ) -> None:
-        machine.emulator.set_faults([{"do": {"boot": "failed", "error": "out of memory"}}])
+        """While it is in the state of who waits on after a Ctrl-C, nobody is kept from that."""
+        state = fails_to_boot(machine, process)
+        waiting = machine.process().lifecycle
+        waiting.keeps(state, URN)
         caller, taking = FakeCaller(URN), FakeCaller(OTHER_URN)
         taking.end_at_report(1, Stop.CANCELLED)
         others = machine.process(stack=ELSEWHERE).lifecycle
         caller.at_report(2, lambda: others.create(ADOPTING, taking))
         with pytest.raises(BootFailedError) as caught:
-            process.lifecycle.create(inputs(), caller)
+            waiting.update(state, inputs(), caller)
         assert (
             f"'{GPT2}' was left running: 'chat' of stack 'dev', kept in file:///elsewhere has "
             "taken it over"
@@ -320,12 +331,14 @@ class TestHolder:
     def test_a_boot_that_fails_while_another_deployment_unloads_it_says_so(
         self, machine: Machine, process: Process
     ) -> None:
-        machine.emulator.set_faults([{"do": {"boot": "failed", "error": "out of memory"}}])
+        state = fails_to_boot(machine, process)
+        waiting = machine.process().lifecycle
+        waiting.keeps(state, URN)
         caller = FakeCaller(URN)
         with ExitStack() as works:
             caller.at_report(2, lambda: works.enter_context(unloading(machine.process())))
             with pytest.raises(BootFailedError, match="Unloading it failed too") as caught:
-                process.lifecycle.create(inputs(), caller)
+                waiting.update(state, inputs(), caller)
         assert "'gpt2' of stack 'dev', kept in file:///here is unloading it" in str(caught.value)
         assert machine.changes() == ["/model/load"]
 

@@ -181,6 +181,7 @@ class Racing:
 
     Attributes:
         durable: Of each write, whether it had to be on disk.
+        loses: Whether the next write is stored, and its answer lost.
     """
 
     is_shared = False
@@ -192,13 +193,18 @@ class Racing:
         self.read_all = store.read_all
         self.before: Callable[[], object] | None = None
         self.durable: list[bool] = []
+        self.loses = False
 
     def write(self, name: str, content: bytes | None, version: object, *, durable: bool) -> Any:
         self.durable.append(durable)
         before, self.before = self.before, None
         if before is not None:
             before()
-        return self.store.write(name, content, version, durable=durable)
+        loses, self.loses = self.loses, False
+        stored = self.store.write(name, content, version, durable=durable)
+        if loses:
+            unwritable()
+        return stored
 
 
 def unwritable() -> None:
@@ -268,6 +274,16 @@ class TestRequesting:
         with mine.requesting(None) as request:
             request.accepted()
         assert not folder.exists()
+
+    def test_a_beat_whose_answer_was_lost_is_its_own(self, folder: Path) -> None:
+        store = Racing(Folder(folder))
+        mine = Deployment(store)
+        with mine.requesting() as request:
+            assert request.work is not None
+            store.loses = True
+            request.work.beat()
+            request.accepted()
+        assert (mine.kept().phase, mine.kept().holder) == (Phase.ACCEPTED, None)
 
     def test_what_was_let_go_is_not_held_again_by_a_late_beat(self, mine: Deployment) -> None:
         with mine.requesting() as request:
@@ -562,6 +578,40 @@ class TestUnloading:
         with pytest.raises(HeldError), Deployment(store).unloading():
             pass
         assert mine.kept().owner.urn == CHAT
+
+
+class TestWaiting:
+    def test_a_load_is_held_while_its_owner_waits_and_named_as_soon_as_it_is_seen(
+        self, mine: Deployment, others: Deployment
+    ) -> None:
+        with mine.requesting() as request:
+            request.accepted()
+        with mine.ledger.waiting(MODEL, mine.who()):
+            assert others.ledger.is_held(mine.kept())
+            mine.ledger.identify(MODEL, mine.who(), CREATED)
+            assert mine.kept().created == CREATED
+            assert others.ledger.is_held(mine.kept())
+        assert (mine.kept().created, mine.kept().holder) == (CREATED, None)
+        assert mine.kept().is_unfinished
+
+    def test_what_another_deployment_works_on_is_not_held_too(
+        self, mine: Deployment, next_one: Deployment
+    ) -> None:
+        with mine.requesting():
+            before = mine.kept()
+            with next_one.ledger.waiting(MODEL, next_one.who()):
+                assert mine.kept() == before
+
+    def test_what_is_in_a_state_or_anothers_is_not_held(
+        self, mine: Deployment, next_one: Deployment, others: Deployment
+    ) -> None:
+        mine.loads()
+        with others.ledger.waiting(MODEL, others.who()):
+            assert mine.kept().holder is None
+        next_one.ledger.deploys(is_preview=False)
+        next_one.hears()
+        with next_one.ledger.waiting(MODEL, next_one.who()):
+            assert mine.kept().holder is None
 
 
 class TestIdentifying:
@@ -908,6 +958,7 @@ class TestAnotherKey:
         mine.loads()
         rotated = Deployment(Folder(folder), account="rotated")
         assert rotated.ledger.record(MODEL) is None
+        assert rotated.ledger.records([running()]) == [mine.kept()]
         judged = rotated.ledger.judge(MODEL, running(), rotated.who(), None)
         assert judged.verdict is Verdict.OURS_LATER
         rotated.adopt(CHAT)
@@ -920,7 +971,7 @@ class TestAnotherKey:
         rotated = Deployment(Folder(folder), account="rotated")
         judged = rotated.ledger.judge(MODEL, running(LATER), rotated.who(), None)
         assert judged.verdict is Verdict.FOREIGN
-        assert rotated.ledger.records() == []
+        assert rotated.ledger.records() == rotated.ledger.records([running(LATER)]) == []
 
     def test_that_of_another_service_does_not_either(self, mine: Deployment, folder: Path) -> None:
         mine.loads()

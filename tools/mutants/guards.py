@@ -10,9 +10,10 @@ from tools.mutants.judging import JUDGING
 from tools.mutants.keeping import KEEPING
 from tools.mutants.loading import LOADING
 from tools.mutants.places import PLACES
+from tools.mutants.proving import PROVING
 from tools.mutants.surroundings import SURROUNDINGS
 
-MUTANTS = (*JUDGING, *KEEPING, *PLACES, *LOADING, *SURROUNDINGS)
+MUTANTS = (*JUDGING, *KEEPING, *PROVING, *PLACES, *LOADING, *SURROUNDINGS)
 
 NAMED = (
     "who asks is in the journal before the request",

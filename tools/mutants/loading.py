@@ -5,6 +5,7 @@ from __future__ import annotations
 from tools.mutants.mutant import Mutant
 
 _LEDGER = "bytez_provider/ownership/_ledger.py"
+_JUDGEMENT = "bytez_provider/ownership/_judgement.py"
 _LIFECYCLE = "bytez_provider/lifecycle/_lifecycle.py"
 _LOADING = "bytez_provider/lifecycle/_loading.py"
 _UNLOADING = "bytez_provider/lifecycle/_unloading.py"
@@ -347,9 +348,16 @@ LOADING = (
     Mutant(
         "another load under another key is not proof either",
         _LIFECYCLE,
-        "not named.is_surely(live):\n            self._refuse_other_account(verb, old)\n",
-        "not named.is_surely(live):\n            pass\n",
+        "        if live is not None and named is not None and not named.is_surely(live):\n",
+        "        if False:\n",
         (_READ, _UPDATE),
+    ),
+    Mutant(
+        "under another key a load without an identity is no proof",
+        _JUDGEMENT,
+        "        return live.created is not None and live.created == self.created\n",
+        "        return live.created == self.created\n",
+        (_READ,),
     ),
     Mutant(
         "an older state is healed",
@@ -381,9 +389,9 @@ LOADING = (
     ),
     Mutant(
         "what another resource began since does not hinder an accepted expiry",
-        "bytez_provider/ownership/_ledger.py",
-        "return record is not None and is_own and record.created != named.created\n",
-        "return record is not None and record.created != named.created\n",
+        _LEDGER,
+        "        return record is not None and is_own and record.created != named.created\n",
+        "        return record is not None and record.created != named.created\n",
         (_READ,),
     ),
     Mutant(
