@@ -586,7 +586,7 @@ class TestWaiting:
     ) -> None:
         with mine.requesting() as request:
             request.accepted()
-        with mine.ledger.waiting(MODEL, mine.who()):
+        with mine.ledger.waiting(MODEL, mine.who(), None):
             assert others.ledger.is_held(mine.kept())
             mine.ledger.identify(MODEL, mine.who(), CREATED)
             assert mine.kept().created == CREATED
@@ -599,18 +599,18 @@ class TestWaiting:
     ) -> None:
         with mine.requesting():
             before = mine.kept()
-            with next_one.ledger.waiting(MODEL, next_one.who()):
+            with next_one.ledger.waiting(MODEL, next_one.who(), None):
                 assert mine.kept() == before
 
     def test_what_is_in_a_state_or_anothers_is_not_held(
         self, mine: Deployment, next_one: Deployment, others: Deployment
     ) -> None:
         mine.loads()
-        with others.ledger.waiting(MODEL, others.who()):
+        with others.ledger.waiting(MODEL, others.who(), None):
             assert mine.kept().holder is None
         next_one.ledger.deploys(is_preview=False)
         next_one.hears()
-        with next_one.ledger.waiting(MODEL, next_one.who()):
+        with next_one.ledger.waiting(MODEL, next_one.who(), None):
             assert mine.kept().holder is None
 
 
