@@ -161,7 +161,7 @@ KEEPING = (
         _LEDGER,
         "        if self.is_held(record) or (is_young",
         "        if (is_young",
-        (f"{_TESTS}::TestHeld", _INTERLEAVINGS),
+        _HELD,
     ),
     Mutant(
         "nobody takes over or unloads what a living process works on",
@@ -169,6 +169,13 @@ KEEPING = (
         "(record != judgement.kept or self.is_held(record)):\n",
         "record != judgement.kept:\n",
         _ADOPTING,
+    ),
+    Mutant(
+        "no interleaving gets by without the holder of what was judged",
+        _LEDGER,
+        "(record != judgement.kept or self.is_held(record)):\n",
+        "record != judgement.kept:\n",
+        (_INTERLEAVINGS,),
     ),
     Mutant(
         "nobody unloads what a living process loads again",
@@ -344,7 +351,7 @@ KEEPING = (
         _ADOPTING,
     ),
     Mutant(
-        "no interleaving of two deployments gets by without that",
+        "no interleaving gets by without judging again what changed",
         _LEDGER,
         "(record != judgement.kept or self.is_held(record)):\n",
         "self.is_held(record):\n",

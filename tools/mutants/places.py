@@ -25,7 +25,7 @@ PLACES = (
         _FOLDER,
     ),
     Mutant(
-        "no interleaving of two deployments gets by without it",
+        "no interleaving gets by with writes over what was not read",
         _STORES,
         """                if self.read(name).version != version:
                     raise ChangedError(name)
