@@ -162,6 +162,19 @@ class TestUnfinished:
         # A record of another account is not ours to act on.
         assert other.models() == [GPT2]
 
+    def test_what_a_state_names_of_a_request_without_an_answer_is_finished(
+        self, fleet: Fleet, emulator: Emulator, journal: Journal, state: State
+    ) -> None:
+        """The journal does not know which load it is; the state does."""
+        began = emulator.now()
+        created = emulator.load_by_somebody_else(GPT2)
+        journal.asks(resource("gpt2"), GPT2, began)
+        saved = state((GPT2, created))
+        done = fleet.run("unload", "--unfinished", "--state", saved, "--json").ok()
+        assert outcomes(done) == {GPT2: "leftAlone"}
+        assert "a state names its load" in done.err
+        assert loaded(emulator) == {GPT2}
+
     def test_without_a_state_only_what_no_answer_was_seen_for_is_unloaded(
         self, fleet: Fleet, emulator: Emulator, journal: Journal
     ) -> None:

@@ -382,9 +382,12 @@ class TestAnotherAccount:
         self, machine: Machine, state: ModelState
     ) -> None:
         machine.answer_status_with(created=None)
-        assert machine.process().lifecycle.read(state, FakeCaller()) is not None
-        with pytest.raises(AccountChangedError):
-            machine.process(key=OTHER_KEY).lifecycle.read(state, FakeCaller())
+        unnamed = machine.process().lifecycle.read(state, FakeCaller())
+        assert unnamed is not None
+        assert unnamed.created is None
+        for one in (state, unnamed):
+            with pytest.raises(AccountChangedError):
+                machine.process(key=OTHER_KEY).lifecycle.read(one, FakeCaller())
 
 
 class TestNoAnswer:
