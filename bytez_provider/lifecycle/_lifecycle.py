@@ -400,8 +400,11 @@ class Lifecycle:
         else:
             caller.warn(left_alone(live, judged))
 
-    def unload_failed(self, model_id: str, claim: Claim, urn: str | None) -> None:
+    def unload_failed(self, model_id: str, claim: Claim, urn: str | None) -> bool:
         """Unload a fleet's model that FAILED, where it still does and is the load that is meant.
+
+        Returns:
+            Whether it was unloaded.
 
         Raises:
             BytezError: It may still be there.
@@ -409,11 +412,13 @@ class Lifecycle:
         live = self._client.status(model_id)
         who = self._ledger.who(urn)
         judged = self._ledger.judge(model_id, live, who, Named(claim.created))
-        if live is not None and live.phase is Phase.FAILED and judged.is_ours:
-            try:
-                self._unloading.unload(live, judged, who)
-            except HeldError as held:
-                raise worked_on("unload", held.record) from None
+        if live is None or live.phase is not Phase.FAILED or not judged.is_ours:
+            return False
+        try:
+            self._unloading.unload(live, judged, who)
+        except HeldError as held:
+            raise worked_on("unload", held.record) from None
+        return True
 
     # ---------------------------------------------------------------------- whose load it is
 

@@ -231,14 +231,14 @@ class Readiness:
         """Unload a model that FAILED; return what became of it."""
         model_id = member.model_id
         try:
-            self._lifecycle.unload_failed(model_id, member.claim, urn)
+            is_gone = self._lifecycle.unload_failed(model_id, member.claim, urn)
         except BytezError as error:
             observed = printable(error.observed, limit=_REASON_LIMIT)
             return (
                 f"and unloading it failed too ({observed}), so it may still cost money: "
                 f"`bytez-fleet unload {model_id} --yes` stops it"
             )
-        return "and was unloaded"
+        return "and was unloaded" if is_gone else "and was left alone, as it has changed since"
 
 
 def _way_out(booting: Sequence[str]) -> str:

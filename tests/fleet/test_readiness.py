@@ -67,9 +67,9 @@ def late(crew: Crew, act: Callable[[], object]) -> None:
     """Do something after the wait for the fleet, before what FAILED is unloaded."""
     unload_failed = crew.lifecycle.unload_failed
 
-    def act_first(*given: Any) -> None:
+    def act_first(*given: Any) -> bool:
         act()
-        unload_failed(*given)
+        return unload_failed(*given)
 
     crew.lifecycle.unload_failed = act_first  # type: ignore[method-assign, assignment]
 
@@ -221,7 +221,8 @@ class TestFailed:
         shown = {"respond": {"status": 200, "body": {**phi, "status": "FAILED"}}}
         emulator.set_faults([NO_LIST, {"endpoint": STATUSES, "model": PHI, "do": shown}])
         late(crew, lambda: emulator.set_faults([]))
-        refusal(crew, states)
+        said = refusal(crew, states)
+        assert f"'{PHI}' reported FAILED, and was left alone, as it has changed since." in said
         assert machine.running() == {GPT2: 1, PHI: 1}
 
     def test_what_another_stack_took_over_meanwhile_is_left_alone(
@@ -245,7 +246,7 @@ class TestFailed:
             )
 
         late(crew, take_over)
-        refusal(crew, states)
+        assert "and was left alone, as it has changed since." in refusal(crew, states)
         assert machine.running() == {GPT2: 1, PHI: 1}
         assert machine.changes() == ["/model/load"] * 2
 

@@ -508,28 +508,28 @@ LOADING = (
     Mutant(
         "of a fleet only what FAILED is unloaded",
         _LIFECYCLE,
-        "        if live is not None and live.phase is Phase.FAILED and judged.is_ours:\n",
-        "        if live is not None and judged.is_ours:\n",
+        "        if live is None or live.phase is not Phase.FAILED or not judged.is_ours:\n",
+        "        if live is None or not judged.is_ours:\n",
         (f"{_FLEET}::TestFailed",),
     ),
     Mutant(
         "of a fleet only what is ours is unloaded",
         _LIFECYCLE,
-        "        if live is not None and live.phase is Phase.FAILED and judged.is_ours:\n",
-        "        if live is not None and live.phase is Phase.FAILED:\n",
+        "        if live is None or live.phase is not Phase.FAILED or not judged.is_ours:\n",
+        "        if live is None or live.phase is not Phase.FAILED:\n",
         (f"{_FLEET}::TestFailed",),
     ),
     Mutant(
         "a member that failed under another deployment is left to it",
         _LIFECYCLE,
-        """            except HeldError as held:
-                raise worked_on("unload", held.record) from None
-
-    # ---""",
-        """            except ZeroDivisionError as held:
-                raise worked_on("unload", held.record) from None
-
-    # ---""",
+        """        except HeldError as held:
+            raise worked_on("unload", held.record) from None
+        return True
+""",
+        """        except ZeroDivisionError as held:
+            raise worked_on("unload", held.record) from None
+        return True
+""",
         (f"{_FLEET}::TestFailed",),
     ),
 )
