@@ -22,7 +22,6 @@ from bytez_provider.lifecycle._consent import Consent
 from bytez_provider.lifecycle._told import (
     held_by_others,
     interrupted,
-    named,
     not_shown,
     unsure,
     worked_on,
@@ -195,10 +194,9 @@ class Loading:
             expiration_period_seconds=inputs.expiration_period_seconds,
         )
         caller.note(f"'{model_id}' was taken over as it runs, without a load")
-        if judged.verdict is not Verdict.OTHER_RESOURCE and not self._ledger.store.is_shared:
-            whose = named(judged.owner) if judged.owner else "another stack"
+        if judged.verdict is Verdict.FOREIGN and not self._ledger.store.is_shared:
             caller.warn(
-                f"'{model_id}' may be in the state of {whose} still, and this journal is on this "
+                f"'{model_id}' may be in the state of another stack, and this journal is on this "
                 "machine only: take it out of that stack with `pulumi state delete` or "
                 "`retain_on_delete`, or that stack unloads it when it is deployed from another "
                 "machine"

@@ -56,7 +56,7 @@ def test_key_is_in_nothing_that_is_kept_or_shown(
 
     assert any("pulumi.dynamic" in line for line in arguments)
     assert "/model/load" not in outputs[0]
-    assert len(journal) == 1
+    assert sum(path.suffix == ".json" for path in journal) == 1
     assert len(files) >= 2
     assert [text for text in arguments + outputs + kept if KEY in text] == []
 

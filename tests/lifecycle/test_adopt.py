@@ -78,7 +78,7 @@ class TestTakenOver:
         assert machine.changes() == []
         assert caller.notes == [f"'{GPT2}' was taken over as it runs, without a load"]
         (warning,) = caller.warnings
-        assert "may be in the state of another stack still" in warning
+        assert "this journal is on this machine only" in warning
         assert "`pulumi state delete` or `retain_on_delete`" in warning
 
     def test_in_mid_boot_it_is_waited_for(self, machine: Machine, process: Process) -> None:

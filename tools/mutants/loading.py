@@ -143,7 +143,7 @@ LOADING = (
     Mutant(
         "a take-over that no other machine can know of is said to be one",
         _LOADING,
-        "judged.verdict is not Verdict.OTHER_RESOURCE and not self._ledger.store.is_shared:\n",
+        "judged.verdict is Verdict.FOREIGN and not self._ledger.store.is_shared:\n",
         "False:\n",
         (_ADOPT,),
     ),
