@@ -151,13 +151,14 @@ def test_of_two_resources_of_one_load_the_one_that_stays_keeps_it(
     first = ONE.format(concurrency=1)
     stack.program(first)
     stack.up().ok()
-    stack.program(f'{first}\nbytez.Model("chat", model_id="{GPT2}", adopt=True)')
-    stack.up().ok()
+    # What the program has no longer is not deleted where it is no target.
+    stack.program(f'bytez.Model("chat", model_id="{GPT2}")')
+    stack.up("--target", "**::chat").ok()
     assert sorted(stack.models()) == ["chat", "gpt2"]
     log = Log(emulator)
     log.new()
     stack.program(first)
-    assert "another resource keeps it" in stack.up().ok().output
+    assert "'gpt2' of stack 'dev' has taken it over" in stack.up().ok().output
     assert log.new() == []
     assert running(emulator) == {GPT2: 1}
     assert list(stack.models()) == ["gpt2"]

@@ -20,6 +20,7 @@ from tests.e2e.test_model import CHANGING, running
 ROOT = Path(__file__).resolve().parents[2]
 PACK = ROOT / "examples" / "policy-pack"
 GPT2, PHI, OPT = "openai-community/gpt2", "microsoft/phi-1", "facebook/opt-1.3b"
+PHI3 = "microsoft/Phi-3-mini-4k-instruct"
 NO_RAM = "Gustavosta/MagicPrompt-Stable-Diffusion.onnx.8-bit"
 HOSTILE = "x`|<b>**[y](z)\x1b[31m"
 
@@ -43,7 +44,7 @@ bytez.Model({HOSTILE!r}, model_id="{OPT}", expiration_period_seconds=9000)
 unknown = big.created.apply(lambda _: 9000)
 bytez.Model("late", model_id="{GPT2}", expiration_period_seconds=unknown)
 models = {{
-    "phi": bytez.ModelArgs(model_id="{PHI}"),
+    "phi": bytez.ModelArgs(model_id="{PHI3}"),
     "prompt": bytez.ModelArgs(model_id="{NO_RAM}"),
 }}
 bytez.Fleet("chat", models=models, opts=pulumi.ResourceOptions(protect=True))
@@ -52,7 +53,7 @@ bytez.Fleet("chat", models=models, opts=pulumi.ResourceOptions(protect=True))
 
 def the_same() -> list[Resource]:
     """Return what `BREAKS_EVERY_RULE` declares."""
-    models = {"phi": bytez.ModelArgs(model_id=PHI), "prompt": bytez.ModelArgs(model_id=NO_RAM)}
+    models = {"phi": bytez.ModelArgs(model_id=PHI3), "prompt": bytez.ModelArgs(model_id=NO_RAM)}
     return [
         model("big", model_id=PHI, concurrency=8, adopt=True),
         model(HOSTILE, model_id=OPT, expiration_period_seconds=9000),
@@ -104,7 +105,7 @@ def test_every_rule_is_found_broken_at_preview(
     given = options(pack, EVERY_RULE)
     stack.env["PULUMI_ENABLE_STREAMING_JSON_PREVIEW"] = "true"
     found = violations(stack.preview("--json", *given).failed())
-    assert {policy for policy, *_ in found} == {*EVERY_RULE, "bytez-no-duplicates"}
+    assert {policy for policy, *_ in found} == {*EVERY_RULE}
     assert "\x1b" not in "".join(message for _, _, message, _ in found)
     harness = Pack.from_folder(PACK).preview(the_same(), config=EVERY_RULE, project="fleet")
     assert {
@@ -114,6 +115,18 @@ def test_every_rule_is_found_broken_at_preview(
     stack.run("up", "--yes", *given).failed()
     assert changes(emulator) == []
     assert running(emulator) == {}
+
+
+def test_a_model_that_is_declared_twice_is_refused_before_the_rules_are_asked(
+    stack: Stack, emulator: Emulator
+) -> None:
+    """By the check of the provider. The rule says it where there is no engine, as in a test."""
+    twice = [model("a", model_id=GPT2), model("b", model_id=GPT2)]
+    found = Pack.from_folder(PACK).preview(twice, config={}, project="fleet")
+    assert {one.policy for one in found} == {"bytez-no-duplicates"}
+    stack.program(f'bytez.Model("a", model_id="{GPT2}")\nbytez.Model("b", model_id="{GPT2}")')
+    assert "too, and the service holds one load" in stack.preview().failed().output
+    assert changes(emulator) == []
 
 
 def test_a_skipped_preview_does_not_skip_the_rules_of_one_model(
