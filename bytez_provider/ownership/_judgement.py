@@ -85,6 +85,7 @@ def judge(  # noqa: C901, PLR0911 - one line a case
     """
     if live is None:
         return Judgement(Verdict.NOT_LOADED)
+    record = record.speaking_of(live) if record is not None else None
     if record is not None and not record.claim.covers(live):
         # What shows is outdated: it has made way for the load of another.
         if record.owner.urn and not record.owner.is_same(who) and record.is_later_than(live):

@@ -194,6 +194,13 @@ class Record(_Kept):
         asked = (self.concurrency, self.expiration_period_seconds)
         return asked == (concurrency, expiration_period_seconds)
 
+    def speaking_of(self, live: Instance) -> Record:
+        """Return what stood here before, if a load is that one's: nothing came of this request."""
+        before = self.before
+        if before is None or self.claim.covers(live) or not before.claim.covers(live):
+            return self
+        return before
+
     def is_before(self, adopted_at: str | None) -> bool:
         """Return whether a take-over is later than all that is kept here."""
         taken_over, known = moment_of(adopted_at), moment_of(self.adopted_at)

@@ -107,6 +107,22 @@ TABLE: dict[str, tuple[Verdict, dict[str, Any]]] = {
         Verdict.FOREIGN,
         {"live": live(BEGAN + timedelta(minutes=6)), "record": record(**REQUESTED)},
     ),
+    "begun before a request that came to nothing": (
+        Verdict.OURS_LATER,
+        {
+            "live": live(BEGAN - timedelta(minutes=1)),
+            "record": record(**REQUESTED, before=record(created=BEGAN - timedelta(minutes=1))),
+        },
+    ),
+    "begun by another stack before our request": (
+        Verdict.OTHER_STACK,
+        {
+            "live": live(BEGAN - timedelta(minutes=1)),
+            "record": record(
+                **REQUESTED, before=record(OTHER, created=BEGAN - timedelta(minutes=1))
+            ),
+        },
+    ),
     "begun by another resource": (Verdict.OTHER_RESOURCE, {"record": record(SIBLING)}),
     "begun by the same stack name elsewhere": (
         Verdict.OTHER_STACK,

@@ -27,6 +27,13 @@ JUDGING = (
         _JUDGED,
     ),
     Mutant(
+        "what stood before a request that came to nothing speaks of its load",
+        _JUDGEMENT,
+        "record.speaking_of(live) if record is not None else None",
+        "record",
+        _JUDGED,
+    ),
+    Mutant(
         "a state names one load and no other",
         _JUDGEMENT,
         "        return named.created == live.created\n",
