@@ -218,6 +218,7 @@ def test_judged(verdict: Verdict, given: dict[str, Any]) -> None:
     assert judged.is_ours is (verdict in (Verdict.OURS, Verdict.OURS_LATER))
     if verdict in (Verdict.OTHER_RESOURCE, Verdict.OTHER_STACK):
         record = given.get("record")
+        record = record.before or record if record else None
         assert judged.owner == (record.owner if record else given["sibling"])
     else:
         assert judged.owner is None
