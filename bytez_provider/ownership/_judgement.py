@@ -92,7 +92,7 @@ def judge(  # noqa: C901, PLR0911 - one line a case
             return _of_another(record.owner, who, record)
         record = None
     owner = record.owner if record is not None else None
-    is_own_record = owner is not None and who.urn != "" and owner.is_same(who)
+    is_own_record = owner is not None and owner.is_same(who)
     if named is not None and _names(named, live, record if is_own_record else None):
         if record is None or owner is None or is_own_record:
             return Judgement(Verdict.OURS, record=record)

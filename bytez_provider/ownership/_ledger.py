@@ -147,7 +147,7 @@ class Ledger(Hearing):
         if named is not None and named.created is not None:
             return Claim(named.created)
         record = self._entry(model_id).record
-        is_own = record is not None and who.urn != "" and record.owner.is_same(who)
+        is_own = record is not None and record.owner.is_same(who)
         return record.claim if record is not None and is_own else Claim()
 
     def waits_for_own(self, record: Record | None) -> bool:
