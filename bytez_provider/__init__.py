@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bytez_provider.fleet import Fleet, FleetMember, ModelArgs, ModelDefaults
-    from bytez_provider.model import Model
+    from bytez_provider.dynamic.fleet import Fleet, FleetMember, ModelArgs, ModelDefaults
+    from bytez_provider.dynamic.model import Model
 
 __version__ = "0.1.0"
 __all__ = ["Fleet", "FleetMember", "Model", "ModelArgs", "ModelDefaults", "__version__"]
 
 _HOMES = {
-    "Fleet": "bytez_provider.fleet",
-    "FleetMember": "bytez_provider.fleet",
-    "Model": "bytez_provider.model",
-    "ModelArgs": "bytez_provider.fleet",
-    "ModelDefaults": "bytez_provider.fleet",
+    "Fleet": "bytez_provider.dynamic.fleet",
+    "FleetMember": "bytez_provider.dynamic.fleet",
+    "Model": "bytez_provider.dynamic.model",
+    "ModelArgs": "bytez_provider.dynamic.fleet",
+    "ModelDefaults": "bytez_provider.dynamic.fleet",
 }
 
 

@@ -26,10 +26,10 @@ from bytez_provider.audit._findings import (
     seconds_between,
 )
 from bytez_provider.audit._states import Declared
-from bytez_provider.errors import printable
-from bytez_provider.lifecycle import NOT_LOADED
-from bytez_provider.pricing import PRICE_DATE
-from bytez_provider.schemas import Instance, Phase, iso
+from bytez_provider.base.errors import printable
+from bytez_provider.core.lifecycle import NOT_LOADED
+from bytez_provider.service.pricing import PRICE_DATE
+from bytez_provider.service.schemas import Instance, Phase, iso
 
 _DECIMALS = 6
 

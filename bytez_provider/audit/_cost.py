@@ -6,8 +6,8 @@ from datetime import datetime
 from decimal import Decimal
 
 from bytez_provider.audit._facts import Facts
-from bytez_provider.pricing import dollars, hourly
-from bytez_provider.schemas import Instance, Phase
+from bytez_provider.service.pricing import dollars, hourly
+from bytez_provider.service.schemas import Instance, Phase
 
 _MOST_GB = 1_000_000.0
 

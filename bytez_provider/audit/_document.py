@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from bytez_provider.schemas import Document
+from bytez_provider.base.document import Document
 
 Kind = Literal["orphan", "unfinished", "notRunning", "duplicate", "drift", "idle"]
 KINDS: tuple[Kind, ...] = ("orphan", "unfinished", "notRunning", "duplicate", "drift", "idle")

@@ -9,9 +9,9 @@ from decimal import Decimal
 from functools import cached_property
 
 from bytez_provider.audit._states import Declared, Source, States
-from bytez_provider.catalogue import Catalogue
-from bytez_provider.ownership import Judgement, Record, Verdict, judge
-from bytez_provider.schemas import Instance
+from bytez_provider.core.ownership import Judgement, Record, Verdict, judge
+from bytez_provider.service.catalogue import Catalogue
+from bytez_provider.service.schemas import Instance
 
 _BELONGING = (Verdict.OURS, Verdict.OURS_LATER, Verdict.UNSURE)
 """A resource whose state does not say which load is its own is not accused of having none."""

@@ -15,12 +15,12 @@ from bytez_provider.audit import _mends
 from bytez_provider.audit._document import KINDS, Finding, Kind, Mend, Owner
 from bytez_provider.audit._facts import Facts
 from bytez_provider.audit._states import Declared, Standing
-from bytez_provider.errors import printable
-from bytez_provider.lifecycle import drift_of
-from bytez_provider.ownership import Record, Verdict
-from bytez_provider.schemas import Instance, Phase, iso
-from bytez_provider.stacks import StackModel
-from bytez_provider.words import counted, duration
+from bytez_provider.base.errors import printable
+from bytez_provider.base.words import counted, duration
+from bytez_provider.core.lifecycle import drift_of
+from bytez_provider.core.ownership import Record, Verdict
+from bytez_provider.service.schemas import Instance, Phase, iso
+from bytez_provider.stack.states import StackModel
 
 NAME_LIMIT = 200
 

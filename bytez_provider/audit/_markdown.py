@@ -15,8 +15,8 @@ from bytez_provider.audit._words import (
     status_word,
     summary,
 )
-from bytez_provider.markup import code, fitted, table
-from bytez_provider.words import counted
+from bytez_provider.base.markup import code, fitted, table
+from bytez_provider.base.words import counted
 
 _POINTER = "This is cut at the limit of a comment; `bytez-fleet audit --json` tells all of it."
 _COMMAND_LIMIT = 4000

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Sequence
 from bytez_provider.audit._document import Mend
 from bytez_provider.audit._facts import Facts
 from bytez_provider.audit._states import Declared
-from bytez_provider.errors import printable
-from bytez_provider.markup import code
+from bytez_provider.base.errors import printable
+from bytez_provider.base.markup import code
 
 EXPORTED = "fleet.yaml"
 """The file that the commands name."""

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from bytez_provider.lifecycle import NOT_LOADED
-from bytez_provider.ownership import Judgement, Named, Owner, Phase, Record, Verdict, judge
-from bytez_provider.schemas import Instance
-from bytez_provider.stacks import StackModel
+from bytez_provider.core.lifecycle import NOT_LOADED
+from bytez_provider.core.ownership import Judgement, Named, Owner, Phase, Record, Verdict, judge
+from bytez_provider.service.schemas import Instance
+from bytez_provider.stack.states import StackModel
 
 NO_STACK = Owner(urn="")
 """Of a state in which nothing says which stack it is of."""

@@ -13,9 +13,9 @@ from typing import Annotated, cast
 
 import typer
 
+from bytez_provider.base.errors import BytezError
 from bytez_provider.cli import exits
 from bytez_provider.cli.screen import Screen
-from bytez_provider.errors import BytezError
 
 _PROGRAM = "bytez-fleet"
 

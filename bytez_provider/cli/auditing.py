@@ -21,11 +21,11 @@ from bytez_provider.audit import (
     status_word,
     summary,
 )
+from bytez_provider.base.words import counted
 from bytez_provider.cli import exits
 from bytez_provider.cli.screen import Column, Screen
 from bytez_provider.cli.session import Session
 from bytez_provider.cli.sources import Wanted, facts_of
-from bytez_provider.words import counted
 
 _COLUMNS = (
     Column("MODEL", folds=True),

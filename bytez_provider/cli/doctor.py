@@ -13,15 +13,7 @@ from typing import Any, Literal
 
 from bytez_provider import __version__
 from bytez_provider.audit import Source, Standing, States
-from bytez_provider.catalogue import Catalogue
-from bytez_provider.cli import exits
-from bytez_provider.cli.screen import Column, Screen
-from bytez_provider.cli.session import Session
-from bytez_provider.cli.sources import source_of_stack
-from bytez_provider.cli.stack import INSTALL_PULUMI, is_in_project, pulumi_version
-from bytez_provider.client import BytezClient
-from bytez_provider.config import SET_KEY, DialectName
-from bytez_provider.errors import (
+from bytez_provider.base.errors import (
     AuthenticationError,
     BytezError,
     CreditsError,
@@ -29,10 +21,18 @@ from bytez_provider.errors import (
     UnreachableError,
     printable,
 )
-from bytez_provider.lifecycle import named
-from bytez_provider.ownership import ChangedError, Phase, Record, Store
-from bytez_provider.schemas import Instance, iso
-from bytez_provider.words import duration
+from bytez_provider.base.words import duration
+from bytez_provider.cli import exits
+from bytez_provider.cli.screen import Column, Screen
+from bytez_provider.cli.session import Session
+from bytez_provider.cli.sources import source_of_stack
+from bytez_provider.cli.stack import INSTALL_PULUMI, is_in_project, pulumi_version
+from bytez_provider.core.lifecycle import named
+from bytez_provider.core.ownership import ChangedError, Phase, Record, Store
+from bytez_provider.service.catalogue import Catalogue
+from bytez_provider.service.client import BytezClient
+from bytez_provider.service.schemas import Instance, iso
+from bytez_provider.service.settings import SET_KEY, ApiVersion
 
 _PROBE = "openai-community/gpt2"
 """The model whose status is asked for: the seed's own example."""
@@ -115,7 +115,7 @@ def _settings(session: Session) -> Iterator[Check]:
         yield Check("key", "ok", f"set in {source('key', 'BYTEZ_KEY')}")
     endpoint_source = source("endpoint", "BYTEZ_ENDPOINT")
     yield Check("endpoint", "ok", f"{settings.endpoint} ({endpoint_source})")
-    yield Check("dialect", "ok", f"{settings.dialect} ({source('dialect')})")
+    yield Check("apiVersion", "ok", f"{settings.api_version} ({source('apiVersion')})")
     price = f"${settings.price_per_gb_second:f} a GB-second"
     yield Check("price", "ok", f"{price} ({source('pricePerGbSecond')})")
 
@@ -148,12 +148,12 @@ def _refusal(error: BytezError, session: Session) -> Iterator[Check]:
     elif isinstance(error, CreditsError):
         yield Check("service", "ok", "answers")
         yield Check("credits", "failed", error.observed, error.action)
-    elif (spoken := _other_dialect(session)) is not None:
+    elif (spoken := _other_version(session)) is not None:
         yield Check(
-            "dialect spoken",
+            "API version spoken",
             "failed",
-            f"the service answers to '{spoken}', not to '{session.settings.dialect}'",
-            f"Run `pulumi config set bytez:dialect {spoken}`, and give --stack here",
+            f"the service answers to '{spoken}', not to '{session.settings.api_version}'",
+            f"Run `pulumi config set bytez:apiVersion {spoken}`, and give --stack here",
         )
     elif isinstance(error, AuthenticationError):
         yield Check("service", "ok", "answers")
@@ -162,10 +162,10 @@ def _refusal(error: BytezError, session: Session) -> Iterator[Check]:
         yield Check("service", "failed", error.observed, error.action)
 
 
-def _other_dialect(session: Session) -> DialectName | None:
-    """Return the other dialect where that gets an answer."""
-    other: DialectName = "june" if session.settings.dialect == "seed" else "seed"
-    settings = dataclasses.replace(session.settings, dialect=other)
+def _other_version(session: Session) -> ApiVersion | None:
+    """Return the other API version where that gets an answer."""
+    other: ApiVersion = "2024-06" if session.settings.api_version == "2024-05" else "2024-05"
+    settings = dataclasses.replace(session.settings, api_version=other)
     try:
         BytezClient(settings, clock=session.clock).status(_PROBE, tries=1)
     except BytezError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bytez_provider.errors import BytezError, ConfigError, InvalidInputError
+from bytez_provider.base.errors import BytezError, ConfigError, InvalidInputError
 
 DONE = 0
 FAILED = 1

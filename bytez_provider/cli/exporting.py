@@ -10,21 +10,17 @@ from typing import Any
 from pydantic import ValidationError
 
 from bytez_provider.audit import Facts, undeclared
+from bytez_provider.base.errors import InvalidInputError, printable
+from bytez_provider.base.words import counted
 from bytez_provider.cli import exits
 from bytez_provider.cli.screen import Screen
 from bytez_provider.cli.session import Session
 from bytez_provider.cli.sources import Wanted, facts_of
-from bytez_provider.errors import InvalidInputError, printable
+from bytez_provider.core.declared import ModelInputs
+from bytez_provider.core.inputs import EXPIRY_MAX_SECONDS, EXPIRY_MIN_SECONDS
 from bytez_provider.fleetfile import TAKEN_KEY, add_models, read_fleet, write_fleet
-from bytez_provider.pricing import IDLE_SECONDS
-from bytez_provider.schemas import (
-    EXPIRY_MAX_SECONDS,
-    EXPIRY_MIN_SECONDS,
-    Instance,
-    ModelInputs,
-    Phase,
-)
-from bytez_provider.words import counted
+from bytez_provider.service.pricing import IDLE_SECONDS
+from bytez_provider.service.schemas import Instance, Phase
 
 
 def export(path: Path, wanted: Wanted, screen: Screen, *, add: bool) -> int:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from bytez_provider.cli.session import Session
-from bytez_provider.schemas import Instance
-from bytez_provider.wire import believed
+from bytez_provider.service.schemas import Instance
+from bytez_provider.service.wire import believed
 
 _ASKED_AT_ONCE = 8
 

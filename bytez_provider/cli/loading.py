@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from bytez_provider.cli import exits
-from bytez_provider.cli.caller import Person, ended_by_interrupt
-from bytez_provider.cli.facts import instance_facts
-from bytez_provider.cli.session import NOBODY, Session
-from bytez_provider.cli.words import cost_an_hour
-from bytez_provider.errors import (
+from bytez_provider.base.errors import (
     NOTHING_CHANGED,
     AlreadyLoadedError,
     ApiError,
@@ -15,8 +10,14 @@ from bytez_provider.errors import (
     InterruptedLoadError,
     printable,
 )
-from bytez_provider.lifecycle import named
-from bytez_provider.schemas import Instance, ModelInputs, ModelState, iso, moment_of
+from bytez_provider.cli import exits
+from bytez_provider.cli.caller import Person, ended_by_interrupt
+from bytez_provider.cli.facts import instance_facts
+from bytez_provider.cli.session import NOBODY, Session
+from bytez_provider.cli.words import cost_an_hour
+from bytez_provider.core.declared import ModelInputs, ModelState
+from bytez_provider.core.lifecycle import named
+from bytez_provider.service.schemas import Instance, iso, moment_of
 
 
 def load(session: Session, inputs: ModelInputs, *, waits: bool, limit_seconds: float) -> int:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from bytez_provider.catalogue import Catalogue, bundled_catalogue
+from bytez_provider.base.errors import ApiError
+from bytez_provider.base.words import count, dollars, gigabytes, span, yes_no
 from bytez_provider.cli import exits
 from bytez_provider.cli.facts import (
     absence_facts,
@@ -17,9 +18,8 @@ from bytez_provider.cli.live import live_of
 from bytez_provider.cli.screen import Column, Screen, table_of
 from bytez_provider.cli.session import Session
 from bytez_provider.cli.words import facts_as_rows, facts_on_a_line
-from bytez_provider.errors import ApiError
-from bytez_provider.schemas import Instance
-from bytez_provider.words import count, dollars, gigabytes, span, yes_no
+from bytez_provider.service.catalogue import Catalogue, bundled_catalogue
+from bytez_provider.service.schemas import Instance
 
 _WATCH_SECONDS = 1.0
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from bytez_provider.base.errors import BytezError, InvalidFileError, printable
+from bytez_provider.base.words import counted, dollars, gigabytes, partly, span
 from bytez_provider.cli import exits
 from bytez_provider.cli.live import live_of
 from bytez_provider.cli.screen import Column
 from bytez_provider.cli.session import Session
-from bytez_provider.errors import BytezError, InvalidFileError, printable
-from bytez_provider.ownership import Record
+from bytez_provider.core.ownership import Record
 from bytez_provider.review import (
     Live,
     Plan,
@@ -30,7 +31,6 @@ from bytez_provider.review import (
     run_preview,
     unreadable_of,
 )
-from bytez_provider.words import counted, dollars, gigabytes, partly, span
 
 _COLUMNS = (
     Column("NAME", folds=True),

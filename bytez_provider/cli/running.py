@@ -9,9 +9,9 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
+from bytez_provider.base.errors import InvalidInputError, MalformedAnswerError, NotLoadedError
 from bytez_provider.cli import exits
 from bytez_provider.cli.session import Session
-from bytez_provider.errors import InvalidInputError, MalformedAnswerError, NotLoadedError
 
 _LONGEST_DOCUMENT = 4 * 1024 * 1024
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")

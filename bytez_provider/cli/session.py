@@ -11,14 +11,12 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from bytez_provider.catalogue import CatalogueSource
+from bytez_provider.base.clock import SystemClock
+from bytez_provider.base.errors import InvalidInputError, UnknownModelError, printable
 from bytez_provider.cli.stack import stack_config
-from bytez_provider.client import BytezClient
-from bytez_provider.clock import SystemClock
-from bytez_provider.config import read_settings
-from bytez_provider.errors import InvalidInputError, UnknownModelError, printable
-from bytez_provider.lifecycle import Consent, Lifecycle
-from bytez_provider.ownership import (
+from bytez_provider.core.declared import ModelInputs, problems_of
+from bytez_provider.core.lifecycle import Lifecycle
+from bytez_provider.core.ownership import (
     Ledger,
     Owner,
     Record,
@@ -26,8 +24,11 @@ from bytez_provider.ownership import (
     open_store,
     stack_identity,
 )
-from bytez_provider.schemas import Instance, ModelInputs, problems_of
-from bytez_provider.waiter import Waiter
+from bytez_provider.core.waiter import Waiter
+from bytez_provider.service.catalogue import CatalogueSource
+from bytez_provider.service.client import BytezClient
+from bytez_provider.service.schemas import Instance
+from bytez_provider.service.settings import read_settings
 
 if TYPE_CHECKING:
     from bytez_provider.cli.screen import Screen
@@ -103,7 +104,6 @@ class Session:
             catalogue=self.catalogue,
             ledger=self.ledger,
             waiter=Waiter(self.client, self.clock, quiet=not self.screen.redraws_progress),
-            consent=Consent(),
         )
 
     def inputs(self, verb: str, model_id: str, **given: int | None) -> ModelInputs:

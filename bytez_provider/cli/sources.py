@@ -11,13 +11,14 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from bytez_provider.audit import Facts, Source
+from bytez_provider.base.errors import InvalidFileError, printable
 from bytez_provider.cli.live import live_of
 from bytez_provider.cli.session import Session
 from bytez_provider.cli.stack import stack_names, state_of_stack, urn_in
-from bytez_provider.errors import InvalidFileError, printable
-from bytez_provider.ownership import Owner
-from bytez_provider.schemas import Instance, ModelInputs
-from bytez_provider.stacks import models_of
+from bytez_provider.core.declared import ModelInputs
+from bytez_provider.core.ownership import Owner
+from bytez_provider.service.schemas import Instance
+from bytez_provider.stack.states import models_of
 
 _LARGEST_MIB = 256
 

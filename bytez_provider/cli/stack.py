@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from bytez_provider.config import refuse_plain_key
-from bytez_provider.errors import ConfigError, printable
-from bytez_provider.stacks import StackModel, models_of
-from bytez_provider.urns import STACK_TYPE
+from bytez_provider.base.errors import ConfigError, printable
+from bytez_provider.base.urns import STACK_TYPE
+from bytez_provider.service.settings import refuse_plain_key
+from bytez_provider.stack.states import StackModel, models_of
 
 INSTALL_PULUMI = "https://www.pulumi.com/docs/install"
 

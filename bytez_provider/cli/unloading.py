@@ -8,23 +8,24 @@ from functools import partial
 from typing import Any
 
 from bytez_provider.audit import Source, Standing, States
-from bytez_provider.cli import exits
-from bytez_provider.cli.caller import Person
-from bytez_provider.cli.session import NOBODY, Session
-from bytez_provider.cli.sources import Wanted, source_of_stack
-from bytez_provider.cli.stack import is_in_project
-from bytez_provider.errors import (
+from bytez_provider.base.errors import (
     AlreadyLoadedError,
     BytezError,
     ConfigError,
     InvalidInputError,
     printable,
 )
-from bytez_provider.lifecycle import named
-from bytez_provider.ownership import Record
-from bytez_provider.schemas import Instance, ModelState, iso
-from bytez_provider.urns import project_of
-from bytez_provider.waiter import NOT_FOUND_GRACE_SECONDS
+from bytez_provider.base.urns import project_of
+from bytez_provider.cli import exits
+from bytez_provider.cli.caller import Person
+from bytez_provider.cli.session import NOBODY, Session
+from bytez_provider.cli.sources import Wanted, source_of_stack
+from bytez_provider.cli.stack import is_in_project
+from bytez_provider.core.declared import ModelState
+from bytez_provider.core.lifecycle import named
+from bytez_provider.core.ownership import Record
+from bytez_provider.core.waiter import NOT_FOUND_GRACE_SECONDS
+from bytez_provider.service.schemas import Instance, iso
 
 _Task = tuple[str, Callable[[], str]]
 """A model, and what does it and returns one of these outcomes."""

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from bytez_provider.catalogue import Catalogue
+from bytez_provider.base.errors import InvalidFileError, Problem, printable
+from bytez_provider.base.words import gigabytes
 from bytez_provider.cli import exits
 from bytez_provider.cli.session import Session
-from bytez_provider.errors import InvalidFileError, Problem, printable
 from bytez_provider.fleetfile import FleetFile, read_fleet, unknown_models
-from bytez_provider.words import gigabytes
+from bytez_provider.service.catalogue import Catalogue
 
 
 def validate(session: Session, paths: Iterable[Path], *, environment: str | None) -> int:

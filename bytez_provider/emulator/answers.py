@@ -50,12 +50,12 @@ def stopped(model_id: str) -> dict[str, Any]:
 
 
 def seed_entry(row: Row) -> dict[str, Any]:
-    """Return a line of the catalogue in the seed dialect."""
+    """Return a line of the catalogue in the 2024-05 API."""
     return {"name": row.name, "requiredRAM": row.required_ram, "benchmarked": row.benchmarked}
 
 
 def june_entry(row: Row) -> dict[str, Any]:
-    """Return a line of the catalogue in the June dialect."""
+    """Return a line of the catalogue in the 2024-06 API."""
     return {"modelId": row.name, "ramRequired": row.required_ram, "task": TASK}
 
 

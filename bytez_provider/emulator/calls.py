@@ -1,7 +1,7 @@
-"""Reading requests, in both dialects at once.
+"""Reading requests, in both API versions at once.
 
-A request whose key is in its JSON body speaks the seed dialect and names the model `modelId`;
-one with `Authorization: Key <key>` speaks the June dialect and names it `model`. Neither is
+A request whose key is in its JSON body speaks the 2024-05 API and names the model `modelId`;
+one with `Authorization: Key <key>` speaks the 2024-06 API and names it `model`. Neither is
 understood in the words of the other: a client that mixes them up is told so.
 """
 
@@ -34,18 +34,18 @@ class Call:
     method: str
     path: str
     task: str | None
-    """The June dialect's filter on the catalogue."""
+    """The 2024-06 API's filter on the catalogue."""
     authorization: str | None
     body: Mapping[str, Any]
 
     @property
     def speaks_seed(self) -> bool:
-        """Tell the seed dialect from June's: it has its key in the body."""
+        """Tell the 2024-05 API from June's: it has its key in the body."""
         return "key" in self.body
 
     @property
     def key(self) -> object:
-        """The key, wherever the dialect has it."""
+        """The key, wherever the API version has it."""
         if self.speaks_seed:
             return self.body["key"]
         scheme, _, key = (self.authorization or "").partition(" ")
@@ -110,7 +110,7 @@ def strict_json(text: bytes) -> Any:
 
 
 def model_of(call: Call) -> str:
-    """Return the model that a request names in the words of its dialect.
+    """Return the model that a request names in the words of its API version.
 
     Raises:
         RefusedError: it names none.

@@ -8,8 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from bytez_provider.base.files import replace_file
 from bytez_provider.emulator.world import Account, Fate, Load, World
-from bytez_provider.files import replace_file
 
 _FORMAT = "bytez-emulator/1"
 _MOMENTS = ("created", "last_run", "deleted", "gone")

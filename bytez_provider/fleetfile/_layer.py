@@ -10,13 +10,14 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
+from bytez_provider.core.declared import ModelInputs, problems_of
+from bytez_provider.core.inputs import INPUTS
 from bytez_provider.fleetfile._problems import Place, Problems, named, nearest, quoted
 from bytez_provider.fleetfile._tree import Broken, Mapping, Node, Scalar, tree_of
-from bytez_provider.schemas import ModelInputs, problems_of
 
 LARGEST_BYTES = 1 << 20
 MODEL_ID = "modelId"
-PROPERTIES = tuple(field.alias or name for name, field in ModelInputs.model_fields.items())
+PROPERTIES = tuple(one.in_state for one in INPUTS.values())
 """The properties of a model, as they are spelled in state."""
 KEY_PATTERN = "^[A-Za-z0-9_-]+$"
 """A model's key: it becomes part of the name of a resource."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from bytez_provider.errors import InvalidFileError, Problem
+from bytez_provider.base.errors import InvalidFileError, Problem
 
 MOST_PROBLEMS = 100
 """So many are told; who made more has made one mistake many times."""

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bytez_provider.errors import Problem, printable
+from bytez_provider.base.errors import Problem, printable
+from bytez_provider.core.declared import ModelInputs
 from bytez_provider.fleetfile._layer import MODEL_ID, Declared, Layer, Setting, read_layer
 from bytez_provider.fleetfile._problems import MOST_PROBLEMS, Place, Problems, nearest, quoted
-from bytez_provider.schemas import ModelInputs
 
 if TYPE_CHECKING:
     # Only asked when it is handed in: a program that reads a fleet asks no service.
-    from bytez_provider.catalogue import Catalogue
+    from bytez_provider.service.catalogue import Catalogue
 
 _ENVIRONMENT = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*\Z")
 

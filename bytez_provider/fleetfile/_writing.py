@@ -17,12 +17,12 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import YAMLError
 
-from bytez_provider.errors import InvalidFileError, InvalidInputError
-from bytez_provider.files import replace_file
+from bytez_provider.base.errors import InvalidFileError, InvalidInputError
+from bytez_provider.base.files import replace_file
+from bytez_provider.core.declared import ModelInputs
 from bytez_provider.fleetfile._layer import MODEL_ID, Layer, layer_of
 from bytez_provider.fleetfile._problems import Problems, named, quoted
 from bytez_provider.fleetfile._reading import fleet_of, read_fleet
-from bytez_provider.schemas import ModelInputs
 
 _UNFOLDED = 1 << 20
 _COMMENT = re.compile(r"(?:^|\s)(#.*?)\s*$", re.MULTILINE)

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 
-from bytez_provider.catalogue import Catalogue, bundled_catalogue
-from bytez_provider.errors import printable
+from bytez_provider.base.errors import printable
+from bytez_provider.service.catalogue import Catalogue, bundled_catalogue
 
 _NAME_LIMIT = 100
 _T = TypeVar("_T")

@@ -24,13 +24,13 @@ from pulumi_policy import (
 from pulumi_policy.proxy import UnknownValueError
 from pydantic.alias_generators import to_snake
 
-from bytez_provider.config import DEFAULT_PRICE_PER_GB_SECOND
-from bytez_provider.errors import printable
+from bytez_provider.base.errors import printable
+from bytez_provider.base.urns import MODEL_TYPE
+from bytez_provider.core.inputs import EXPIRY_MAX_SECONDS, EXPIRY_MIN_SECONDS
 from bytez_provider.policies import rules
 from bytez_provider.policies.declared import UNKNOWN, DeclaredModel, declared_model
 from bytez_provider.policies.rules import Violation
-from bytez_provider.schemas import EXPIRY_MAX_SECONDS, EXPIRY_MIN_SECONDS
-from bytez_provider.urns import MODEL_TYPE
+from bytez_provider.service.settings import DEFAULT_PRICE_PER_GB_SECOND
 
 _Schema: TypeAlias = dict[str, Any]
 

@@ -7,9 +7,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
-from bytez_provider.errors import printable
-from bytez_provider.marks import SECRET
-from bytez_provider.pricing import PRICE_DATE
+from bytez_provider.base.errors import printable
+from bytez_provider.base.urns import (
+    FLEET_TYPE,
+    MODEL_TYPE,
+    READINESS_TYPE,
+    STACK_TYPE,
+    name_of,
+    type_of,
+)
 from bytez_provider.review._cases import Case, cases_of
 from bytez_provider.review._declared import Declared, Prices, declared_of, hidden_of, money
 from bytez_provider.review._document import (
@@ -28,8 +34,9 @@ from bytez_provider.review._fate import told as told_of
 from bytez_provider.review._live import Live, live_of
 from bytez_provider.review._order import Order
 from bytez_provider.review._plan import Missing, Plan, Step, model_id_of
-from bytez_provider.schemas import iso
-from bytez_provider.urns import FLEET_TYPE, MODEL_TYPE, READINESS_TYPE, STACK_TYPE, name_of, type_of
+from bytez_provider.service.pricing import PRICE_DATE
+from bytez_provider.service.schemas import iso
+from bytez_provider.stack.marks import SECRET
 
 BOOT_MINUTES = 15
 """How long a boot is taken to last, for estimates: the vendor says 12 to 15 minutes (June)."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 
+from bytez_provider.base.urns import MODEL_TYPE
 from bytez_provider.review._declared import REPLACING, hidden_of, same
 from bytez_provider.review._plan import Missing, Plan, ResourceState, Step
-from bytez_provider.urns import MODEL_TYPE
 
 
 def compared(head: Plan, base: Plan) -> Plan:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-from bytez_provider.lifecycle import NOT_LOADED
+from bytez_provider.base.urns import MODEL_TYPE, name_of
+from bytez_provider.core.lifecycle import NOT_LOADED
 from bytez_provider.review._plan import Plan, Refreshed, ResourceState, Step, model_id_of
-from bytez_provider.schemas import Phase, phase_of
-from bytez_provider.urns import MODEL_TYPE, name_of
+from bytez_provider.service.schemas import Phase, phase_of
 
 
 @dataclass(frozen=True)

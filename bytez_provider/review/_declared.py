@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from bytez_provider.catalogue import Catalogue
-from bytez_provider.marks import UNKNOWN, is_hidden
-from bytez_provider.pricing import Cost, hourly, monthly
 from bytez_provider.review._document import DeclaredModel, Month
 from bytez_provider.review._plan import ResourceState, model_id_of
+from bytez_provider.service.catalogue import Catalogue
+from bytez_provider.service.pricing import Cost, hourly, monthly
+from bytez_provider.stack.marks import UNKNOWN, is_hidden
 
 REPLACING = ("modelId", "concurrency", "expirationPeriodSeconds")
 """The inputs of which a change replaces."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from bytez_provider.schemas import Document
+from bytez_provider.base.document import Document
 
 Action = Literal["load", "adopt", "replace", "unload", "forget", "update", "wait", "keep"]
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 
-from bytez_provider.errors import printable
-from bytez_provider.markup import COMMENT_LIMIT, code, fitted, table
+from bytez_provider.base.errors import printable
+from bytez_provider.base.markup import COMMENT_LIMIT, code, fitted, table
+from bytez_provider.base.words import counted, dollars, gigabytes, partly, span
 from bytez_provider.review._document import (
     BrokenRule,
     Gap,
@@ -15,7 +16,6 @@ from bytez_provider.review._document import (
     unreadable_of,
 )
 from bytez_provider.review._fate import LEFT_RUNNING
-from bytez_provider.words import counted, dollars, gigabytes, partly, span
 
 _ROWS = 40
 """Of one section: what is cut is cut by sections."""

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
 
-from bytez_provider.errors import printable
+from bytez_provider.base.errors import printable
+from bytez_provider.base.urns import (
+    FLEET_TYPE,
+    MODEL_TYPE,
+    READINESS_TYPE,
+    STACK_TYPE,
+    name_of,
+    type_of,
+)
 from bytez_provider.review._plan import Plan
-from bytez_provider.urns import FLEET_TYPE, MODEL_TYPE, READINESS_TYPE, STACK_TYPE, name_of, type_of
 
 _SILENT = (FLEET_TYPE, READINESS_TYPE, STACK_TYPE)
 """Types of resources that nothing serves: not told as dependents."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from bytez_provider.base.urns import MODEL_TYPE, project_of, stack_of
+from bytez_provider.core.inputs import is_model_id
 from bytez_provider.review._document import GapCode
-from bytez_provider.schemas import is_model_id
-from bytez_provider.urns import MODEL_TYPE, project_of, stack_of
 
 
 @dataclass(frozen=True)

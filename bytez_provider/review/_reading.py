@@ -14,8 +14,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from bytez_provider.errors import InvalidFileError, printable
-from bytez_provider.marks import masked
+from bytez_provider.base.errors import InvalidFileError, printable
+from bytez_provider.base.urns import MODEL_TYPE, READINESS_TYPE
 from bytez_provider.review._document import GapCode
 from bytez_provider.review._plan import (
     Complaint,
@@ -26,7 +26,7 @@ from bytez_provider.review._plan import (
     Step,
     Violation,
 )
-from bytez_provider.urns import MODEL_TYPE, READINESS_TYPE
+from bytez_provider.stack.marks import masked
 
 _REPLACING = ("replace", "create-replacement", "delete-replaced", "import-replacement")
 _HOW = "Save one with `pulumi preview --json`"

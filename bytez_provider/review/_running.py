@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from bytez_provider.errors import ConfigError, printable
+from bytez_provider.base.errors import ConfigError, printable
 from bytez_provider.review._plan import Plan
 from bytez_provider.review._reading import from_digest, from_events
 

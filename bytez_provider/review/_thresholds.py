@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from bytez_provider.base.words import dollars
 from bytez_provider.review._document import Review
-from bytez_provider.words import dollars
 
 
 @dataclass(frozen=True)

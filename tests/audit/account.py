@@ -7,12 +7,12 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from bytez_provider.audit import Audit, Facts, Finding, Source, assess
-from bytez_provider.catalogue import bundled_catalogue
-from bytez_provider.config import DEFAULT_PRICE_PER_GB_SECOND
-from bytez_provider.ownership import Owner, Phase, Record
-from bytez_provider.schemas import Instance, iso
-from bytez_provider.stacks import StackModel
-from bytez_provider.urns import MODEL_TYPE
+from bytez_provider.base.urns import MODEL_TYPE
+from bytez_provider.core.ownership import Owner, Phase, Record
+from bytez_provider.service.catalogue import bundled_catalogue
+from bytez_provider.service.schemas import Instance, iso
+from bytez_provider.service.settings import DEFAULT_PRICE_PER_GB_SECOND
+from bytez_provider.stack.states import StackModel
 
 NOW = datetime(2024, 5, 28, 12, 0, 0, tzinfo=timezone.utc)
 ENDPOINT = "https://api.bytez.com"

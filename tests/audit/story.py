@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from bytez_provider.audit import Audit, Source, assess
-from bytez_provider.ownership import Owner
-from bytez_provider.schemas import iso
+from bytez_provider.core.ownership import Owner
+from bytez_provider.service.schemas import iso
 from tests.audit.account import (
     CODER,
     GPT2,

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from bytez_provider.audit import Source, assess, markdown, page
-from bytez_provider.catalogue import Catalogue
-from bytez_provider.ownership import Phase
-from bytez_provider.schemas import CatalogueEntry, Instance, iso
+from bytez_provider.core.ownership import Phase
+from bytez_provider.service.catalogue import Catalogue
+from bytez_provider.service.schemas import CatalogueEntry, Instance, iso
 from tests.audit.account import (
     CODER,
     ENDPOINT,

@@ -10,11 +10,11 @@ from decimal import Decimal
 import pytest
 
 from bytez_provider.audit import Audit, Source, assess
-from bytez_provider.catalogue import Catalogue
-from bytez_provider.client import BytezClient
-from bytez_provider.config import Key, Settings
 from bytez_provider.emulator import Emulator
-from bytez_provider.pricing import BOOT_SECONDS, MONTH_HOURS, Cost, monthly
+from bytez_provider.service.catalogue import Catalogue
+from bytez_provider.service.client import BytezClient
+from bytez_provider.service.pricing import BOOT_SECONDS, MONTH_HOURS, Cost, monthly
+from bytez_provider.service.settings import Key, Settings
 from tests.audit.account import CODER, GPT2, PHI, UNPRICED, facts
 
 KEY = "month-key-0123456789"

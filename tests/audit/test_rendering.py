@@ -14,9 +14,9 @@ from jsonschema import Draft202012Validator
 from markdown_it import MarkdownIt
 
 from bytez_provider.audit import Audit, assess, markdown, page
+from bytez_provider.base.markup import COMMENT_LIMIT
 from bytez_provider.cli.auditing import show
 from bytez_provider.cli.screen import Screen
-from bytez_provider.markup import COMMENT_LIMIT
 from tests.audit.account import UNPRICED, declared, facts, live
 from tests.audit.story import EVIL, evil_story, story
 from tools.schema.generate import schemas

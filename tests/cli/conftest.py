@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from bytez_provider.config import Key
+from bytez_provider.base.urns import MODEL_TYPE, STACK_TYPE
 from bytez_provider.emulator import Emulator
-from bytez_provider.urns import MODEL_TYPE, STACK_TYPE
+from bytez_provider.service.settings import Key
 from tests.cli.fleet import KEY, Fleet
 
 BOOT_SECONDS = 403

@@ -5,12 +5,12 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 
-from bytez_provider.clock import SystemClock
-from bytez_provider.config import Key
+from bytez_provider.base.clock import SystemClock
+from bytez_provider.base.urns import MODEL_TYPE
+from bytez_provider.core.ownership import Folder, Ledger, Named, Owner, Request
 from bytez_provider.emulator import Emulator
-from bytez_provider.ownership import Folder, Ledger, Named, Owner, Request
-from bytez_provider.schemas import Instance, iso, moment_of
-from bytez_provider.urns import MODEL_TYPE
+from bytez_provider.service.schemas import Instance, iso, moment_of
+from bytez_provider.service.settings import Key
 from tests.cli.fleet import KEY, Fleet
 
 

@@ -42,7 +42,7 @@ class TestHealthy:
         assert {verdict for verdict, _, _ in told.values()} == {"ok", "warning"}
         assert told["key"][:2] == ("ok", "set in BYTEZ_KEY")
         assert told["endpoint"][:2] == ("ok", f"{emulator.url} (BYTEZ_ENDPOINT)")
-        assert told["dialect"][:2] == ("ok", "seed (the default)")
+        assert told["apiVersion"][:2] == ("ok", "2024-05 (the default)")
         assert told["service"][1].startswith("answers in ")
         assert told["key accepted"][0] == "ok"
         assert told["clock"][0] == "ok"
@@ -100,7 +100,7 @@ class TestWrong:
         assert list(found) == ["service"]
         assert "the connection was refused" in found["service"]
 
-    def test_service_that_speaks_the_other_dialect(
+    def test_service_that_speaks_the_other_version(
         self, fleet: Fleet, hostile: HostileServer
     ) -> None:
         def june_only(connection: object, request: bytes) -> None:
@@ -114,9 +114,9 @@ class TestWrong:
 
         hostile.answers(june_only)
         found = self.failed(fleet.run("doctor", "--json", BYTEZ_ENDPOINT=hostile.url))
-        assert list(found) == ["dialect spoken"]
-        assert "answers to 'june', not to 'seed'" in found["dialect spoken"]
-        assert "pulumi config set bytez:dialect june" in found["dialect spoken"]
+        assert list(found) == ["API version spoken"]
+        assert "answers to '2024-06', not to '2024-05'" in found["API version spoken"]
+        assert "pulumi config set bytez:apiVersion 2024-06" in found["API version spoken"]
 
     def test_account_out_of_credits(self, fleet: Fleet, emulator: Emulator) -> None:
         broke = {"respond": {"status": 429, "body": {"error": "you are out of credits"}}}

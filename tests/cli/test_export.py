@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from bytez_provider.core.declared import ModelInputs
 from bytez_provider.emulator import Emulator
 from bytez_provider.fleetfile import read_fleet
-from bytez_provider.schemas import ModelInputs
 from tests.cli.fleet import CODER, GPT2, UNPRICED, Fleet
 
 PHI = "microsoft/phi-1"

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from bytez_provider.config import Key, Settings
 from bytez_provider.emulator import Emulator
+from bytez_provider.service.settings import Key, Settings
 from tests.cli.fleet import GPT2, KEY, UNPRICED, Fleet
 from tests.review.plans import (
     PHI,

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from bytez_provider.config import Key
+from bytez_provider.core.ownership import stack_identity
 from bytez_provider.emulator import Emulator
-from bytez_provider.ownership import stack_identity
+from bytez_provider.service.settings import Key
 from tests.cli.fleet import GPT2, KEY, UNPRICED, Fleet
 from tests.cli.journal import Journal, resource
 from tests.e2e.stack import Stack
@@ -69,7 +69,7 @@ def test_key_and_settings_come_from_the_stack(
 ) -> None:
     running(GPT2)
     stack.run("config", "set", "--secret", "bytez:key", KEY).ok()
-    plain = {"bytez:endpoint": emulator.url, "bytez:dialect": "june"}
+    plain = {"bytez:endpoint": emulator.url, "bytez:apiVersion": "2024-06"}
     settings = [
         part for name, value in plain.items() for part in ("--plaintext", f"{name}={value}")
     ]
@@ -83,7 +83,7 @@ def test_key_and_settings_come_from_the_stack(
     doctor = fleet.run("doctor", "--stack", "dev")
     assert doctor.code == 0, doctor.out
     assert "set in bytez:key of stack 'dev'" in doctor.out
-    assert "june (bytez:dialect of stack 'dev')" in doctor.out
+    assert "2024-06 (bytez:apiVersion of stack 'dev')" in doctor.out
     assert KEY not in doctor.out
 
 

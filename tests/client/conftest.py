@@ -6,17 +6,17 @@ from collections.abc import Iterator
 
 import pytest
 
-from bytez_provider.client import BytezClient
-from bytez_provider.config import DialectName, Key, Settings
 from bytez_provider.emulator import Emulator
+from bytez_provider.service.client import BytezClient
+from bytez_provider.service.settings import ApiVersion, Key, Settings
 from tests.client.hostile import KEY, HostileServer
 from tests.clocks import EmulatorClock, FakeClock
 
 
-@pytest.fixture(params=["seed", "june"])
-def dialect(request: pytest.FixtureRequest) -> DialectName:
-    """Both dialects, for every test that talks."""
-    chosen: DialectName = request.param
+@pytest.fixture(params=["2024-05", "2024-06"])
+def api(request: pytest.FixtureRequest) -> ApiVersion:
+    """Both API versions, for every test that talks."""
+    chosen: ApiVersion = request.param
     return chosen
 
 
@@ -32,8 +32,8 @@ def clock(emulator: Emulator) -> EmulatorClock:
 
 
 @pytest.fixture
-def client(emulator: Emulator, clock: EmulatorClock, dialect: DialectName) -> Iterator[BytezClient]:
-    client = BytezClient(Settings(emulator.url, dialect, Key(KEY)), clock=clock)
+def client(emulator: Emulator, clock: EmulatorClock, api: ApiVersion) -> Iterator[BytezClient]:
+    client = BytezClient(Settings(emulator.url, api, Key(KEY)), clock=clock)
     yield client
     client.close()
 
@@ -59,10 +59,8 @@ def fake_clock() -> FakeClock:
 
 
 @pytest.fixture
-def wary(
-    hostile: HostileServer, fake_clock: FakeClock, dialect: DialectName
-) -> Iterator[BytezClient]:
+def wary(hostile: HostileServer, fake_clock: FakeClock, api: ApiVersion) -> Iterator[BytezClient]:
     """A client of the hostile server."""
-    client = BytezClient(Settings(hostile.url, dialect, Key(KEY)), clock=fake_clock)
+    client = BytezClient(Settings(hostile.url, api, Key(KEY)), clock=fake_clock)
     yield client
     client.close()

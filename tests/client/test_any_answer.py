@@ -12,15 +12,15 @@ from urllib.parse import quote
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from bytez_provider import wire
-from bytez_provider.client import BytezClient
-from bytez_provider.client._answers import Kind, Reading, Verb, kind_of
-from bytez_provider.client._call import Call
-from bytez_provider.client._patience import retry_after_seconds
-from bytez_provider.client._transport import Answer, http_date
-from bytez_provider.config import Key, Settings
-from bytez_provider.errors import BytezError
-from bytez_provider.schemas import Instance, iso, moment_of
+from bytez_provider.base.errors import BytezError
+from bytez_provider.service import wire
+from bytez_provider.service.client import BytezClient
+from bytez_provider.service.client._answers import Kind, Reading, Verb, kind_of
+from bytez_provider.service.client._call import Call
+from bytez_provider.service.client._patience import retry_after_seconds
+from bytez_provider.service.client._transport import Answer, http_date
+from bytez_provider.service.schemas import Instance, iso, moment_of
+from bytez_provider.service.settings import Key, Settings
 from tests.client.hostile import GPT2, KEY, HostileServer, sends
 from tests.clocks import FakeClock
 
@@ -169,11 +169,11 @@ def test_any_json_is_read_as_what_it_holds_or_as_nothing(payload: object) -> Non
     for one in found:
         if one is not None:
             assert_can_be_reckoned_with(one)
-    for dialect in wire.DIALECTS.values():
-        row = {dialect.entry_name: "a/b", dialect.entry_ram: payload, "benchmarked": payload}
+    for api in wire.APIS.values():
+        row = {api.entry_name: "a/b", api.entry_ram: payload, "benchmarked": payload}
         for entry in [
-            *(wire.read_entries(dialect, payload) or []),
-            *(wire.read_entries(dialect, [row]) or []),
+            *(wire.read_entries(api, payload) or []),
+            *(wire.read_entries(api, [row]) or []),
         ]:
             assert entry.required_ram_gb is None or 0 < entry.required_ram_gb < math.inf
             entry.model_id.encode()
@@ -239,7 +239,7 @@ def test_any_answer_over_a_socket_is_read_or_refused(
     head = f"HTTP/1.1 {status} X\r\nContent-Length: {len(body)}\r\nDate: {date}\r\n"
     head += f"Location: {location}\r\nRetry-After: {date}\r\nConnection: close\r\n\r\n"
     hostile.answers(sends(head.encode() + body))
-    client = BytezClient(Settings(hostile.url, "seed", SECRET), clock=FakeClock())
+    client = BytezClient(Settings(hostile.url, "2024-05", SECRET), clock=FakeClock())
     for error in errors_of(
         lambda: client.status(GPT2),
         lambda: client.load(GPT2, 1),
@@ -262,7 +262,7 @@ def test_no_redirect_takes_the_key_elsewhere(
     target = location.replace("{own}", own).replace("{other}", other)
     lines = [f"HTTP/1.1 {status} X", "Content-Length: 0", "Connection: close"]
     hostile.answers(sends("\r\n".join([*lines, f"Location: {target}", "", ""]).encode()))
-    client = BytezClient(Settings(hostile.url, "june", SECRET), clock=FakeClock())
+    client = BytezClient(Settings(hostile.url, "2024-06", SECRET), clock=FakeClock())
     (error,) = errors_of(lambda: client.status(GPT2, tries=1))
     assert_told_well(error)
     assert elsewhere.requests == []

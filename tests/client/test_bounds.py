@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from bytez_provider.client import BytezClient
-from bytez_provider.client._answers import Kind, Reading, kind_of
-from bytez_provider.client._patience import TRIES
-from bytez_provider.client._transport import LIMITS, Answer, Limits, Transport
-from bytez_provider.config import DialectName, Key, Settings
-from bytez_provider.errors import MalformedAnswerError, UnreachableError
+from bytez_provider.base.errors import MalformedAnswerError, UnreachableError
+from bytez_provider.service.client import BytezClient
+from bytez_provider.service.client._answers import Kind, Reading, kind_of
+from bytez_provider.service.client._patience import TRIES
+from bytez_provider.service.client._transport import LIMITS, Answer, Limits, Transport
+from bytez_provider.service.settings import ApiVersion, Key, Settings
 from tests.client.hostile import (
     GPT2,
     KEY,
@@ -39,9 +39,9 @@ CHILD_SECONDS = 120
 
 MEASURED = """
 import json, sys
-from bytez_provider.client import BytezClient
-from bytez_provider.config import Key, Settings
-from bytez_provider.errors import BytezError
+from bytez_provider.service.client import BytezClient
+from bytez_provider.service.settings import Key, Settings
+from bytez_provider.base.errors import BytezError
 from tests.clocks import FakeClock
 
 def peak():
@@ -169,16 +169,16 @@ SLOW: dict[str, Handler] = {
 def impatient(
     hostile: HostileServer,
     fake_clock: FakeClock,
-    dialect: DialectName,
+    api: ApiVersion,
     monkeypatch: pytest.MonkeyPatch,
 ) -> BytezClient:
     """A client whose real seconds are hundredths, so that the whole patience can be seen."""
     limits = Limits(read_seconds=0.05, whole_seconds=0.1)
     monkeypatch.setattr(
-        "bytez_provider.client._client.Transport",
+        "bytez_provider.service.client._client.Transport",
         lambda settings, clock: Transport(settings, clock, limits),
     )
-    return BytezClient(Settings(hostile.url, dialect, Key(KEY)), clock=fake_clock)
+    return BytezClient(Settings(hostile.url, api, Key(KEY)), clock=fake_clock)
 
 
 @pytest.mark.parametrize("slow", SLOW.values(), ids=SLOW.keys())

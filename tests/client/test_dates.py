@@ -6,8 +6,8 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from bytez_provider.client import BytezClient
-from bytez_provider.schemas import iso
+from bytez_provider.service.client import BytezClient
+from bytez_provider.service.schemas import iso
 from tests.client.hostile import GPT2, HostileServer, says
 from tests.clocks import FakeClock
 

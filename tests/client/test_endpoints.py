@@ -10,11 +10,11 @@ from datetime import timedelta
 import pytest
 
 from bytez_provider import __version__
-from bytez_provider.client import BytezClient
-from bytez_provider.config import DialectName, Key, Settings
+from bytez_provider.base.errors import ApiError, MissingKeyError, NotLoadedError, UnknownModelError
 from bytez_provider.emulator import Emulator
-from bytez_provider.errors import ApiError, MissingKeyError, NotLoadedError, UnknownModelError
-from bytez_provider.schemas import CatalogueEntry, LoadAnswer, LoadOutcome, Phase
+from bytez_provider.service.client import BytezClient
+from bytez_provider.service.schemas import CatalogueEntry, LoadAnswer, LoadOutcome, Phase
+from bytez_provider.service.settings import ApiVersion, Key, Settings
 from tests.client.hostile import GPT2, KEY, HostileServer, says
 from tests.clocks import EmulatorClock, FakeClock
 
@@ -57,11 +57,11 @@ def obliging(hostile: HostileServer) -> None:
     )
 
 
-def test_the_seed_dialect_sends_the_requests_of_the_seed_document(
+def test_the_api_of_may_sends_the_requests_of_the_seed_document(
     hostile: HostileServer, fake_clock: FakeClock
 ) -> None:
     obliging(hostile)
-    ask_everything(BytezClient(Settings(hostile.url, "seed", Key(KEY)), clock=fake_clock))
+    ask_everything(BytezClient(Settings(hostile.url, "2024-05", Key(KEY)), clock=fake_clock))
 
     sent = {}
     for request in hostile.requests:
@@ -74,11 +74,11 @@ def test_the_seed_dialect_sends_the_requests_of_the_seed_document(
     assert sent == SEED_REQUESTS
 
 
-def test_the_june_dialect_has_the_key_in_a_header_and_asks_for_lists_with_get(
+def test_the_api_of_june_has_the_key_in_a_header_and_asks_for_lists_with_get(
     hostile: HostileServer, fake_clock: FakeClock
 ) -> None:
     obliging(hostile)
-    ask_everything(BytezClient(Settings(hostile.url, "june", Key(KEY)), clock=fake_clock))
+    ask_everything(BytezClient(Settings(hostile.url, "2024-06", Key(KEY)), clock=fake_clock))
 
     for request, (path, seed) in zip(hostile.requests, _in_order(), strict=True):
         head, body = request.split(b"\r\n\r\n")
@@ -104,9 +104,9 @@ def test_every_request_says_who_asks(wary: BytezClient, hostile: HostileServer) 
     assert f"User-Agent: bytez-provider/{__version__}\r\n".encode() in hostile.requests[0]
 
 
-def test_the_catalogue_is_the_table_of_the_seed(client: BytezClient, dialect: DialectName) -> None:
+def test_the_catalogue_is_the_table_of_the_seed(client: BytezClient, api: ApiVersion) -> None:
     entries = client.models()
-    is_benchmarked = True if dialect == "seed" else None
+    is_benchmarked = True if api == "2024-05" else None
     assert (
         CatalogueEntry(model_id="microsoft/phi-1", required_ram_gb=9.16, benchmarked=is_benchmarked)
         in entries
@@ -173,11 +173,9 @@ def test_deleting_what_is_not_loaded_is_no_error(client: BytezClient) -> None:
     client.delete(GPT2)
 
 
-def test_stopped_is_not_loaded(dialect: DialectName) -> None:
+def test_stopped_is_not_loaded(api: ApiVersion) -> None:
     with Emulator(keys=(KEY,), clock="manual", not_loaded="stopped") as emulator:
-        client = BytezClient(
-            Settings(emulator.url, dialect, Key(KEY)), clock=EmulatorClock(emulator)
-        )
+        client = BytezClient(Settings(emulator.url, api, Key(KEY)), clock=EmulatorClock(emulator))
         assert client.status(GPT2) is None
 
 
@@ -234,8 +232,8 @@ def test_an_unknown_model_is_told_with_the_words_of_the_service(client: BytezCli
     assert "model 'openai-community/gpt3' not found" in str(caught.value)
 
 
-def test_without_a_key_nothing_is_sent(hostile: HostileServer, dialect: DialectName) -> None:
-    client = BytezClient(Settings(hostile.url, dialect, key=None))
+def test_without_a_key_nothing_is_sent(hostile: HostileServer, api: ApiVersion) -> None:
+    client = BytezClient(Settings(hostile.url, api, key=None))
     for call in (
         client.models,
         client.instances,

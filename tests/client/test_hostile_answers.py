@@ -12,13 +12,8 @@ from collections.abc import Callable
 
 import pytest
 
-from bytez_provider.client import BytezClient
-from bytez_provider.client._answers import Kind, Reading, Verb, kind_of
-from bytez_provider.client._mishaps import NoAnswer
-from bytez_provider.client._transport import Answer, BadAnswer, Limits, Opened, Transport
-from bytez_provider.clock import SystemClock
-from bytez_provider.config import DialectName, Key, Settings
-from bytez_provider.errors import (
+from bytez_provider.base.clock import SystemClock
+from bytez_provider.base.errors import (
     ApiError,
     AuthenticationError,
     BytezError,
@@ -28,7 +23,12 @@ from bytez_provider.errors import (
     UnknownModelError,
     UnreachableError,
 )
-from bytez_provider.wire import DIALECTS, status_request
+from bytez_provider.service.client import BytezClient
+from bytez_provider.service.client._answers import Kind, Reading, Verb, kind_of
+from bytez_provider.service.client._mishaps import NoAnswer
+from bytez_provider.service.client._transport import Answer, BadAnswer, Limits, Opened, Transport
+from bytez_provider.service.settings import ApiVersion, Key, Settings
+from bytez_provider.service.wire import APIS, status_request
 from tests.client.hostile import GPT2, KEY, Handler, HostileServer, drips, floods, says, sends
 
 PAGE = "<!DOCTYPE html><html><head><title>Sign in &amp; go on</title></head></html>"
@@ -52,7 +52,7 @@ def short(hostile: HostileServer, **limits: float) -> Transport:
 
 
 def ask(transport: Transport) -> Answer | NoAnswer | BadAnswer:
-    return transport.exchange(status_request(DIALECTS["seed"], GPT2).with_key(Key(KEY)))
+    return transport.exchange(status_request(APIS["2024-05"], GPT2).with_key(Key(KEY)))
 
 
 # ---------------------------------------------------------------------------- not of this API
@@ -156,20 +156,20 @@ def test_what_holds_no_status_is_neither_loaded_nor_gone(
 
 @pytest.mark.parametrize("body", ['{"models": []}', '[{"foo": 1}]', "[null]", "null", "7"])
 def test_what_holds_no_catalogue_is_no_empty_one(
-    wary: BytezClient, hostile: HostileServer, dialect: DialectName, body: str
+    wary: BytezClient, hostile: HostileServer, api: ApiVersion, body: str
 ) -> None:
     hostile.answers(says(200, body))
     with pytest.raises(MalformedAnswerError) as caught:
         wary.models()
-    assert f"which is no catalogue of the {dialect} dialect" in str(caught.value)
-    assert "Check bytez:dialect" in str(caught.value)
+    assert f"which is no catalogue of the {api} api" in str(caught.value)
+    assert "Check bytez:apiVersion" in str(caught.value)
 
 
-def test_the_other_dialects_catalogue_is_no_catalogue(
-    wary: BytezClient, hostile: HostileServer, dialect: DialectName
+def test_the_other_versions_catalogue_is_no_catalogue(
+    wary: BytezClient, hostile: HostileServer, api: ApiVersion
 ) -> None:
-    other = {"seed": '[{"modelId": "a/b", "ramRequired": 1}]', "june": '[{"name": "a/b"}]'}
-    hostile.answers(says(200, other[dialect]))
+    other = {"2024-05": '[{"modelId": "a/b", "ramRequired": 1}]', "2024-06": '[{"name": "a/b"}]'}
+    hostile.answers(says(200, other[api]))
     with pytest.raises(MalformedAnswerError):
         wary.models()
 
@@ -541,7 +541,7 @@ def test_a_text_may_take_longer_than_other_answers(hostile: HostileServer) -> No
 
     hostile.answers(thinks)
     transport = short(hostile, read_seconds=0.05, whole_seconds=0.05)
-    request = status_request(DIALECTS["seed"], GPT2).with_key(Key(KEY))
+    request = status_request(APIS["2024-05"], GPT2).with_key(Key(KEY))
     opened = transport.open(request, streamed=True)
     assert isinstance(opened, Opened)
     # Longer than any other answer may take.
@@ -554,7 +554,7 @@ def test_who_was_silent_before_a_text_is_not_asked_again(
     hostile: HostileServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "bytez_provider.client._client.Transport",
+        "bytez_provider.service.client._client.Transport",
         lambda settings, clock: Transport(settings, clock, Limits(run_seconds=0.1)),
     )
 

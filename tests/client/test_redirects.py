@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bytez_provider.client import BytezClient
-from bytez_provider.errors import MalformedAnswerError
+from bytez_provider.base.errors import MalformedAnswerError
+from bytez_provider.service.client import BytezClient
 from tests.client.hostile import GPT2, KEY, HostileServer, says
 
 RUNNING = says(200, '{"modelId": "openai-community/gpt2", "status": "RUNNING"}')

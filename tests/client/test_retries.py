@@ -12,11 +12,8 @@ from typing import Any
 
 import pytest
 
-from bytez_provider.client import BytezClient
-from bytez_provider.clock import SystemClock
-from bytez_provider.config import DialectName, Key, Settings
-from bytez_provider.emulator import Emulator
-from bytez_provider.errors import (
+from bytez_provider.base.clock import SystemClock
+from bytez_provider.base.errors import (
     ApiError,
     AuthenticationError,
     CreditsError,
@@ -25,7 +22,10 @@ from bytez_provider.errors import (
     UnknownModelError,
     UnreachableError,
 )
-from bytez_provider.schemas import LoadOutcome
+from bytez_provider.emulator import Emulator
+from bytez_provider.service.client import BytezClient
+from bytez_provider.service.schemas import LoadOutcome
+from bytez_provider.service.settings import ApiVersion, Key, Settings
 from tests.client.hostile import GPT2, KEY, HostileServer, cut_off, says, sends
 from tests.clocks import EmulatorClock, FakeClock
 
@@ -148,10 +148,10 @@ def test_who_asks_again_anyway_asks_once(
     assert fake_clock.waits == []
 
 
-def test_nobody_listens(dialect: DialectName, fake_clock: FakeClock) -> None:
+def test_nobody_listens(api: ApiVersion, fake_clock: FakeClock) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    client = BytezClient(Settings(f"http://127.0.0.1:{port}", dialect, Key(KEY)), clock=fake_clock)
+    client = BytezClient(Settings(f"http://127.0.0.1:{port}", api, Key(KEY)), clock=fake_clock)
     with pytest.raises(UnreachableError) as caught:
         client.load(GPT2, 1)
     assert str(caught.value) == (
@@ -164,13 +164,13 @@ def test_nobody_listens(dialect: DialectName, fake_clock: FakeClock) -> None:
 
 
 def test_a_name_without_an_address(
-    dialect: DialectName, fake_clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    api: ApiVersion, fake_clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def finds_none(*_: object, **__: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", finds_none)
-    client = BytezClient(Settings("https://bytez.invalid", dialect, Key(KEY)), clock=fake_clock)
+    client = BytezClient(Settings("https://bytez.invalid", api, Key(KEY)), clock=fake_clock)
     with pytest.raises(UnreachableError) as caught:
         client.load(GPT2, 1)
     assert "https://bytez.invalid: its host name has no address (5 tries)" in str(caught.value)
@@ -194,9 +194,7 @@ def test_a_stop_ends_the_waits(wary: BytezClient, hostile: HostileServer) -> Non
     assert len(hostile.requests) == 3
 
 
-def test_a_stop_wakes_a_wait_that_is_under_way(
-    hostile: HostileServer, dialect: DialectName
-) -> None:
+def test_a_stop_wakes_a_wait_that_is_under_way(hostile: HostileServer, api: ApiVersion) -> None:
     stop = threading.Event()
 
     def busy(connection: socket.socket, request: bytes) -> None:
@@ -204,7 +202,7 @@ def test_a_stop_wakes_a_wait_that_is_under_way(
         stop.set()
 
     hostile.answers(busy)
-    client = BytezClient(Settings(hostile.url, dialect, Key(KEY)), clock=SystemClock())
+    client = BytezClient(Settings(hostile.url, api, Key(KEY)), clock=SystemClock())
     with pytest.raises(UnreachableError):
         client.status(GPT2, stop=stop)
     assert len(hostile.requests) == 1
@@ -276,10 +274,10 @@ def test_waiting_at_a_rate_limit_is_bounded(
     assert 140 <= sum(fake_clock.waits) <= 180
 
 
-def test_a_fleet_queues_at_a_rate_limit(emulator: Emulator, dialect: DialectName) -> None:
+def test_a_fleet_queues_at_a_rate_limit(emulator: Emulator, api: ApiVersion) -> None:
     emulator.set_faults([{"do": {"rateLimitPerSecond": 4}}])
     clock = EmulatorClock(emulator)
-    client = BytezClient(Settings(emulator.url, dialect, Key(KEY)), clock=clock)
+    client = BytezClient(Settings(emulator.url, api, Key(KEY)), clock=clock)
     found: list[object] = []
 
     def ask() -> None:
@@ -348,8 +346,8 @@ def test_a_load_that_nobody_took_was_not_lost(
     assert not client.load(GPT2, 1).answer_lost
 
 
-def test_a_refused_connection_is_no_lost_answer(emulator: Emulator, dialect: DialectName) -> None:
-    client = BytezClient(Settings(emulator.url, dialect, Key(KEY)), clock=_Reviving(emulator))
+def test_a_refused_connection_is_no_lost_answer(emulator: Emulator, api: ApiVersion) -> None:
+    client = BytezClient(Settings(emulator.url, api, Key(KEY)), clock=_Reviving(emulator))
     client.instances()
     emulator.stop()
     answer = client.load(GPT2, 1)

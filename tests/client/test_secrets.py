@@ -12,11 +12,11 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from bytez_provider.client import BytezClient
-from bytez_provider.config import DialectName, Key, Settings
+from bytez_provider.base.errors import BytezError
 from bytez_provider.emulator import Emulator
-from bytez_provider.errors import BytezError
-from bytez_provider.wire import DIALECTS, status_request
+from bytez_provider.service.client import BytezClient
+from bytez_provider.service.settings import ApiVersion, Key, Settings
+from bytez_provider.service.wire import APIS, status_request
 from tests.client.hostile import GPT2, KEY, Handler, HostileServer, cut_off, says, sends
 
 ECHOES = {
@@ -174,9 +174,9 @@ def test_without_logging_set_up_nothing_is_printed(
     assert capfd.readouterr() == ("", "")
 
 
-def test_what_holds_the_key_does_not_show_it(client: BytezClient, dialect: DialectName) -> None:
-    settings = Settings("https://bytez.invalid", dialect, Key(KEY))
-    signed = status_request(DIALECTS[dialect], GPT2).with_key(Key(KEY))
+def test_what_holds_the_key_does_not_show_it(client: BytezClient, api: ApiVersion) -> None:
+    settings = Settings("https://bytez.invalid", api, Key(KEY))
+    signed = status_request(APIS[api], GPT2).with_key(Key(KEY))
     for holder in (client, settings, signed, settings.key):
         assert_hidden(f"{holder} {holder!r}")
     with pytest.raises(TypeError, match="cannot be pickled"):

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from bytez_provider.client import BytezClient
-from bytez_provider.config import DialectName, Key, Settings
+from bytez_provider.base.errors import UnreachableError
 from bytez_provider.emulator import Emulator
-from bytez_provider.errors import UnreachableError
+from bytez_provider.service.client import BytezClient
+from bytez_provider.service.settings import ApiVersion, Key, Settings
 from tests.client.hostile import GPT2, KEY, HostileServer, says
 from tests.clocks import FakeClock
 
@@ -44,12 +44,12 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_proxy_of_the_environment_is_used(
     hostile: HostileServer,
     fake_clock: FakeClock,
-    dialect: DialectName,
+    api: ApiVersion,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", hostile.url)
     hostile.answers(says(407))
-    client = BytezClient(Settings("https://bytez.invalid", dialect, Key(KEY)), clock=fake_clock)
+    client = BytezClient(Settings("https://bytez.invalid", api, Key(KEY)), clock=fake_clock)
     with pytest.raises(UnreachableError) as caught:
         client.load(GPT2, 1)
     assert "the proxy let no connection through" in str(caught.value)
@@ -64,23 +64,23 @@ def test_loopback_is_never_asked_through_a_proxy(
     emulator: Emulator,
     hostile: HostileServer,
     fake_clock: FakeClock,
-    dialect: DialectName,
+    api: ApiVersion,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # Plain http, and so the key, would leave this machine.
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, hostile.url)
-    client = BytezClient(Settings(emulator.url, dialect, Key(KEY)), clock=fake_clock)
+    client = BytezClient(Settings(emulator.url, api, Key(KEY)), clock=fake_clock)
     assert client.instances() == []
     assert hostile.requests == []
 
 
 @pytest.mark.parametrize("proxy", ["http://", "socks9://127.0.0.1:1"])
 def test_a_proxy_that_is_no_address_is_told_at_once(
-    fake_clock: FakeClock, dialect: DialectName, proxy: str, monkeypatch: pytest.MonkeyPatch
+    fake_clock: FakeClock, api: ApiVersion, proxy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", proxy)
-    client = BytezClient(Settings("https://bytez.invalid", dialect, Key(KEY)), clock=fake_clock)
+    client = BytezClient(Settings("https://bytez.invalid", api, Key(KEY)), clock=fake_clock)
     with pytest.raises(UnreachableError) as caught:
         client.load(GPT2, 1)
     assert "HTTPS_PROXY" in str(caught.value)
@@ -130,9 +130,9 @@ def tls_server(certificate: Path) -> Iterator[str]:
 
 
 def test_a_certificate_that_nobody_vouches_for_is_refused(
-    tls_url: str, fake_clock: FakeClock, dialect: DialectName
+    tls_url: str, fake_clock: FakeClock, api: ApiVersion
 ) -> None:
-    client = BytezClient(Settings(tls_url, dialect, Key(KEY)), clock=fake_clock)
+    client = BytezClient(Settings(tls_url, api, Key(KEY)), clock=fake_clock)
     with pytest.raises(UnreachableError) as caught:
         client.load(GPT2, 1)
     message = str(caught.value)
@@ -152,7 +152,7 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(
 )
 def test_a_certificate_that_does_not_match_is_refused(
     fake_clock: FakeClock,
-    dialect: DialectName,
+    api: ApiVersion,
     certificate: Path,
     reason: str,
     action: str,
@@ -161,7 +161,7 @@ def test_a_certificate_that_does_not_match_is_refused(
     """Also where its authority is trusted; another authority would not mend it."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
     with tls_server(certificate) as url:
-        client = BytezClient(Settings(url, dialect, Key(KEY)), clock=fake_clock)
+        client = BytezClient(Settings(url, api, Key(KEY)), clock=fake_clock)
         with pytest.raises(UnreachableError) as caught:
             client.load(GPT2, 1)
     message = str(caught.value)
@@ -178,21 +178,21 @@ def test_a_certificate_that_does_not_match_is_refused(
 def test_an_authority_of_the_environment_is_heard(
     tls_url: str,
     fake_clock: FakeClock,
-    dialect: DialectName,
+    api: ApiVersion,
     name: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv(name, str(CERTIFICATE))
-    client = BytezClient(Settings(tls_url, dialect, Key(KEY)), clock=fake_clock)
+    client = BytezClient(Settings(tls_url, api, Key(KEY)), clock=fake_clock)
     assert client.status(GPT2) is None
     client.close()
 
 
 def test_an_authority_that_is_not_there_is_told(
-    tls_url: str, fake_clock: FakeClock, dialect: DialectName, monkeypatch: pytest.MonkeyPatch
+    tls_url: str, fake_clock: FakeClock, api: ApiVersion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/no/such/file.pem")
-    client = BytezClient(Settings(tls_url, dialect, Key(KEY)), clock=fake_clock)
+    client = BytezClient(Settings(tls_url, api, Key(KEY)), clock=fake_clock)
     with pytest.raises(UnreachableError) as caught:
         client.status(GPT2)
     assert "the CA bundle cannot be read" in str(caught.value)
@@ -200,11 +200,11 @@ def test_an_authority_that_is_not_there_is_told(
 
 
 def test_tls_to_a_server_without(
-    hostile: HostileServer, fake_clock: FakeClock, dialect: DialectName
+    hostile: HostileServer, fake_clock: FakeClock, api: ApiVersion
 ) -> None:
     hostile.answers(says(400))
     endpoint = hostile.url.replace("http:", "https:")
-    client = BytezClient(Settings(endpoint, dialect, Key(KEY)), clock=fake_clock)
+    client = BytezClient(Settings(endpoint, api, Key(KEY)), clock=fake_clock)
     with pytest.raises(UnreachableError) as caught:
         client.load(GPT2, 1)
     assert not caught.value.maybe_done

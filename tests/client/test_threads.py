@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from bytez_provider.client import BytezClient
-from bytez_provider.config import DialectName, Key, Settings
 from bytez_provider.emulator import Emulator
+from bytez_provider.service.client import BytezClient
+from bytez_provider.service.settings import ApiVersion, Key, Settings
 from tests.client.hostile import KEY, HostileServer, says
 from tests.clocks import FakeClock
 
@@ -44,7 +44,7 @@ def test_sixty_four_threads_each_have_their_own_answer(
 
 
 def test_sixty_four_requests_are_under_way_at_once(
-    hostile: HostileServer, fake_clock: FakeClock, dialect: DialectName
+    hostile: HostileServer, fake_clock: FakeClock, api: ApiVersion
 ) -> None:
     # Nobody is answered before all have asked.
     all_here = threading.Barrier(THREADS, timeout=20)
@@ -54,7 +54,7 @@ def test_sixty_four_requests_are_under_way_at_once(
         says(200, '{"status": "RUNNING"}')(connection, request)
 
     hostile.answers(wait_for_all)
-    client = BytezClient(Settings(hostile.url, dialect, Key(KEY)), clock=fake_clock)
+    client = BytezClient(Settings(hostile.url, api, Key(KEY)), clock=fake_clock)
     with ThreadPoolExecutor(THREADS) as pool:
         found = list(pool.map(client.status, [f"owner/model-{n}" for n in range(THREADS)]))
     assert [one.model_id for one in found if one] == [f"owner/model-{n}" for n in range(THREADS)]

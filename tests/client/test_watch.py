@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bytez_provider.client._watch import Watch
+from bytez_provider.service.client._watch import Watch
 from tests.wire.moments import until
 
 Pair = tuple[socket.socket, socket.socket]

@@ -44,16 +44,16 @@ def test_the_files_of_a_package_are_one_room() -> None:
     found = room(
         "client",
         {
-            "bytez_provider/client/_call.py": told(10, 9, 4, 4, lines=[7]),
-            "bytez_provider/client/_client.py": told(30, 30, 4, 3, jumps=[[3, -1]]),
+            "bytez_provider/service/client/_call.py": told(10, 9, 4, 4, lines=[7]),
+            "bytez_provider/service/client/_client.py": told(30, 30, 4, 3, jumps=[[3, -1]]),
             "bytez_provider/clientele.py": told(100, 0),
             "bytez_provider/cli/client.py": told(100, 0),
         },
     )
     assert found.percent == (97.5, 87.5)
     assert found.missing == {
-        "bytez_provider/client/_call.py": ["7"],
-        "bytez_provider/client/_client.py": ["3->-1"],
+        "bytez_provider/service/client/_call.py": ["7"],
+        "bytez_provider/service/client/_client.py": ["3->-1"],
     }
 
 
@@ -67,15 +67,18 @@ def test_the_files_of_a_package_are_one_room() -> None:
     ],
 )
 def test_both_statements_and_branches_count(file: dict[str, Any], is_enough: bool) -> None:
-    assert room("host", {"bytez_provider/host.py": file}).is_enough is is_enough
+    assert room("host", {"bytez_provider/dynamic/host.py": file}).is_enough is is_enough
 
 
 def test_the_table_says_what_is_missing_where_it_is_not_enough() -> None:
     files = {
-        "bytez_provider/host.py": told(100, 94, lines=[3, 4, 5, 6, 7, 8]),
-        "bytez_provider/waiter.py": told(100, 99, lines=[9]),
+        "bytez_provider/dynamic/host.py": told(100, 94, lines=[3, 4, 5, 6, 7, 8]),
+        "bytez_provider/core/waiter.py": told(100, 99, lines=[9]),
     }
     said = table(rooms_of({"files": files}))
     assert "host            94.0 %   100.0 %" in said
-    assert "host has less than 95 %; not run:\n  bytez_provider/host.py: 3, 4, 5, 6, 7, 8" in said
+    assert (
+        "host has less than 95 %; not run:\n  bytez_provider/dynamic/host.py: 3, 4, 5, 6, 7, 8"
+        in said
+    )
     assert "waiter has" not in said

@@ -15,8 +15,8 @@ import pytest
 from pulumi.runtime import MockCallArgs, MockResourceArgs, Mocks, set_mocks
 
 import bytez_provider as bytez
-from bytez_provider.catalogue import bundled_catalogue
 from bytez_provider.emulator.command import main as emulator_command
+from bytez_provider.service.catalogue import bundled_catalogue
 from tests.e2e.stack import pulumi_path
 
 ROOT = Path(__file__).resolve().parents[2]

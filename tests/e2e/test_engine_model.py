@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
+from bytez_provider.core.lifecycle import OUTAGE
 from bytez_provider.emulator import Emulator
-from bytez_provider.lifecycle import OUTAGE
 from tests.e2e.conftest import KEY
 from tests.e2e.stack import MODEL_TYPE, Run, Stack
 from tests.e2e.test_cases import exported, refusing, restore

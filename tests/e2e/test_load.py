@@ -14,7 +14,7 @@ import pytest
 
 from bytez_provider.emulator import Emulator
 from bytez_provider.emulator.catalogue import Row
-from bytez_provider.schemas import moment_of
+from bytez_provider.service.schemas import moment_of
 from tests.e2e.conftest import KEY
 from tests.e2e.stack import Stack
 

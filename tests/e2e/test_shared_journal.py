@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from bytez_provider.clock import SystemClock
-from bytez_provider.config import Key, Settings
+from bytez_provider.base.clock import SystemClock
+from bytez_provider.core.ownership import Bucket, Ledger, Phase, Presence, StackIdentity
 from bytez_provider.emulator import Emulator
-from bytez_provider.ownership import Bucket, Ledger, Phase, Presence, StackIdentity
+from bytez_provider.service.settings import Key, Settings
 from tests.e2e.conftest import KEY
 from tests.e2e.stack import Run, Stack
 from tests.e2e.test_interruption import BOOT, mid_boot, until

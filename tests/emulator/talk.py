@@ -1,4 +1,4 @@
-"""A client that says exactly what it is told to say, in either dialect."""
+"""A client that says exactly what it is told to say, in either API version."""
 
 from __future__ import annotations
 
@@ -43,15 +43,15 @@ class Talker:
         return self._session.request(method, self.url + path, timeout=_LONGEST_SECONDS, **options)
 
     def seed(self, path: str, **body: Any) -> requests.Response:
-        """Ask in the seed dialect."""
+        """Ask in the 2024-05 API."""
         return self.send("POST", path, json={"key": self._key, **body})
 
     def june(self, path: str, **body: Any) -> requests.Response:
-        """Ask in the June dialect."""
+        """Ask in the 2024-06 API."""
         return self.send("POST", path, json=body, headers=self._authorization)
 
     def june_get(self, path: str, **params: str) -> requests.Response:
-        """Ask for a list in the June dialect."""
+        """Ask for a list in the 2024-06 API."""
         return self.send("GET", path, params=params, headers=self._authorization)
 
     @property

@@ -1,4 +1,4 @@
-"""Over a socket: both dialects, the form of every answer, every refusal."""
+"""Over a socket: both API versions, the form of every answer, every refusal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.emulator.talk import GPT2, Talker
 NOT_LOADED = {"error": f"model '{GPT2}' is not loaded"}
 
 
-def test_the_catalogue_in_both_dialects(talk: Talker) -> None:
+def test_the_catalogue_of_both_api_versions(talk: Talker) -> None:
     seed = talk.seed("/model/list")
     assert seed.text.startswith(
         '[{"name":"EleutherAI/gpt-neo-2.7B","requiredRAM":2.23,"benchmarked":true},'
@@ -33,7 +33,7 @@ def test_the_catalogue_in_both_dialects(talk: Talker) -> None:
     assert talk.june_get("/model/list", task="text-to-image").json() == []
 
 
-def test_a_life_in_the_seed_dialect(talk: Talker, bytez_emulator: Emulator) -> None:
+def test_a_life_in_the_api_of_may(talk: Talker, bytez_emulator: Emulator) -> None:
     assert talk.load().text == f'{{"modelId":"{GPT2}","status":"started","concurrency":1}}'
     bytez_emulator.advance(403)
     assert talk.seed("/model/status", modelId=GPT2).text == (
@@ -48,7 +48,7 @@ def test_a_life_in_the_seed_dialect(talk: Talker, bytez_emulator: Emulator) -> N
     assert talk.seed("/model/instances").json() == []
 
 
-def test_a_life_in_the_june_dialect(talk: Talker, bytez_emulator: Emulator) -> None:
+def test_a_life_in_the_api_of_june(talk: Talker, bytez_emulator: Emulator) -> None:
     loaded = talk.june("/model/load", model=GPT2, concurrency=2, expirationPeriodSeconds=90)
     assert loaded.json() == {"modelId": GPT2, "status": "started", "concurrency": 2}
     bytez_emulator.advance(403)
@@ -204,7 +204,7 @@ def test_without_keys_any_key_passes_but_none_does_not() -> None:
         assert talk.send("POST", "/model/list", json={}).status_code == 401
 
 
-def test_a_client_that_mixes_the_dialects_up_is_told(talk: Talker) -> None:
+def test_a_client_that_mixes_the_api_versions_up_is_told(talk: Talker) -> None:
     seed = talk.seed("/model/status", model=GPT2)
     assert (seed.status_code, seed.json()["error"]) == (
         400,

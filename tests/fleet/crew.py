@@ -6,15 +6,15 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from bytez_provider.emulator import Emulator
-from bytez_provider.readiness import Readiness
-from bytez_provider.schemas import (
+from bytez_provider.core.declared import (
     MemberInputs,
     MemberOfFleet,
     ModelState,
     ReadinessInputs,
     ReadinessState,
 )
+from bytez_provider.core.readiness import Readiness
+from bytez_provider.emulator import Emulator
 from tests.clocks import EmulatorClock
 from tests.lifecycle.caller import FakeCaller
 from tests.lifecycle.machine import KEY, Machine

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from bytez_provider.base.errors import FleetNotReadyError
+from bytez_provider.core.declared import MemberInputs, ModelState, ReadinessState
+from bytez_provider.core.readiness import Readiness
 from bytez_provider.emulator import Emulator
-from bytez_provider.errors import FleetNotReadyError
-from bytez_provider.readiness import Readiness
-from bytez_provider.schemas import MemberInputs, ModelState, ReadinessState
 from tests.clocks import LaptopClock
 from tests.fleet.crew import FleetCaller, key_of, of_model, waited_for
 from tests.lifecycle.caller import FakeCaller

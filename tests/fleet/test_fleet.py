@@ -13,7 +13,7 @@ import pytest
 from pulumi.runtime import mocks
 
 import bytez_provider as bytez
-from bytez_provider.provider import ReadinessProvider
+from bytez_provider.dynamic.providers import ReadinessProvider
 from tests.fleet.crew import OPT
 from tests.lifecycle.machine import GPT2, PHI
 

@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from bytez_provider.base.errors import BytezError, RateLimitedError
+from bytez_provider.core.declared import ModelState
 from bytez_provider.emulator import Emulator
 from bytez_provider.emulator.catalogue import Row
 from bytez_provider.emulator.fixtures import START
-from bytez_provider.errors import BytezError, RateLimitedError
-from bytez_provider.schemas import ModelState, moment_of
+from bytez_provider.service.schemas import moment_of
 from tests.clocks import CrowdClock
 from tests.fleet.crew import LISTS, STATUSES
 from tests.lifecycle.caller import FakeCaller

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from bytez_provider.core.declared import MemberInputs, ModelInputs, ModelState
+from bytez_provider.core.lifecycle import diff
+from bytez_provider.core.waiter import Stop
 from bytez_provider.emulator import Emulator
-from bytez_provider.lifecycle import diff
-from bytez_provider.schemas import MemberInputs, ModelInputs, ModelState, moment_of
-from bytez_provider.waiter import Stop
+from bytez_provider.service.schemas import moment_of
 from tests.fleet.crew import LISTS, MANY, STATUSES, Crew, of_model
 from tests.lifecycle.caller import URN, FakeCaller
 from tests.lifecycle.machine import BOOT_SECONDS, GPT2, PHI, Machine

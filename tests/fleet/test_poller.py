@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
+from bytez_provider.base.errors import ApiError, AuthenticationError, RateLimitedError
+from bytez_provider.core.ownership import Claim
+from bytez_provider.core.poller import Poller
+from bytez_provider.core.waiter import Ended
 from bytez_provider.emulator import Emulator
-from bytez_provider.errors import ApiError, AuthenticationError, RateLimitedError
-from bytez_provider.ownership import Claim
-from bytez_provider.poller import Poller
-from bytez_provider.schemas import Instance, Phase, moment_of
-from bytez_provider.waiter import Ended
+from bytez_provider.service.schemas import Instance, Phase, moment_of
 from tests.fleet.crew import GATEWAY, LISTS, MANY, STATUSES, Crew
 from tests.lifecycle.caller import FakeCaller
 from tests.lifecycle.machine import BOOT_SECONDS, GPT2, OTHER_KEY, PHI, Machine, inputs

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from bytez_provider.base.errors import ApiError
+from bytez_provider.core.declared import ReadinessState
 from bytez_provider.emulator import Emulator
-from bytez_provider.errors import ApiError
-from bytez_provider.schemas import ReadinessState
 from tests.fleet.crew import GATEWAY, LISTS, MANY, OPT, STATUSES, Crew
 from tests.lifecycle.caller import FakeCaller
 from tests.lifecycle.machine import GPT2, OTHER_KEY, PHI, Machine

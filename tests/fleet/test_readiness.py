@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from bytez_provider.emulator import Emulator
-from bytez_provider.errors import (
+from bytez_provider.base.errors import (
     ApiError,
     AuthenticationError,
     FleetNotReadyError,
     InterruptedLoadError,
 )
-from bytez_provider.schemas import ModelState
-from bytez_provider.waiter import Stop
+from bytez_provider.core.declared import ModelState
+from bytez_provider.core.waiter import Stop
+from bytez_provider.emulator import Emulator
 from tests.fleet.crew import (
     GATEWAY,
     LISTS,

@@ -12,9 +12,9 @@ from pulumi.dynamic import Config, ConfigureRequest
 from pulumi.dynamic.dynamic import serialize_provider
 from pulumi.output import Unknown
 
+from bytez_provider.base.errors import FleetNotReadyError, MissingKeyError
+from bytez_provider.dynamic.providers import ModelProvider, ReadinessProvider
 from bytez_provider.emulator import Emulator
-from bytez_provider.errors import FleetNotReadyError, MissingKeyError
-from bytez_provider.provider import ModelProvider, ReadinessProvider
 from tests.fleet.crew import LISTS
 from tests.lifecycle.machine import GPT2, KEY, PHI
 

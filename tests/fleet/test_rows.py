@@ -6,10 +6,10 @@ import re
 
 import pytest
 
+from bytez_provider.base.errors import FleetNotReadyError
+from bytez_provider.core.declared import ModelState
+from bytez_provider.core.readiness import Readiness
 from bytez_provider.emulator import Emulator
-from bytez_provider.errors import FleetNotReadyError
-from bytez_provider.readiness import Readiness
-from bytez_provider.schemas import ModelState
 from tests.fleet.crew import MANY, OF_FLEET, OPT, OWN, Crew, FleetCaller, of_model, waited_for
 from tests.lifecycle.machine import BOOT_SECONDS, GPT2, PHI, Machine
 

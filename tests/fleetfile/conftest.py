@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bytez_provider.errors import InvalidFileError
+from bytez_provider.base.errors import InvalidFileError
 from bytez_provider.fleetfile import read_fleet
 
 Write = Callable[..., Path]

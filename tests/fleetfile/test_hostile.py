@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bytez_provider.errors import InvalidFileError, Problem
+from bytez_provider.base.errors import InvalidFileError, Problem
 from bytez_provider.fleetfile import FleetFile, Place, read_fleet
 from tests.fleetfile.conftest import Write
 

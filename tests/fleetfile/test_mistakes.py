@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from bytez_provider.catalogue import Catalogue, bundled_catalogue
-from bytez_provider.errors import InvalidFileError, InvalidInputError, Problem
+from bytez_provider.base.errors import InvalidFileError, InvalidInputError, Problem
 from bytez_provider.fleetfile import read_fleet, unknown_models
-from bytez_provider.schemas import CatalogueEntry
+from bytez_provider.service.catalogue import Catalogue, bundled_catalogue
+from bytez_provider.service.schemas import CatalogueEntry
 from tests.fleetfile.conftest import Mistakes, Write
 
 ID = "modelId must be a model id of the form 'owner/name', as 'openai-community/gpt2'"

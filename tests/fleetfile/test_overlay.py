@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bytez_provider.errors import InvalidFileError
+from bytez_provider.base.errors import InvalidFileError
+from bytez_provider.core.declared import ModelInputs
 from bytez_provider.fleetfile import FleetFile, Place, read_fleet
-from bytez_provider.schemas import ModelInputs
 from tests.fleetfile.conftest import Mistakes, Write
 
 BASE = """\

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from bytez_provider.core.declared import ModelInputs
 from bytez_provider.fleetfile import Place, read_fleet
-from bytez_provider.schemas import ModelInputs
 from tests.fleetfile.conftest import Write
 
 DESIGN = """\

@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from bytez_provider.errors import InvalidFileError
+from bytez_provider.base.errors import InvalidFileError
+from bytez_provider.core.declared import ModelInputs
 from bytez_provider.fleetfile import read_fleet
-from bytez_provider.schemas import ModelInputs
 from tests.fleetfile.conftest import Write
 from tools.schema.generate import FOLDER, schemas
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bytez_provider.errors import InvalidFileError, InvalidInputError
+from bytez_provider.base.errors import InvalidFileError, InvalidInputError
+from bytez_provider.core.declared import ModelInputs
 from bytez_provider.fleetfile import add_models, read_fleet, write_fleet
-from bytez_provider.schemas import ModelInputs
 from tests.fleetfile.conftest import Write
 
 FULL = ModelInputs(

@@ -1,4 +1,4 @@
-"""A provider that shows what `bytez_provider.host` gives it; it runs in the host's process.
+"""A provider that shows what `bytez_provider.dynamic.host` gives it; it runs in the host's process.
 
 What an operation does is the property `do`. `PROBE_DOCTOR` in the environment moves one thing of
 the host's inside out of place before `prepare` looks for it, as a new release of the SDK might.
@@ -22,7 +22,8 @@ from pulumi.dynamic import (
     UpdateResult,
 )
 
-from bytez_provider import errors, host
+from bytez_provider.base import errors
+from bytez_provider.dynamic import host
 from tests.host.rendezvous import meet
 
 SENTENCE = "could not load 'a/b': it is a probe. Nothing was changed. Do nothing."

@@ -1,4 +1,4 @@
-"""`bytez_provider.host` inside the real dynamic host: these fail when an SDK release moves it."""
+"""The room `host` inside the real dynamic host: these fail when an SDK release moves it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`bytez_provider.host` outside a host, and in one that is not as we know it."""
+"""`bytez_provider.dynamic.host` outside a host, and in one that is not as we know it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from bytez_provider import host
-from bytez_provider.errors import NotLoadedError
+from bytez_provider.base.errors import NotLoadedError
+from bytez_provider.dynamic import host
 
 ERROR = NotLoadedError(verb="read", subject="a/b", observed="it is not loaded", action="Load it")
 

@@ -8,13 +8,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from bytez_provider.catalogue import CatalogueSource
-from bytez_provider.client import BytezClient
-from bytez_provider.clock import Clock
-from bytez_provider.config import Key, Settings
-from bytez_provider.emulator import Emulator
-from bytez_provider.lifecycle import Consent, Lifecycle
-from bytez_provider.ownership import (
+from bytez_provider.base.clock import Clock
+from bytez_provider.core.declared import ModelInputs
+from bytez_provider.core.lifecycle import Lifecycle
+from bytez_provider.core.ownership import (
     Folder,
     Ledger,
     Named,
@@ -24,9 +21,13 @@ from bytez_provider.ownership import (
     Record,
     StackIdentity,
 )
-from bytez_provider.ownership._stores import Tolerant
-from bytez_provider.schemas import ModelInputs, iso
-from bytez_provider.waiter import Waiter
+from bytez_provider.core.ownership._stores import Tolerant
+from bytez_provider.core.waiter import Waiter
+from bytez_provider.emulator import Emulator
+from bytez_provider.service.catalogue import CatalogueSource
+from bytez_provider.service.client import BytezClient
+from bytez_provider.service.schemas import iso
+from bytez_provider.service.settings import Key, Settings
 from tests.clocks import EmulatorClock
 from tests.lifecycle.caller import URN
 
@@ -50,12 +51,19 @@ class Process:
         *,
         key: str = KEY,
         endpoint: str | None = None,
-        consent: Consent | None = None,
+        adopt: Iterable[str] = (),
+        account_change: bool = False,
         quiet: bool = False,
         clock: Clock | None = None,
         stack: StackIdentity = HERE,
     ) -> None:
-        settings = Settings(endpoint=endpoint or emulator.url, key=Key(key), catalogue="bundled")
+        settings = Settings(
+            endpoint=endpoint or emulator.url,
+            key=Key(key),
+            catalogue="bundled",
+            adopt=frozenset(adopt),
+            accept_account_change=account_change,
+        )
         clock = clock or EmulatorClock(emulator)
         self.settings = settings
         self.client = BytezClient(settings, clock=clock)
@@ -77,7 +85,6 @@ class Process:
             catalogue=CatalogueSource(settings, self.client),
             ledger=self.ledger,
             waiter=self.waiter,
-            consent=consent or Consent(),
         )
 
     def die(self) -> None:
@@ -109,13 +116,13 @@ class Machine:
         stack: StackIdentity = HERE,
     ) -> Process:
         """Start a process; it knows nothing but what the journal's folder holds."""
-        consent = Consent(adopt=frozenset(adopt), account_change=account_change)
         process = Process(
             self.emulator,
             self.folder,
             key=key,
             endpoint=endpoint,
-            consent=consent,
+            adopt=adopt,
+            account_change=account_change,
             quiet=quiet,
             clock=clock,
             stack=stack,

@@ -7,15 +7,16 @@ from datetime import timedelta
 
 import pytest
 
-from bytez_provider.errors import (
+from bytez_provider.base.errors import (
     AlreadyLoadedError,
     BootFailedError,
     InterruptedLoadError,
     UnloadError,
 )
-from bytez_provider.lifecycle import diff
-from bytez_provider.schemas import ModelState, moment_of
-from bytez_provider.waiter import Stop
+from bytez_provider.core.declared import ModelState
+from bytez_provider.core.lifecycle import diff
+from bytez_provider.core.waiter import Stop
+from bytez_provider.service.schemas import moment_of
 from tests.fleet.crew import PlannedClock
 from tests.lifecycle.caller import OTHER_URN, URN, FakeCaller
 from tests.lifecycle.machine import (

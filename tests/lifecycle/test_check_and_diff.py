@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from bytez_provider.catalogue import CatalogueSource
-from bytez_provider.client import BytezClient
-from bytez_provider.config import CatalogueMode, Key, Settings
-from bytez_provider.lifecycle import NOT_LOADED, Consent, Lifecycle, diff
-from bytez_provider.ownership import Folder, Ledger
-from bytez_provider.schemas import Granted, ModelState
-from bytez_provider.waiter import Waiter
+from bytez_provider.core.declared import Granted, ModelState
+from bytez_provider.core.lifecycle import NOT_LOADED, Lifecycle, diff
+from bytez_provider.core.ownership import Folder, Ledger
+from bytez_provider.core.waiter import Waiter
+from bytez_provider.service.catalogue import CatalogueSource
+from bytez_provider.service.client import BytezClient
+from bytez_provider.service.settings import CatalogueMode, Key, Settings
 from tests.clocks import EmulatorClock
 from tests.lifecycle.caller import OTHER_URN, URN
 from tests.lifecycle.machine import GPT2, KEY, PHI, Machine, Process, inputs
@@ -34,7 +34,6 @@ def checking(
         catalogue=CatalogueSource(settings, client),
         ledger=ledger,
         waiter=Waiter(client, clock),
-        consent=Consent(),
     )
 
 

@@ -14,11 +14,16 @@ from typing import Any
 import pytest
 
 import bytez_provider
+from bytez_provider.base.errors import (
+    AlreadyLoadedError,
+    BootTimeoutError,
+    BytezError,
+    LoadLostError,
+)
+from bytez_provider.core.ownership import Claim
+from bytez_provider.core.waiter import Ended, Stop
 from bytez_provider.emulator import Emulator
-from bytez_provider.errors import AlreadyLoadedError, BootTimeoutError, BytezError, LoadLostError
-from bytez_provider.ownership import Claim
-from bytez_provider.schemas import iso
-from bytez_provider.waiter import Ended, Stop
+from bytez_provider.service.schemas import iso
 from tests.client.hostile import Handler, HostileServer, by_path, says
 from tests.clocks import LaptopClock
 from tests.lifecycle.caller import FakeCaller

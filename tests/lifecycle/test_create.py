@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from bytez_provider.emulator import Emulator
-from bytez_provider.errors import (
+from bytez_provider.base.errors import (
     AlreadyLoadedError,
     ApiError,
     AuthenticationError,
@@ -22,9 +21,11 @@ from bytez_provider.errors import (
     UnknownModelError,
     UnreachableError,
 )
-from bytez_provider.lifecycle import diff
-from bytez_provider.schemas import Granted, moment_of
-from bytez_provider.waiter import Stop
+from bytez_provider.core.declared import Granted
+from bytez_provider.core.lifecycle import diff
+from bytez_provider.core.waiter import Stop
+from bytez_provider.emulator import Emulator
+from bytez_provider.service.schemas import moment_of
 from tests.lifecycle.caller import URN, FakeCaller
 from tests.lifecycle.machine import GPT2, PHI, Machine, Process, inputs
 

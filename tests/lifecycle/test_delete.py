@@ -6,17 +6,17 @@ from typing import Any
 
 import pytest
 
-from bytez_provider.emulator import Emulator
-from bytez_provider.errors import (
+from bytez_provider.base.errors import (
     AccountChangedError,
     AlreadyLoadedError,
     ApiError,
     UnloadError,
     UnreachableError,
 )
-from bytez_provider.ownership import Phase
-from bytez_provider.schemas import ModelState
-from bytez_provider.waiter import Stop
+from bytez_provider.core.declared import ModelState
+from bytez_provider.core.ownership import Phase
+from bytez_provider.core.waiter import Stop
+from bytez_provider.emulator import Emulator
 from tests.lifecycle.caller import OTHER_URN, FakeCaller
 from tests.lifecycle.machine import (
     ELSEWHERE,

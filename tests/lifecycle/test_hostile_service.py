@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from bytez_provider.client._transport import Limits, Transport
-from bytez_provider.errors import (
+from bytez_provider.base.errors import (
     BootFailedError,
     BootTimeoutError,
     BytezError,
     MalformedAnswerError,
     UnreachableError,
 )
-from bytez_provider.schemas import ModelState
+from bytez_provider.core.declared import ModelState
+from bytez_provider.service.client._transport import Limits, Transport
 from tests.client.hostile import (
     ESCAPES,
     OK_HEAD,
@@ -177,7 +177,7 @@ def test_a_slow_server_is_given_up_after_five_tries(
 ) -> None:
     limits = Limits(read_seconds=0.1, whole_seconds=0.25)
     monkeypatch.setattr(
-        "bytez_provider.client._client.Transport",
+        "bytez_provider.service.client._client.Transport",
         lambda settings, clock: Transport(settings, clock, limits),
     )
     hostile.answers(answer)

@@ -7,17 +7,18 @@ from datetime import timedelta
 
 import pytest
 
-from bytez_provider.emulator import Emulator
-from bytez_provider.errors import (
+from bytez_provider.base.errors import (
     AccountChangedError,
     AuthenticationError,
     NotLoadedError,
     UnreachableError,
 )
-from bytez_provider.lifecycle import NOT_LOADED, diff
-from bytez_provider.ownership import Phase
-from bytez_provider.schemas import ModelState, moment_of
-from bytez_provider.waiter import Stop
+from bytez_provider.core.declared import ModelState
+from bytez_provider.core.lifecycle import NOT_LOADED, diff
+from bytez_provider.core.ownership import Phase
+from bytez_provider.core.waiter import Stop
+from bytez_provider.emulator import Emulator
+from bytez_provider.service.schemas import moment_of
 from tests.lifecycle.caller import OTHER_URN, URN, FakeCaller
 from tests.lifecycle.machine import (
     BOOT_SECONDS,

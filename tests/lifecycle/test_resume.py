@@ -6,14 +6,15 @@ from datetime import timedelta
 
 import pytest
 
-from bytez_provider.errors import (
+from bytez_provider.base.errors import (
     AlreadyLoadedError,
     BootFailedError,
     InterruptedLoadError,
     UnloadError,
 )
-from bytez_provider.schemas import Granted, ModelInputs, iso, moment_of
-from bytez_provider.waiter import Stop
+from bytez_provider.core.declared import Granted, ModelInputs
+from bytez_provider.core.waiter import Stop
+from bytez_provider.service.schemas import iso, moment_of
 from tests.lifecycle.caller import OTHER_URN, URN, FakeCaller
 from tests.lifecycle.machine import (
     BOOT_SECONDS,

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from bytez_provider.errors import (
+from bytez_provider.base.errors import (
     AccountChangedError,
     AlreadyLoadedError,
     BootFailedError,
     InterruptedLoadError,
 )
-from bytez_provider.lifecycle import NOT_LOADED
-from bytez_provider.schemas import ModelState
-from bytez_provider.waiter import Stop
+from bytez_provider.core.declared import ModelState
+from bytez_provider.core.lifecycle import NOT_LOADED
+from bytez_provider.core.waiter import Stop
 from tests.lifecycle.caller import FakeCaller
 from tests.lifecycle.machine import BOOT_SECONDS, GPT2, OTHER_KEY, Machine, Process, inputs
 

@@ -6,12 +6,12 @@ from datetime import timedelta
 
 import pytest
 
+from bytez_provider.base.words import duration
+from bytez_provider.core.ownership import Claim
+from bytez_provider.core.poller import FRESH_SECONDS
+from bytez_provider.core.waiter import Ended, Stop, Wait, pause_seconds
 from bytez_provider.emulator.fixtures import START
-from bytez_provider.ownership import Claim
-from bytez_provider.poller import FRESH_SECONDS
-from bytez_provider.schemas import Instance, iso
-from bytez_provider.waiter import Ended, Stop, Wait, pause_seconds
-from bytez_provider.words import duration
+from bytez_provider.service.schemas import Instance, iso
 from tests.lifecycle.caller import FakeCaller
 from tests.lifecycle.machine import BOOT_SECONDS, GPT2, Machine, Process
 

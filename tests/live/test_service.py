@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from bytez_provider.client import BytezClient
-from bytez_provider.config import read_settings
+from bytez_provider.service.client import BytezClient
+from bytez_provider.service.settings import read_settings
 
 pytestmark = [
     pytest.mark.live,
@@ -17,13 +17,13 @@ pytestmark = [
 
 @pytest.fixture
 def client() -> BytezClient:
-    """A client of the service that the environment names, in the dialect of BYTEZ_LIVE_DIALECT."""
-    dialect = os.environ.get("BYTEZ_LIVE_DIALECT", "seed")
-    return BytezClient(read_settings({"bytez:dialect": dialect}, os.environ))
+    """A client of the service that the environment names, by BYTEZ_LIVE_API_VERSION."""
+    api_version = os.environ.get("BYTEZ_LIVE_API_VERSION", "2024-05")
+    return BytezClient(read_settings({"bytez:apiVersion": api_version}, os.environ))
 
 
 def test_the_catalogue_has_models(client: BytezClient) -> None:
-    """`/model/list` answers in this dialect."""
+    """`/model/list` answers in this api_version."""
     assert len(client.models()) > 0
 
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from bytez_provider.clock import SystemClock
-from bytez_provider.errors import ConfigError, JournalError
-from bytez_provider.ownership import Bucket, ChangedError, _stores
-from bytez_provider.ownership._stores import NOTHING, Tolerant
+from bytez_provider.base.clock import SystemClock
+from bytez_provider.base.errors import ConfigError, JournalError
+from bytez_provider.core.ownership import Bucket, ChangedError, _stores
+from bytez_provider.core.ownership._stores import NOTHING, Tolerant
 from tests.ownership.conftest import SECRET, reach
 from tests.s3 import Proxy, S3Server
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from bytez_provider.ownership import Folder, Ledger, Named, Owner, Phase, Record, Verdict
-from bytez_provider.schemas import Instance
+from bytez_provider.core.ownership import Folder, Ledger, Named, Owner, Phase, Record, Verdict
+from bytez_provider.service.schemas import Instance
 from tests.clocks import FakeClock
 
 MODEL, OTHER_MODEL = "openai-community/gpt2", "microsoft/phi-1"

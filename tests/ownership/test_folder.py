@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from bytez_provider.errors import ConfigError, JournalError
-from bytez_provider.ownership import Bucket, ChangedError, Folder, open_store
-from bytez_provider.ownership._stores import NOTHING, Stored, Tolerant
+from bytez_provider.base.errors import ConfigError, JournalError
+from bytez_provider.core.ownership import Bucket, ChangedError, Folder, open_store
+from bytez_provider.core.ownership._stores import NOTHING, Stored, Tolerant
 
 NAME = "record-1.json"
 ROUNDS = 40

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from bytez_provider.base.errors import BytezError
+from bytez_provider.core.declared import ModelState
+from bytez_provider.core.ownership import StackIdentity
 from bytez_provider.emulator import Emulator
 from bytez_provider.emulator.fixtures import START
-from bytez_provider.errors import BytezError
-from bytez_provider.ownership import StackIdentity
-from bytez_provider.schemas import ModelState
 from tests.lifecycle.caller import FakeCaller
 from tests.lifecycle.machine import GPT2, KEY, Process, inputs
 from tests.ownership.turns import Killed, SteppingStore, Turns

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from bytez_provider.ownership import Named, Owner, Phase, Record, Verdict, judge
-from bytez_provider.schemas import Instance
+from bytez_provider.core.ownership import Named, Owner, Phase, Record, Verdict, judge
+from bytez_provider.service.schemas import Instance
 
 MODEL = "openai-community/gpt2"
 BEGAN = datetime(2024, 5, 27, 23, 35, tzinfo=timezone.utc)

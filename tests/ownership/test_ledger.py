@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from bytez_provider.errors import JournalError
-from bytez_provider.ownership import (
+from bytez_provider.base.errors import JournalError
+from bytez_provider.core.ownership import (
     Bucket,
     ChangedError,
     Claim,
@@ -33,7 +33,7 @@ from bytez_provider.ownership import (
     _ledger,
     _work,
 )
-from bytez_provider.schemas import Instance, iso
+from bytez_provider.service.schemas import Instance, iso
 from tests.clocks import FakeClock
 
 MODEL, PHI, OPT = "openai-community/gpt2", "microsoft/phi-1", "facebook/opt-1.3b"

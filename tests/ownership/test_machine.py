@@ -9,11 +9,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from bytez_provider.ownership import Presence
-from bytez_provider.ownership._machine import machine_of_files
+from bytez_provider.core.ownership import Presence
+from bytez_provider.core.ownership._machine import machine_of_files
 
 PRINT_HOLDER = (
-    "from bytez_provider.ownership import Presence\n"
+    "from bytez_provider.core.ownership import Presence\n"
     "print(Presence().holder().model_dump_json(), flush=True)\n"
     "input()\n"
 )

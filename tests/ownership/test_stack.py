@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bytez_provider.ownership import StackIdentity, _stack, stack_identity
+from bytez_provider.core.ownership import StackIdentity, _stack, stack_identity
 from tests.e2e.stack import pulumi_path
 
 PROJECT = "name: fleet\nruntime: yaml\n"

@@ -7,8 +7,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from bytez_provider.ownership import Store
-from bytez_provider.ownership._stores import Stored
+from bytez_provider.core.ownership import Store
+from bytez_provider.core.ownership._stores import Stored
 
 
 class Killed(BaseException):

@@ -27,7 +27,7 @@ from pulumi_policy import (
 )
 
 import bytez_provider as bytez
-from bytez_provider.errors import InvalidInputError
+from bytez_provider.base.errors import InvalidInputError
 from bytez_provider.policies.testing import Later, Pack, PolicyViolation, Resource, fleet, model
 
 ADVISORY, MANDATORY = EnforcementLevel.ADVISORY, EnforcementLevel.MANDATORY

@@ -16,7 +16,7 @@ from pulumi_policy import EnforcementLevel
 from pydantic.alias_generators import to_snake
 
 import bytez_provider as bytez
-from bytez_provider.errors import InvalidInputError
+from bytez_provider.base.errors import InvalidInputError
 from bytez_provider.policies import policies, rules
 from bytez_provider.policies.pack import _OF_ALL, _OF_EACH
 from bytez_provider.policies.testing import Later, Pack, Resource, fleet, model

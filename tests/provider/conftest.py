@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from pulumi.dynamic import Config, ConfigureRequest
 
+from bytez_provider.dynamic.providers import ModelProvider
 from bytez_provider.emulator import Emulator
-from bytez_provider.provider import ModelProvider
 
 KEY = "provider-key-0123456789"
 

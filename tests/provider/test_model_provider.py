@@ -11,15 +11,15 @@ from pulumi.dynamic.dynamic import serialize_provider
 from pulumi.output import Unknown
 from pulumi.runtime import rpc
 
-from bytez_provider.emulator import Emulator
-from bytez_provider.errors import (
+from bytez_provider.base.errors import (
     AlreadyLoadedError,
     ConfigError,
     InvalidInputError,
     MissingKeyError,
     NotLoadedError,
 )
-from bytez_provider.provider import ModelProvider
+from bytez_provider.dynamic.providers import ModelProvider
+from bytez_provider.emulator import Emulator
 from tests.provider.conftest import KEY, MakeProvider
 
 GPT2 = "openai-community/gpt2"
@@ -85,7 +85,7 @@ class TestConfigure:
         monkeypatch.setenv("BYTEZ_KEY", KEY)
         assert configured({}).create(declared()).id == GPT2
 
-    @pytest.mark.parametrize("name", ["dialect", "catalogue", "pricePerGbSecond", "endpoint"])
+    @pytest.mark.parametrize("name", ["apiVersion", "catalogue", "pricePerGbSecond", "endpoint"])
     def test_each_setting_of_the_stack_is_read(self, configured: MakeProvider, name: str) -> None:
         with pytest.raises(ConfigError, match=name):
             configured({f"bytez:{name}": "\\wrong"})

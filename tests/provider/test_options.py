@@ -8,8 +8,8 @@ from typing import Any
 import pulumi
 import pytest
 
-from bytez_provider.errors import InvalidInputError
-from bytez_provider.options import HANDED_ON, REFUSED, checked, handed_on
+from bytez_provider.base.errors import InvalidInputError
+from bytez_provider.dynamic.options import HANDED_ON, REFUSED, checked, handed_on
 
 # A fleet's reach its models by Pulumi itself, as the engine and the SDK were seen to do.
 BY_PULUMI = {

@@ -8,8 +8,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from bytez_provider.catalogue import bundled_catalogue
 from bytez_provider.review import Plan, Prices, Review, ReviewedModel, Setting, assess, from_digest
+from bytez_provider.service.catalogue import bundled_catalogue
 
 GPT2 = "openai-community/gpt2"
 PHI = "microsoft/phi-1"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bytez_provider.review import Live, Review, assess, markdown
-from bytez_provider.schemas import Instance
+from bytez_provider.service.schemas import Instance
 from tests.review.plans import (
     ACCOUNT,
     CREATED,

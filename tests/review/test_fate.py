@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from bytez_provider.ownership import Owner, Phase, Record
+from bytez_provider.core.ownership import Owner, Phase, Record
 from bytez_provider.review import Live, assess, markdown
-from bytez_provider.schemas import Instance
+from bytez_provider.service.schemas import Instance
 from tests.review.plans import (
     ACCOUNT,
     CREATED,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bytez_provider.errors import InvalidFileError
+from bytez_provider.base.errors import InvalidFileError
 from bytez_provider.review import Review, assess, from_digest, markdown, read_plan
 from tests.review.plans import (
     PHI,

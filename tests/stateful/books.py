@@ -14,7 +14,7 @@ from typing import Any
 from bytez_provider.emulator import Emulator
 from bytez_provider.emulator.fixtures import START
 from bytez_provider.emulator.world import WorldError
-from bytez_provider.schemas import moment_of
+from bytez_provider.service.schemas import moment_of
 
 OTHERS = "somebody else"
 BOOT_SECONDS = 4.0

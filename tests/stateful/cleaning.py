@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from unittest import mock
 
-from bytez_provider import clock
+from bytez_provider.base import clock
 from bytez_provider.cli import exits
 from bytez_provider.cli.app import run_app
+from bytez_provider.core.ownership import Presence, _ledger
 from bytez_provider.emulator import Emulator
-from bytez_provider.ownership import Presence, _ledger
 from tests.clocks import EmulatorClock
 from tests.stateful.engine import Resource
 from tests.stateful.program import MODEL_TYPE, READINESS_TYPE

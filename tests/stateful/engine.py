@@ -27,7 +27,7 @@ from typing import Any
 
 from pulumi.dynamic import DiffResult
 
-from bytez_provider.provider import PREVIEW
+from bytez_provider.dynamic.providers import PREVIEW
 from tests.stateful.host import CallFailedError, Process, SuddenDeath, unknown, wired
 from tests.stateful.program import READINESS_TYPE, Bag, Goal, Program
 

@@ -22,12 +22,14 @@ from pulumi.dynamic import Config, ConfigureRequest
 from pulumi.output import UNKNOWN
 from pulumi.runtime.proto import engine_pb2
 
-from bytez_provider import clock, host, provider
-from bytez_provider.client import BytezClient
+from bytez_provider.base import clock
+from bytez_provider.core.ownership import Presence, _ledger
+from bytez_provider.dynamic import host
+from bytez_provider.dynamic import providers as provider
+from bytez_provider.dynamic.providers import ModelProvider, ReadinessProvider
 from bytez_provider.emulator import Emulator
-from bytez_provider.ownership import Presence, _ledger
-from bytez_provider.provider import ModelProvider, ReadinessProvider
-from bytez_provider.wire import SignedRequest
+from bytez_provider.service.client import BytezClient
+from bytez_provider.service.wire import SignedRequest
 from tests.clocks import EmulatorClock
 from tests.stateful.moments import Blow, Moment
 from tests.stateful.program import READINESS_TYPE, Bag

@@ -8,21 +8,21 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from bytez_provider.config import (
-    DEFAULT_ENDPOINT,
-    Key,
-    Settings,
-    normal_endpoint,
-    read_settings,
-)
-from bytez_provider.errors import BytezError, ConfigError
-from bytez_provider.schemas import (
+from bytez_provider.base.errors import BytezError, ConfigError
+from bytez_provider.core.declared import (
     ModelInputs,
     ModelState,
     ReadinessInputs,
     ReadinessState,
     declared,
     problems_of,
+)
+from bytez_provider.service.settings import (
+    DEFAULT_ENDPOINT,
+    Key,
+    Settings,
+    normal_endpoint,
+    read_settings,
 )
 
 SECRET = "bytez-3f9c1a7be2"
@@ -36,13 +36,13 @@ PIECES = st.sampled_from(
         *("http://", "https://", "HTTPS:", "//", "/", "\\", "@", "#", "?", ":", ",", ".", "[", "]"),
         *("127.0.0.1", "127.1", "localhost", "[::1]", "::1", "api.bytez.com", "evil.example"),
         *(":443", ":80", ":0", ":99999", "0x7f000001", "%2e", "xn--", " ", "\t", "\n", "\x00"),
-        *("\x1b[2J", "\u202e", "\u2028", "\ud800", "ü", "。", "seed", "june", "live", "off"),
+        *("\x1b[2J", "\u202e", "\u2028", "\ud800", "ü", "。", "2024-05", "2024-06", "live", "off"),
         *("1e-5", "0", "-1", "NaN", "1e999999999999999999999", "1e-99999999999999999999", "1_0"),
         SECRET,
     ]
 )
 VALUES = st.lists(PIECES, max_size=6).map("".join) | st.text(max_size=8)
-STACK_NAMES = ("key", "endpoint", "dialect", "catalogue", "pricePerGbSecond")
+STACK_NAMES = ("key", "endpoint", "apiVersion", "catalogue", "pricePerGbSecond")
 STACK_CONFIG = st.dictionaries(
     st.sampled_from([f"bytez:{name}" for name in STACK_NAMES] + ["aws:region"]), VALUES
 )
@@ -62,7 +62,7 @@ def settings_or_error(
 
 @MANY
 @given(stack_config=STACK_CONFIG, environ=ENVIRONMENT)
-@example(stack_config={"bytez:dialect": SECRET}, environ={})
+@example(stack_config={"bytez:apiVersion": SECRET}, environ={})
 @example(stack_config={"bytez:endpoint": f"https://evil.example/{SECRET}"}, environ={})
 @example(stack_config={"bytez:pricePerGbSecond": SECRET}, environ={})
 def test_anything_set_is_settings_or_one_line(

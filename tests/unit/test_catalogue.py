@@ -7,16 +7,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from bytez_provider.catalogue import (
+from bytez_provider.emulator import Emulator
+from bytez_provider.service.catalogue import (
     Catalogue,
     CatalogueSource,
     bundled_catalogue,
     load_catalogue,
 )
-from bytez_provider.client import BytezClient
-from bytez_provider.config import CatalogueMode, Key, Settings
-from bytez_provider.emulator import Emulator
-from bytez_provider.schemas import CatalogueEntry
+from bytez_provider.service.client import BytezClient
+from bytez_provider.service.schemas import CatalogueEntry
+from bytez_provider.service.settings import CatalogueMode, Key, Settings
 from tests.clocks import EmulatorClock
 
 GPT2 = "openai-community/gpt2"
@@ -159,7 +159,7 @@ def test_off_knows_nothing_and_asks_nothing(emulator: Emulator) -> None:
         {"status": 404, "body": "<html>"},
         {"status": 200, "body": []},
         {"status": 200, "body": {"models": []}},
-        {"status": 200, "body": [{"modelId": "of/another-dialect"}]},
+        {"status": 200, "body": [{"modelId": "of/another-api_version"}]},
     ],
 )
 def test_the_copy_serves_where_the_service_does_not(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from datetime import timedelta, timezone
 
-from bytez_provider.clock import Clock, SystemClock
+from bytez_provider.base.clock import Clock, SystemClock
 from bytez_provider.emulator import Emulator
 from tests.clocks import EmulatorClock, FakeClock
 

@@ -10,19 +10,19 @@ from decimal import Decimal
 import dill  # type: ignore[import-untyped]
 import pytest
 
-from bytez_provider.config import (
+from bytez_provider.base.errors import (
+    ConfigError,
+    MissingKeyError,
+    PlainTextKeyError,
+    UntrustedEndpointError,
+)
+from bytez_provider.service.settings import (
     DEFAULT_ENDPOINT,
     Key,
     Settings,
     normal_endpoint,
     read_settings,
     refuse_plain_key,
-)
-from bytez_provider.errors import (
-    ConfigError,
-    MissingKeyError,
-    PlainTextKeyError,
-    UntrustedEndpointError,
 )
 
 SECRET = "bytez-3f9c1a7be2"
@@ -36,7 +36,7 @@ def test_without_anything_the_vendors_own_values_count() -> None:
     settings = read_settings({}, {})
     assert settings == Settings(
         endpoint="https://api.bytez.com",
-        dialect="seed",
+        api_version="2024-05",
         key=None,
         catalogue="live",
         price_per_gb_second=Decimal("0.0000166667"),
@@ -49,14 +49,14 @@ def test_stack_config_wins() -> None:
         {
             "bytez:key": SECRET,
             "bytez:endpoint": "http://127.0.0.1:1",
-            "bytez:dialect": "june",
+            "bytez:apiVersion": "2024-06",
             "bytez:catalogue": "bundled",
             "bytez:pricePerGbSecond": "0.5",
         },
         {"BYTEZ_KEY": "other-key-1", "BYTEZ_ENDPOINT": "http://127.0.0.1:2"},
     )
     assert settings == Settings(
-        "http://127.0.0.1:1", "june", Key(SECRET), "bundled", Decimal("0.5")
+        "http://127.0.0.1:1", "2024-06", Key(SECRET), "bundled", Decimal("0.5")
     )
 
 
@@ -69,7 +69,7 @@ def test_the_environment_counts_where_stack_config_is_silent() -> None:
 
 def test_an_empty_value_is_unset() -> None:
     stack_config = dict.fromkeys(
-        ["bytez:key", "bytez:endpoint", "bytez:dialect", "bytez:catalogue"], " "
+        ["bytez:key", "bytez:endpoint", "bytez:apiVersion", "bytez:catalogue"], " "
     )
     assert read_settings(stack_config, {"BYTEZ_KEY": "", "BYTEZ_ENDPOINT": ""}) == Settings()
 
@@ -81,8 +81,8 @@ def test_what_belongs_to_others_is_ignored() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "choices"),
     [
-        ("dialect", "JUNE", "seed, june"),
-        ("dialect", "july", "seed, june"),
+        ("apiVersion", "2024-6", "2024-05, 2024-06"),
+        ("apiVersion", "2024-07", "2024-05, 2024-06"),
         ("catalogue", "on", "live, bundled, off"),
     ],
 )
@@ -111,7 +111,7 @@ def test_any_other_price_is_refused(value: str) -> None:
     assert "more than 0 and at most 1000, as 0.0000166667." in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["dialect", "catalogue", "pricePerGbSecond"])
+@pytest.mark.parametrize("name", ["apiVersion", "catalogue", "pricePerGbSecond"])
 @pytest.mark.parametrize("source", ["bytez:key", "BYTEZ_KEY"])
 def test_a_key_pasted_into_the_wrong_setting_is_not_told(name: str, source: str) -> None:
     given = {source: SECRET, f"bytez:{name}": f"my-{SECRET}"}

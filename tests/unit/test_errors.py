@@ -7,8 +7,8 @@ import re
 
 import pytest
 
-from bytez_provider import errors
-from bytez_provider.errors import (
+from bytez_provider.base import errors
+from bytez_provider.base.errors import (
     ApiError,
     AuthenticationError,
     BootTimeoutError,

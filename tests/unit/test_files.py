@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from bytez_provider.files import replace_file
+from bytez_provider.base.files import replace_file
 
 OLD, NEW = b"old" * 50_000, b"new" * 70_000
 
 FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
-from bytez_provider.files import replace_file
+from bytez_provider.base.files import replace_file
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bytez_provider.markup import code, fitted, html, table
+from bytez_provider.base.markup import code, fitted, html, table
 
 HOSTILE = [
     "`</code><script>alert(1)</script>`",

@@ -7,9 +7,9 @@ from decimal import Decimal
 import pytest
 import requests
 
-from bytez_provider.config import DEFAULT_PRICE_PER_GB_SECOND
 from bytez_provider.emulator import Emulator
-from bytez_provider.pricing import Cost, billed_seconds, dollars, hourly, monthly
+from bytez_provider.service.pricing import Cost, billed_seconds, dollars, hourly, monthly
+from bytez_provider.service.settings import DEFAULT_PRICE_PER_GB_SECOND
 
 PRICE = DEFAULT_PRICE_PER_GB_SECOND
 

@@ -8,18 +8,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from bytez_provider.schemas import (
-    CatalogueEntry,
-    Granted,
-    Instance,
-    ModelInputs,
-    ModelState,
-    Phase,
-    iso,
-    moment_of,
-    phase_of,
-    problems_of,
-)
+from bytez_provider.core.declared import Granted, ModelInputs, ModelState, problems_of
+from bytez_provider.service.schemas import CatalogueEntry, Instance, Phase, iso, moment_of, phase_of
 
 GPT2 = "openai-community/gpt2"
 MOMENT = datetime(2024, 5, 27, 23, 35, 35, 863000, tzinfo=timezone.utc)

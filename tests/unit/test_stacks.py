@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bytez_provider.schemas import moment_of
-from bytez_provider.stacks import StackModel, models_of
-from bytez_provider.urns import MODEL_TYPE
+from bytez_provider.base.urns import MODEL_TYPE
+from bytez_provider.service.schemas import moment_of
+from bytez_provider.stack.states import StackModel, models_of
 
 GPT2 = "openai-community/gpt2"
 URN = f"urn:pulumi:dev::fleet::{MODEL_TYPE}::chat"

@@ -1,4 +1,4 @@
-"""The two dialects, as data."""
+"""The two API versions, as data."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ import json
 
 import pytest
 
-from bytez_provider import wire
-from bytez_provider.config import Key
-from bytez_provider.schemas import CatalogueEntry, Instance
+from bytez_provider.service import wire
+from bytez_provider.service.schemas import CatalogueEntry, Instance
+from bytez_provider.service.settings import Key
 
 GPT2 = "openai-community/gpt2"
 KEY = Key("bytez-3f9c1a7be2")
-SEED, JUNE = wire.DIALECTS["seed"], wire.DIALECTS["june"]
+SEED, JUNE = wire.APIS["2024-05"], wire.APIS["2024-06"]
 
 
-def test_the_seed_dialect_has_the_key_in_the_body() -> None:
+def test_the_api_of_may_has_the_key_in_the_body() -> None:
     signed = wire.status_request(SEED, GPT2).with_key(KEY)
     assert (signed.method, signed.path) == ("POST", "/model/status")
     assert json.loads(signed.data or b"") == {"key": KEY.reveal(), "modelId": GPT2}
     assert signed.headers == {"Content-Type": "application/json"}
 
 
-def test_the_june_dialect_has_the_key_in_a_header() -> None:
+def test_the_api_of_june_has_the_key_in_a_header() -> None:
     signed = wire.status_request(JUNE, GPT2).with_key(KEY)
     assert (signed.method, signed.path) == ("POST", "/model/status")
     assert json.loads(signed.data or b"") == {"model": GPT2}
@@ -32,7 +32,7 @@ def test_the_june_dialect_has_the_key_in_a_header() -> None:
     }
 
 
-def test_lists_are_asked_for_with_get_in_the_june_dialect() -> None:
+def test_lists_are_asked_for_with_get_in_the_api_of_june() -> None:
     for ask in (wire.list_request, wire.instances_request):
         signed = ask(JUNE).with_key(KEY)
         assert (signed.method, signed.data) == ("GET", None)
@@ -43,8 +43,8 @@ def test_lists_are_asked_for_with_get_in_the_june_dialect() -> None:
 
 def test_an_expiry_is_sent_when_it_is_asked_for() -> None:
     assert wire.load_request(SEED, GPT2, 2, None).body == {"modelId": GPT2, "concurrency": 2}
-    for dialect, field in ((SEED, "modelId"), (JUNE, "model")):
-        assert wire.load_request(dialect, GPT2, 2, 600).body == {
+    for api, field in ((SEED, "modelId"), (JUNE, "model")):
+        assert wire.load_request(api, GPT2, 2, 600).body == {
             field: GPT2,
             "concurrency": 2,
             "expirationPeriodSeconds": 600,
@@ -58,19 +58,19 @@ def test_a_key_cannot_be_overwritten_by_a_body() -> None:
 
 
 def test_a_signed_request_does_not_show_the_key() -> None:
-    for dialect in (SEED, JUNE):
-        assert KEY.reveal() not in repr(wire.status_request(dialect, GPT2).with_key(KEY))
+    for api in (SEED, JUNE):
+        assert KEY.reveal() not in repr(wire.status_request(api, GPT2).with_key(KEY))
 
 
 @pytest.mark.parametrize(
-    ("dialect", "row"),
+    ("api", "row"),
     [
         (SEED, {"name": GPT2, "requiredRAM": 0.5, "benchmarked": True}),
         (JUNE, {"modelId": GPT2, "ramRequired": 0.5, "benchmarked": True, "task": "text"}),
     ],
 )
-def test_an_entry_of_the_catalogue(dialect: wire.Dialect, row: dict[str, object]) -> None:
-    assert wire.read_entries(dialect, [row]) == [
+def test_an_entry_of_the_catalogue(api: wire.Api, row: dict[str, object]) -> None:
+    assert wire.read_entries(api, [row]) == [
         CatalogueEntry(model_id=GPT2, required_ram_gb=0.5, benchmarked=True)
     ]
 

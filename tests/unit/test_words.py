@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from bytez_provider.words import counted, dollars, partly
+from bytez_provider.base.words import counted, dollars, partly
 
 
 @pytest.mark.parametrize(

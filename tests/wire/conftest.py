@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from bytez_provider.dynamic.providers import ModelProvider
 from bytez_provider.emulator import Emulator
-from bytez_provider.provider import ModelProvider
 from tests.host.dynamic_host import DynamicHost
 
 KEY = "wire-key-0123456789"

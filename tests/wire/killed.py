@@ -15,9 +15,9 @@ from typing import Any, Literal, TypeVar
 
 import pytest
 
+from bytez_provider.dynamic.providers import PREVIEW
 from bytez_provider.emulator import Emulator
 from bytez_provider.emulator.service import RequestRecord
-from bytez_provider.provider import PREVIEW
 from tests.host.dynamic_host import DynamicHost, OperationError, Pending
 from tests.wire.conftest import started
 from tests.wire.moments import until

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from bytez_provider.dynamic.providers import ReadinessProvider
 from bytez_provider.emulator import Emulator
-from bytez_provider.provider import ReadinessProvider
 from tests.host.dynamic_host import PROVIDER_KEY, UNKNOWN, DynamicHost, Logged, pickled
 from tests.wire.conftest import StartHost
 from tests.wire.moments import until_asked

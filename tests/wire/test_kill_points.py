@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bytez_provider.emulator import Emulator
-from bytez_provider.schemas import moment_of
+from bytez_provider.service.schemas import moment_of
 from tests.host.dynamic_host import ROOT, OperationError
 from tests.wire.conftest import KEY, started
 from tests.wire.killed import (

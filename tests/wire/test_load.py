@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bytez_provider.emulator import Emulator
 from bytez_provider.emulator.catalogue import Row
-from bytez_provider.schemas import moment_of
+from bytez_provider.service.schemas import moment_of
 from tests.wire.conftest import KEY, started
 from tests.wire.test_models import LOAD, STATUS, inputs
 

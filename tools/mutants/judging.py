@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tools.mutants.mutant import Mutant
 
-_JUDGEMENT = "bytez_provider/ownership/_judgement.py"
-_RECORD = "bytez_provider/ownership/_record.py"
+_JUDGEMENT = "bytez_provider/core/ownership/_judgement.py"
+_RECORD = "bytez_provider/core/ownership/_record.py"
 
 _JUDGED = ("tests/ownership/test_judgement.py",)
 _LEDGER = "tests/ownership/test_ledger.py"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from tools.mutants.mutant import Mutant
 
-_LEDGER = "bytez_provider/ownership/_ledger.py"
-_WORK = "bytez_provider/ownership/_work.py"
-_RECORD = "bytez_provider/ownership/_record.py"
-_MACHINE = "bytez_provider/ownership/_machine.py"
+_LEDGER = "bytez_provider/core/ownership/_ledger.py"
+_WORK = "bytez_provider/core/ownership/_work.py"
+_RECORD = "bytez_provider/core/ownership/_record.py"
+_MACHINE = "bytez_provider/core/ownership/_machine.py"
 
 _TESTS = "tests/ownership/test_ledger.py"
 _REQUESTING = (f"{_TESTS}::TestRequesting",)

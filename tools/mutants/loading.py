@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from tools.mutants.mutant import Mutant
 
-_LEDGER = "bytez_provider/ownership/_ledger.py"
-_JUDGEMENT = "bytez_provider/ownership/_judgement.py"
-_LIFECYCLE = "bytez_provider/lifecycle/_lifecycle.py"
-_LOADING = "bytez_provider/lifecycle/_loading.py"
-_UNLOADING = "bytez_provider/lifecycle/_unloading.py"
-_COMPARE = "bytez_provider/lifecycle/_compare.py"
-_PROVIDER = "bytez_provider/provider.py"
+_LEDGER = "bytez_provider/core/ownership/_ledger.py"
+_JUDGEMENT = "bytez_provider/core/ownership/_judgement.py"
+_LIFECYCLE = "bytez_provider/core/lifecycle/_lifecycle.py"
+_LOADING = "bytez_provider/core/lifecycle/_loading.py"
+_UNLOADING = "bytez_provider/core/lifecycle/_unloading.py"
+_COMPARE = "bytez_provider/core/lifecycle/_compare.py"
+_PROVIDER = "bytez_provider/dynamic/providers.py"
 
 _CHECK = "tests/lifecycle/test_check_and_diff.py"
 _CREATE = "tests/lifecycle/test_create.py"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tools.mutants.mutant import Mutant
 
-_STORES = "bytez_provider/ownership/_stores.py"
-_STACK = "bytez_provider/ownership/_stack.py"
+_STORES = "bytez_provider/core/ownership/_stores.py"
+_STACK = "bytez_provider/core/ownership/_stack.py"
 
 _FOLDER = ("tests/ownership/test_folder.py",)
 _BUCKET = "tests/ownership/test_bucket.py"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from tools.mutants.mutant import Mutant
 
-_LEDGER = "bytez_provider/ownership/_ledger.py"
-_HEARING_ROOM = "bytez_provider/ownership/_hearing.py"
-_RECORDS = "bytez_provider/ownership/_records.py"
-_EARLIER = "bytez_provider/ownership/_earlier.py"
+_LEDGER = "bytez_provider/core/ownership/_ledger.py"
+_HEARING_ROOM = "bytez_provider/core/ownership/_hearing.py"
+_RECORDS = "bytez_provider/core/ownership/_records.py"
+_EARLIER = "bytez_provider/core/ownership/_earlier.py"
 
 _TESTS = "tests/ownership/test_ledger.py"
 _HEARING = (f"{_TESTS}::TestHearing",)

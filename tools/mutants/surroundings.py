@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from tools.mutants.mutant import Mutant
 
-_ANSWERS = "bytez_provider/client/_answers.py"
-_HOST = "bytez_provider/host.py"
-_WAITER = "bytez_provider/waiter.py"
+_ANSWERS = "bytez_provider/service/client/_answers.py"
+_HOST = "bytez_provider/dynamic/host.py"
+_WAITER = "bytez_provider/core/waiter.py"
 _UNFINISHED = "bytez_provider/cli/unloading.py"
 
 _CREATE = "tests/lifecycle/test_create.py"
@@ -45,14 +45,14 @@ SURROUNDINGS = (
     ),
     Mutant(
         "the list is not believed in bad news",
-        "bytez_provider/wire.py",
+        "bytez_provider/service/wire.py",
         "        if is_whole(one) and one.phase in going and often[one.model_id] == 1\n",
         "",
         ("tests/fleet/test_poller.py",),
     ),
     Mutant(
         "another load on the list is not ours",
-        "bytez_provider/poller.py",
+        "bytez_provider/core/poller.py",
         "if one is None or not covers(one):",
         "if one is None:",
         ("tests/fleet/test_poller.py",),
@@ -117,14 +117,14 @@ SURROUNDINGS = (
     ),
     Mutant(
         "the key is not sent to another host",
-        "bytez_provider/client/_transport.py",
+        "bytez_provider/service/client/_transport.py",
         "            if _origin(target) == _origin(url):\n",
         "            if True:\n",
         ("tests/client/test_redirects.py",),
     ),
     Mutant(
         "the key is not sent where only a pull request says",
-        "bytez_provider/config.py",
+        "bytez_provider/service/settings.py",
         "    if _is_loopback(parts) or _origin(parts) == DEFAULT_ENDPOINT:\n        return\n",
         "    return\n",
         ("tests/unit/test_config.py",),

@@ -1,8 +1,7 @@
 """JSON Schemas (2020-12) of a fleet file and of an overlay, and of what commands print.
 
-Types, defaults and choices of a fleet come from `ModelInputs`, so that they cannot differ from it.
-What a schema can say of a property beyond that, its description and its bounds, stands here. The
-schema of what a command prints is that of the pydantic model that it prints.
+The properties of a model come from the table of inputs. The schema of what a command prints is that
+of the pydantic model that it prints.
 """
 
 from __future__ import annotations
@@ -15,17 +14,15 @@ from pydantic import BaseModel
 
 import bytez_provider
 from bytez_provider.audit import Audit
+from bytez_provider.core.inputs import INPUTS, REQUIRED, Change
 from bytez_provider.fleetfile._layer import (
     KEY_PATTERN,
     MODEL_ID,
     OWN_PREFIX,
-    PROPERTIES,
     SCHEMA_KEY,
     TAKEN_KEY,
 )
-from bytez_provider.pricing import IDLE_SECONDS
 from bytez_provider.review import Review
-from bytez_provider.schemas import EXPIRY_MAX_SECONDS, EXPIRY_MIN_SECONDS, ModelInputs
 
 FOLDER = Path(bytez_provider.__file__).parent / "data"
 
@@ -36,39 +33,9 @@ PRINTED: dict[str, tuple[type[BaseModel], str]] = {
 """What commands print: the file of its schema, its model, its title."""
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
-_REPLACES = "A change replaces the loaded model: it is away for one boot, 6 to 15 minutes."
-_SAID: dict[str, dict[str, Any]] = {
-    "modelId": {
-        "description": f"The model, as owner/name. {_REPLACES}",
-        "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*$",
-        "examples": ["openai-community/gpt2"],
-    },
-    "concurrency": {
-        "description": "Instances behind the model's address, at least 1; each is paid for. "
-        f"{_REPLACES}",
-        "minimum": 1,
-    },
-    "expirationPeriodSeconds": {
-        "description": f"Idle seconds after which the service unloads the model, "
-        f"{EXPIRY_MIN_SECONDS} to {EXPIRY_MAX_SECONDS}; the service's own, {IDLE_SECONDS}, when "
-        f"left out. {_REPLACES}",
-        "minimum": EXPIRY_MIN_SECONDS,
-        "maximum": EXPIRY_MAX_SECONDS,
-    },
-    "adopt": {
-        "description": "Whether a load of the model that exists already is taken over, instead "
-        "of refused. A change sends no request.",
-    },
-    "onExpiry": {
-        "description": "What the next `pulumi up` does with a model found unloaded: reload it, or "
-        "accept that it is not loaded. A change sends no request.",
-    },
-    "expectedHoursPerDay": {
-        "description": "Hours a day that the model is expected to be loaded, 0 to 24; for the "
-        "cost in reviews only.",
-        "minimum": 0,
-        "maximum": 24,
-    },
+_CHANGE = {
+    Change.REPLACE: "A change replaces the loaded model: it is away for one boot, 6 to 15 minutes.",
+    Change.UPDATE: "A change sends no request.",
 }
 
 
@@ -141,14 +108,14 @@ def _document(*, is_overlay: bool) -> dict[str, Any]:
 
 def _properties() -> dict[str, Any]:
     """Return the schema of each property of a model."""
-    declared = ModelInputs.model_json_schema(by_alias=True)["properties"]
     properties = {}
-    for name in PROPERTIES:
-        made = dict(declared[name])
-        del made["title"]
-        if "anyOf" in made:
-            made["type"] = [one["type"] for one in made.pop("anyOf")]
-        properties[name] = {**_SAID[name], **made}
+    for one in INPUTS.values():
+        made = {"description": f"{one.help} {_CHANGE[one.change]}", **one.schema}
+        if one.default is None:
+            made["type"] = [made["type"], "null"]
+        if one.default is not REQUIRED:
+            made["default"] = one.default
+        properties[one.in_state] = made
     return properties
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pulumi_policy.policy as _sdk
 from pulumi_policy import EnforcementLevel, Policy, PolicyPack
 
-from bytez_provider.errors import InvalidInputError, printable
+from bytez_provider.base.errors import InvalidInputError, printable
 from bytez_provider.policies.testing._resources import Resource
 from bytez_provider.policies.testing._run import PolicyViolation, Run
 

@@ -9,10 +9,10 @@ from typing import Any, Final
 from pulumi_policy import Secret
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE
 
-from bytez_provider.catalogue import bundled_catalogue
-from bytez_provider.config import DEFAULT_ENDPOINT
-from bytez_provider.fleet import ModelArgs
-from bytez_provider.urns import FLEET_TYPE, MODEL_TYPE, READINESS_TYPE
+from bytez_provider.base.urns import FLEET_TYPE, MODEL_TYPE, READINESS_TYPE
+from bytez_provider.dynamic.fleet import ModelArgs
+from bytez_provider.service.catalogue import bundled_catalogue
+from bytez_provider.service.settings import DEFAULT_ENDPOINT
 
 UNKNOWN_VALUE: Final = UNKNOWN_STRING_VALUE
 """What stands for an unknown value in the engine's messages."""

@@ -13,6 +13,7 @@ from google.protobuf.struct_pb2 import Struct
 from pulumi_policy import EnforcementLevel
 from pulumi_policy.deserialize import serialize_properties
 
+from bytez_provider.base.urns import STACK_TYPE
 from bytez_provider.policies.testing._resources import UNKNOWN_VALUE, Resource, resolved
 from bytez_provider.policies.testing._settings import (
     PolicyDefaults,
@@ -20,7 +21,6 @@ from bytez_provider.policies.testing._settings import (
     effective,
     read_config,
 )
-from bytez_provider.urns import STACK_TYPE
 
 # Their previews are the engine's own guess: the inputs, and nothing else.
 _DYNAMIC: Final = ("pulumi-python:", "pulumi-nodejs:")

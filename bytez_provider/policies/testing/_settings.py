@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from jsonschema import Draft7Validator
 
-from bytez_provider.errors import InvalidInputError, printable
+from bytez_provider.base.errors import InvalidInputError, printable
 
 LEVELS: Final = ("advisory", "mandatory", "remediate", "disabled")
 _ALL = "all"

@@ -1,0 +1,1 @@
+"""What every room needs and nothing of Bytez is in: errors, words, times, files, URNs."""

@@ -1,7 +1,0 @@
-"""The client: one method an endpoint; retries, redirects and redaction under it."""
-
-from __future__ import annotations
-
-from bytez_provider.client._client import BytezClient
-
-__all__ = ["BytezClient"]

@@ -1,0 +1,1 @@
+"""The core: inputs, ownership of loads, waiting, lifecycle, fleets."""

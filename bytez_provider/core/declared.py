@@ -1,0 +1,145 @@
+"""What is declared of models and fleets, and what Pulumi's state keeps of them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, ConfigDict, ValidationError
+
+from bytez_provider.base.document import CamelCase
+from bytez_provider.base.errors import printable
+from bytez_provider.core.inputs import INPUTS
+from bytez_provider.service.schemas import Count
+
+
+def _as(name: str) -> BeforeValidator:
+    return BeforeValidator(INPUTS[name].check)
+
+
+class _Bag(CamelCase):
+    """A property bag, as Pulumi keeps it in state."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    def bag(self) -> dict[str, Any]:
+        """Return the properties as Pulumi keeps them: camelCase, no Nones."""
+        return self.model_dump(by_alias=True, exclude_none=True)
+
+
+class ModelInputs(_Bag):
+    """What a user declares of one model.
+
+    Raises:
+        pydantic.ValidationError: see `problems_of`.
+    """
+
+    model_id: Annotated[str, _as("model_id")]
+    concurrency: Annotated[int, _as("concurrency")] = 1
+    expiration_period_seconds: Annotated[int | None, _as("expiration_period_seconds")] = None
+    adopt: Annotated[bool, _as("adopt")] = False
+    on_expiry: Annotated[Literal["reload", "accept"], _as("on_expiry")] = "reload"
+    expected_hours_per_day: Annotated[float | None, _as("expected_hours_per_day")] = None
+
+
+class MemberInputs(ModelInputs):
+    """What a Fleet declares of one of its models: it waits for all of them at once, elsewhere."""
+
+    readiness: Literal["fleet"] = "fleet"
+
+
+def declared(bag: dict[str, Any]) -> ModelInputs:
+    """Read the inputs of a Model resource, on its own or in a fleet.
+
+    Raises:
+        pydantic.ValidationError: see `problems_of`.
+    """
+    kind = MemberInputs if "readiness" in bag else ModelInputs
+    return kind.model_validate(bag)
+
+
+class Granted(_Bag):
+    """What the service made of our load where that differs from what was asked."""
+
+    concurrency: Count = None
+    expiration_period_seconds: Count = None
+
+
+class ModelState(ModelInputs):
+    """What is kept in Pulumi's state of one model.
+
+    Nothing here changes from minute to minute: every refresh would show it as a change.
+    """
+
+    # A state written by a later version must stay readable.
+    model_config = ConfigDict(extra="ignore")
+
+    readiness: Literal["fleet"] | None = None
+    status: str | None = None
+    """RUNNING, DEPLOYING, FAILED, NOT_LOADED, or a word of the service that is none of these.
+    Of a fleet's model only what the next `up` acts on: FAILED or NOT_LOADED."""
+    created: str | None = None
+    """Identifies the load, as the service wrote it."""
+    adopted_at: str | None = None
+    """Server time of the take-over, where the load was adopted: tells its holders apart."""
+    granted: Granted | None = None
+    read_only: bool | None = None
+    """True where the stack only reads the load of somebody else (`Model.get`)."""
+    required_ram_gb: float | None = None
+    benchmarked: bool | None = None
+    endpoint: str
+    account: str
+    """First 12 hex digits of a keyed hash of the key: for equality only."""
+
+    def inputs(self) -> ModelInputs:
+        """Return the declared half."""
+        kind = MemberInputs if self.readiness else ModelInputs
+        return kind(**{name: getattr(self, name) for name in kind.model_fields})
+
+
+class MemberOfFleet(_Bag):
+    """One model that a readiness waits for."""
+
+    # As `ModelState`: it is a part of what is kept.
+    model_config = ConfigDict(extra="ignore")
+
+    model_id: str
+    created: str = ""
+    """Identifies the load; "" where the service does not say."""
+    accept_idle: bool = False
+    """Whether a model that is found unloaded counts as ready."""
+
+
+class ReadinessInputs(_Bag):
+    """What a Fleet's readiness waits for, by the models' keys in the fleet."""
+
+    fleet: str
+    members: dict[str, MemberOfFleet]
+
+
+class ReadinessState(ReadinessInputs):
+    """What is kept of a readiness."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    ready: bool
+    """False only after an interrupted wait."""
+    statuses: dict[str, str]
+    """The status of each model when it was last looked at, by its key."""
+
+
+def problems_of(error: ValidationError) -> list[tuple[str, str]]:
+    """Return `(property, reason)` for each thing wrong, the property spelled as in state.
+
+    Both are on one line, whatever a program, a file or a state has in their place.
+    """
+    problems = []
+    for detail in error.errors(include_url=False):
+        place = printable(".".join(str(part) for part in detail["loc"]), limit=100)
+        if detail["type"] == "extra_forbidden":
+            names = ", ".join(one.in_state for one in INPUTS.values())
+            problems.append((place, f"is not an argument; the arguments are {names}"))
+        elif detail["type"] == "missing":
+            problems.append((place, "is missing"))
+        else:
+            problems.append((place, printable(detail["msg"].removeprefix("Value error, "))))
+    return problems

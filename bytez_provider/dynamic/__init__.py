@@ -1,0 +1,1 @@
+"""The Pulumi face for Python programs: resources, and the dynamic providers behind them."""

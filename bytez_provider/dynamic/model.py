@@ -1,0 +1,213 @@
+"""`Model`: a loaded Bytez model, as a program declares it."""
+
+# Without `from __future__ import annotations`: Pulumi looks at a resource's annotations anew for
+# each resource, and as strings they cost the program a millisecond a model to compile.
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+import pulumi
+from pulumi.dynamic import Resource
+
+from bytez_provider.base.errors import BytezError, InvalidInputError
+from bytez_provider.core.inputs import INPUTS, REQUIRED
+from bytez_provider.dynamic.options import checked, refuse_config
+from bytez_provider.dynamic.providers import PREVIEW, ModelProvider
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+# Python's names, and the names in state. Only a fleet's models have `readiness`.
+_INPUTS = {**{one.name: one.in_state for one in INPUTS.values()}, "readiness": "readiness"}
+_OUTPUTS = {
+    "status": "status",
+    "created": "created",
+    "adopted_at": "adoptedAt",
+    "granted": "granted",
+    "required_ram_gb": "requiredRamGb",
+    "benchmarked": "benchmarked",
+    "endpoint": "endpoint",
+    "account": "account",
+}
+_IN_STATE = {**_INPUTS, **_OUTPUTS}
+_IN_PYTHON = {state: python for python, state in _IN_STATE.items()}
+
+
+class Model(Resource, module="bytez", name="Model"):
+    """A Bytez model that is loaded for as long as the stack declares it.
+
+    A change of `model_id`, `concurrency` or `expiration_period_seconds` replaces the instance:
+    the API cannot rescale in place, so the old one is unloaded first and the model is away for
+    one boot, 6 to 15 minutes. The other arguments change nothing that runs.
+
+    The boot may take `customTimeouts` (create, and update), 30 minutes when unset; the unload
+    (delete) 2 minutes.
+
+    A subclass, with defaults of your own, is a Model to policies, review and audit too.
+    """
+
+    model_id: pulumi.Output[str]
+    """The model as `owner/name`; also the resource's id."""
+    concurrency: pulumi.Output[int]
+    """Instances behind the model's address; each is paid for."""
+    # Under its name in state Pulumi finds the type, and makes the engine's float a whole number.
+    expiration_period_seconds: pulumi.Output[int | None] = pulumi.property(
+        _INPUTS["expiration_period_seconds"]
+    )
+    """Idle seconds after which the service unloads the model; the service's own (1800) if None."""
+    adopt: pulumi.Output[bool]
+    """Whether a load that this resource did not make may be taken over."""
+    on_expiry: pulumi.Output[str]
+    """"reload": a model found unloaded is loaded again by the next `up`; "accept": it is not."""
+    expected_hours_per_day: pulumi.Output[float | None]
+    """Hours a day that it is expected to be loaded, 0 to 24; for the cost in reviews only."""
+    status: pulumi.Output[str]
+    """RUNNING; DEPLOYING after an interrupted wait; FAILED; NOT_LOADED where expiry is accepted."""
+    created: pulumi.Output[str | None]
+    """When the load was accepted, ISO 8601 in UTC. Identifies the load."""
+    adopted_at: pulumi.Output[str | None]
+    """When the load was taken over, ISO 8601 in UTC; None for a load of its own."""
+    granted: pulumi.Output[dict[str, int] | None]
+    """What the service made of the settings, where that is not what was asked."""
+    required_ram_gb: pulumi.Output[float | None]
+    """GPU RAM of one instance in GB, from the catalogue; None where it is unknown."""
+    benchmarked: pulumi.Output[bool | None]
+    """Whether the catalogue calls the model benchmarked."""
+    endpoint: pulumi.Output[str]
+    """The address of the API it is loaded at."""
+    account: pulumi.Output[str]
+    """A hash that tells accounts apart and nothing else."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Give a subclass the type of `Model`, by which policies, review and audit find it."""
+        if {"module", "name"} & kwargs.keys():
+            error = InvalidInputError(
+                verb="define the class",
+                subject=cls.__name__,
+                observed="it gives `module=` or `name=`, and a subclass of Model has the type of "
+                "Model: policies, review and audit know no other",
+                action="Leave them out",
+            )
+            raise pulumi.RunError(str(error)) from None
+        super().__init_subclass__(module="bytez", name="Model", **kwargs)
+        # Pulumi looks for the types of outputs at the class alone, not at those that it inherits
+        # from: without them whole numbers would come out as floats.
+        models = (one for one in reversed(cls.__mro__) if issubclass(one, Model))
+        cls.__annotations__ = {
+            name: hint for one in models for name, hint in inspect.get_annotations(one).items()
+        }
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        model_id: pulumi.Input[str],
+        concurrency: pulumi.Input[int] = 1,
+        expiration_period_seconds: pulumi.Input[int] | None = None,
+        adopt: pulumi.Input[bool] = False,
+        on_expiry: pulumi.Input[str] = "reload",
+        expected_hours_per_day: pulumi.Input[float] | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """Declare a model.
+
+        Args:
+            resource_name: The name of the resource in the stack.
+            model_id: The model, as `owner/name`. A change replaces.
+            concurrency: Instances behind the model's address, at least 1. A change replaces.
+            expiration_period_seconds: Idle seconds until the service unloads it, 60 to 604800;
+                sent only when given. A change replaces.
+            adopt: Take over a load of the model that exists already, instead of refusing.
+            on_expiry: What to do with a model found unloaded: "reload" or "accept".
+            expected_hours_per_day: For the cost in reviews only, 0 to 24.
+            opts: Pulumi's resource options; `delete_before_replace` is always on. Properties
+                may be named as in Python or as in state.
+
+        Raises:
+            pulumi.RunError: An option that cannot work, a key in plain text in the config, or a
+                default provider that is disabled.
+        """
+        given = {
+            "model_id": model_id,
+            "concurrency": concurrency,
+            "expiration_period_seconds": expiration_period_seconds,
+            "adopt": adopt,
+            "on_expiry": on_expiry,
+            "expected_hours_per_day": expected_hours_per_day,
+        }
+        self._register(resource_name, given, usable_options("declare", resource_name, opts))
+
+    @classmethod
+    def get(
+        cls,
+        resource_name: str,
+        id: pulumi.Input[str],  # noqa: A002  (the name that Pulumi gives it everywhere)
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> "Self":
+        """Read a loaded model that this stack does not manage; a failure where it is not loaded.
+
+        Args:
+            resource_name: The name of the resource in the stack.
+            id: The model, as `owner/name`.
+            opts: Pulumi's resource options.
+
+        Raises:
+            pulumi.RunError: As for `Model`.
+        """
+        model = cls.__new__(cls)
+        by_id = pulumi.ResourceOptions(id=id)
+        opts = usable_options("read", resource_name, opts)
+        model._register(resource_name, {}, pulumi.ResourceOptions.merge(opts, by_id))
+        return model
+
+    @classmethod
+    def _in_fleet(
+        cls, resource_name: str, given: dict[str, Any], opts: pulumi.ResourceOptions
+    ) -> "Model":
+        """Declare a model that does not wait to be RUNNING: its fleet waits for all of them."""
+        model = cls.__new__(cls)
+        defaults = {
+            n: one.default for n, one in INPUTS.items() if one.default not in (None, REQUIRED)
+        }
+        model._register(resource_name, {**defaults, **given, "readiness": "fleet"}, opts)
+        return model
+
+    def _register(
+        self, resource_name: str, given: dict[str, Any], opts: pulumi.ResourceOptions
+    ) -> None:
+        ours = pulumi.ResourceOptions(delete_before_replace=True)
+        if type(self) is not Model:
+            # The type that Pulumi gave to a subclass before `__init_subclass__` did.
+            ours.aliases = [pulumi.Alias(type_="pulumi-python:dynamic:Resource")]
+        # The provider cannot know otherwise that nothing of this will be saved.
+        marker = {PREVIEW: True} if given and pulumi.runtime.is_dry_run() else {}
+        super().__init__(
+            ModelProvider(),
+            resource_name,
+            {**dict.fromkeys(_IN_STATE), **given, **marker},
+            pulumi.ResourceOptions.merge(opts, ours),
+        )
+
+    def translate_input_property(self, prop: str) -> str:
+        """Return the name in state of a Python name."""
+        return _IN_STATE.get(prop, prop)
+
+    def translate_output_property(self, prop: str) -> str:
+        """Return the Python name of a name in state."""
+        return _IN_PYTHON.get(prop, prop)
+
+
+def usable_options(
+    verb: str, name: str, opts: pulumi.ResourceOptions | None
+) -> pulumi.ResourceOptions:
+    """Return the options of a model, or of a fleet for its models, before anything is registered.
+
+    Raises:
+        pulumi.RunError: An option cannot work, or no model may be declared under this config.
+    """
+    try:
+        refuse_config(verb, name)
+        return checked(verb, name, opts, _IN_STATE)
+    except BytezError as error:
+        # Pulumi shows the message of a RunError and the traceback of anything else.
+        raise pulumi.RunError(str(error)) from None

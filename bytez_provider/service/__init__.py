@@ -1,0 +1,1 @@
+"""What talks to the Bytez service: settings, wire, client, catalogue, prices."""

@@ -1,0 +1,109 @@
+"""Which models can be loaded, what RAM they take, and which name was meant."""
+
+from __future__ import annotations
+
+import difflib
+import threading
+from collections.abc import Iterable
+from importlib import resources
+
+from pydantic import TypeAdapter
+
+from bytez_provider.base.errors import BytezError
+from bytez_provider.service.client import BytezClient
+from bytez_provider.service.schemas import CatalogueEntry
+from bytez_provider.service.settings import Settings
+
+_COMPARED_LENGTH = 200
+_ALIKE = 0.6
+
+
+class Catalogue:
+    """The models that a source knows.
+
+    Args:
+        entries: The models; of two entries of one name, one with a RAM figure is kept (the seed's
+            own table has such a pair).
+        is_live: Whether the service itself said so, and a model that is not here does not exist.
+    """
+
+    def __init__(self, entries: Iterable[CatalogueEntry], *, is_live: bool) -> None:
+        self.is_live = is_live
+        self._entries: dict[str, CatalogueEntry] = {}
+        for entry in entries:
+            known = self._entries.get(entry.model_id)
+            if known is None or known.required_ram_gb is None:
+                self._entries[entry.model_id] = entry
+
+    def entries(self) -> list[CatalogueEntry]:
+        """Return the models, each once, in the order of the source."""
+        return list(self._entries.values())
+
+    def find(self, model_id: str) -> CatalogueEntry | None:
+        """Return the model of exactly this name."""
+        return self._entries.get(model_id)
+
+    def nearest(self, model_id: str, n: int = 3) -> list[str]:
+        """Return at most `n` names that may have been meant, the likeliest first.
+
+        First the same in another case, then the right name under the wrong owner, then what is
+        spelled alike.
+        """
+        wanted = model_id[:_COMPARED_LENGTH].lower()
+        scored = [(_likeness(wanted, name.lower()), name) for name in self._entries]
+        scored = [pair for pair in scored if pair[0] >= _ALIKE]
+        return [name for _, name in sorted(scored, key=lambda pair: (-pair[0], pair[1]))[:n]]
+
+
+def _likeness(wanted: str, name: str) -> float:
+    """Return 3 for the same name, 2 for another owner's, or how alike they are, 0 to 1."""
+    if wanted == name:
+        return 3.0
+    if wanted.rpartition("/")[2] == name.rpartition("/")[2]:
+        return 2.0
+    matcher = difflib.SequenceMatcher(None, name[:_COMPARED_LENGTH], wanted)
+    # The two quick ones are upper bounds, and spare the slow one for almost every name.
+    if matcher.real_quick_ratio() < _ALIKE or matcher.quick_ratio() < _ALIKE:
+        return 0.0
+    return matcher.ratio()
+
+
+def bundled_catalogue() -> Catalogue:
+    """Return the copy of the seed's table that comes with the package."""
+    text = resources.files("bytez_provider").joinpath("data/catalogue.json").read_bytes()
+    return Catalogue(TypeAdapter(list[CatalogueEntry]).validate_json(text), is_live=False)
+
+
+def load_catalogue(settings: Settings, client: BytezClient) -> Catalogue:
+    """Return the catalogue that the settings ask for. Never raises.
+
+    "live" asks the service, and takes the bundled copy where there is no key, no answer or
+    nothing in it; "off" knows no model at all.
+    """
+    if settings.catalogue == "off":
+        return Catalogue([], is_live=False)
+    if settings.catalogue == "live" and settings.key is not None:
+        try:
+            entries = client.models()
+        except BytezError:
+            entries = []
+        if entries:
+            return Catalogue(entries, is_live=True)
+    return bundled_catalogue()
+
+
+class CatalogueSource:
+    """The catalogue, asked for when it is first wanted, and once. For all threads."""
+
+    def __init__(self, settings: Settings, client: BytezClient) -> None:
+        self._settings = settings
+        self._client = client
+        self._lock = threading.Lock()
+        self._catalogue: Catalogue | None = None
+
+    def get(self) -> Catalogue:
+        """Return the catalogue; the first call may take as long as a request."""
+        with self._lock:
+            if self._catalogue is None:
+                self._catalogue = load_catalogue(self._settings, self._client)
+            return self._catalogue

@@ -1,0 +1,1 @@
+"""What Pulumi keeps and prints of a stack's models."""
