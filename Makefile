@@ -12,7 +12,7 @@ READY := $(VENV)/ready
 WITH_CLI = PATH="$$(command -v pulumi >/dev/null || printf '%s:' '$(CURDIR)/.tools/pulumi/bin')$$PATH"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test soak coverage mutants bench check clean distclean
+.PHONY: help setup demo test reword soak coverage mutants bench check clean distclean
 
 help: ## List the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -29,6 +29,9 @@ demo: setup ## Show a fleet come up, change, heal and go, on an emulator: no key
 
 test: setup ## Run every tier of the tests, the one with the real CLI included
 	$(WITH_CLI) $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $(ARGS)
+
+reword: setup ## Write the sentences that tests hold again, as they are now; then read the diff
+	$(BIN)/python -m pytest -q --inline-snapshot=fix $(ARGS)
 
 soak: setup ## Hold the promises against random stories; ARGS="--examples 2000 --steps 50 --seed N"
 	@$(BIN)/python -m tests.stateful $(ARGS)

@@ -29,8 +29,10 @@ BytezError                     could not <verb> '<subject>': <observed>. <state>
 
 from __future__ import annotations
 
+import enum
 import re
 from dataclasses import dataclass
+from typing import ClassVar
 
 NOTHING_CHANGED = "Nothing was changed"
 
@@ -53,6 +55,36 @@ def printable(text: str, *, limit: int = _SERVER_TEXT_LIMIT) -> str:
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 
 
+class ErrorCode(enum.Enum):
+    """What went wrong, for programs: a code keeps its meaning, while sentences may change."""
+
+    OTHER = "other"
+    CONFIG = "config"
+    MISSING_KEY = "missing-key"
+    PLAIN_TEXT_KEY = "plain-text-key"
+    UNTRUSTED_ENDPOINT = "untrusted-endpoint"
+    JOURNAL = "journal"
+    INVALID_INPUT = "invalid-input"
+    INVALID_FILE = "invalid-file"
+    UNKNOWN_MODEL = "unknown-model"
+    REFUSED = "refused"
+    AUTHENTICATION = "authentication"
+    CREDITS = "credits"
+    RATE_LIMITED = "rate-limited"
+    UNREACHABLE = "unreachable"
+    MALFORMED_ANSWER = "malformed-answer"
+    LIFECYCLE = "lifecycle"
+    ALREADY_LOADED = "already-loaded"
+    NOT_LOADED = "not-loaded"
+    LOAD_LOST = "load-lost"
+    BOOT_FAILED = "boot-failed"
+    BOOT_TIMEOUT = "boot-timeout"
+    UNLOAD_FAILED = "unload-failed"
+    ACCOUNT_CHANGED = "account-changed"
+    FLEET_NOT_READY = "fleet-not-ready"
+    INTERRUPTED = "interrupted"
+
+
 class BytezError(Exception):
     """Something could not be done; `str(error)` is the whole message, on one line.
 
@@ -63,6 +95,8 @@ class BytezError(Exception):
         state: What state things are in now.
         action: The one thing to do next.
     """
+
+    code: ClassVar[ErrorCode] = ErrorCode.OTHER
 
     def __init__(
         self,
@@ -107,25 +141,37 @@ class BytezError(Exception):
 class ConfigError(BytezError):
     """The configuration cannot be used."""
 
+    code = ErrorCode.CONFIG
+
 
 class MissingKeyError(ConfigError):
     """No API key is set."""
+
+    code = ErrorCode.MISSING_KEY
 
 
 class PlainTextKeyError(ConfigError):
     """The API key is in stack config in plain text."""
 
+    code = ErrorCode.PLAIN_TEXT_KEY
+
 
 class UntrustedEndpointError(ConfigError):
     """A key from the environment would go to an endpoint that only the stack's config names."""
+
+    code = ErrorCode.UNTRUSTED_ENDPOINT
 
 
 class JournalError(BytezError):
     """The journal cannot be read or written."""
 
+    code = ErrorCode.JOURNAL
+
 
 class InvalidInputError(BytezError):
     """What the user declared cannot be."""
+
+    code = ErrorCode.INVALID_INPUT
 
 
 @dataclass(frozen=True)
@@ -166,6 +212,8 @@ class InvalidFileError(InvalidInputError):
         problems: All that is wrong, in the order of the file; the sentence tells the first.
     """
 
+    code = ErrorCode.INVALID_FILE
+
     def __init__(
         self,
         *,
@@ -183,6 +231,8 @@ class InvalidFileError(InvalidInputError):
 class UnknownModelError(InvalidInputError):
     """The catalogue has no such model."""
 
+    code = ErrorCode.UNKNOWN_MODEL
+
 
 class ApiError(BytezError):
     """The service refused, or its answer was of no use.
@@ -192,6 +242,8 @@ class ApiError(BytezError):
         maybe_done: True when the request may have had its effect all the same: it was sent, and
             no answer of the service came back.
     """
+
+    code = ErrorCode.REFUSED
 
     def __init__(
         self,
@@ -222,58 +274,88 @@ class ApiError(BytezError):
 class AuthenticationError(ApiError):
     """The key was refused."""
 
+    code = ErrorCode.AUTHENTICATION
+
 
 class CreditsError(ApiError):
     """The account is out of credits."""
+
+    code = ErrorCode.CREDITS
 
 
 class RateLimitedError(ApiError):
     """Too many requests, also after waiting as long as the service asked."""
 
+    code = ErrorCode.RATE_LIMITED
+
 
 class UnreachableError(ApiError):
     """No answer of the service: refused, reset, timed out, or a gateway's error."""
+
+    code = ErrorCode.UNREACHABLE
 
 
 class MalformedAnswerError(ApiError):
     """An answer that is not of this API: HTML, broken JSON, more than is read."""
 
+    code = ErrorCode.MALFORMED_ANSWER
+
 
 class LifecycleError(BytezError):
     """The operation ended without what was asked."""
+
+    code = ErrorCode.LIFECYCLE
 
 
 class AlreadyLoadedError(LifecycleError):
     """Somebody else's load of the model is in the way."""
 
+    code = ErrorCode.ALREADY_LOADED
+
 
 class NotLoadedError(LifecycleError):
     """The model is not loaded."""
+
+    code = ErrorCode.NOT_LOADED
 
 
 class LoadLostError(LifecycleError):
     """The load was unloaded or replaced by somebody else before it was ready."""
 
+    code = ErrorCode.LOAD_LOST
+
 
 class BootFailedError(LifecycleError):
     """The service reported that the boot failed."""
+
+    code = ErrorCode.BOOT_FAILED
 
 
 class BootTimeoutError(LifecycleError, TimeoutError):
     """The model was not RUNNING within the limit."""
 
+    code = ErrorCode.BOOT_TIMEOUT
+
 
 class UnloadError(LifecycleError):
     """The model is still loaded after it was told to unload."""
+
+    code = ErrorCode.UNLOAD_FAILED
 
 
 class AccountChangedError(LifecycleError):
     """The state was made with another key or endpoint than the one in use."""
 
+    code = ErrorCode.ACCOUNT_CHANGED
+
 
 class FleetNotReadyError(LifecycleError):
     """Some models of a fleet did not come up."""
 
+    code = ErrorCode.FLEET_NOT_READY
+
 
 class InterruptedLoadError(LifecycleError):
     """The deployment was stopped before the load was finished."""
+
+    code = ErrorCode.INTERRUPTED
