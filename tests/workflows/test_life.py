@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from bytez_provider.emulator import Emulator
+from tests.e2e.helpers import mid_boot, until
 from tests.e2e.stack import COMMAND_SECONDS
-from tests.e2e.test_interruption import mid_boot, until
 from tests.workflows.conftest import Repository, Runner
 from tests.workflows.workflow import Done, step, steps
 

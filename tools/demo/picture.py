@@ -21,8 +21,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PICTURE = ROOT / "docs" / "demo.svg"
 COLUMNS = 100
 SHOWN = re.compile(
-    r"^(\[\d/|\$ |MODEL|together|nothing is|Once upon)|DEPLOYING, limit|created .*RUNNING| RUNNING  "
-    r"|^    [+-].* \w+ed$|^    [+-] \d|=> |\d unchanged"
+    r"^(\[\d/|\$ |MODEL|together|nothing is|Once upon)|DEPLOYING, limit|created .*RUNNING"
+    r"| RUNNING  |^    [+-].* \w+ed$|^    [+-] \d|=> |\d unchanged"
 )
 """Which lines of the output fit in one picture: each step, its commands and what came of them."""
 STYLES = {

@@ -115,7 +115,7 @@ class Story:
 
     def _expire(self) -> None:
         self._say(
-            f"{IDLE_MINUTES} idle minutes pass, and Bytez unloads all. The next up loads them again."
+            f"{IDLE_MINUTES} idle minutes pass, and Bytez unloads all. The next up reloads them."
         )
         self._emulator.advance(IDLE_MINUTES * 60)
         self._expect({}, "idle models expire")
