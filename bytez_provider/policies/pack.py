@@ -7,6 +7,7 @@ the preview, and once more after everything is loaded.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -28,11 +29,13 @@ from bytez_provider.base.errors import printable
 from bytez_provider.base.urns import MODEL_TYPE
 from bytez_provider.core.inputs import EXPIRY_MAX_SECONDS, EXPIRY_MIN_SECONDS
 from bytez_provider.policies import rules
-from bytez_provider.policies.declared import UNKNOWN, DeclaredModel, declared_model
 from bytez_provider.policies.rules import Violation
+from bytez_provider.service.catalogue import bundled_catalogue
 from bytez_provider.service.settings import DEFAULT_PRICE_PER_GB_SECOND
+from bytez_provider.stack.declared import UNKNOWN, DeclaredModel, declared_model
 
 _Schema: TypeAlias = dict[str, Any]
+_catalogue = functools.cache(bundled_catalogue)
 
 
 @dataclass(frozen=True)
@@ -247,4 +250,10 @@ def _declared(resource: ResourceValidationArgs | PolicyResource) -> DeclaredMode
         except UnknownValueError:
             return UNKNOWN
 
-    return declared_model(resource.name, resource.urn, protect=resource.opts.protect, read=read)
+    return declared_model(
+        resource.name,
+        resource.urn,
+        read=read,
+        catalogue=_catalogue(),
+        protect=resource.opts.protect,
+    )
