@@ -37,7 +37,7 @@ from tests.wire.test_fleets import BOTH, LISTS, READY, load, model, readiness
 
 @pytest.fixture
 def emulator() -> Iterator[Emulator]:
-    """One for each test: a test may leave requests behind that nobody waits for."""
+    """One for each test: a test may leave unfinished requests behind."""
     with Emulator(keys=[KEY], clock="manual", boot_seconds=BOOT_SECONDS) as running:
         yield running
 
