@@ -58,7 +58,9 @@ class _Refusal:
 
 
 _REFUSALS: Final[Mapping[Kind, _Refusal]] = {
-    Kind.BAD_KEY: _Refusal(AuthenticationError, f"Set a valid key with {SET_KEY} or as BYTEZ_KEY"),
+    Kind.BAD_KEY: _Refusal(
+        AuthenticationError, f"Set a key that is valid with {SET_KEY} or as BYTEZ_KEY"
+    ),
     Kind.NO_CREDITS: _Refusal(CreditsError, "Add credits to the Bytez account, then try again"),
     Kind.IN_PROGRESS: _Refusal(
         action="Wait until it is RUNNING: `bytez-fleet status --watch` shows it"
