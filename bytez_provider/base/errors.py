@@ -31,6 +31,7 @@ from __future__ import annotations
 
 import enum
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -53,6 +54,13 @@ def printable(text: str, *, limit: int = _SERVER_TEXT_LIMIT) -> str:
     shown = "".join(one if one.isprintable() else " " for one in start)
     line = " ".join(shown.split())
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+
+
+def did_you_mean(names: Sequence[str]) -> str:
+    """Return "; did you mean 'a', 'b' or 'c'?"; "" if there are no names."""
+    shown = [f"'{printable(name, limit=100)}'" for name in names]
+    several = [", ".join(shown[:-1]), shown[-1]] if shown[1:] else shown
+    return f"; did you mean {' or '.join(several)}?" if shown else ""
 
 
 class ErrorCode(enum.Enum):
@@ -197,9 +205,7 @@ class Problem:
     @property
     def message(self) -> str:
         """The reason, and what may have been meant."""
-        names = [f"'{name}'" for name in self.meant]
-        told = " or ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
-        return f"{self.reason}; did you mean {told}?" if told else self.reason
+        return self.reason + did_you_mean(self.meant)
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}: {self.message}" if self.line else self.message

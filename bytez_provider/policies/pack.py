@@ -6,6 +6,7 @@ skipped. It runs a policy of the stack at the end of a preview, and again when a
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -27,11 +28,13 @@ from bytez_provider.base.errors import printable
 from bytez_provider.base.urns import MODEL_TYPE
 from bytez_provider.core.inputs import INPUTS
 from bytez_provider.policies import rules
-from bytez_provider.policies.declared import UNKNOWN, DeclaredModel, declared_model
 from bytez_provider.policies.rules import Violation
+from bytez_provider.service.catalogue import bundled_catalogue
 from bytez_provider.service.settings import DEFAULT_PRICE_PER_GB_SECOND
+from bytez_provider.stack.declared import UNKNOWN, DeclaredModel, declared_model
 
 _Schema: TypeAlias = dict[str, Any]
+_catalogue = functools.cache(bundled_catalogue)
 
 
 @dataclass(frozen=True)
@@ -235,4 +238,10 @@ def _declared(resource: ResourceValidationArgs | PolicyResource) -> DeclaredMode
         except UnknownValueError:
             return UNKNOWN
 
-    return declared_model(resource.name, resource.urn, protect=resource.opts.protect, read=read)
+    return declared_model(
+        resource.name,
+        resource.urn,
+        read=read,
+        catalogue=_catalogue(),
+        protect=resource.opts.protect,
+    )

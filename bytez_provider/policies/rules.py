@@ -16,9 +16,9 @@ from typing import Literal, TypeAlias
 
 from bytez_provider.base.errors import printable
 from bytez_provider.base.words import counted
-from bytez_provider.policies.declared import UNKNOWN, DeclaredModel, Unknown
 from bytez_provider.service.pricing import IDLE_SECONDS, hourly, monthly
 from bytez_provider.service.settings import DEFAULT_PRICE_PER_GB_SECOND
+from bytez_provider.stack.declared import UNKNOWN, DeclaredModel, Unknown
 
 UnknownRam: TypeAlias = Literal["report", "leaveOut"]
 MonthlyBasis: TypeAlias = Literal["ceiling", "expected"]

@@ -5,17 +5,33 @@ from __future__ import annotations
 import difflib
 import threading
 from collections.abc import Iterable
+from dataclasses import dataclass
 from importlib import resources
 
 from pydantic import TypeAdapter
 
-from bytez_provider.base.errors import BytezError
+from bytez_provider.base.errors import BytezError, did_you_mean, printable
 from bytez_provider.service.client import BytezClient
 from bytez_provider.service.schemas import CatalogueEntry
 from bytez_provider.service.settings import Settings
 
 _COMPARED_LENGTH = 200
 _ALIKE = 0.6
+
+
+@dataclass(frozen=True)
+class UnknownModel:
+    """A model that the catalogue does not have; `str(unknown)` is the whole text."""
+
+    reason: str
+    """Names the model and the catalogue."""
+    meant: tuple[str, ...]
+    """The nearest names, the likeliest first, fit to be shown."""
+    is_certain: bool
+    """False if the model may exist all the same: the catalogue is not the service's own."""
+
+    def __str__(self) -> str:
+        return self.reason + (did_you_mean(self.meant) or "; `bytez-fleet models` lists it")
 
 
 class Catalogue:
@@ -42,6 +58,15 @@ class Catalogue:
     def find(self, model_id: str) -> CatalogueEntry | None:
         """Return the model of exactly this name."""
         return self._entries.get(model_id)
+
+    def unknown(self, model_id: str) -> UnknownModel | None:
+        """Return what is wrong with a model id; None if it is known, or if no model is."""
+        if not self._entries or model_id in self._entries:
+            return None
+        source = "Bytez catalogue" if self.is_live else "catalogue that came with this package"
+        reason = f"'{printable(model_id, limit=100)}' is not in the {source}"
+        meant = tuple(printable(name, limit=100) for name in self.nearest(model_id))
+        return UnknownModel(reason, meant, is_certain=self.is_live)
 
     def nearest(self, model_id: str, n: int = 3) -> list[str]:
         """Return at most `n` names that may have been meant, the likeliest first.

@@ -7,13 +7,21 @@ import math
 import re
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import BeforeValidator, ConfigDict
 
 from bytez_provider.base.document import CamelCase
+from bytez_provider.base.errors import printable
 
 # ------------------------------------------------------------------------------- statuses
+
+RUNNING: Final = "RUNNING"
+DEPLOYING: Final = "DEPLOYING"
+"""In state also: the load was accepted, and nobody waited until it was RUNNING."""
+FAILED: Final = "FAILED"
+NOT_LOADED: Final = "NOT_LOADED"
+"""Our own word, in state and in what commands print; the service has none."""
 
 
 class Phase(enum.Enum):
@@ -27,9 +35,9 @@ class Phase(enum.Enum):
 
 _PHASES = {
     "STARTED": Phase.BOOTING,  # seed, the answer to /model/load
-    "DEPLOYING": Phase.BOOTING,  # client
-    "RUNNING": Phase.RUNNING,  # seed
-    "FAILED": Phase.FAILED,  # client
+    DEPLOYING: Phase.BOOTING,  # client
+    RUNNING: Phase.RUNNING,  # seed
+    FAILED: Phase.FAILED,  # client
     "STOPPED": Phase.STOPPED,  # seed, in prose
 }
 
@@ -77,6 +85,13 @@ def moment_of(text: object) -> datetime | None:
     except ValueError:
         return None
     return in_utc(moment)
+
+
+def seconds_between(start: datetime | None, end: datetime | None) -> int | None:
+    """Return whole seconds; 0 if `end` comes first, None if a moment is unknown."""
+    if start is None or end is None:
+        return None
+    return max(0, round((end - start).total_seconds()))
 
 
 # ------------------------------------------------------------------- what the API answers
@@ -153,6 +168,11 @@ class Instance(_Answer):
     def phase(self) -> Phase:
         """Where the instance is."""
         return phase_of(self.status)
+
+    @property
+    def word(self) -> str:
+        """The status as it is shown and kept in state: one line, at most 40 characters."""
+        return printable(self.status.strip().upper(), limit=40)
 
 
 class CatalogueEntry(_Answer):

@@ -16,10 +16,10 @@ from hypothesis import given, strategies
 from inline_snapshot import snapshot
 
 from bytez_provider.policies import rules
-from bytez_provider.policies.declared import UNKNOWN, DeclaredModel
 from bytez_provider.policies.rules import Violation
 from bytez_provider.service.pricing import hourly, monthly
 from bytez_provider.service.settings import DEFAULT_PRICE_PER_GB_SECOND
+from bytez_provider.stack.declared import UNKNOWN, DeclaredModel
 
 Rule = Callable[..., Iterator[Violation]]
 HOSTILE = "x`|<b>**[y](z)\x1b[2J\x1b]0;t\x07\nnext\u202e"
