@@ -45,7 +45,7 @@ class Input:
     help: str
     """What it is, in one sentence."""
     check: Callable[[Any], Any]
-    """Returns the value as it is kept; raises ValueError with a reason that begins "must be"."""
+    """Returns the value as it is kept, or raises `UnfitError`."""
     schema: Mapping[str, Any]
     """Its type and bounds, as JSON Schema says them."""
 
@@ -56,6 +56,14 @@ class Input:
         return head + "".join(map(str.capitalize, rest))
 
 
+class UnfitError(ValueError):
+    """A value that an input cannot have; `must_be` says what it takes."""
+
+    def __init__(self, must_be: str, *, but_is: str = "") -> None:
+        super().__init__(f"must be {must_be}" + (f", not {but_is}" if but_is else ""))
+        self.must_be = must_be
+
+
 def is_model_id(text: object) -> bool:
     """Return whether a value has the form of a model id, `owner/name`."""
     return isinstance(text, str) and re.fullmatch(MODEL_ID_PATTERN, text) is not None
@@ -63,14 +71,14 @@ def is_model_id(text: object) -> bool:
 
 def _model_id(value: object) -> object:
     if not is_model_id(value):
-        raise ValueError("must be a model id of the form 'owner/name', as 'openai-community/gpt2'")
+        raise UnfitError("a model id of the form 'owner/name', as 'openai-community/gpt2'")
     return value
 
 
 def _number(value: Any, least: float, most: float, what: str, *, whole: bool = True) -> float:
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not is_number or not least <= value <= most or (whole and value % 1):
-        raise ValueError(f"must be {what}, not {_shown(value)}")
+        raise UnfitError(what, but_is=_shown(value))
     # A dynamic provider gets numbers as floats: 2.0 is 2.
     return int(value) if whole else float(value)
 
@@ -95,13 +103,13 @@ def _hours(value: object) -> float | None:
 
 def _flag(value: object) -> object:
     if not isinstance(value, bool):
-        raise ValueError(f"must be true or false, not {value!r}")
+        raise UnfitError("true or false", but_is=repr(value))
     return value
 
 
 def _on_expiry(value: object) -> object:
     if value not in ("reload", "accept"):
-        raise ValueError(f"must be 'reload' or 'accept', not {value!r}")
+        raise UnfitError("'reload' or 'accept'", but_is=repr(value))
     return value
 
 
