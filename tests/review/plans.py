@@ -144,12 +144,12 @@ def running(
     given = {"model_id": model_id, "status": "RUNNING", "concurrency": 1, "created": created}
     instance = Instance.model_validate({**given, **more})
     records = {model_id: record} if record else {}
-    return Live({model_id: instance}, NOW, *ACCOUNT.values(), records, HERE)
+    return Live({model_id: instance}, NOW, ACCOUNT["endpoint"], ACCOUNT["account"], records, HERE)
 
 
 def nothing_runs() -> Live:
     """Return what runs: nothing."""
-    return Live({}, NOW, *ACCOUNT.values())
+    return Live({}, NOW, ACCOUNT["endpoint"], ACCOUNT["account"])
 
 
 def recorded(name: str, created: str = OTHER, *, stack: str = HERE, **more: Any) -> Record:
