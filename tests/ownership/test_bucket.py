@@ -12,26 +12,26 @@ import pytest
 
 from bytez_provider.base.clock import SystemClock
 from bytez_provider.base.errors import ConfigError, JournalError
-from bytez_provider.core.ownership import Bucket, ChangedError, _stores
+from bytez_provider.core.ownership import Bucket, ChangedError, _bucket
 from bytez_provider.core.ownership._stores import NOTHING, Tolerant
 from tests.ownership.conftest import SECRET, reach
 from tests.s3 import Proxy, S3Server
 
 NAME = "record-1.json"
 MEND = (
-    "Nothing was changed. Mend the access to it (its address and credentials), or set "
-    "BYTEZ_ACCEPT_NO_JOURNAL=1 to go on without it."
+    "Nothing was changed. Check its address and credentials, or set "
+    "BYTEZ_ACCEPT_NO_JOURNAL=1 to deploy without it."
 )
 
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a bucket give up a hundred times sooner than it does."""
-    monkeypatch.setattr(_stores, "_TIMEOUT_SECONDS", 0.2)
-    monkeypatch.setattr(_stores, "_RETRY_SECONDS", 0.3)
-    monkeypatch.setattr(_stores, "_DOWN_SECONDS", 0.1)
+    monkeypatch.setattr(_bucket, "_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(_bucket, "_RETRY_SECONDS", 0.3)
+    monkeypatch.setattr(_bucket, "_DOWN_SECONDS", 0.1)
     tenth = timedelta(seconds=0.05)
-    monkeypatch.setattr(_stores, "_BACKOFF", {"init_backoff": tenth, "max_backoff": tenth})
+    monkeypatch.setattr(_bucket, "_BACKOFF", {"init_backoff": tenth, "max_backoff": tenth})
 
 
 def failure(act: Callable[[], object]) -> str:
@@ -213,8 +213,8 @@ class TestTrouble:
 
     def test_it_gives_up_within_half_a_minute(self) -> None:
         """The last try may begin just before the time for tries ends."""
-        assert _stores._RETRY_SECONDS + _stores._TIMEOUT_SECONDS <= 30
-        assert _stores._DOWN_SECONDS < _stores._TIMEOUT_SECONDS
+        assert _bucket._RETRY_SECONDS + _bucket._TIMEOUT_SECONDS <= 30
+        assert _bucket._DOWN_SECONDS < _bucket._TIMEOUT_SECONDS
 
     def test_a_refused_write_says_nothing_of_what_was_signed(
         self, s3: S3Server, bucket: str, monkeypatch: pytest.MonkeyPatch
@@ -227,11 +227,11 @@ class TestTrouble:
             "403 Forbidden: <Error><Code>SignatureDoesNotMatch</Code>"
             "<StringToSign>AWS4-HMAC-SHA256 SECRET</StringToSign></Error>\n\nDebug source:\nSECRET"
         )
-        assert _stores._reason(OSError(text)) == (
+        assert _bucket._reason(OSError(text)) == (
             "answered HTTP 403 Forbidden (SignatureDoesNotMatch)"
         )
         text = "Error performing GET https://h/c?sig=SECRET in 3ms - strange: https://h?sig=SECRET"
-        assert _stores._reason(OSError(text)) == "failed: strange: its address"
+        assert _bucket._reason(OSError(text)) == "failed: strange: its address"
 
 
 class TestAddress:

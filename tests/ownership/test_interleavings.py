@@ -77,7 +77,8 @@ class Story:
                 return exchange(request)
 
             process.client._transport.exchange = stepped  # type: ignore[method-assign]
-            process.ledger.store = SteppingStore(process.ledger.store, step)
+            journal = process.ledger.journal
+            journal.store = SteppingStore(journal.store, step)
         return process
 
     def end(self, process: Process) -> None:

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 import pytest
 
 from bytez_provider.core.ownership import Presence
-from bytez_provider.core.ownership._machine import machine_of_files
 
 PRINT_HOLDER = (
     "from bytez_provider.core.ownership import Presence\n"
@@ -68,4 +67,3 @@ def test_of_another_machine_only_the_beat_can_tell() -> None:
 def test_a_machine_is_the_same_to_all_its_processes(other: subprocess.Popen[str]) -> None:
     assert other.stdout is not None
     assert f'"machine":"{Presence().machine}"' in other.stdout.readline()
-    assert machine_of_files() == machine_of_files() != ""

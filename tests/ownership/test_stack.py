@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bytez_provider.core.ownership import StackIdentity, _stack, stack_identity
+from bytez_provider.core.ownership import StackIdentity, _identity, stack_identity
 from tests.e2e.stack import pulumi_path
 
 PROJECT = "name: fleet\nruntime: yaml\n"
@@ -149,7 +149,7 @@ class TestAsTheCliResolvesIt:
         project.log_in(f"file://{project.state}", home)
         (home / "credentials.json").rename(project.folder / "relative" / "credentials.json")
         (project.folder / "relative").rename(home / ".pulumi")
-        monkeypatch.setattr(_stack, "_home", lambda _environ: home)
+        monkeypatch.setattr(_identity, "_home", lambda _environ: home)
         environ = {k: v for k, v in project.environ.items() if k != "PULUMI_HOME"}
         found = stack_identity(environ, project.folder, is_shared=False)
         assert found.place == f"file://{project.state}"
@@ -234,7 +234,7 @@ class TestTellingApart:
         here = project.shared(PULUMI_BACKEND_URL=url)
         alone = project.identity(PULUMI_BACKEND_URL=url)
         cloud = project.shared()
-        monkeypatch.setattr(_stack, "machine_of_files", lambda: "another")
+        monkeypatch.setattr(_identity, "_content", lambda _path: "another")
         there = project.shared(PULUMI_BACKEND_URL=url)
         assert here.place == there.place
         assert here.key != there.key

@@ -34,6 +34,7 @@ class Load:
         journal: Where its owner's deployment kept what it began.
         allowed: The stacks that were allowed to take it over, and began to: what was killed
             then goes on without being allowed again. By stack, the journals.
+        formers: Earlier owners, with journals that do not know of the take-over since.
     """
 
     owner: str
@@ -41,6 +42,13 @@ class Load:
     told: bool = False
     journal: str = ""
     allowed: dict[str, set[str]] = field(default_factory=dict)
+    formers: set[tuple[str, str]] = field(default_factory=set)
+
+    def hand_over(self, stack: str, journal: str) -> None:
+        """Give the load a new owner, which one journal knows."""
+        formers = {*self.formers, (self.owner, self.journal)}
+        self.formers = {(one, known) for one, known in formers if known != journal}
+        self.owner, self.journal, self.told = stack, journal, False
 
     @property
     def model_id(self) -> str:

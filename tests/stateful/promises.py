@@ -82,7 +82,7 @@ def take_overs_are_allowed(done: Deployment, books: Books) -> None:
         if is_new and one.is_model and load is not None and load.owner != done.stack:
             allowed = done.consents(load) or _is_apart(done, load)
             assert allowed, f"{urn} took over {load}"
-            load.owner, load.journal, load.told = done.stack, done.journal, False
+            load.hand_over(done.stack, done.journal)
     # What was allowed and did not come to its end goes on without being allowed again.
     for load in books.loads.values():
         if load.owner != done.stack and done.consents(load) and not done.result.succeeded:
@@ -90,12 +90,12 @@ def take_overs_are_allowed(done: Deployment, books: Books) -> None:
 
 
 def _is_apart(done: Deployment, load: Load) -> bool:
-    """Tell whether a stack cannot know that another has taken its load over.
+    """Return whether a stack cannot know that another has taken its load over.
 
-    Its state names the load, and the take-over is in another journal.
+    Its state or its journal names the load, and the take-over is in another journal.
     """
     was_own = any(_names(was, load) for was in done.before.values())
-    return was_own and load.journal != done.journal
+    return load.journal != done.journal and (was_own or (done.stack, done.journal) in load.formers)
 
 
 def nothing_is_left(
@@ -140,6 +140,8 @@ def success_is_true(done: Deployment, books: Books) -> None:
         if urn not in done.state and old.is_model and not old.pending_replacement:
             load = books.loads.get((old.id, old.outputs.get("created", "")))
             left_alone = load is None or load.owner != done.stack or load.told
+            # Left to a resource that a restored state may lack: the clean-up must find it then.
+            left_alone |= any(f"'{old.id}' was left running" in text for text in done.result.said)
             named = load is not None and any(_names(one, load) for one in done.state.values())
             # A take-over of it that did not come to its end is found by the clean-up.
             is_begun = load is not None and load.journal != done.journal

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from hypothesis import HealthCheck, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
@@ -12,6 +14,14 @@ from bytez_provider.emulator.fixtures import START
 from tests.stateful import faults
 from tests.stateful.books import BOOT_SECONDS
 from tests.stateful.machine import KEY, Deployments, Tally
+
+
+@contextmanager
+def served() -> Iterator[Emulator]:
+    """Start the service; its time moves only when somebody waits."""
+    with Emulator(keys=[KEY], clock="manual", boot_seconds=BOOT_SECONDS, start=START) as emulator:
+        faults.let_time_pass(emulator)
+        yield emulator
 
 
 def run(*, examples: int, steps: int, number: int, tally: Tally) -> None:
@@ -26,8 +36,7 @@ def run(*, examples: int, steps: int, number: int, tally: Tally) -> None:
     Raises:
         AssertionError: A promise was broken; its notes tell the shortest story that breaks it.
     """
-    with Emulator(keys=[KEY], clock="manual", boot_seconds=BOOT_SECONDS, start=START) as emulator:
-        faults.let_time_pass(emulator)
+    with served() as emulator:
 
         @seed(number)
         class Seeded(Deployments):
