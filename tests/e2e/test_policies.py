@@ -119,7 +119,7 @@ def test_what_keeps_the_rules_is_deployed(stack: Stack, emulator: Emulator, pack
     rules["bytez-allowed-models"] = {"enforcementLevel": "advisory", "deny": ["*gpt2"]}
     stack.program(f'bytez.Model("m", model_id="{GPT2}", concurrency=8)')
     failed = stack.up(*options(pack, EVERY_RULE)).failed()
-    assert "'m' (openai-community/gpt2) has 8 instances" in failed.output
+    assert "8 instances" in failed.output
     assert changes(emulator) == []
 
     given = options(pack, rules)
@@ -146,7 +146,7 @@ def test_a_mistake_in_the_config_and_a_duplicate_are_found_at_preview(
     assert "too, and the service holds one load" in stack.preview().failed().output
 
     failed = stack.preview(*options(pack, {"bytez-model-ram": {"maxRam": 1}})).failed()
-    assert "sets 'maxRam', which 'bytez-model-ram' does not" in failed.output
+    assert "sets 'maxRam', and 'bytez-model-ram' has no" in failed.output
     assert "Traceback" not in failed.output
 
 

@@ -89,7 +89,8 @@ def test_the_life_of_a_fleet(stack: Stack, emulator: Emulator) -> None:
     log.new()
     stack.program(fleet(chat=f"{GPT2}, concurrency=3", opt=f"{OPT}, on_expiry='accept'"))
     review = bytez_fleet(stack, "review", "--stack", "dev")
-    assert "renamed from chat-gpt2, taken over from 'chat-gpt2', without a load" in review.stdout
+    assert "renamed from chat-gpt2" in review.stdout
+    assert "takes over the load of 'chat-gpt2'" in review.stdout
     stack.up().ok()
     assert log.new() == [(DELETE, PHI)]
     assert sorted(stack.models()) == ["chat-chat", "chat-opt"]
