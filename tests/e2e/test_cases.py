@@ -173,6 +173,7 @@ def test_fleet_keys_that_exchange_their_models(stack: Stack, emulator: Emulator)
     assert changes.index((DELETE, PHI)) < changes.index((LOAD, PHI))
 
     # One key is removed, and the other gets its model.
+    emulator.set_faults([])
     stack.program(fleet(prod=OPT))
     stack.up().ok()
     assert log.new() == [(DELETE, PHI)]

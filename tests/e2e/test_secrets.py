@@ -25,12 +25,15 @@ bytez.Model("which", model_id=given.require_secret("which"))
 """
 
 
-def process_arguments() -> list[str]:
-    """Return the command line of every process of this machine."""
+def process_arguments(stack: Stack) -> list[str]:
+    """Return the command line of every process that runs for a stack."""
+    marker = f"PULUMI_HOME={stack.env['PULUMI_HOME']}\0".encode()
     lines = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
+    for path in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            lines.append(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+            if marker in (path / "environ").read_bytes():
+                line = (path / "cmdline").read_bytes()
+                lines.append(line.replace(b"\0", b" ").decode(errors="replace"))
     return lines
 
 
@@ -48,7 +51,7 @@ def test_key_is_in_nothing_that_is_kept_or_shown(
     outputs = [stack.run("preview", "--json").ok().output]
     deployment = stack.start(*UP, "--event-log", "events.json", "--debug", "--logflow")
     until(lambda: mid_boot(emulator))
-    arguments = process_arguments()
+    arguments = process_arguments(stack)
     journal = [path for path in (stack.folder / "journal").iterdir() if path.is_file()]
     kept = [path.read_text() for path in journal]
     emulator.advance(BOOT_SECONDS)
@@ -110,7 +113,7 @@ def test_secret_inputs_are_judged_by_no_document_and_shown_in_none(
             "away": "keep",
             "which": "keep",
         }
-        assert models["many"]["reasons"] == ["concurrency, a secret"]
+        assert models["many"]["reasons"] == ["concurrency changes, but is a secret"]
         assert not any(one["isAnyway"] for one in models.values())
         assert review["unknownCost"] == ["idle", "many", "which"]
         assert [one["drift"] for one in models.values()] == [None] * 4
