@@ -27,9 +27,8 @@ from bytez_provider.audit._findings import (
 )
 from bytez_provider.audit._states import Declared
 from bytez_provider.base.errors import printable
-from bytez_provider.core.lifecycle import NOT_LOADED
 from bytez_provider.service.pricing import PRICE_DATE
-from bytez_provider.service.schemas import Instance, Phase, iso
+from bytez_provider.service.schemas import NOT_LOADED, Instance, Phase, iso
 
 _DECIMALS = 6
 

@@ -23,7 +23,7 @@ from bytez_provider.audit._words import (
 )
 from bytez_provider.base.markup import html
 from bytez_provider.base.words import UNKNOWN, dollars, gigabytes
-from bytez_provider.core.lifecycle import NOT_LOADED
+from bytez_provider.service.schemas import NOT_LOADED
 
 _COMMAND_LIMIT = 4000
 _DETAIL_LIMIT = 1000

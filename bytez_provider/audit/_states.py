@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from bytez_provider.core.lifecycle import NOT_LOADED
 from bytez_provider.core.ownership import Judgement, Named, Owner, Phase, Record, Verdict, judge
-from bytez_provider.service.schemas import Instance
+from bytez_provider.service.schemas import NOT_LOADED, Instance
 from bytez_provider.stack.states import StackModel
 
 NO_STACK = Owner(urn="")

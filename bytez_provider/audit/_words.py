@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bytez_provider.audit._document import Audit, AuditedModel, Kind
 from bytez_provider.base.words import count, counted, dollars, gigabytes, span
-from bytez_provider.core.lifecycle import NOT_LOADED
+from bytez_provider.service.schemas import NOT_LOADED
 
 KIND_WORDS: dict[Kind, str] = {
     "orphan": "declared by no stack",

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from bytez_provider.cli.screen import Screen
-from bytez_provider.core.waiter import Stop
+from bytez_provider.core.waiting import Stop
 
 
 class Person:

@@ -27,7 +27,7 @@ from bytez_provider.cli.screen import Column, Screen
 from bytez_provider.cli.session import Session
 from bytez_provider.cli.sources import source_of_stack
 from bytez_provider.cli.stack import INSTALL_PULUMI, is_in_project, pulumi_version
-from bytez_provider.core.lifecycle import named
+from bytez_provider.core.messages import named
 from bytez_provider.core.ownership import ChangedError, Phase, Record, Store
 from bytez_provider.service.catalogue import Catalogue
 from bytez_provider.service.client import BytezClient

@@ -10,9 +10,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from bytez_provider.base.errors import printable
-from bytez_provider.core.lifecycle import NOT_LOADED
 from bytez_provider.service.pricing import hourly
-from bytez_provider.service.schemas import CatalogueEntry, Instance, Phase, iso
+from bytez_provider.service.schemas import NOT_LOADED, CatalogueEntry, Instance, Phase, iso
 
 if TYPE_CHECKING:
     from bytez_provider.cli.session import Session

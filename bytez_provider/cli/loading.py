@@ -16,7 +16,7 @@ from bytez_provider.cli.facts import instance_facts
 from bytez_provider.cli.session import NOBODY, Session
 from bytez_provider.cli.words import cost_an_hour
 from bytez_provider.core.declared import ModelInputs, ModelState
-from bytez_provider.core.lifecycle import named
+from bytez_provider.core.messages import named
 from bytez_provider.service.schemas import Instance, iso, moment_of
 
 

@@ -22,9 +22,9 @@ from bytez_provider.cli.session import NOBODY, Session
 from bytez_provider.cli.sources import Wanted, source_of_stack
 from bytez_provider.cli.stack import is_in_project
 from bytez_provider.core.declared import ModelState
-from bytez_provider.core.lifecycle import named
+from bytez_provider.core.messages import named
 from bytez_provider.core.ownership import Record
-from bytez_provider.core.waiter import NOT_FOUND_GRACE_SECONDS
+from bytez_provider.core.waiting import NOT_FOUND_GRACE_SECONDS
 from bytez_provider.service.schemas import Instance, iso
 
 _Task = tuple[str, Callable[[], str]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bytez_provider.base.words import UNKNOWN, count, dollars, gigabytes, span
-from bytez_provider.core.lifecycle import NOT_LOADED
+from bytez_provider.service.schemas import NOT_LOADED
 
 
 def facts_as_rows(facts: dict[str, Any]) -> list[tuple[str, str]]:

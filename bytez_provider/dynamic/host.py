@@ -34,7 +34,7 @@ from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc
 
 from bytez_provider.base.errors import BytezError, printable
 from bytez_provider.base.urns import name_of
-from bytez_provider.core.waiter import Stop
+from bytez_provider.core.waiting import Stop
 
 # Threads are started only when calls ask for them, and how many calls there are at once is the
 # user's `--parallel`. This is merely above any that makes sense.

@@ -6,9 +6,8 @@ import dataclasses
 from dataclasses import dataclass
 
 from bytez_provider.base.urns import MODEL_TYPE, name_of
-from bytez_provider.core.lifecycle import NOT_LOADED
 from bytez_provider.review._plan import Plan, Refreshed, ResourceState, Step, model_id_of
-from bytez_provider.service.schemas import Phase, phase_of
+from bytez_provider.service.schemas import NOT_LOADED, Phase, phase_of
 
 
 @dataclass(frozen=True)

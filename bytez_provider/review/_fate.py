@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 from bytez_provider.base.errors import printable
 from bytez_provider.base.urns import name_of
-from bytez_provider.core.lifecycle import NOT_LOADED, named
+from bytez_provider.core.messages import named
 from bytez_provider.core.ownership import Judgement, Owner, Verdict, judge
 from bytez_provider.review._cases import Case
 from bytez_provider.review._declared import COMPARED, REPLACING, changes, same
 from bytez_provider.review._document import Action, LiveModel
 from bytez_provider.review._live import Live, judged_of, named_by
 from bytez_provider.review._plan import Plan, ResourceState, model_id_of
-from bytez_provider.service.schemas import Instance, Phase, phase_of
+from bytez_provider.service.schemas import NOT_LOADED, Instance, Phase, phase_of
 from bytez_provider.stack.marks import UNKNOWN, is_hidden
 
 _UNLOADED = "was unloaded since the last up"

@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from bytez_provider.base.errors import printable
-from bytez_provider.core.lifecycle import NOT_LOADED
 from bytez_provider.core.ownership import Judgement, Named, Owner, Record, Verdict, judge
 from bytez_provider.review._cases import Case
 from bytez_provider.review._document import LiveModel
 from bytez_provider.review._plan import ResourceState, model_id_of
-from bytez_provider.service.schemas import Instance, moment_of
+from bytez_provider.service.schemas import NOT_LOADED, Instance, moment_of
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import pytest
 
 from bytez_provider.core.declared import MemberInputs, ModelInputs, ModelState
 from bytez_provider.core.lifecycle import diff
-from bytez_provider.core.waiter import Stop
+from bytez_provider.core.waiting import Stop
 from bytez_provider.emulator import Emulator
 from bytez_provider.service.schemas import moment_of
 from tests.fleet.crew import LISTS, MANY, STATUSES, Crew, of_model

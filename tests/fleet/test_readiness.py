@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from inline_snapshot import snapshot
 
 from bytez_provider.base.errors import (
     ApiError,
@@ -15,7 +16,7 @@ from bytez_provider.base.errors import (
     InterruptedLoadError,
 )
 from bytez_provider.core.declared import ModelState
-from bytez_provider.core.waiter import Stop
+from bytez_provider.core.waiting import Stop
 from bytez_provider.emulator import Emulator
 from tests.fleet.crew import (
     GATEWAY,
@@ -154,11 +155,7 @@ class TestFailed:
     ) -> None:
         emulator.set_faults([of(PHI, FAILS)])
         states = crew.load(GPT2, PHI, OPT)
-        assert refusal(crew, states) == (
-            f"could not bring up the fleet 'chat': 1 of 3 models did not come up: '{PHI}' reported "
-            'FAILED: "out of memory", and was unloaded. The other 2 stay as they are. Run '
-            "`pulumi up --refresh`: it loads what is gone and waits for what stays."
-        )
+        assert refusal(crew, states) == snapshot('could not bring up the fleet \'chat\': 1 of 3 models did not come up: \'microsoft/phi-1\' reported FAILED: "out of memory", and was unloaded. The other 2 are left as before. Run `pulumi up --refresh`: it loads the missing models and waits for the others.')
         assert machine.running() == {GPT2: 1, OPT: 1}
         assert machine.changes().count("/model/delete") == 1
 
@@ -166,7 +163,7 @@ class TestFailed:
         emulator.set_faults([of(MANY[17], FAILS)])
         said = refusal(crew, crew.load(*MANY))
         assert f"1 of 64 models did not come up: '{MANY[17]}' reported FAILED" in said
-        assert "The other 63 stay as they are" in said
+        assert "The other 63 are left as before" in said
         assert machine.running().keys() == set(MANY) - {MANY[17]}
 
     def test_where_unloading_fails_too_it_says_how_to_stop_it(
@@ -178,7 +175,7 @@ class TestFailed:
         assert (
             f"'{PHI}' reported FAILED: \"out of memory\", and unloading it failed too (the service "
             "answered HTTP 500: no (5 tries)), so it may still cost money: "
-            f"`bytez-fleet unload {PHI} --yes` stops it. The other one stays."
+            f"`bytez-fleet unload {PHI} --yes` stops it. The other one is left as before."
         ) in said
 
     def test_what_was_loaded_again_meanwhile_is_left_alone(
@@ -222,7 +219,7 @@ class TestFailed:
         emulator.set_faults([NO_LIST, {"endpoint": STATUSES, "model": PHI, "do": shown}])
         late(crew, lambda: emulator.set_faults([]))
         said = refusal(crew, states)
-        assert f"'{PHI}' reported FAILED, and was left alone, as it has changed since." in said
+        assert f"'{PHI}' reported FAILED, and was left alone because it has changed since." in said
         assert machine.running() == {GPT2: 1, PHI: 1}
 
     def test_what_another_stack_took_over_meanwhile_is_left_alone(
@@ -246,7 +243,7 @@ class TestFailed:
             )
 
         late(crew, take_over)
-        assert "and was left alone, as it has changed since." in refusal(crew, states)
+        assert "and was left alone because it has changed since." in refusal(crew, states)
         assert machine.running() == {GPT2: 1, PHI: 1}
         assert machine.changes() == ["/model/load"] * 2
 
@@ -284,11 +281,7 @@ class TestLate:
         states = crew.load(GPT2, PHI)
         said = refusal(crew, states, FleetCaller(timeout_seconds=90))
         assert f"1 of 2 models did not come up: '{PHI}' was still DEPLOYING after 1m30s" in said
-        assert said.endswith(
-            "and stays. The other one stays. Run `pulumi up --refresh`: it loads what is gone and "
-            "waits for what stays; if a boot never ends, end it with "
-            f"`bytez-fleet unload {PHI} --yes`."
-        )
+        assert said.endswith(f"If a boot never ends, end it with `bytez-fleet unload {PHI} --yes`.")
         assert machine.running() == {GPT2: 1, PHI: 1}
         assert machine.changes() == ["/model/load"] * 2
 
@@ -300,7 +293,7 @@ class TestLate:
         self, crew: Crew, emulator: Emulator
     ) -> None:
         emulator.set_faults([of(PHI, NEVER)])
-        assert "after 30m, and stays" in refusal(crew, crew.load(GPT2, PHI))
+        assert "after 30m, and is left to boot" in refusal(crew, crew.load(GPT2, PHI))
 
     def test_one_that_the_service_never_showed_is_said_so(
         self, crew: Crew, emulator: Emulator
@@ -308,7 +301,7 @@ class TestLate:
         states = crew.load(GPT2, PHI)
         emulator.set_faults([{"do": GATEWAY}])
         said = refusal(crew, states, FleetCaller(timeout_seconds=40))
-        assert f"'{PHI}' was not shown by the service after 40s, and stays" in said
+        assert f"'{PHI}' was not shown by the service after 40s, and is left to boot" in said
 
 
 class TestLost:
@@ -316,7 +309,7 @@ class TestLost:
         states = crew.load(GPT2, PHI)
         crew.clock.after(10, lambda: machine.emulator.unload_by_somebody_else(PHI))
         said = refusal(crew, states)
-        assert f"'{PHI}' is not loaded any more. The other one stays." in said
+        assert f"'{PHI}' is no longer loaded. The other one is left as before." in said
         assert machine.changes() == ["/model/load"] * 2
 
     def test_loaded_by_somebody_else_after_that(self, crew: Crew, machine: Machine) -> None:
@@ -359,10 +352,7 @@ class TestExpired:
         assert ready.ready
         assert ready.statuses == {"gpt2": "NOT_LOADED", "phi-1": "RUNNING", "opt-1.3b": "RUNNING"}
         (warning,) = caller.warnings
-        assert warning == (
-            f"'{GPT2}' was RUNNING, and expired before the others were ready: a longer "
-            "`expirationPeriodSeconds` keeps it loaded"
-        )
+        assert warning == snapshot("'openai-community/gpt2' was RUNNING, and expired before the others were ready: a longer `expirationPeriodSeconds` keeps it loaded")
         assert machine.running() == {PHI: 1, OPT: 1}
 
     def test_each_is_named_however_many_there_are(
@@ -449,10 +439,7 @@ class TestStopped:
         crew.clock.after(5, lambda: caller.end(Stop.ENGINE_GONE))
         with pytest.raises(InterruptedLoadError) as caught:
             crew.wait(states, caller)
-        assert str(caught.value) == (
-            "could not bring up the fleet 'chat': the deployment was stopped. Its models go on "
-            "booting, and are in state. Run `pulumi up` again, which waits for them."
-        )
+        assert str(caught.value) == snapshot("could not bring up the fleet 'chat': the deployment was stopped. Its models continue to boot, and are in state. Run `pulumi up` again, which waits for them.")
 
 
 class TestNoAnswer:
@@ -462,12 +449,7 @@ class TestNoAnswer:
         states = crew.load(GPT2, PHI)
         with pytest.raises(AuthenticationError) as caught:
             Crew(machine, key="a-key-that-is-not-known").wait(states)
-        assert str(caught.value) == (
-            "could not bring up the fleet 'chat': the service answered HTTP 401: the API key is "
-            "not valid. Its models stay as they are, and are in state. Set a key that is valid "
-            "with `pulumi config set --secret bytez:key <key>` or as BYTEZ_KEY, then run "
-            "`pulumi up` again, which waits for them."
-        )
+        assert str(caught.value) == snapshot("could not bring up the fleet 'chat': the service answered HTTP 401: the API key is not valid. Its models are left as they are, and are in state. Set a key that is valid with `pulumi config set --secret bytez:key <key>` or as BYTEZ_KEY, then run `pulumi up` again, which waits for them.")
         assert machine.running() == {GPT2: 1, PHI: 1}
 
     def test_a_refusal_of_one_model_ends_the_wait_too(self, crew: Crew, emulator: Emulator) -> None:

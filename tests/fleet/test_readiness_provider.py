@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from inline_snapshot import snapshot
 from pulumi.dynamic import Config, ConfigureRequest
 from pulumi.dynamic.dynamic import serialize_provider
 from pulumi.output import Unknown
@@ -47,7 +48,7 @@ def models(request_: ConfigureRequest) -> Iterator[ModelProvider]:
     provider = ModelProvider()
     provider.configure(request_)
     yield provider
-    provider._lifecycle._client.close()
+    provider._lifecycle._account.client.close()
 
 
 @pytest.fixture
@@ -229,8 +230,4 @@ class TestOperations:
         keyless.configure(ConfigureRequest(config=Config({}, "shop")))
         with pytest.raises(MissingKeyError) as caught:
             keyless.create(news)
-        assert str(caught.value) == (
-            "could not bring up the fleet 'chat': no API key is set. Its models stay as they are, "
-            "and are in state. Set one with `pulumi config set --secret bytez:key <key>`, or in "
-            "the environment as BYTEZ_KEY, then run `pulumi up` again, which waits for them."
-        )
+        assert str(caught.value) == snapshot("could not bring up the fleet 'chat': no API key is set. Its models are left as they are, and are in state. Set one with `pulumi config set --secret bytez:key <key>`, or in the environment as BYTEZ_KEY, then run `pulumi up` again, which waits for them.")

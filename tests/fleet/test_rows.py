@@ -104,7 +104,7 @@ class TestLive:
         states = crew.load(GPT2, PHI)
         emulator.set_faults([{"first": 2, "do": {"respond": {"status": 502, "body": ""}}}])
         crew.wait(states, caller)
-        assert caller.shown(of_model("gpt2"))[0] == "0s accepted, limit 15m"
+        assert caller.shown(of_model("gpt2"))[0] == "0s accepted, no answer now, limit 15m"
 
     def test_what_was_running_before_is_not_spoken_of(
         self, crew: Crew, emulator: Emulator, caller: FleetCaller

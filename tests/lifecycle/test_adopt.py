@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from datetime import timedelta
 
 import pytest
+from inline_snapshot import snapshot
 
 from bytez_provider.base.errors import (
     AlreadyLoadedError,
@@ -15,7 +16,7 @@ from bytez_provider.base.errors import (
 )
 from bytez_provider.core.declared import ModelState
 from bytez_provider.core.lifecycle import diff
-from bytez_provider.core.waiter import Stop
+from bytez_provider.core.waiting import Stop
 from bytez_provider.service.schemas import moment_of
 from tests.fleet.crew import PlannedClock
 from tests.lifecycle.caller import OTHER_URN, URN, FakeCaller
@@ -27,6 +28,7 @@ from tests.lifecycle.machine import (
     Machine,
     Process,
     inputs,
+    keep,
     record,
     unloading,
 )
@@ -42,13 +44,7 @@ class TestRefused:
         machine.emulator.advance(BOOT_SECONDS)
         with pytest.raises(AlreadyLoadedError) as caught:
             process.lifecycle.create(inputs(), FakeCaller())
-        assert str(caught.value) == (
-            f"could not load '{GPT2}': it is already loaded at concurrency 2 since "
-            "2024-05-27T23:35:35.863Z (RUNNING), not by this resource. Nothing was changed. "
-            f"Take it over with `adopt=True` or BYTEZ_ADOPT={GPT2}, name the old resource in "
-            "`aliases` if this one was renamed, or unload it with "
-            f"`bytez-fleet unload {GPT2}`."
-        )
+        assert str(caught.value) == snapshot("could not load 'openai-community/gpt2': it is already loaded at concurrency 2 since 2024-05-27T23:35:35.863Z (RUNNING), not by this resource. Nothing was changed. Take it over with `adopt=True` or BYTEZ_ADOPT=openai-community/gpt2, name the old resource in `aliases` if this one was renamed, or unload it with `bytez-fleet unload openai-community/gpt2`.")
         assert machine.changes() == []
 
     def test_failed_is_refused_too(self, machine: Machine, process: Process) -> None:
@@ -99,8 +95,8 @@ class TestTakenOver:
         assert machine.running() == {GPT2: 3}
         assert caller.warnings == [
             (
-                f"'{GPT2}' was taken over and is loaded again: concurrency 2 is to be 3; "
-                "an idle period of 1800 s is to be 600 s"
+                f"'{GPT2}' was taken over and is loaded again: `concurrency` was 2, "
+                "not 3; `expirationPeriodSeconds` was 1800, not 600"
             )
         ]
 
@@ -128,7 +124,7 @@ class TestTakenOver:
     ) -> None:
         machine.emulator.load_by_somebody_else(GPT2, concurrency=2)
         machine.emulator.set_faults([{"do": {"shutdownSeconds": 3600}}])
-        with pytest.raises(UnloadError, match="it is still DEPLOYING 2m after it was told"):
+        with pytest.raises(UnloadError, match="it is still DEPLOYING 2m after the request"):
             process.lifecycle.create(ADOPTING, FakeCaller())
 
     def test_a_load_refused_after_the_unload_does_not_say_that_nothing_was_changed(
@@ -213,7 +209,7 @@ class TestHolder:
         machine.process().lifecycle.create(ADOPTING, FakeCaller(other_stack))
         later = machine.process(key=OTHER_KEY).lifecycle
         assert later.read(old, FakeCaller(URN)) is not None
-        later.keeps(old, URN)
+        keep(later, old, URN)
         later.delete(old, FakeCaller(URN))
         assert machine.running() == {GPT2: 1}
 
@@ -315,7 +311,7 @@ class TestHolder:
         """While it is in the state of who waits on after a Ctrl-C, nobody is kept from that."""
         state = fails_to_boot(machine, process)
         waiting = machine.process().lifecycle
-        waiting.keeps(state, URN)
+        keep(waiting, state, URN)
         caller, taking = FakeCaller(URN), FakeCaller(OTHER_URN)
         taking.end_at_report(1, Stop.CANCELLED)
         others = machine.process(stack=ELSEWHERE).lifecycle
@@ -334,7 +330,7 @@ class TestHolder:
     ) -> None:
         state = fails_to_boot(machine, process)
         waiting = machine.process().lifecycle
-        waiting.keeps(state, URN)
+        keep(waiting, state, URN)
         caller = FakeCaller(URN)
         with ExitStack() as works:
             caller.at_report(2, lambda: works.enter_context(unloading(machine.process())))
@@ -361,7 +357,7 @@ class TestHolder:
 
         Else `bytez-fleet unload --unfinished` would unload what is in state.
         """
-        began = process.lifecycle._client.server_now()
+        began = process.client.server_now()
         machine.emulator.load_by_somebody_else(GPT2)
         created = moment_of(machine.created()) if is_identified else None
         process.keep(record(URN, GPT2, began, concurrency=1, created=created))
@@ -378,7 +374,7 @@ class TestHolder:
         state = process.lifecycle.create(ADOPTING, caller)
         assert [one.owner.urn for one in machine.records()] == [OTHER_URN]
         later = machine.process()
-        later.lifecycle.keeps(state, URN)
+        keep(later.lifecycle, state, URN)
         assert later.lifecycle.update(state, ADOPTING, FakeCaller(URN)).status == "RUNNING"
         assert [one.owner.urn for one in machine.records()] == [URN]
 
@@ -386,7 +382,7 @@ class TestHolder:
         self, machine: Machine, process: Process
     ) -> None:
         machine.emulator.load_by_somebody_else(GPT2)
-        now = process.lifecycle._client.server_now()
+        now = process.client.server_now()
         note = record(URN, GPT2, now - timedelta(hours=1), concurrency=1)
         process.keep(note)
         machine.process().lifecycle.create(ADOPTING, FakeCaller(OTHER_URN))
@@ -429,7 +425,7 @@ class TestStays:
         kept, dropped = (newer, older) if keeps_newer else (older, newer)
 
         later = machine.process().lifecycle
-        later.keeps(kept, OTHER_URN if keeps_newer else URN)
+        keep(later, kept, OTHER_URN if keeps_newer else URN)
         later.delete(dropped, FakeCaller(URN if keeps_newer else OTHER_URN))
         assert machine.running() == {GPT2: 1}
 
@@ -443,7 +439,7 @@ class TestStays:
         process.ledger.forget(machine.records()[0])
 
         later = machine.process().lifecycle
-        later.keeps(newer, OTHER_URN)
+        keep(later, newer, OTHER_URN)
         caller = FakeCaller(URN)
         later.delete(older, caller)
         assert machine.running() == {GPT2: 1}
@@ -455,7 +451,7 @@ class TestStays:
         """`pulumi up --replace`: the engine deletes what `diff` would have left as it is."""
         state = process.lifecycle.create(inputs(), FakeCaller(URN))
         replacing = machine.process().lifecycle
-        replacing.keeps(state, URN)
+        keep(replacing, state, URN)
         replacing.delete(state, FakeCaller(URN))
         assert machine.running() == {}
 
@@ -467,6 +463,6 @@ class TestStays:
         machine.emulator.load_by_somebody_else(GPT2)
         newer = process.lifecycle.create(ADOPTING, FakeCaller(OTHER_URN))
         later = machine.process().lifecycle
-        later.keeps(older, URN)
+        keep(later, older, URN)
         later.delete(newer, FakeCaller(OTHER_URN))
         assert machine.running() == {}

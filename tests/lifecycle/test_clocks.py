@@ -21,7 +21,7 @@ from bytez_provider.base.errors import (
     LoadLostError,
 )
 from bytez_provider.core.ownership import Claim
-from bytez_provider.core.waiter import Ended, Stop
+from bytez_provider.core.waiting import End, Stop, Watched
 from bytez_provider.emulator import Emulator
 from bytez_provider.service.schemas import iso
 from tests.client.hostile import Handler, HostileServer, by_path, says
@@ -318,12 +318,7 @@ class TestWithoutADate:
         hostile.answers(self.told("DEPLOYING", machine))
         caller = FakeCaller()
         caller.at_report(3, lambda: clock.set_wall(-HOUR))
-        wait = undated.waiter.until_running(
-            GPT2,
-            Claim(machine.emulator.now()),
-            caller,
-            limit_seconds=60,
-            on_identified=lambda _: None,
-        )
-        assert wait.ended in (Ended.LIMIT, Ended.OTHER_LOAD)
+        load = Watched(GPT2, Claim(machine.emulator.now()))
+        undated.waiter.until_running(load, caller, limit_seconds=60)
+        assert load.end in (None, End.OTHER_LOAD)
         assert clock.monotonic() <= 62

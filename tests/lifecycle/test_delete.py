@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from inline_snapshot import snapshot
 
 from bytez_provider.base.errors import (
     AccountChangedError,
@@ -15,7 +16,7 @@ from bytez_provider.base.errors import (
 )
 from bytez_provider.core.declared import ModelState
 from bytez_provider.core.ownership import Phase
-from bytez_provider.core.waiter import Stop
+from bytez_provider.core.waiting import Stop
 from bytez_provider.emulator import Emulator
 from tests.lifecycle.caller import OTHER_URN, FakeCaller
 from tests.lifecycle.machine import (
@@ -78,10 +79,7 @@ def test_still_loaded_at_the_limit_is_an_error(
     machine.emulator.set_faults([{"do": {"shutdownSeconds": 3600}}])
     with pytest.raises(UnloadError) as caught:
         machine.process().lifecycle.delete(state, FakeCaller(timeout_seconds=timeout_seconds))
-    assert str(caught.value) == (
-        f"could not unload '{GPT2}': it is still RUNNING {told} after it was told to unload. "
-        "It may go on costing money until it expires. Run the same command again in a minute."
-    )
+    assert str(caught.value) == snapshot("could not unload 'openai-community/gpt2': it is still RUNNING 2m after the request. It may cost money until it expires. Run the same command again in a minute.")
 
 
 def test_ctrl_c_does_not_cut_it_short(machine: Machine, state: ModelState) -> None:
@@ -138,7 +136,7 @@ def test_somebody_elses_load_is_left_alone_with_a_warning(
     assert machine.changes() == ["/model/load"]
     assert caller.warnings == [
         (
-            f"'{GPT2}' was left alone: the load that runs now, made at {created}, "
+            f"'{GPT2}' was left alone: the current load, made at {created}, "
             "is not the one that this state names; if the state was restored and the load is "
             f"yours, unload it with `bytez-fleet unload {GPT2}`"
         )
@@ -163,10 +161,7 @@ class TestOtherDeployments:
         assert machine.running() == {GPT2: 1}
         assert machine.changes() == ["/model/load"]
         (note,) = caller.notes
-        assert note == (
-            f"'{GPT2}' was left running: 'chat' of stack 'dev', kept in file:///elsewhere has "
-            "taken it over"
-        )
+        assert note == snapshot("'openai-community/gpt2' was left running: 'chat' of stack 'dev', kept in file:///elsewhere has taken it over")
 
     def test_what_another_deployment_of_the_stack_unloads_is_an_error(
         self, machine: Machine, state: ModelState
@@ -226,7 +221,7 @@ def test_a_young_load_that_is_gone_is_not_unloaded_unseen(
     process.lifecycle.delete(young, caller)
     assert machine.running() == {GPT2: 7}
     assert machine.changes() == ["/model/load"]
-    assert f"'{GPT2}' was left alone: the load that runs now" in caller.warnings[0]
+    assert f"'{GPT2}' was left alone: the current load" in caller.warnings[0]
 
 
 def test_a_young_load_that_is_gone_is_success(machine: Machine, young: ModelState) -> None:
@@ -247,7 +242,7 @@ def test_no_answer_while_a_young_load_is_looked_for(
 
     def down(model_id: str) -> Any:
         if (machine.emulator.now() - began).total_seconds() < outage_seconds:
-            raise UnreachableError(
+            return UnreachableError(
                 verb="look at", subject=model_id, observed="no answer", action="Look again"
             )
         return look(model_id)
@@ -300,7 +295,7 @@ def test_a_status_that_cannot_be_read_afterwards_is_told_as_an_unload(
         process.lifecycle.delete(state, FakeCaller())
     assert str(caught.value).startswith(
         f"could not unload '{GPT2}': the service answered HTTP 400: odd. "
-        "It was told to unload, and may still be running. "
+        "The unload was requested, and the model may still be running. "
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from inline_snapshot import snapshot
 
 from bytez_provider.base.errors import (
     AccountChangedError,
@@ -14,11 +15,11 @@ from bytez_provider.base.errors import (
     UnreachableError,
 )
 from bytez_provider.core.declared import ModelState
-from bytez_provider.core.lifecycle import NOT_LOADED, diff
+from bytez_provider.core.lifecycle import diff
 from bytez_provider.core.ownership import Phase
-from bytez_provider.core.waiter import Stop
+from bytez_provider.core.waiting import Stop
 from bytez_provider.emulator import Emulator
-from bytez_provider.service.schemas import moment_of
+from bytez_provider.service.schemas import NOT_LOADED, moment_of
 from tests.lifecycle.caller import OTHER_URN, URN, FakeCaller
 from tests.lifecycle.machine import (
     BOOT_SECONDS,
@@ -28,6 +29,7 @@ from tests.lifecycle.machine import (
     Machine,
     Process,
     inputs,
+    keep,
     record,
 )
 
@@ -192,10 +194,10 @@ class TestAnotherLoadOfIts:
         refreshing.deploys(is_preview=False)
         read = refreshing.read(state, FakeCaller())
         assert read is not None
-        refreshing.keeps(read, URN)
+        keep(refreshing, read, URN)
         assert [one.phase for one in machine.records()] == [Phase.ACCEPTED]
         later = machine.process().lifecycle
-        later.keeps(read, URN)
+        keep(later, read, URN)
         later.deploys(is_preview=False)
         assert [one.phase for one in machine.records()] == [Phase.CONFIRMED]
 
@@ -211,7 +213,7 @@ class TestAnotherLoadOfIts:
         read = refreshing.read(state, FakeCaller())
         assert read is not None
         assert read.created == machine.created()
-        refreshing.keeps(read, URN)
+        keep(refreshing, read, URN)
         assert [one.phase for one in machine.records()] == [Phase.ACCEPTED]
 
     def test_what_may_be_its_own_stays_as_it_is(
@@ -329,11 +331,7 @@ class TestAnotherAccount:
         machine.emulator.advance(1801)
         with pytest.raises(AccountChangedError) as caught:
             machine.process(key=OTHER_KEY).lifecycle.read(state, FakeCaller())
-        assert str(caught.value) == (
-            f"could not read '{GPT2}': this load of it is not found under the key in use, and it "
-            "was made under another. The state is as it was, and the model may still run there. "
-            "Use that key again, or set BYTEZ_ACCEPT_ACCOUNT_CHANGE=1 to give it up."
-        )
+        assert str(caught.value) == snapshot("could not read 'openai-community/gpt2': this load of it is not found under the key in use, and it was made under another. The state is as it was, and the model may still run there. Use that key again, or set BYTEZ_ACCEPT_ACCOUNT_CHANGE=1 to give it up.")
 
     def test_somebody_elses_load_under_another_key_is_an_error_too(
         self, machine: Machine, state: ModelState
@@ -426,21 +424,18 @@ class TestGet:
         found = process.lifecycle.get(GPT2)
         assert found.read_only
         usurped(machine)
-        again = process.lifecycle.look_again(found, FakeCaller())
+        again = process.lifecycle.read(found, FakeCaller())
         assert again is not None
         assert (again.created, again.concurrency) == (machine.created(), 2)
         machine.emulator.unload_by_somebody_else(GPT2)
         caller = FakeCaller()
-        assert process.lifecycle.look_again(again, caller) is None
+        assert process.lifecycle.read(again, caller) is None
         assert caller.notes == [f"'{GPT2}', which this stack only reads, is no longer loaded"]
 
     def test_what_is_not_loaded_is_an_error(self, process: Process) -> None:
         with pytest.raises(NotLoadedError) as caught:
             process.lifecycle.get(GPT2)
-        assert str(caught.value) == (
-            f"could not read '{GPT2}': it is not loaded. Nothing was changed. Declare it with "
-            f"`bytez.Model(...)`, or load it with `bytez-fleet load {GPT2}`."
-        )
+        assert str(caught.value) == snapshot("could not read 'openai-community/gpt2': it is not loaded. Nothing was changed. Declare it with `bytez.Model(...)`, or load it with `bytez-fleet load openai-community/gpt2`.")
 
 
 def test_a_drift_that_cannot_be_declared_leaves_the_state_readable(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from inline_snapshot import snapshot
 
 from bytez_provider.base.errors import (
     AlreadyLoadedError,
@@ -13,7 +14,7 @@ from bytez_provider.base.errors import (
     UnloadError,
 )
 from bytez_provider.core.declared import Granted, ModelInputs
-from bytez_provider.core.waiter import Stop
+from bytez_provider.core.waiting import Stop
 from bytez_provider.service.schemas import iso, moment_of
 from tests.lifecycle.caller import OTHER_URN, URN, FakeCaller
 from tests.lifecycle.machine import (
@@ -117,10 +118,7 @@ def test_a_leftover_that_may_not_show_yet_is_not_forgotten(machine: Machine) -> 
     killed(machine)
     with pytest.raises(InterruptedLoadError) as caught:
         machine.process().lifecycle.create(inputs(PHI), FakeCaller())
-    assert str(caught.value) == (
-        f"could not load '{PHI}': a load of '{GPT2}', begun by an interrupted deployment, may not "
-        "show yet. Nothing was changed. Run `pulumi up` again in a minute."
-    )
+    assert str(caught.value) == snapshot("could not load 'microsoft/phi-1': a load of 'openai-community/gpt2', begun by an interrupted deployment, may not show yet. Nothing was changed. Run `pulumi up` again in a minute.")
     machine.emulator.advance(60)
     machine.process().lifecycle.create(inputs(PHI), FakeCaller())
     assert machine.running() == {PHI: 1}
@@ -169,7 +167,7 @@ def test_what_fails_again_is_an_error_and_not_a_loop(machine: Machine, process: 
     machine.emulator.set_faults([{"do": {"boot": "failed"}}])
     killed(machine)
     machine.emulator.advance(BOOT_SECONDS)
-    with pytest.raises(BootFailedError, match="the old one is already unloaded"):
+    with pytest.raises(BootFailedError, match="The old one is already unloaded"):
         process.lifecycle.create(inputs(), FakeCaller())
     assert machine.loads() == 2
     assert machine.running() == {}
@@ -186,7 +184,7 @@ def test_what_another_resource_of_the_program_began_is_not_resumed(
     machine: Machine, process: Process
 ) -> None:
     killed(machine)
-    process.lifecycle.check({"modelId": GPT2}, None, URN)
+    process.lifecycle.check({"modelId": GPT2}, None, FakeCaller(URN))
     with pytest.raises(AlreadyLoadedError):
         process.lifecycle.create(inputs(), FakeCaller(OTHER_URN))
     assert process.lifecycle.create(inputs(), FakeCaller()).status == "RUNNING"
@@ -291,7 +289,7 @@ def test_what_another_resource_took_over_is_not_resumed(machine: Machine) -> Non
     adopting = inputs(adopt=True)
     held = machine.process().lifecycle.create(adopting, FakeCaller(OTHER_URN))
     later = machine.process().lifecycle
-    later.check({"modelId": GPT2}, None, OTHER_URN)
+    later.check({"modelId": GPT2}, None, FakeCaller(OTHER_URN))
     with pytest.raises(AlreadyLoadedError):
         later.create(inputs(concurrency=2), FakeCaller())
     assert machine.created() == held.created
@@ -336,7 +334,7 @@ def test_what_another_resource_loaded_since_is_not_taken_for_one_that_nobody_saw
     process.keep(record(URN, GPT2, began=began, concurrency=1))
     theirs = machine.process().lifecycle.create(inputs(), FakeCaller(OTHER_URN))
     later = machine.process().lifecycle
-    later.check({"modelId": GPT2}, None, OTHER_URN)
+    later.check({"modelId": GPT2}, None, FakeCaller(OTHER_URN))
     with pytest.raises(AlreadyLoadedError):
         later.create(inputs(), FakeCaller())
     assert machine.created() == theirs.created

@@ -11,8 +11,8 @@ from bytez_provider.base.errors import (
     InterruptedLoadError,
 )
 from bytez_provider.core.declared import ModelState
-from bytez_provider.core.lifecycle import NOT_LOADED
-from bytez_provider.core.waiter import Stop
+from bytez_provider.core.waiting import Stop
+from bytez_provider.service.schemas import NOT_LOADED
 from tests.lifecycle.caller import FakeCaller
 from tests.lifecycle.machine import BOOT_SECONDS, GPT2, OTHER_KEY, Machine, Process, inputs
 
@@ -188,7 +188,7 @@ class TestFailed:
     def test_failing_again_it_says_that_the_old_one_is_unloaded(self, machine: Machine) -> None:
         state = failed(machine)
         machine.emulator.set_faults([{"do": {"boot": "failed", "error": "oom"}}])
-        with pytest.raises(BootFailedError, match="the old one is already unloaded"):
+        with pytest.raises(BootFailedError, match="The old one is already unloaded"):
             machine.process().lifecycle.update(state, inputs(), FakeCaller())
         assert machine.running() == {}
 

@@ -91,7 +91,7 @@ class TestConfigure:
             configured({f"bytez:{name}": "\\wrong"})
 
     def test_the_projects_own_settings_are_not_ours(self, configured: MakeProvider) -> None:
-        assert configured({"fleet:key": KEY})._lifecycle._settings.key is None
+        assert configured({"fleet:key": KEY})._lifecycle._account.settings.key is None
 
     def test_consent_is_read_from_the_environment(
         self, configured: MakeProvider, emulator: Emulator, monkeypatch: pytest.MonkeyPatch

@@ -56,7 +56,7 @@ _PEACEFUL_UPS = 4
 _UNCLEAR_SECONDS = 310
 """For so long a request whose answer nobody saw may be taken for another's load."""
 
-STAYS = re.compile(r"'([^' ]+)' was still [A-Z]+ after [\dms]+, and stays")
+STAYS = re.compile(r"'([^' ]+)' was still [A-Z]+ after [\dms]+, and is left to boot")
 """How a fleet's error names a model that was booting at the limit."""
 
 models = st.sampled_from(MODELS)
