@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from bytez_provider.core.ownership import Judgement, Named, Owner, Phase, Record, Verdict, judge
-from bytez_provider.service.schemas import NOT_LOADED, Instance
-from bytez_provider.stack.states import StackModel
+from bytez_provider.core.ownership import Judgement, Owner, Phase, Record, Verdict, judge
+from bytez_provider.service.schemas import Instance
+from bytez_provider.stack.states import StackModel, named_load
 
 NO_STACK = Owner(urn="")
 """Of a state in which nothing says which stack it is of."""
@@ -50,14 +50,6 @@ class Declared:
     stack: str
     who: Owner
 
-    @property
-    def named(self) -> Named | None:
-        """The load that the state names; None where it names none."""
-        if self.model.outputs.get("status") == NOT_LOADED:
-            return None
-        adopted_at = self.model.outputs.get("adoptedAt")
-        return Named(self.model.created, adopted_at if isinstance(adopted_at, str) else None)
-
     def judged(self, live: Instance | None, record: Record | None) -> Judgement:
         """Say whose a load is, as this resource sees it.
 
@@ -65,7 +57,7 @@ class Declared:
             live: What runs of the model.
             record: What the journal has of the model; None to go by the state alone.
         """
-        return judge(live, who=self.who, named=self.named, record=record)
+        return judge(live, who=self.who, named=named_load(self.model.outputs), record=record)
 
 
 class Standing(enum.Enum):

@@ -40,8 +40,7 @@ class Input:
         default: Its value when it is left out; `REQUIRED` when it must be given.
         change: What a change of it does.
         help: What it is, in one sentence.
-        check: Returns the value as it is kept. Raises ValueError with a reason that begins with
-            "must be" and is one line.
+        check: Returns the value as it is kept, or raises `UnfitError`.
         schema: Its type and bounds, as JSON Schema says them.
     """
 
@@ -63,6 +62,14 @@ REQUIRED: Final = object()
 """The default of an input that must be given."""
 
 
+class UnfitError(ValueError):
+    """A value that an input cannot have; `must_be` says what it takes."""
+
+    def __init__(self, must_be: str, *, but_is: str = "") -> None:
+        super().__init__(f"must be {must_be}" + (f", not {but_is}" if but_is else ""))
+        self.must_be = must_be
+
+
 def is_model_id(text: str) -> bool:
     """Return whether a text has the form of a model id, `owner/name`."""
     return _MODEL_ID.match(text) is not None
@@ -70,17 +77,17 @@ def is_model_id(text: str) -> bool:
 
 def _model_id(value: object) -> str:
     if not isinstance(value, str) or not is_model_id(value):
-        raise ValueError("must be a model id of the form 'owner/name', as 'openai-community/gpt2'")
+        raise UnfitError("a model id of the form 'owner/name', as 'openai-community/gpt2'")
     return value
 
 
 def _whole(value: object, *, least: int, most: int | None, what: str) -> int:
     # A dynamic provider gets numbers as floats: 2.0 is 2, and 2.5 is a mistake.
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value // 1:
-        raise ValueError(f"must be {what}, not {value!r}")
+        raise UnfitError(what, but_is=repr(value))
     number = int(value)
     if number < least or (most is not None and number > most):
-        raise ValueError(f"must be {what}, not {number}")
+        raise UnfitError(what, but_is=str(number))
     return number
 
 
@@ -101,13 +108,13 @@ def _expiry(value: object) -> int | None:
 
 def _flag(value: object) -> bool:
     if not isinstance(value, bool):
-        raise ValueError(f"must be true or false, not {value!r}")
+        raise UnfitError("true or false", but_is=repr(value))
     return value
 
 
 def _on_expiry(value: object) -> object:
     if value not in ("reload", "accept"):
-        raise ValueError(f"must be 'reload' or 'accept', not {value!r}")
+        raise UnfitError("'reload' or 'accept'", but_is=repr(value))
     return value
 
 
@@ -115,7 +122,7 @@ def _hours(value: object) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 24:
-        raise ValueError(f"must be a number of hours from 0 to 24, not {value!r}")
+        raise UnfitError("a number of hours from 0 to 24", but_is=repr(value))
     return float(value)
 
 

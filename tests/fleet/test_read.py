@@ -123,7 +123,13 @@ def test_trouble_that_passes_does_not_fail_a_refresh(
 def test_no_answer_is_an_error_and_not_gone(machine: Machine, state: ReadinessState) -> None:
     with pytest.raises(ApiError) as caught:
         Crew(machine, key=OTHER_KEY + "-revoked").readiness.read(state)
-    assert str(caught.value) == snapshot("could not read the fleet 'chat': the service answered HTTP 401: the API key is not valid. The state is as it was. Set a key that is valid with `pulumi config set --secret bytez:key <key>` or as BYTEZ_KEY. This command uses the key and the endpoint of the last `up`: if you have changed them since, run `pulumi refresh --run-program` first.")
+    assert str(caught.value) == snapshot(
+        "could not read the fleet 'chat': the service answered HTTP 401: the API key "
+        "is not valid. The state is as it was. Set a key that is valid with `pulumi "
+        "config set --secret bytez:key <key>` or as BYTEZ_KEY. This command uses the "
+        "key and the endpoint of the last `up`: if you have changed them since, run "
+        "`pulumi refresh --run-program` first."
+    )
 
 
 def test_an_empty_fleet_is_ready(machine: Machine, crew: Crew) -> None:

@@ -155,7 +155,12 @@ class TestFailed:
     ) -> None:
         emulator.set_faults([of(PHI, FAILS)])
         states = crew.load(GPT2, PHI, OPT)
-        assert refusal(crew, states) == snapshot('could not bring up the fleet \'chat\': 1 of 3 models did not come up: \'microsoft/phi-1\' reported FAILED: "out of memory", and was unloaded. The other 2 are left as before. Run `pulumi up --refresh`: it loads the missing models and waits for the others.')
+        assert refusal(crew, states) == snapshot(
+            "could not bring up the fleet 'chat': 1 of 3 models did not come up: "
+            "'microsoft/phi-1' reported FAILED: \"out of memory\", and was unloaded. "
+            "The other 2 are left as before. Run `pulumi up --refresh`: it loads the "
+            "missing models and waits for the others."
+        )
         assert machine.running() == {GPT2: 1, OPT: 1}
         assert machine.changes().count("/model/delete") == 1
 
@@ -352,7 +357,10 @@ class TestExpired:
         assert ready.ready
         assert ready.statuses == {"gpt2": "NOT_LOADED", "phi-1": "RUNNING", "opt-1.3b": "RUNNING"}
         (warning,) = caller.warnings
-        assert warning == snapshot("'openai-community/gpt2' was RUNNING, and expired before the others were ready: a longer `expirationPeriodSeconds` keeps it loaded")
+        assert warning == snapshot(
+            "'openai-community/gpt2' was RUNNING, and expired before the others were "
+            "ready: a longer `expirationPeriodSeconds` keeps it loaded"
+        )
         assert machine.running() == {PHI: 1, OPT: 1}
 
     def test_each_is_named_however_many_there_are(
@@ -439,7 +447,11 @@ class TestStopped:
         crew.clock.after(5, lambda: caller.end(Stop.ENGINE_GONE))
         with pytest.raises(InterruptedLoadError) as caught:
             crew.wait(states, caller)
-        assert str(caught.value) == snapshot("could not bring up the fleet 'chat': the deployment was stopped. Its models continue to boot, and are in state. Run `pulumi up` again, which waits for them.")
+        assert str(caught.value) == snapshot(
+            "could not bring up the fleet 'chat': the deployment was stopped. Its "
+            "models continue to boot, and are in state. Run `pulumi up` again, which "
+            "waits for them."
+        )
 
 
 class TestNoAnswer:
@@ -449,7 +461,13 @@ class TestNoAnswer:
         states = crew.load(GPT2, PHI)
         with pytest.raises(AuthenticationError) as caught:
             Crew(machine, key="a-key-that-is-not-known").wait(states)
-        assert str(caught.value) == snapshot("could not bring up the fleet 'chat': the service answered HTTP 401: the API key is not valid. Its models are left as they are, and are in state. Set a key that is valid with `pulumi config set --secret bytez:key <key>` or as BYTEZ_KEY, then run `pulumi up` again, which waits for them.")
+        assert str(caught.value) == snapshot(
+            "could not bring up the fleet 'chat': the service answered HTTP 401: the "
+            "API key is not valid. Its models are left as they are, and are in state. "
+            "Set a key that is valid with `pulumi config set --secret bytez:key "
+            "<key>` or as BYTEZ_KEY, then run `pulumi up` again, which waits for "
+            "them."
+        )
         assert machine.running() == {GPT2: 1, PHI: 1}
 
     def test_a_refusal_of_one_model_ends_the_wait_too(self, crew: Crew, emulator: Emulator) -> None:

@@ -230,4 +230,9 @@ class TestOperations:
         keyless.configure(ConfigureRequest(config=Config({}, "shop")))
         with pytest.raises(MissingKeyError) as caught:
             keyless.create(news)
-        assert str(caught.value) == snapshot("could not bring up the fleet 'chat': no API key is set. Its models are left as they are, and are in state. Set one with `pulumi config set --secret bytez:key <key>`, or in the environment as BYTEZ_KEY, then run `pulumi up` again, which waits for them.")
+        assert str(caught.value) == snapshot(
+            "could not bring up the fleet 'chat': no API key is set. Its models are "
+            "left as they are, and are in state. Set one with `pulumi config set "
+            "--secret bytez:key <key>`, or in the environment as BYTEZ_KEY, then run "
+            "`pulumi up` again, which waits for them."
+        )

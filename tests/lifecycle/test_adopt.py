@@ -44,7 +44,14 @@ class TestRefused:
         machine.emulator.advance(BOOT_SECONDS)
         with pytest.raises(AlreadyLoadedError) as caught:
             process.lifecycle.create(inputs(), FakeCaller())
-        assert str(caught.value) == snapshot("could not load 'openai-community/gpt2': it is already loaded at concurrency 2 since 2024-05-27T23:35:35.863Z (RUNNING), not by this resource. Nothing was changed. Take it over with `adopt=True` or BYTEZ_ADOPT=openai-community/gpt2, name the old resource in `aliases` if this one was renamed, or unload it with `bytez-fleet unload openai-community/gpt2`.")
+        assert str(caught.value) == snapshot(
+            "could not load 'openai-community/gpt2': it is already loaded at "
+            "concurrency 2 since 2024-05-27T23:35:35.863Z (RUNNING), not by this "
+            "resource. Nothing was changed. Take it over with `adopt=True` or "
+            "BYTEZ_ADOPT=openai-community/gpt2, name the old resource in `aliases` if "
+            "this one was renamed, or unload it with `bytez-fleet unload "
+            "openai-community/gpt2`."
+        )
         assert machine.changes() == []
 
     def test_failed_is_refused_too(self, machine: Machine, process: Process) -> None:

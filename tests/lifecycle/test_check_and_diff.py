@@ -96,11 +96,10 @@ class TestCheck:
         ((name, reason),) = process.lifecycle.check(
             {"modelId": GPT2}, None, FakeCaller(OTHER_URN)
         ).problems
-        assert (name, reason) == snapshot(
-            (
-                "modelId",
-                "'openai-community/gpt2' is also declared by 'gpt2', and the service holds one load of a model: remove one of the two",
-            )
+        assert name == "modelId"
+        assert reason == snapshot(
+            "'openai-community/gpt2' is also declared by 'gpt2', and the service holds one load of "
+            "a model: remove one of the two"
         )
 
 

@@ -414,7 +414,11 @@ class TestBootThatFails:
         machine.emulator.set_faults([{"do": {"boot": "failed", "error": "out of memory"}}])
         with pytest.raises(BootFailedError) as caught:
             process.lifecycle.create(inputs(), FakeCaller())
-        assert str(caught.value) == snapshot('could not load \'openai-community/gpt2\': the service reported FAILED: "out of memory". It was unloaded: nothing is left running. Correct what the reason names, then run `pulumi up` again.')
+        assert str(caught.value) == snapshot(
+            "could not load 'openai-community/gpt2': the service reported FAILED: "
+            '"out of memory". It was unloaded: nothing is left running. Correct what '
+            "the reason names, then run `pulumi up` again."
+        )
         assert machine.running() == {}
         assert machine.recorded() == machine.loaded()
 
@@ -519,7 +523,12 @@ class TestLimit:
         machine.emulator.set_faults([{"do": {"boot": "never"}}])
         with pytest.raises(TimeoutError) as caught:
             process.lifecycle.create(inputs(), FakeCaller(timeout_seconds=90))
-        assert str(caught.value) == snapshot("could not load 'openai-community/gpt2': it was not RUNNING within 1m30s (last status: DEPLOYING). It was unloaded: nothing is left running. Allow more time with `customTimeouts` (create, and update), then run `pulumi up` again.")
+        assert str(caught.value) == snapshot(
+            "could not load 'openai-community/gpt2': it was not RUNNING within 1m30s "
+            "(last status: DEPLOYING). It was unloaded: nothing is left running. "
+            "Allow more time with `customTimeouts` (create, and update), then run "
+            "`pulumi up` again."
+        )
         assert machine.running() == {}
 
     def test_what_somebody_has_loaded_since_the_last_look_is_left_alone(

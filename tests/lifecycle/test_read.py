@@ -331,7 +331,12 @@ class TestAnotherAccount:
         machine.emulator.advance(1801)
         with pytest.raises(AccountChangedError) as caught:
             machine.process(key=OTHER_KEY).lifecycle.read(state, FakeCaller())
-        assert str(caught.value) == snapshot("could not read 'openai-community/gpt2': this load of it is not found under the key in use, and it was made under another. The state is as it was, and the model may still run there. Use that key again, or set BYTEZ_ACCEPT_ACCOUNT_CHANGE=1 to give it up.")
+        assert str(caught.value) == snapshot(
+            "could not read 'openai-community/gpt2': this load of it is not found "
+            "under the key in use, and it was made under another. The state is as it "
+            "was, and the model may still run there. Use that key again, or set "
+            "BYTEZ_ACCEPT_ACCOUNT_CHANGE=1 to give it up."
+        )
 
     def test_somebody_elses_load_under_another_key_is_an_error_too(
         self, machine: Machine, state: ModelState
@@ -435,7 +440,11 @@ class TestGet:
     def test_what_is_not_loaded_is_an_error(self, process: Process) -> None:
         with pytest.raises(NotLoadedError) as caught:
             process.lifecycle.get(GPT2)
-        assert str(caught.value) == snapshot("could not read 'openai-community/gpt2': it is not loaded. Nothing was changed. Declare it with `bytez.Model(...)`, or load it with `bytez-fleet load openai-community/gpt2`.")
+        assert str(caught.value) == snapshot(
+            "could not read 'openai-community/gpt2': it is not loaded. Nothing was "
+            "changed. Declare it with `bytez.Model(...)`, or load it with "
+            "`bytez-fleet load openai-community/gpt2`."
+        )
 
 
 def test_a_drift_that_cannot_be_declared_leaves_the_state_readable(

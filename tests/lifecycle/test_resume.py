@@ -118,7 +118,11 @@ def test_a_leftover_that_may_not_show_yet_is_not_forgotten(machine: Machine) -> 
     killed(machine)
     with pytest.raises(InterruptedLoadError) as caught:
         machine.process().lifecycle.create(inputs(PHI), FakeCaller())
-    assert str(caught.value) == snapshot("could not load 'microsoft/phi-1': a load of 'openai-community/gpt2', begun by an interrupted deployment, may not show yet. Nothing was changed. Run `pulumi up` again in a minute.")
+    assert str(caught.value) == snapshot(
+        "could not load 'microsoft/phi-1': a load of 'openai-community/gpt2', begun "
+        "by an interrupted deployment, may not show yet. Nothing was changed. Run "
+        "`pulumi up` again in a minute."
+    )
     machine.emulator.advance(60)
     machine.process().lifecycle.create(inputs(PHI), FakeCaller())
     assert machine.running() == {PHI: 1}
