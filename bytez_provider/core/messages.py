@@ -33,7 +33,9 @@ from bytez_provider.core.waiting import End, Watched
 from bytez_provider.service.schemas import Instance, iso
 
 _AGAIN = "Run `pulumi up` again"
+_IN_A_MINUTE = f"{_AGAIN} in a minute"
 _STATE_KEPT = "The state is as it was"
+_BRING_UP = "bring up the fleet"
 _REASON_LIMIT = 120
 _REASONS_LIMIT = 300
 """Characters of service text for one model of a fleet, and for all of them in one error."""
@@ -48,6 +50,18 @@ def named(owner: Owner, *, with_place: bool = False) -> str:
     place = f", kept in {printable(owner.place, limit=80)}" if with_place and owner.place else ""
     stack = printable(owner.stack_name, limit=60)
     return f"'{printable(owner.name, limit=60)}' of stack '{stack}'{place}"
+
+
+def _load_error(
+    kind: type[BytezError],
+    model_id: str,
+    observed: str,
+    action: str = _AGAIN,
+    *,
+    state: str = NOTHING_CHANGED,
+    verb: str = "load",
+) -> BytezError:
+    return kind(verb=verb, subject=model_id, observed=observed, state=state, action=action)
 
 
 def _machine(record: Record | None) -> str:
@@ -120,13 +134,8 @@ def of_state(error: BytezError, verb: str, subject: str) -> BytezError:
 def interrupted(model_id: str, *, is_loading: bool = False) -> BytezError:
     """The deployment was stopped before, or while, a model is loaded."""
     goes_on = "The load goes on, and the journal names it for the next `up`"
-    return InterruptedLoadError(
-        verb="load",
-        subject=model_id,
-        observed="the deployment was stopped",
-        state=goes_on if is_loading else NOTHING_CHANGED,
-        action=_AGAIN,
-    )
+    state = goes_on if is_loading else NOTHING_CHANGED
+    return _load_error(InterruptedLoadError, model_id, "the deployment was stopped", state=state)
 
 
 def worked_on(verb: str, record: Record) -> BytezError:
@@ -137,25 +146,22 @@ def worked_on(verb: str, record: Record) -> BytezError:
         doing = "is unloading it"
     elif record.holder is None:
         doing = "has just acted on it" if record.created else f"asked for it at {since}"
-    return AlreadyLoadedError(
-        verb=verb,
-        subject=record.model_id,
-        observed=f"{named(record.owner, with_place=True)} {doing}{_machine(record)}",
-        action=f"{_AGAIN} when that deployment has ended",
-    )
+    observed = f"{named(record.owner, with_place=True)} {doing}{_machine(record)}"
+    action = f"{_AGAIN} when that deployment has ended"
+    return _load_error(AlreadyLoadedError, record.model_id, observed, action, verb=verb)
 
 
 def other_account(verb: str, old: ModelState, *, endpoint_changed: bool) -> BytezError:
     """Not found, but asked with another key or at another endpoint than the load was made with."""
     what = "endpoint" if endpoint_changed else "key"
     was = f" ({printable(old.endpoint, limit=80)})" if endpoint_changed else ""
-    return AccountChangedError(
-        verb=verb,
-        subject=old.model_id,
-        observed=f"this load of it is not found under the {what} in use, and it was made under "
-        f"another{was}",
+    return _load_error(
+        AccountChangedError,
+        old.model_id,
+        f"this load of it is not found under the {what} in use, and it was made under another{was}",
+        f"Use that {what} again, or set BYTEZ_ACCEPT_ACCOUNT_CHANGE=1 to give it up",
         state=f"{_STATE_KEPT}, and the model may still run there",
-        action=f"Use that {what} again, or set BYTEZ_ACCEPT_ACCOUNT_CHANGE=1 to give it up",
+        verb=verb,
     )
 
 
@@ -184,43 +190,35 @@ def held_by_others(live: Instance, judged: Judgement, *, in_fleet: bool) -> Byte
             f"Take it over with `adopt=True` or BYTEZ_ADOPT={model_id}, {renamed}, or unload it "
             f"with `bytez-fleet unload {model_id}{yes}`"
         )
-    return AlreadyLoadedError(verb="load", subject=model_id, observed=loaded + by, action=action)
+    return _load_error(AlreadyLoadedError, model_id, loaded + by, action)
 
 
 def not_shown(model_id: str) -> BytezError:
     """The service refuses a load because one exists, and does not show it."""
-    return AlreadyLoadedError(
-        verb="load",
-        subject=model_id,
-        observed="the service says that a load of it exists, and does not show it",
-        action=f"{_AGAIN} in a minute",
-    )
+    observed = "the service says that a load of it exists, and does not show it"
+    return _load_error(AlreadyLoadedError, model_id, observed, _IN_A_MINUTE)
 
 
 def leftover_not_shown(model_id: str, leftover: str) -> BytezError:
     """An interrupted deployment requested another model, which may not show yet."""
-    return InterruptedLoadError(
-        verb="load",
-        subject=model_id,
-        observed=f"a load of '{leftover}', begun by an interrupted deployment, may not show yet",
-        action=f"{_AGAIN} in a minute",
-    )
+    observed = f"a load of '{leftover}', begun by an interrupted deployment, may not show yet"
+    return _load_error(InterruptedLoadError, model_id, observed, _IN_A_MINUTE)
 
 
-def leftover_unloaded(model_id: str) -> str:
-    """The load of an interrupted deployment, whose declaration has changed since."""
-    return f"'{model_id}', begun by an interrupted deployment, is unloaded"
+LEFTOVER_UNLOADED = "'{}', begun by an interrupted deployment, is unloaded"
+ADOPTED = "'{}' was taken over as it runs, without a load"
+ADOPTED_FROM_ELSEWHERE = (
+    "'{}' may be in the state of another stack, and this journal is on this machine only: remove "
+    "it from that stack with `pulumi state delete` or `retain_on_delete`, or that stack unloads it "
+    "when it is deployed from another machine"
+)
+"""A load was taken over, and its owner does not see that in its own journal."""
 
 
 def begun_is_loaded_again(model_id: str, *, has_failed: bool) -> str:
     """The load of an interrupted deployment is not continued."""
     why = "it had failed" if has_failed else "its declaration has changed since"
     return f"'{model_id}', begun by an interrupted deployment, is loaded again: {why}"
-
-
-def adopted(model_id: str) -> str:
-    """A load was taken over as it is."""
-    return f"'{model_id}' was taken over as it runs, without a load"
 
 
 def adopted_is_loaded_again(live: Instance, changes: Mapping[str, int]) -> str:
@@ -231,15 +229,6 @@ def adopted_is_loaded_again(live: Instance, changes: Mapping[str, int]) -> str:
     ]
     why = "; ".join(reasons) or "it had failed"
     return f"'{live.model_id}' was taken over and is loaded again: {why}"
-
-
-def adopted_from_elsewhere(model_id: str) -> str:
-    """A load was taken over, and its owner would not see that in its own journal."""
-    return (
-        f"'{model_id}' may be in the state of another stack, and this journal is on this machine "
-        "only: remove it from that stack with `pulumi state delete` or `retain_on_delete`, or that "
-        "stack unloads it when it is deployed from another machine"
-    )
 
 
 # ----------------------------------------------------------------------------- after a request
@@ -261,9 +250,7 @@ def accepted_but(error: BytezError) -> BytezError:
     )
 
 
-def without_created(model_id: str) -> str:
-    """The service does not identify loads."""
-    return f"'{model_id}': the service gives no `created`, so any load of it counts as this one"
+WITHOUT_CREATED = "'{}': the service gives no `created`, so any load of it counts as this one"
 
 
 def granted_less(state: ModelState) -> Iterator[str]:
@@ -300,48 +287,35 @@ def rollback_failed(model_id: str, observed: str) -> Rollback:
 def taken_away(model_id: str, *, is_reloaded: bool) -> BytezError:
     """Somebody else unloaded the load in mid-boot."""
     other = ", and loaded by somebody else" if is_reloaded else ""
-    return LoadLostError(
-        verb="load",
-        subject=model_id,
-        observed=f"it was unloaded while it was booting{other}",
+    return _load_error(
+        LoadLostError,
+        model_id,
+        f"it was unloaded while it was booting{other}",
+        "Find out who unloads it, then run `pulumi up` again",
         state="Nothing of this load is left running",
-        action="Find out who unloads it, then run `pulumi up` again",
     )
 
 
 def not_running(load: Watched, limit_seconds: float, rollback: Rollback) -> BytezError:
     """A load did not become RUNNING, and was rolled back."""
-    model_id, seen, state = load.model_id, load.seen, rollback.state
+    kind: type[BytezError] = BootTimeoutError
+    seen, action = load.seen, _AGAIN
     if load.end is End.GONE:
-        return LoadLostError(
-            verb="load",
-            subject=model_id,
-            observed="the service took the load and then showed none",
-            state=state,
-            action=rollback.action or _AGAIN,
+        kind, observed = LoadLostError, "the service took the load and then showed none"
+    elif load.end is End.FAILED:
+        kind, observed = BootFailedError, "the service reported FAILED, and gave no reason"
+        if seen and seen.error:
+            observed = f'the service reported FAILED: "{printable(seen.error)}"'
+            action = "Correct what the reason names, then run `pulumi up` again"
+    else:
+        limit, last = duration(limit_seconds), seen.word if seen else "not found"
+        trouble = f", and the last answer was: {load.trouble.observed}" if load.trouble else ""
+        observed = f"it was not RUNNING within {limit} (last status: {last}{trouble})"
+        action = (
+            "Allow more time with `customTimeouts` (create, and update), then run `pulumi up` again"
         )
-    if load.end is End.FAILED:
-        reason = printable(seen.error) if seen and seen.error else None
-        said = f': "{reason}"' if reason else ", and gave no reason"
-        again = "Correct what the reason names, then run" if reason else "Run"
-        return BootFailedError(
-            verb="load",
-            subject=model_id,
-            observed=f"the service reported FAILED{said}",
-            state=state,
-            action=rollback.action or f"{again} `pulumi up` again",
-        )
-    last = seen.word if seen else "not found"
-    trouble = f", and the last answer was: {load.trouble.observed}" if load.trouble else ""
-    return BootTimeoutError(
-        verb="load",
-        subject=model_id,
-        observed=f"it was not RUNNING within {duration(limit_seconds)} "
-        f"(last status: {last}{trouble})",
-        state=state,
-        action=rollback.action
-        or "Allow more time with `customTimeouts` (create, and update), then run `pulumi up` again",
-    )
+    action = rollback.action or action
+    return _load_error(kind, load.model_id, observed, action, state=rollback.state)
 
 
 # ----------------------------------------------------------------------------- read and delete
@@ -371,17 +345,12 @@ def found_later(live: Instance) -> str:
 
 def not_loaded(model_id: str) -> BytezError:
     """`Model.get` of a model that is not loaded."""
-    return NotLoadedError(
-        verb="read",
-        subject=model_id,
-        observed="it is not loaded",
-        action=f"Declare it with `bytez.Model(...)`, or load it with `bytez-fleet load {model_id}`",
-    )
+    declare = "Declare it with `bytez.Model(...)`, or load it with"
+    action = f"{declare} `bytez-fleet load {model_id}`"
+    return _load_error(NotLoadedError, model_id, "it is not loaded", action, verb="read")
 
 
-def read_only_gone(model_id: str) -> str:
-    """A model of `Model.get` is no longer loaded."""
-    return f"'{model_id}', which this stack only reads, is no longer loaded"
+READ_ONLY_GONE = "'{}', which this stack only reads, is no longer loaded"
 
 
 def left_alone(live: Instance, judged: Judgement) -> str:
@@ -412,30 +381,29 @@ def unload_unsure(error: BytezError) -> BytezError:
 
 def still_loaded(live: Instance, limit_seconds: float) -> BytezError:
     """The unload was requested and had no effect within the limit."""
-    return UnloadError(
-        verb="unload",
-        subject=live.model_id,
-        observed=f"it is still {live.word} {duration(limit_seconds)} after the request",
+    return _load_error(
+        UnloadError,
+        live.model_id,
+        f"it is still {live.word} {duration(limit_seconds)} after the request",
+        "Run the same command again in a minute",
         state="It may cost money until it expires",
-        action="Run the same command again in a minute",
+        verb="unload",
     )
 
 
 # -------------------------------------------------------------------------------------- fleets
 
 
-def expired(model_id: str) -> str:
-    """A model of a fleet was RUNNING, and was gone before the others were ready."""
-    return (
-        f"'{model_id}' was RUNNING, and expired before the others were ready: a longer "
-        "`expirationPeriodSeconds` keeps it loaded"
-    )
+EXPIRED = (
+    "'{}' was RUNNING, and expired before the others were ready: a longer "
+    "`expirationPeriodSeconds` keeps it loaded"
+)
 
 
 def of_fleet(error: BytezError, fleet: str) -> BytezError:
     """The wait for a fleet was refused an answer."""
     return error.restated(
-        verb="bring up the fleet",
+        verb=_BRING_UP,
         subject=fleet,
         state="Its models are left as they are, and are in state",
         action=f"{error.action}, then run `pulumi up` again, which waits for them",
@@ -444,12 +412,13 @@ def of_fleet(error: BytezError, fleet: str) -> BytezError:
 
 def fleet_interrupted(fleet: str) -> BytezError:
     """The deployment was stopped while a fleet boots."""
-    return InterruptedLoadError(
-        verb="bring up the fleet",
-        subject=fleet,
-        observed="the deployment was stopped",
+    return _load_error(
+        InterruptedLoadError,
+        fleet,
+        "the deployment was stopped",
+        f"{_AGAIN}, which waits for them",
         state="Its models continue to boot, and are in state",
-        action=f"{_AGAIN}, which waits for them",
+        verb=_BRING_UP,
     )
 
 
@@ -467,13 +436,13 @@ def fleet_not_ready(
 ) -> BytezError:
     """Some models of a fleet did not come up; `others` is how many did."""
     room = _REASONS_LIMIT
-    told = []
+    reasons = []
     for one in problems:
         said = (one.load.seen.error if one.load.seen else None) or ""
         reason = printable(said, limit=min(_REASON_LIMIT, room)) if room > 0 else ""
         if one.load.end is End.FAILED:
             room -= len(reason)
-        told.append(f"'{one.load.model_id}' {_not_up(one, reason, limit_seconds)}")
+        reasons.append(f"'{one.load.model_id}' {_not_up(one, reason, limit_seconds)}")
     booting = [one.load.model_id for one in problems if one.load.end is None]
     way_out = ""
     if booting:
@@ -483,14 +452,15 @@ def fleet_not_ready(
     if others:
         left = f"The other {others} are" if others > 1 else "The other one is"
         left += " left as before"
-    return FleetNotReadyError(
-        verb="bring up the fleet",
-        subject=fleet,
-        observed=f"{len(problems)} of {len(problems) + others} models did not come up: "
-        + "; ".join(told),
+    count = f"{len(problems)} of {len(problems) + others} models did not come up"
+    again = "Run `pulumi up --refresh`: it loads the missing models and waits for the others"
+    return _load_error(
+        FleetNotReadyError,
+        fleet,
+        f"{count}: {'; '.join(reasons)}",
+        again + way_out,
         state=left,
-        action=f"Run `pulumi up --refresh`: it loads the missing models and waits for the others"
-        f"{way_out}",
+        verb=_BRING_UP,
     )
 
 

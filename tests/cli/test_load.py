@@ -86,7 +86,7 @@ def test_a_boot_that_fails_is_unloaded_and_told_with_the_reason(
         done = load.finish()
     assert done.failed(1) == (
         f"could not load '{GPT2}': the service reported FAILED: \"no [bold]GPU\". It was "
-        "unloaded: nothing is left running. Mend what the reason names, then load it again."
+        "unloaded: nothing is left running. Correct what the reason names, then load it again."
     )
     assert emulator.instances() == []
 

@@ -48,14 +48,6 @@ def laptop(machine: Machine) -> Laptop:
 
 
 @counted
-def test_a_sleep_in_mid_boot_ends_well(laptop: Laptop, is_counted: bool) -> None:
-    """Also where the limit passed in it: the last look decides."""
-    caller = FleetCaller(timeout_seconds=60)
-    caller.at_report(4, lambda: laptop.clock.sleep(1000, is_counted=is_counted))
-    assert laptop.wait(caller).statuses == {"gpt2": "RUNNING", "phi-1": "RUNNING"}
-
-
-@counted
 def test_what_expired_in_a_sleep_is_named(
     laptop: Laptop, emulator: Emulator, is_counted: bool
 ) -> None:

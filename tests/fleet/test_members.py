@@ -8,10 +8,9 @@ from bytez_provider.core.declared import MemberInputs, ModelInputs, ModelState
 from bytez_provider.core.lifecycle import diff
 from bytez_provider.core.waiting import Stop
 from bytez_provider.emulator import Emulator
-from bytez_provider.service.schemas import moment_of
 from tests.fleet.crew import LISTS, MANY, STATUSES, Crew, of_model
 from tests.lifecycle.caller import URN, FakeCaller
-from tests.lifecycle.machine import BOOT_SECONDS, GPT2, PHI, Machine
+from tests.lifecycle.machine import BOOT_SECONDS, GPT2, Machine
 
 FAILS = {"endpoint": "/model/load", "do": {"boot": "failed", "error": "out of memory"}}
 MEMBER = of_model("gpt2")
@@ -44,11 +43,6 @@ class TestCreate:
         assert "status" not in state.bag()
         assert state.bag()["readiness"] == "fleet"
 
-    def test_the_journal_names_it(self, crew: Crew, state: ModelState) -> None:
-        kept = crew.process.ledger.record(state.model_id)
-        assert kept is not None
-        assert (kept.created, kept.holder) == (moment_of(state.created), None)
-
     def test_it_waits_for_a_load_that_does_not_show_yet(
         self, crew: Crew, emulator: Emulator
     ) -> None:
@@ -57,13 +51,6 @@ class TestCreate:
         state = crew.load(GPT2)["gpt2"]
         assert state.created is not None
         assert 20 <= (emulator.now() - began).total_seconds() < 25
-
-    def test_a_load_that_fails_at_once_is_for_the_readiness_to_tell(
-        self, crew: Crew, emulator: Emulator
-    ) -> None:
-        emulator.set_faults([FAILS, {"endpoint": "/model/load", "do": {"statusLagSeconds": 40}}])
-        assert crew.load(GPT2)["gpt2"].status is None
-        assert emulator.instances()[0]["status"] == "FAILED"
 
     def test_two_statuses_a_model(self, crew: Crew, emulator: Emulator) -> None:
         crew.load(*MANY[:10])
@@ -120,15 +107,6 @@ class TestUnchanged:
         assert machine.process().lifecycle.read(state, FakeCaller(MEMBER)) == state
         assert [one["modelId"] for one in emulator.instances()] == [GPT2]
 
-    def test_not_shown_within_a_minute_of_its_acceptance_is_unloaded_all_the_same(
-        self, machine: Machine, emulator: Emulator, state: ModelState
-    ) -> None:
-        emulator.set_faults(
-            [{"endpoint": path, "do": {"statusLagSeconds": 45}} for path in (LISTS, STATUSES)]
-        )
-        machine.process().lifecycle.delete(state, FakeCaller(MEMBER))
-        assert emulator.instances() == []
-
 
 class TestChanged:
     def test_drift_of_concurrency_is_corrected_by_a_replacement(
@@ -156,16 +134,6 @@ class TestChanged:
         assert emulator.instances()[0]["status"] == "DEPLOYING"
         assert machine.changes() == ["/model/load", "/model/delete", "/model/load"]
 
-    def test_what_changes_nothing_that_runs_sends_nothing(
-        self, machine: Machine, emulator: Emulator, state: ModelState
-    ) -> None:
-        seen = len(emulator.requests())
-        hours = member(expectedHoursPerDay=8)
-        assert diff(state, hours, frozenset()).needed
-        later = machine.process().lifecycle.update(state, hours, FakeCaller(MEMBER))
-        assert later == state.model_copy(update={"expected_hours_per_day": 8.0})
-        assert len(emulator.requests()) == seen
-
 
 class TestIdle:
     def test_found_unloaded_it_stays_as_not_loaded_where_that_is_accepted(
@@ -178,17 +146,6 @@ class TestIdle:
         assert idle.status == "NOT_LOADED"
         assert not diff(idle, accepting, frozenset()).needed
         assert read(machine, idle) == idle
-
-    def test_another_declaration_loads_it_without_a_wait(
-        self, crew: Crew, machine: Machine, emulator: Emulator
-    ) -> None:
-        state = crew.load(GPT2, on_expiry="accept")["gpt2"]
-        emulator.advance(3600)
-        idle = read(machine, state)
-        assert diff(idle, member(), frozenset()).needed
-        later = machine.process().lifecycle.update(idle, member(), FakeCaller(MEMBER))
-        assert (later.status, later.created) == (None, machine.created())
-        assert emulator.instances()[0]["status"] == "DEPLOYING"
 
 
 class TestMoved:
@@ -218,6 +175,3 @@ class TestMoved:
         assert "readiness" not in plain.bag()
         assert not diff(plain, ModelInputs(model_id=GPT2), frozenset()).needed
         assert machine.changes() == ["/model/load"]
-
-    def test_with_another_model_it_is_a_replacement_all_the_same(self, state: ModelState) -> None:
-        assert diff(state, ModelInputs(model_id=PHI), frozenset()).replaces == ["model_id"]

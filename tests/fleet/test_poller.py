@@ -12,13 +12,12 @@ import pytest
 
 from bytez_provider.base.errors import ApiError, AuthenticationError, RateLimitedError
 from bytez_provider.core.ownership import Claim
-from bytez_provider.core.waiting import End, Poller, Watched
+from bytez_provider.core.waiting import Poller
 from bytez_provider.core.waiting._poller import Covers, Found
 from bytez_provider.emulator import Emulator
 from bytez_provider.service.schemas import Instance, Phase, moment_of
 from tests.fleet.crew import GATEWAY, LISTS, MANY, STATUSES, Crew
-from tests.lifecycle.caller import FakeCaller
-from tests.lifecycle.machine import BOOT_SECONDS, GPT2, OTHER_KEY, PHI, Machine, inputs
+from tests.lifecycle.machine import GPT2, OTHER_KEY, PHI, Machine
 
 PATIENCE_SECONDS = 30.0
 
@@ -89,23 +88,6 @@ class TestWhoIsAsked:
         assert seen(look(poller, GPT2, covers)).status == "DEPLOYING"
         assert (asked(emulator, LISTS), asked(emulator, STATUSES)) == (1, 0)
 
-    def test_who_waits_no_more_does_not_count(self, poller: Poller, emulator: Emulator) -> None:
-        covers = load(emulator, GPT2)
-        with poller.waiting():
-            with poller.waiting():
-                pass
-            look(poller, GPT2, covers)
-        assert asked(emulator, LISTS) == 0
-
-    def test_of_many_models_one_list_and_of_one_its_status(
-        self, poller: Poller, emulator: Emulator
-    ) -> None:
-        loads = {model_id: load(emulator, model_id) for model_id in MANY}
-        assert look_at(poller, loads).keys() == loads.keys()
-        assert (asked(emulator, LISTS), asked(emulator, STATUSES)) == (1, 0)
-        look_at(poller, {GPT2: load(emulator, GPT2)})
-        assert (asked(emulator, LISTS), asked(emulator, STATUSES)) == (1, 1)
-
 
 class TestWhatIsBelieved:
     def test_not_on_the_list_is_not_gone(
@@ -116,14 +98,6 @@ class TestWhatIsBelieved:
         assert seen(look(poller, GPT2, covers)).status == "DEPLOYING"
         loads = {GPT2: covers, PHI: load(emulator, PHI)}
         assert seen(look_at(poller, loads)[PHI]).status == "DEPLOYING"
-
-    def test_gone_is_what_the_status_says(
-        self, poller: Poller, emulator: Emulator, two_wait: None
-    ) -> None:
-        covers = load(emulator, GPT2)
-        emulator.unload_by_somebody_else(GPT2)
-        assert look(poller, GPT2, covers) is None
-        assert asked(emulator, STATUSES) == 1
 
     def test_another_load_on_the_list_is_not_believed(
         self, poller: Poller, emulator: Emulator, two_wait: None
@@ -163,18 +137,6 @@ class TestWhatIsBelieved:
         assert seen(look(poller, GPT2, covers)).phase is Phase.BOOTING
         emulator.advance(2)
         assert seen(look(poller, GPT2, covers)).phase is Phase.RUNNING
-
-    def test_so_a_wait_does_not_end_for_another_load_on_the_list(
-        self, crew: Crew, emulator: Emulator
-    ) -> None:
-        created = moment_of(emulator.load_by_somebody_else(GPT2))
-        emulator.advance(100)
-        answer_list_with(emulator, [row(emulator, GPT2, created="2024-05-01T00:00:00.000Z")])
-        with crew.poller.waiting():
-            wait = Watched(GPT2, Claim(created))
-            crew.process.waiter.until_running(wait, FakeCaller(), limit_seconds=60)
-        assert wait.end is End.RUNNING
-        assert asked(emulator, LISTS) == 1
 
 
 class TestUnusableList:
@@ -297,21 +259,3 @@ class TestManyThreads:
             emulator.advance(6)
             assert all(seen(one.result(PATIENCE_SECONDS)) for one in looks)
         assert (asked(emulator, LISTS), asked(emulator, STATUSES)) == (1, 0)
-
-    def test_at_most_two_lists_a_second_however_many_wait(
-        self, crew: Crew, emulator: Emulator
-    ) -> None:
-        """By the emulator's clock, which all of them move."""
-        began = emulator.now()
-        with ThreadPoolExecutor(max_workers=24) as pool:
-            creates = [
-                pool.submit(crew.lifecycle.create, inputs(model_id), FakeCaller(f"urn::{model_id}"))
-                for model_id in MANY[:24]
-            ]
-            states = [one.result(PATIENCE_SECONDS) for one in creates]
-        assert {state.status for state in states} == {"RUNNING"}
-        passed = (emulator.now() - began).total_seconds()
-        assert passed >= BOOT_SECONDS
-        assert asked(emulator, LISTS) <= 2 * passed + 1
-        # One before the load, one where the list was older than the load, one a minute.
-        assert asked(emulator, STATUSES) <= 24 * (2 + passed / 60)

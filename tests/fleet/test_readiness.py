@@ -90,17 +90,6 @@ class TestUp:
         assert waited < BOOT_SECONDS * 1.15
         assert machine.changes() == ["/model/load"] * len(model_ids)
 
-    def test_the_requests_of_sixty_four(self, crew: Crew, emulator: Emulator) -> None:
-        """64 loads, two statuses a model, and at most two requests a second besides."""
-        began = emulator.now()
-        states = crew.load(*MANY)
-        crew.wait(states)
-        passed = (emulator.now() - began).total_seconds()
-        paths = requests_since(emulator, 0)
-        assert paths.count("/model/load") == 64
-        assert paths.count("/model/delete") == 0
-        assert len(paths) <= 64 * 3 + 2 * passed + 1
-
     def test_a_boot_of_minutes_takes_ever_fewer_requests(
         self, crew: Crew, emulator: Emulator
     ) -> None:
@@ -119,14 +108,6 @@ class TestUp:
     ) -> None:
         emulator.set_faults(given)
         states = crew.load(*MANY[:20])
-        assert set(crew.wait(states).statuses.values()) == {"RUNNING"}
-
-    def test_a_list_that_does_not_change_costs_a_minute_at_most(
-        self, crew: Crew, machine: Machine, emulator: Emulator
-    ) -> None:
-        states = crew.load(GPT2, PHI, OPT)
-        stale = {"respond": {"status": 200, "body": emulator.instances()}}
-        emulator.set_faults([{"endpoint": LISTS, "do": stale}])
         assert set(crew.wait(states).statuses.values()) == {"RUNNING"}
 
     def test_a_service_that_does_not_tell_created_can_be_waited_for(
@@ -164,13 +145,6 @@ class TestFailed:
         assert machine.running() == {GPT2: 1, OPT: 1}
         assert machine.changes().count("/model/delete") == 1
 
-    def test_one_of_sixty_four(self, crew: Crew, machine: Machine, emulator: Emulator) -> None:
-        emulator.set_faults([of(MANY[17], FAILS)])
-        said = refusal(crew, crew.load(*MANY))
-        assert f"1 of 64 models did not come up: '{MANY[17]}' reported FAILED" in said
-        assert "The other 63 are left as before" in said
-        assert machine.running().keys() == set(MANY) - {MANY[17]}
-
     def test_where_unloading_fails_too_it_says_how_to_stop_it(
         self, crew: Crew, emulator: Emulator
     ) -> None:
@@ -182,38 +156,6 @@ class TestFailed:
             "answered HTTP 500: no (5 tries)), so it may still cost money: "
             f"`bytez-fleet unload {PHI} --yes` stops it. The other one is left as before."
         ) in said
-
-    def test_what_was_loaded_again_meanwhile_is_left_alone(
-        self, crew: Crew, machine: Machine, emulator: Emulator
-    ) -> None:
-        """It failed early, and much may happen until the last of the fleet is up."""
-        emulator.set_faults([of(PHI, FAILS), of(OPT, NEVER)])
-        states = crew.load(GPT2, PHI, OPT)
-
-        def usurp() -> None:
-            emulator.unload_by_somebody_else(PHI)
-            emulator.load_by_somebody_else(PHI, concurrency=5)
-
-        crew.clock.after(BOOT_SECONDS * 2, usurp)
-        refusal(crew, states, FleetCaller(timeout_seconds=BOOT_SECONDS * 3))
-        assert machine.running() == {GPT2: 1, PHI: 5, OPT: 1}
-
-    def test_what_works_by_now_is_left_alone_where_loads_cannot_be_told_apart(
-        self, crew: Crew, machine: Machine, emulator: Emulator
-    ) -> None:
-        emulator.set_faults([of(PHI, FAILS)])
-        states = crew.load(GPT2, PHI)
-        unnamed = {key: state.model_copy(update={"created": None}) for key, state in states.items()}
-
-        def load_anew() -> None:
-            emulator.unload_by_somebody_else(PHI)
-            emulator.set_faults([])
-            emulator.load_by_somebody_else(PHI)
-            emulator.advance(BOOT_SECONDS)
-
-        late(crew, load_anew)
-        refusal(crew, unnamed)
-        assert machine.running() == {GPT2: 1, PHI: 1}
 
     def test_what_recovered_meanwhile_is_left_alone(
         self, crew: Crew, machine: Machine, emulator: Emulator
@@ -294,12 +236,6 @@ class TestLate:
         emulator.set_faults([NEVER])
         assert "`bytez-fleet unload <model> --yes`." in refusal(crew, crew.load(GPT2, PHI))
 
-    def test_the_limit_is_half_an_hour_where_none_is_set(
-        self, crew: Crew, emulator: Emulator
-    ) -> None:
-        emulator.set_faults([of(PHI, NEVER)])
-        assert "after 30m, and is left to boot" in refusal(crew, crew.load(GPT2, PHI))
-
     def test_one_that_the_service_never_showed_is_said_so(
         self, crew: Crew, emulator: Emulator
     ) -> None:
@@ -363,24 +299,6 @@ class TestExpired:
         )
         assert machine.running() == {PHI: 1, OPT: 1}
 
-    def test_each_is_named_however_many_there_are(
-        self, crew: Crew, machine: Machine, emulator: Emulator
-    ) -> None:
-        states = {**crew.load(*MANY[:20], expiration_period_seconds=60), **crew.load(PHI)}
-        emulator.set_faults(slow(emulator, PHI, looks=45))
-        caller = FleetCaller()
-        ready = crew.wait(states, caller)
-        assert [key for key, status in ready.statuses.items() if status == "RUNNING"] == ["phi-1"]
-        assert len(caller.warnings) == 20
-
-    def test_one_that_somebody_else_loaded_after_that_is_theirs(
-        self, crew: Crew, emulator: Emulator
-    ) -> None:
-        states = {**crew.load(GPT2, expiration_period_seconds=60), **crew.load(PHI)}
-        emulator.set_faults(slow(emulator, PHI, looks=45))
-        crew.clock.after(95, lambda: emulator.load_by_somebody_else(GPT2))
-        assert crew.wait(states).statuses == {"gpt2": "NOT_LOADED", "phi-1": "RUNNING"}
-
     def test_after_ctrl_c_nobody_looks(self, crew: Crew, emulator: Emulator) -> None:
         states = {**crew.load(GPT2, expiration_period_seconds=60), **crew.load(PHI)}
         emulator.set_faults(slow(emulator, PHI, looks=45))
@@ -412,22 +330,6 @@ class TestStopped:
         assert not ready.ready
         assert ready.statuses == {"gpt2": "DEPLOYING", "phi-1": "DEPLOYING"}
         assert machine.running() == {GPT2: 1, PHI: 1}
-
-    def test_the_next_up_waits_it_out(self, crew: Crew, machine: Machine) -> None:
-        states = crew.load(GPT2, PHI)
-        caller = FleetCaller()
-        crew.clock.after(5, lambda: caller.end(Stop.CANCELLED))
-        crew.wait(states, caller)
-        assert Crew(machine).wait(states).ready
-        assert machine.changes() == ["/model/load"] * 2
-
-    def test_before_the_first_look_nothing_is_asked(self, crew: Crew, emulator: Emulator) -> None:
-        states = crew.load(GPT2, PHI)
-        seen = len(emulator.requests())
-        caller = FleetCaller()
-        caller.end(Stop.CANCELLED)
-        assert not crew.wait(states, caller).ready
-        assert requests_since(emulator, seen) == []
 
     def test_what_failed_so_far_is_for_the_next_up(
         self, crew: Crew, machine: Machine, emulator: Emulator

@@ -13,10 +13,9 @@ from pulumi.dynamic import Config, ConfigureRequest
 from pulumi.dynamic.dynamic import serialize_provider
 from pulumi.output import Unknown
 
-from bytez_provider.base.errors import FleetNotReadyError, MissingKeyError
+from bytez_provider.base.errors import MissingKeyError
 from bytez_provider.dynamic.providers import ModelProvider, ReadinessProvider
 from bytez_provider.emulator import Emulator
-from tests.fleet.crew import LISTS
 from tests.lifecycle.machine import GPT2, KEY, PHI
 
 UNKNOWN = Unknown()  # type: ignore[no-untyped-call]
@@ -92,12 +91,6 @@ class TestStorageFormat:
         """Never change it: a state written with it must be read for ever."""
         assert serialize_provider(ReadinessProvider()) == PICKLED
 
-    def test_it_is_no_secret(self) -> None:
-        assert ReadinessProvider.serialize_as_secret_always is False
-
-    def test_nothing_is_kept_before_configure(self) -> None:
-        assert vars(ReadinessProvider()) == {}
-
     def test_a_state_of_a_later_version_is_readable(
         self, provider: ReadinessProvider, news: dict[str, Any]
     ) -> None:
@@ -169,15 +162,6 @@ class TestOperations:
         }
         assert json.loads(json.dumps(created.outs)) == created.outs
 
-    def test_update_waits_for_what_is_declared_now(
-        self, provider: ReadinessProvider, models: ModelProvider, states: dict[str, dict[str, Any]]
-    ) -> None:
-        olds = provider.create(declared(gpt2=states["gpt2"])).outs or {}
-        outs = provider.update("chat", olds, declared(**states)).outs
-        assert outs is not None
-        assert outs["statuses"] == {"gpt2": "RUNNING", "phi": "RUNNING"}
-        assert outs["members"].keys() == {"gpt2", "phi"}
-
     def test_read_is_as_it_was(self, provider: ReadinessProvider, news: dict[str, Any]) -> None:
         olds = provider.create(news).outs or {}
         found = provider.read("chat", {**olds, "__provider": PICKLED})
@@ -191,14 +175,6 @@ class TestOperations:
         found = provider.read("chat", olds)
         assert (found.id, found.outs) == ("", {})
 
-    def test_a_member_that_failed_is_an_error(
-        self, provider: ReadinessProvider, emulator: Emulator, models: ModelProvider
-    ) -> None:
-        emulator.set_faults([{"do": {"boot": "failed", "error": "out of memory"}}])
-        with pytest.raises(FleetNotReadyError, match="out of memory"):
-            provider.create(declared(gpt2=loaded(models, GPT2)))
-        assert emulator.instances() == []
-
     def test_delete_sends_nothing(
         self, provider: ReadinessProvider, emulator: Emulator, news: dict[str, Any]
     ) -> None:
@@ -207,21 +183,6 @@ class TestOperations:
         provider.delete("chat", olds)
         assert len(emulator.requests()) == seen
         assert len(emulator.instances()) == 2
-
-    def test_its_models_and_it_share_one_poller(
-        self,
-        provider: ReadinessProvider,
-        models: ModelProvider,
-        emulator: Emulator,
-        states: dict[str, dict[str, Any]],
-        news: dict[str, Any],
-    ) -> None:
-        """A refresh of a fleet is one list."""
-        olds = provider.create(news).outs or {}
-        for outs in states.values():
-            assert models.read(outs["modelId"], outs).id == outs["modelId"]
-        assert provider.read("chat", olds).id == "chat"
-        assert len(emulator.requests(LISTS)) == 1
 
     def test_without_a_key_it_says_how_to_set_one(
         self, request_: ConfigureRequest, models: ModelProvider, news: dict[str, Any]

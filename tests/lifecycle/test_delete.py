@@ -38,26 +38,11 @@ def state(process: Process) -> ModelState:
     return process.lifecycle.create(inputs(), FakeCaller())
 
 
-def test_it_is_unloaded(machine: Machine, state: ModelState) -> None:
-    caller = FakeCaller()
-    machine.process().lifecycle.delete(state, caller)
-    assert machine.running() == {}
-    assert (caller.warnings, caller.notes) == ([], [])
-
-
 def test_the_status_is_asked_right_before(machine: Machine, state: ModelState) -> None:
     before = len(machine.emulator.requests())
     machine.process().lifecycle.delete(state, FakeCaller())
     paths = [record.path for record in machine.emulator.requests()[before:]]
     assert paths == ["/model/status", "/model/delete", "/model/status"]
-
-
-def test_in_mid_boot_it_is_unloaded(machine: Machine, process: Process) -> None:
-    caller = FakeCaller()
-    caller.end_at_report(1, Stop.CANCELLED)
-    state = process.lifecycle.create(inputs(), caller)
-    machine.process().lifecycle.delete(state, FakeCaller())
-    assert machine.running() == {}
 
 
 def test_it_waits_until_the_status_agrees_so_that_a_load_is_not_refused(
@@ -231,13 +216,6 @@ def test_a_young_load_that_is_gone_is_not_unloaded_unseen(
     assert f"'{GPT2}' was left alone: the current load" in caller.warnings[0]
 
 
-def test_a_young_load_that_is_gone_is_success(machine: Machine, young: ModelState) -> None:
-    machine.emulator.unload_by_somebody_else(GPT2)
-    caller = FakeCaller()
-    machine.process().lifecycle.delete(young, caller)
-    assert (caller.warnings, machine.changes()) == ([], ["/model/load"])
-
-
 @pytest.mark.parametrize("outage_seconds", [20, 600])
 def test_no_answer_while_a_young_load_is_looked_for(
     machine: Machine, young: ModelState, outage_seconds: float
@@ -269,12 +247,6 @@ def test_a_lost_answer_is_judged_by_the_status(
     machine: Machine, state: ModelState, fault: dict[str, Any]
 ) -> None:
     machine.emulator.set_faults([{"endpoint": "/model/delete", "first": 3, "do": fault}])
-    machine.process().lifecycle.delete(state, FakeCaller())
-    assert machine.running() == {}
-
-
-def test_no_answer_to_any_try_is_judged_by_the_status(machine: Machine, state: ModelState) -> None:
-    machine.emulator.set_faults([{"endpoint": "/model/delete", "do": {"reset": "after"}}])
     machine.process().lifecycle.delete(state, FakeCaller())
     assert machine.running() == {}
 

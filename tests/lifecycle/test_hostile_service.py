@@ -14,7 +14,6 @@ from bytez_provider.base.errors import (
     BootFailedError,
     BootTimeoutError,
     BytezError,
-    MalformedAnswerError,
     UnreachableError,
 )
 from bytez_provider.core.declared import ModelState
@@ -195,24 +194,6 @@ def test_a_slow_server_is_given_up_after_five_tries(
 # --------------------------------------------------------------------------------- the words
 
 
-def test_a_status_nobody_has_seen_is_waited_for_and_shown_on_one_line(
-    wary: Process, hostile: HostileServer
-) -> None:
-    hostile.answers(
-        by_path(
-            {
-                STATUS: [NOT_LOADED, told(f"WARMING {ESCAPES}"), told(), told()],
-                LOAD: [STARTED],
-                DELETE: [says(204)],
-            }
-        )
-    )
-    caller = FakeCaller()
-    assert wary.lifecycle.create(inputs(), caller).status == "RUNNING"
-    assert_told_well(*caller.reports)
-    assert any("WARMING" in line for line in caller.reports)
-
-
 def test_a_status_nobody_has_seen_ends_at_the_limit(wary: Process, hostile: HostileServer) -> None:
     hostile.answers(
         by_path(
@@ -300,12 +281,3 @@ def test_an_answer_of_100_mb_for_each_look_ends_at_the_limit(
     assert "answers with more than 262144 bytes" in str(error)
     assert "so it may still be running and cost money" in str(error)
     assert wary.ledger.record(GPT2) is not None
-
-
-def test_what_is_no_answer_is_never_an_unload(wary: Process, hostile: HostileServer) -> None:
-    """A delete that is answered with a page has not been shown to have worked."""
-    page = REFUSED["a page that says it is JSON"]
-    hostile.answers(by_path({STATUS: [told()], DELETE: [page]}))
-    error = refused(OPERATIONS["delete"], wary, FakeCaller())
-    assert isinstance(error, MalformedAnswerError)
-    assert str(error).startswith(f"could not unload '{GPT2}': the service answered HTTP 200 with")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
 
 import pytest
 from inline_snapshot import snapshot
@@ -105,19 +104,6 @@ class TestLoaded:
         assert machine.records() == noted
         assert machine.running() == {GPT2: 2}
 
-    @pytest.mark.parametrize("later", [None, timedelta(minutes=1)])
-    def test_a_note_that_may_be_of_another_load_stays(
-        self, machine: Machine, process: Process, state: ModelState, later: timedelta | None
-    ) -> None:
-        created = moment_of(state.created)
-        assert created is not None
-        other = created + later if later else None
-        note = record(OTHER_URN, GPT2, began=created, concurrency=2, created=other)
-        process.keep(note)
-        process.lifecycle.read(state, FakeCaller())
-        process.lifecycle.deploys(is_preview=False)
-        assert machine.records() == [note]
-
     def test_another_concurrency_is_drift_that_the_next_up_replaces(
         self, machine: Machine, state: ModelState
     ) -> None:
@@ -133,20 +119,6 @@ class TestLoaded:
         machine.answer_status_with(expirationPeriodSeconds=300)
         assert machine.process().lifecycle.read(state, FakeCaller()) == state
 
-    def test_an_expiry_that_was_declared_is_drift(self, machine: Machine, process: Process) -> None:
-        state = process.lifecycle.create(inputs(expiration_period_seconds=600), FakeCaller())
-        machine.answer_status_with(expirationPeriodSeconds=300)
-        read = machine.process().lifecycle.read(state, FakeCaller())
-        assert read is not None
-        assert read.expiration_period_seconds == 300
-
-    def test_details_that_the_service_leaves_out_are_no_drift(
-        self, machine: Machine, process: Process
-    ) -> None:
-        state = process.lifecycle.create(inputs(expiration_period_seconds=600), FakeCaller())
-        machine.answer_status_with(concurrency=None, expirationPeriodSeconds=None)
-        assert machine.process().lifecycle.read(state, FakeCaller()) == state
-
     def test_failed_and_ours_stays_and_the_next_up_loads_it_again(
         self, machine: Machine, state: ModelState
     ) -> None:
@@ -156,15 +128,6 @@ class TestLoaded:
         assert read.status == "FAILED"
         change = diff(read, inputs(concurrency=2), frozenset())
         assert (change.needed, change.replaces) == (True, [])
-
-    def test_an_unknown_status_is_kept_as_it_is_and_waited_for(
-        self, machine: Machine, state: ModelState
-    ) -> None:
-        machine.answer_status_with(status="Scaling")
-        read = machine.process().lifecycle.read(state, FakeCaller())
-        assert read is not None
-        assert read.status == "SCALING"
-        assert diff(read, inputs(concurrency=2), frozenset()).needed
 
 
 class TestAnotherLoadOfIts:
@@ -287,17 +250,6 @@ class TestGone:
             assert created.status == "RUNNING"
         assert machine.running() == {GPT2: 1}
 
-    def test_what_another_resource_began_since_is_no_reason_not_to_accept_it(
-        self, machine: Machine, process: Process
-    ) -> None:
-        accepting = inputs(on_expiry="accept")
-        state = process.lifecycle.create(accepting, FakeCaller())
-        machine.emulator.advance(1801)
-        process.keep(record(OTHER_URN, GPT2, machine.emulator.now()))
-        read = machine.process().lifecycle.read(state, FakeCaller())
-        assert read is not None
-        assert read.status == NOT_LOADED
-
     def test_not_found_within_60_s_of_acceptance_is_not_gone(
         self, machine: Machine, process: Process
     ) -> None:
@@ -355,11 +307,6 @@ class TestAnotherAccount:
                 process.lifecycle.read(state, FakeCaller())
         assert f"under another ({machine.emulator.url})" in str(caught.value)
 
-    def test_consent_gives_it_up(self, machine: Machine, state: ModelState) -> None:
-        machine.emulator.advance(1801)
-        process = machine.process(key=OTHER_KEY, account_change=True)
-        assert process.lifecycle.read(state, FakeCaller()) is None
-
     def test_found_under_a_new_key_it_is_of_that_key_from_then_on(
         self, machine: Machine, state: ModelState
     ) -> None:
@@ -395,16 +342,6 @@ class TestAnotherAccount:
 
 
 class TestNoAnswer:
-    def test_unreachable_says_whose_key_and_endpoint_are_used(
-        self, machine: Machine, state: ModelState
-    ) -> None:
-        machine.emulator.set_faults([{"do": {"respond": {"status": 503, "body": ""}}}])
-        with pytest.raises(UnreachableError) as caught:
-            machine.process().lifecycle.read(state, FakeCaller())
-        assert str(caught.value).startswith(f"could not read '{GPT2}': the service answered HTTP")
-        assert "The state is as it was. " in str(caught.value)
-        assert "run `pulumi refresh --run-program` first" in str(caught.value)
-
     @pytest.mark.parametrize("verb", ["read", "delete"])
     def test_a_bad_key_says_so_too(self, machine: Machine, state: ModelState, verb: str) -> None:
         lifecycle = machine.process(key="revoked-key-000000").lifecycle

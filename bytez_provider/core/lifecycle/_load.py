@@ -119,9 +119,9 @@ def _adopt(op: Operation, inputs: ModelInputs, live: Instance, judged: Judgement
         concurrency=inputs.concurrency,
         expiration_period_seconds=inputs.expiration_period_seconds,
     )
-    op.caller.note(messages.adopted(inputs.model_id))
+    op.caller.note(messages.ADOPTED.format(inputs.model_id))
     if judged.verdict is Verdict.FOREIGN and not op.ledger.store.is_shared:
-        op.caller.warn(messages.adopted_from_elsewhere(inputs.model_id))
+        op.caller.warn(messages.ADOPTED_FROM_ELSEWHERE.format(inputs.model_id))
     try:
         return _wait(op, inputs, Claim(live.created), adoption.adopted_at)
     except BytezError:
@@ -213,7 +213,7 @@ def _wait(
         for line in messages.granted_less(state):
             op.caller.warn(line)
     if claim.created is None and load.seen is not None:
-        op.caller.debug(messages.without_created(model_id))
+        op.caller.debug(messages.WITHOUT_CREATED.format(model_id))
     return state
 
 

@@ -48,7 +48,7 @@ def read(op: Operation, old: ModelState) -> ModelState | None:
         if old.read_only:
             live = op.client.status(old.model_id)
             if live is None:
-                op.caller.note(messages.read_only_gone(old.model_id))
+                op.caller.note(messages.READ_ONLY_GONE.format(old.model_id))
             return _read_only(op, live) if live else None
         stated = Stated(op, old)
         live = _seen(op, old) or stated.look_again()

@@ -97,7 +97,7 @@ def unload_leftover(op: Operation, left: Record, model_id: str) -> None:
     if live is None or not judged.is_ours:
         op.ledger.forget(left)
         return
-    op.caller.warn(messages.leftover_unloaded(left.model_id))
+    op.caller.warn(messages.LEFTOVER_UNLOADED.format(left.model_id))
     try:
         unload(op, live, judged)
     except HeldError as held:

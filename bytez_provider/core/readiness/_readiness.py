@@ -113,7 +113,7 @@ class Readiness:
         for one in again:
             if one.end in _LOST:
                 running[one.model_id].end = End.EXPIRED
-                caller.warn(messages.expired(one.model_id))
+                caller.warn(messages.EXPIRED.format(one.model_id))
 
     def _refuse_unready(
         self,
