@@ -65,7 +65,7 @@ class Lifecycle:
         Args:
             news: What is known of the declaration, camelCase.
             old_model_id: The model id in the resource's state, None for a new resource.
-            caller: Receives warnings.
+            caller: Who asks.
             unknown: The properties that a preview does not know yet.
         """
         is_named = "modelId" not in unknown
@@ -131,20 +131,15 @@ class Lifecycle:
         return _read.read(self._account.begin(caller), old)
 
     def get(self, model_id: str) -> ModelState:
-        """Return the state of a model that no resource of this stack manages (`Model.get`).
+        """Return the state of a model that this stack only reads (`Model.get`).
 
         Raises:
             NotLoadedError: It is not loaded.
-            ApiError: No answer.
         """
         return _read.get(self._account, model_id)
 
     def glance(self, model_id: str, created: datetime | None) -> Instance | None:
-        """Return the instance of a fleet's model, for a whole fleet with few requests.
-
-        Raises:
-            ApiError: No answer.
-        """
+        """Return the instance of a fleet's model, for a whole fleet with few requests."""
         return _read.glance(self._account, model_id, created)
 
     def delete(self, old: ModelState, caller: Caller) -> None:
@@ -161,10 +156,7 @@ class Lifecycle:
         _unload.delete(self._account.begin(caller), old)
 
     def unload_failed(self, model_id: str, claim: Claim, urn: str | None, caller: Caller) -> bool:
-        """Unload a fleet's model that FAILED, if it still does and is the load that is meant.
-
-        Returns:
-            Whether it was unloaded.
+        """Unload a fleet's model that FAILED; return whether it still did and was unloaded.
 
         Raises:
             BytezError: It may still be there.

@@ -6,7 +6,7 @@ from bytez_provider.core import messages
 from bytez_provider.core.declared import ModelState
 from bytez_provider.core.lifecycle._operation import Operation
 from bytez_provider.core.ownership import Judgement, Named
-from bytez_provider.core.waiting import NOT_FOUND_GRACE_SECONDS
+from bytez_provider.core.waiting import NOT_FOUND_GRACE_SECONDS, SHOWN_GRACE_SECONDS
 from bytez_provider.service.schemas import NOT_LOADED, Instance, Phase, moment_of, phase_of
 
 
@@ -46,8 +46,12 @@ class Stated:
         """Look again for a young load that was shown before, and now is not found."""
         if not self.is_young or self.may_lag:
             return None
-        op = self._op
-        return op.waiter.until_shown_again(self._old.model_id, self.claim, op.caller)
+        return self._op.waiter.until_shown(
+            self._old.model_id,
+            self.claim,
+            limit_seconds=SHOWN_GRACE_SECONDS,
+            caller=self._op.caller,
+        )
 
     def judge(
         self, verb: str, live: Instance | None, *, only_if_unnamed: bool = False

@@ -50,7 +50,7 @@ def delete(op: Operation, old: ModelState) -> None:
     with op.keeping_state("unload", old.model_id):
         live = op.client.status(old.model_id)
         if live is None and stated.is_young:
-            live = op.waiter.until_sure(old.model_id, stated.claim)
+            live = op.waiter.until_shown(old.model_id, stated.claim)
         judged = stated.judge("unload", live)
     if live is None:
         stated.refuse_other_account("unload")
@@ -110,7 +110,7 @@ def roll_back(op: Operation, model_id: str, claim: Claim) -> messages.Rollback:
     try:
         live = op.client.status(model_id)
         if live is None and claim.created is not None:
-            live = op.waiter.until_sure(model_id, claim)
+            live = op.waiter.until_shown(model_id, claim)
         if live is None and claim.created is None:
             # It was accepted and never shown, and may show at any time: unload it unseen.
             _request_unload(op, model_id, claim, _LIMIT_SECONDS)

@@ -7,6 +7,7 @@ from bytez_provider.core.waiting._poller import FRESH_SECONDS, Poller
 from bytez_provider.core.waiting._waiter import (
     BOOT_LIMIT_SECONDS,
     NOT_FOUND_GRACE_SECONDS,
+    SHOWN_GRACE_SECONDS,
     End,
     Row,
     Waiter,
@@ -18,6 +19,7 @@ __all__ = [
     "BOOT_LIMIT_SECONDS",
     "FRESH_SECONDS",
     "NOT_FOUND_GRACE_SECONDS",
+    "SHOWN_GRACE_SECONDS",
     "Caller",
     "End",
     "FleetCaller",

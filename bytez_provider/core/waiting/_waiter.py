@@ -22,8 +22,9 @@ BOOT_LIMIT_SECONDS = 30 * 60.0
 """How long a boot may take unless `customTimeouts` says otherwise (choice)."""
 NOT_FOUND_GRACE_SECONDS = 60.0
 """For this long after an acceptance "not found" means "still going": a status may lag (choice)."""
-_SHOWN_GRACE_SECONDS = 5.0
-"""How long to look again for a young load that was shown before (choice)."""
+SHOWN_GRACE_SECONDS = 5.0
+"""How long to look again for a young load that was shown before: of two servers one may be behind
+(choice)."""
 _POLL_SHARE = 0.1  # of the time waited, so that the end of a boot is noticed within a tenth of it
 _POLL_MAX_SECONDS = 5.0
 _UNLOAD_POLL_SECONDS = 0.5
@@ -228,40 +229,33 @@ class Waiter:
             seen_is_enough=seen_is_enough,
         )
 
-    def until_shown_again(self, model_id: str, claim: Claim, caller: Caller) -> Instance | None:
-        """Look for a young load that was shown before: of two servers one may be behind.
+    def until_shown(
+        self,
+        model_id: str,
+        claim: Claim,
+        *,
+        limit_seconds: float | None = None,
+        caller: Caller | None = None,
+    ) -> Instance | None:
+        """Look until a load is shown, or until the limit; return what there is then.
 
-        Returns:
-            The load, or what there is after a few seconds; None if the caller stops, which
-            proves nothing.
-
-        Raises:
-            ApiError: There was no answer.
-        """
-        load = Watched(model_id, claim)
-        return self._until(load, _SHOWN_GRACE_SECONDS, shown=True, caller=caller)
-
-    def until_sure(self, model_id: str, claim: Claim) -> Instance | None:
-        """Look until the load is shown, or so old that "not found" proves it gone.
-
-        Before an unload: sent for a load that is not shown, it may end one that somebody else has
-        just made. Not ended by Ctrl-C.
+        Without a limit: until the load is so old that "not found" proves it gone. An unload that
+        is sent earlier, for a load that is not shown, may end one that somebody else just made.
+        Returns None if the caller stops, which proves nothing.
 
         Raises:
             ApiError: There was no answer.
         """
         limit = NOT_FOUND_GRACE_SECONDS - self.age(claim)
-        return self._until(Watched(model_id, claim), limit, shown=True)
+        limit = limit if limit_seconds is None else limit_seconds
+        return self._until(Watched(model_id, claim), limit, shown=True, caller=caller)
 
     def until_unloaded(
         self, model_id: str, claim: Claim, *, limit_seconds: float
     ) -> Instance | None:
-        """Wait until the status agrees that a load is gone.
+        """Wait until a load is gone; return the instance that is still there at the limit.
 
         Not ended by Ctrl-C: the request is out, and a load right after it would be refused.
-
-        Returns:
-            None if it is gone, or the instance that is still there at the limit.
 
         Raises:
             ApiError: There was no answer.
