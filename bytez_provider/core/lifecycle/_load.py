@@ -11,7 +11,7 @@ from bytez_provider.core.lifecycle._diff import differing, granted_of, needs_no_
 from bytez_provider.core.lifecycle._operation import Account, Operation
 from bytez_provider.core.lifecycle._stated import Stated
 from bytez_provider.core.lifecycle._unload import roll_back, unload, unload_leftover
-from bytez_provider.core.ownership import Claim, Judgement, Record, Request, Verdict
+from bytez_provider.core.ownership import Claim, Hold, Judgement, Record, Verdict
 from bytez_provider.core.waiting import BOOT_LIMIT_SECONDS, End, Stop, Watched
 from bytez_provider.service.schemas import DEPLOYING, RUNNING, Instance, LoadOutcome, Phase, iso
 
@@ -156,9 +156,7 @@ def _load(op: Operation, inputs: ModelInputs) -> ModelState:
     return _refused(op, inputs, request, answer_lost=answer.answer_lost)
 
 
-def _refused(
-    op: Operation, inputs: ModelInputs, request: Request, *, answer_lost: bool
-) -> ModelState:
+def _refused(op: Operation, inputs: ModelInputs, request: Hold, *, answer_lost: bool) -> ModelState:
     """Handle a load that the service already has, although the status did not show it.
 
     It was made by this very call, one of whose answers was lost, by an interrupted deployment of

@@ -67,8 +67,11 @@ def delete(op: Operation, old: ModelState) -> None:
         else:
             op.remember_unload()
             return
-    is_known = judged.verdict in (Verdict.OTHER_RESOURCE, Verdict.OTHER_STACK)
-    (op.caller.note if is_known else op.caller.warn)(messages.left_alone(live, judged))
+    if judged.verdict in (Verdict.OTHER_RESOURCE, Verdict.OTHER_STACK):
+        op.ledger.doubt(judged)
+        op.caller.note(messages.left_alone(live, judged))
+    else:
+        op.caller.warn(messages.left_alone(live, judged))
 
 
 def unload_failed(op: Operation, model_id: str, claim: Claim) -> bool:
