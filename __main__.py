@@ -1,7 +1,7 @@
 """Runs examples/quickstart, so that plain `pulumi up` works in a fresh checkout.
 
-The `main` of Pulumi.yaml could name that folder, but Pulumi would then look for the virtualenv of
-a dynamic provider below it (https://github.com/pulumi/pulumi/issues/7061).
+`main` in Pulumi.yaml could name that folder, but then Pulumi would look for the virtualenv of a
+dynamic provider below that folder (https://github.com/pulumi/pulumi/issues/7061).
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from statistics import median
 from benchmarks.service import BOOT_SECONDS, KEY
 from benchmarks.trial import timed
 from bytez_provider.emulator import Emulator
-from bytez_provider.emulator.catalogue import seed_catalogue
+from bytez_provider.emulator.catalogue import vendor_catalogue
 from tests.e2e.stack import Stack
 from tests.review.plans import Step, inputs, refreshed, replaced, state
 
@@ -29,7 +29,7 @@ _MID_BOOT = ["/model/load", "/model/status"]
 
 def plain_models(runs: int) -> dict[str, float]:
     """Time `up` of one plain Model and of 32, each with a boot of 5 s and `--parallel 64`."""
-    models = list(dict.fromkeys(row.name for row in seed_catalogue()))[:MANY]
+    models = list(dict.fromkeys(row.name for row in vendor_catalogue()))[:MANY]
     one_took, many_took = [], []
     for _ in range(runs):
         one_took.append(_timed_up(models[:1]))
@@ -86,7 +86,7 @@ def interrupt(runs: int) -> dict[str, float]:
 
 def review(runs: int) -> dict[str, float]:
     """Time `bytez-fleet review` of a saved plan that replaces each of 1,000 models."""
-    models = list(dict.fromkeys(row.name for row in seed_catalogue()))
+    models = list(dict.fromkeys(row.name for row in vendor_catalogue()))
     steps: list[Step] = []
     for number in range(REVIEWED):
         old = inputs(models[number % len(models)])

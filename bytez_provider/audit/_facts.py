@@ -10,10 +10,10 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Literal
 
-from bytez_provider.core.ownership import Judgement, Named, Owner, Phase, Record, Verdict, judge
+from bytez_provider.core.ownership import Judgement, Owner, Phase, Record, Verdict, judge
 from bytez_provider.service.catalogue import Catalogue
-from bytez_provider.service.schemas import NOT_LOADED, Instance
-from bytez_provider.stack.states import StackModel
+from bytez_provider.service.schemas import Instance
+from bytez_provider.stack.states import StackModel, named_load
 
 NO_STACK = Owner(urn="")
 """For a state that does not say which stack it belongs to."""
@@ -54,12 +54,7 @@ class Declared:
 
     def judged(self, live: Instance | None, record: Record | None) -> Judgement:
         """Judge a load from the view of this resource; without a record, by the state alone."""
-        named = None
-        if self.model.outputs.get("status") != NOT_LOADED:
-            adopted_at = self.model.outputs.get("adoptedAt")
-            adopted_at = adopted_at if isinstance(adopted_at, str) else None
-            named = Named(self.model.created, adopted_at)
-        return judge(live, who=self.who, named=named, record=record)
+        return judge(live, who=self.who, named=named_load(self.model.outputs), record=record)
 
 
 class Standing(enum.Enum):

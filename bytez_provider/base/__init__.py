@@ -1,1 +1,1 @@
-"""What every room needs and nothing of Bytez is in: errors, words, times, files, URNs."""
+"""What every room needs: errors, words, clocks, files, URNs. Nothing here is about the service."""

@@ -1,4 +1,4 @@
-"""Time, injected everywhere it is used, so that tests move it instead of waiting."""
+"""Time, passed in wherever it is used, so that tests move it instead of waiting."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Clock(Protocol):
         """Seconds since an arbitrary start; never jumps. Every deadline is measured with it."""
 
     def now(self) -> datetime:
-        """The wall clock, in UTC. For people and for a server that sends no `Date` only."""
+        """The wall clock, in UTC: only for people, and for a server that sends no `Date`."""
 
     def wait(self, seconds: float, wake: threading.Event | None = None) -> None:
         """Return after `seconds`, or as soon as `wake` is set."""
@@ -34,9 +34,5 @@ class SystemClock:
 
     def wait(self, seconds: float, wake: threading.Event | None = None) -> None:
         """Sleep, or wait for the event."""
-        if seconds <= 0:
-            return
-        if wake is None:
-            time.sleep(seconds)
-        else:
-            wake.wait(seconds)
+        if seconds > 0:
+            (wake or threading.Event()).wait(seconds)

@@ -1,4 +1,4 @@
-"""What commands print for programs."""
+"""Base classes of what is read from JSON, kept in state, or printed for programs."""
 
 from __future__ import annotations
 

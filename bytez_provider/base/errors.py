@@ -1,24 +1,24 @@
 """Every error of this package: one sentence that says what to do.
 
 BytezError                     could not <verb> '<subject>': <observed>. <state>. <action>.
-├── ConfigError                key, endpoint, api_version, price
+├── ConfigError                key, endpoint, API version or price cannot be used
 │   ├── MissingKeyError        no API key is set
 │   ├── PlainTextKeyError      `bytez:key` is set without --secret
 │   └── UntrustedEndpointError a key from the environment may not go to this endpoint
 ├── JournalError               the shared journal cannot be read or written
-├── InvalidInputError          what the user declared cannot be
-│   ├── InvalidFileError       a file cannot be read, or what it declares cannot be
+├── InvalidInputError          a declared value is not valid
+│   ├── InvalidFileError       a file cannot be read, or declares something that is not valid
 │   └── UnknownModelError      the catalogue has no such model
 ├── ApiError                   the service refused, or its answer was of no use
 │   ├── AuthenticationError    the key was refused (401, 403)
-│   ├── CreditsError           the account is out of credits (429 that speaks of credits)
-│   ├── RateLimitedError       too many requests, also after waiting (429)
+│   ├── CreditsError           the account is out of credits (402, or 429 that says so)
+│   ├── RateLimitedError       too many requests, even after waiting (429)
 │   ├── UnreachableError       no answer: refused, reset, timed out, gateway error
-│   └── MalformedAnswerError   an answer that is not of this API (HTML, broken JSON, too long)
-└── LifecycleError             the operation ended without what was asked
+│   └── MalformedAnswerError   an answer that is not from this API (HTML, broken JSON, too long)
+└── LifecycleError             the operation ended without its result
     ├── AlreadyLoadedError     somebody else's load is in the way
     ├── NotLoadedError         the model is not loaded
-    ├── LoadLostError          the load was unloaded or replaced by somebody else
+    ├── LoadLostError          somebody else unloaded or replaced the load
     ├── BootFailedError        the service reported FAILED
     ├── BootTimeoutError       not RUNNING within the limit (also a TimeoutError)
     ├── UnloadError            the model is still loaded after the unload
@@ -37,22 +37,20 @@ from typing import ClassVar
 
 NOTHING_CHANGED = "Nothing was changed"
 
-_SERVER_TEXT_LIMIT = 300
+_TEXT_LIMIT = 300
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
-"""A terminal's escapes, whole; of others the first character alone goes, and the rest is text."""
+"""Whole terminal escapes; other escapes lose only their first character, and the rest is text."""
 
 
-def printable(text: str, *, limit: int = _SERVER_TEXT_LIMIT) -> str:
+def printable(text: str, *, limit: int = _TEXT_LIMIT) -> str:
     """Return `text` as one line without control characters, at most `limit` characters long.
 
-    For everything that a server or a file says before it is shown to a person: an answer must
-    not be able to move the cursor, recolour the terminal, turn the direction of the text or fill
-    the screen.
+    For everything from a server or a file that is shown to a person: it must not move the cursor,
+    recolour the terminal, change the direction of text or fill the screen.
     """
-    # Cut first: the answer may be megabytes, and only its start is shown.
+    # Cut first: the text may be megabytes, and only its start is shown.
     start = _ESCAPES.sub(" ", text[: limit * 8])
-    shown = "".join(one if one.isprintable() else " " for one in start)
-    line = " ".join(shown.split())
+    line = " ".join("".join(one if one.isprintable() else " " for one in start).split())
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 
 
@@ -66,45 +64,50 @@ def did_you_mean(names: Sequence[str]) -> str:
 class ErrorCode(enum.Enum):
     """What went wrong, for programs: a code keeps its meaning, while sentences may change."""
 
-    OTHER = "other"
-    CONFIG = "config"
-    MISSING_KEY = "missing-key"
-    PLAIN_TEXT_KEY = "plain-text-key"
-    UNTRUSTED_ENDPOINT = "untrusted-endpoint"
-    JOURNAL = "journal"
-    INVALID_INPUT = "invalid-input"
-    INVALID_FILE = "invalid-file"
-    UNKNOWN_MODEL = "unknown-model"
-    REFUSED = "refused"
-    AUTHENTICATION = "authentication"
-    CREDITS = "credits"
-    RATE_LIMITED = "rate-limited"
-    UNREACHABLE = "unreachable"
-    MALFORMED_ANSWER = "malformed-answer"
-    LIFECYCLE = "lifecycle"
-    ALREADY_LOADED = "already-loaded"
-    NOT_LOADED = "not-loaded"
-    LOAD_LOST = "load-lost"
-    BOOT_FAILED = "boot-failed"
-    BOOT_TIMEOUT = "boot-timeout"
-    UNLOAD_FAILED = "unload-failed"
-    ACCOUNT_CHANGED = "account-changed"
-    FLEET_NOT_READY = "fleet-not-ready"
-    INTERRUPTED = "interrupted"
+    OTHER = "other"  # none of the codes below
+    CONFIG = "config"  # a setting has a value that cannot be used
+    MISSING_KEY = "missing-key"  # no API key is set; nothing was sent
+    PLAIN_TEXT_KEY = "plain-text-key"  # stack config holds the key unencrypted
+    UNTRUSTED_ENDPOINT = "untrusted-endpoint"  # only stack config names where the key would go
+    JOURNAL = "journal"  # the journal cannot be read or written
+    INVALID_INPUT = "invalid-input"  # an argument or a declared value is not valid
+    INVALID_FILE = "invalid-file"  # a file cannot be read, or its content is not valid
+    UNKNOWN_MODEL = "unknown-model"  # the service or its catalogue has no such model
+    REFUSED = "refused"  # the service answered with an error that has no code of its own
+    AUTHENTICATION = "authentication"  # the service refused the key
+    CREDITS = "credits"  # the account is out of credits
+    RATE_LIMITED = "rate-limited"  # too many requests, even after waiting
+    UNREACHABLE = "unreachable"  # the service gave no answer
+    MALFORMED_ANSWER = "malformed-answer"  # the answer is not from this API
+    LIFECYCLE = "lifecycle"  # an operation on a load ended without its result
+    ALREADY_LOADED = "already-loaded"  # somebody else's load of the model is in the way
+    NOT_LOADED = "not-loaded"  # the model is not loaded
+    LOAD_LOST = "load-lost"  # somebody else unloaded or replaced the load
+    BOOT_FAILED = "boot-failed"  # the service reported FAILED
+    BOOT_TIMEOUT = "boot-timeout"  # the model was not RUNNING within the limit
+    UNLOAD_FAILED = "unload-failed"  # the model is still loaded after the unload
+    ACCOUNT_CHANGED = "account-changed"  # the state belongs to another key or endpoint
+    FLEET_NOT_READY = "fleet-not-ready"  # some models of a fleet did not come up
+    INTERRUPTED = "interrupted"  # the deployment was stopped during a load
 
 
 class BytezError(Exception):
     """Something could not be done; `str(error)` is the whole message, on one line.
 
-    Attributes:
+    Args:
         verb: What was tried, as in "load".
         subject: The model id it was tried on, or "" for none.
         observed: What was seen, with status and units.
-        state: What state things are in now.
+        state: What state things are in now; "" to leave it out.
         action: The one thing to do next.
     """
 
     code: ClassVar[ErrorCode] = ErrorCode.OTHER
+
+    def __init_subclass__(cls, *, code: ErrorCode | None = None) -> None:
+        """Set the code of a class of errors; without one it has that of its parent."""
+        if code is not None:
+            cls.code = code
 
     def __init__(
         self,
@@ -135,71 +138,59 @@ class BytezError(Exception):
         state: str | None = None,
         action: str | None = None,
     ) -> BytezError:
-        """Return the same error told from where the caller stands, keeping what was observed."""
+        """Return the same error as the caller sees it; what is left out does not change."""
+        given = {"verb": verb, "subject": subject, "state": state, "action": action}
         twin = self.__class__.__new__(self.__class__)
         twin.__dict__.update(self.__dict__)
-        twin.verb = self.verb if verb is None else verb
-        twin.subject = self.subject if subject is None else subject
-        twin.state = self.state if state is None else state
-        twin.action = self.action if action is None else action
+        twin.__dict__.update((name, part) for name, part in given.items() if part is not None)
         twin.args = (str(twin),)
         return twin
 
 
-class ConfigError(BytezError):
-    """The configuration cannot be used."""
-
-    code = ErrorCode.CONFIG
+# ---------------------------------------------------------------------------------- settings
 
 
-class MissingKeyError(ConfigError):
+class ConfigError(BytezError, code=ErrorCode.CONFIG):
+    """A setting cannot be used."""
+
+
+class MissingKeyError(ConfigError, code=ErrorCode.MISSING_KEY):
     """No API key is set."""
 
-    code = ErrorCode.MISSING_KEY
 
-
-class PlainTextKeyError(ConfigError):
+class PlainTextKeyError(ConfigError, code=ErrorCode.PLAIN_TEXT_KEY):
     """The API key is in stack config in plain text."""
 
-    code = ErrorCode.PLAIN_TEXT_KEY
+
+class UntrustedEndpointError(ConfigError, code=ErrorCode.UNTRUSTED_ENDPOINT):
+    """A key from the environment would go to an endpoint that only stack config names."""
 
 
-class UntrustedEndpointError(ConfigError):
-    """A key from the environment would go to an endpoint that only the stack's config names."""
-
-    code = ErrorCode.UNTRUSTED_ENDPOINT
-
-
-class JournalError(BytezError):
+class JournalError(BytezError, code=ErrorCode.JOURNAL):
     """The journal cannot be read or written."""
 
-    code = ErrorCode.JOURNAL
+
+# ------------------------------------------------------------------------------------ inputs
 
 
-class InvalidInputError(BytezError):
-    """What the user declared cannot be."""
-
-    code = ErrorCode.INVALID_INPUT
+class InvalidInputError(BytezError, code=ErrorCode.INVALID_INPUT):
+    """A declared value is not valid."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing wrong with a file; `str(problem)` is `fleet.yaml:12: <message>`.
-
-    Attributes:
-        file: The file as it was named to us.
-        line: Where it stands, from 1; None where it is the file as a whole.
-        column: As above, from 1.
-        reason: What is wrong, without a full stop.
-        meant: What may have been meant, the likeliest first.
-        is_warning: Whether it may be right all the same.
-    """
+    """One thing that is wrong with a file; `str(problem)` is `fleet.yaml:12: <message>`."""
 
     file: str
+    """The file, as the caller named it."""
     line: int | None
+    """From 1; None for the file as a whole."""
     column: int | None
+    """From 1, in characters."""
     reason: str
+    """Without a full stop."""
     meant: tuple[str, ...] = ()
+    """Names that may have been meant, the likeliest first."""
     is_warning: bool = False
 
     @property
@@ -211,157 +202,112 @@ class Problem:
         return f"{self.file}:{self.line}: {self.message}" if self.line else self.message
 
 
-class InvalidFileError(InvalidInputError):
-    """A file cannot be read, or what it declares cannot be.
+class InvalidFileError(InvalidInputError, code=ErrorCode.INVALID_FILE):
+    """A file cannot be read, or declares something that is not valid.
 
-    Attributes:
-        problems: All that is wrong, in the order of the file; the sentence tells the first.
+    Args:
+        problems: All that is wrong, in the order of the file; the sentence has the first.
+        parts: See `BytezError`.
     """
 
-    code = ErrorCode.INVALID_FILE
-
-    def __init__(
-        self,
-        *,
-        verb: str,
-        subject: str = "",
-        observed: str,
-        state: str = NOTHING_CHANGED,
-        action: str,
-        problems: tuple[Problem, ...] = (),
-    ) -> None:
-        super().__init__(verb=verb, subject=subject, observed=observed, state=state, action=action)
+    def __init__(self, *, problems: tuple[Problem, ...] = (), **parts: str) -> None:
+        super().__init__(**parts)
         self.problems = problems
 
 
-class UnknownModelError(InvalidInputError):
+class UnknownModelError(InvalidInputError, code=ErrorCode.UNKNOWN_MODEL):
     """The catalogue has no such model."""
 
-    code = ErrorCode.UNKNOWN_MODEL
+
+# ----------------------------------------------------------------------------------- service
 
 
-class ApiError(BytezError):
+class ApiError(BytezError, code=ErrorCode.REFUSED):
     """The service refused, or its answer was of no use.
 
-    Attributes:
-        status: The HTTP status, or None when there was no answer.
-        maybe_done: True when the request may have had its effect all the same: it was sent, and
-            no answer of the service came back.
+    Args:
+        status: The HTTP status; None if there was no answer.
+        maybe_done: Whether the request may have had its effect: it was sent, and no answer of the
+            service came back.
+        parts: See `BytezError`.
     """
 
-    code = ErrorCode.REFUSED
-
     def __init__(
-        self,
-        *,
-        verb: str,
-        subject: str = "",
-        observed: str,
-        state: str = NOTHING_CHANGED,
-        action: str,
-        status: int | None = None,
-        maybe_done: bool = False,
+        self, *, status: int | None = None, maybe_done: bool = False, **parts: str
     ) -> None:
-        super().__init__(verb=verb, subject=subject, observed=observed, state=state, action=action)
+        super().__init__(**parts)
         self.status = status
         self.maybe_done = maybe_done
 
     @property
     def is_passing(self) -> bool:
-        """Whether a wait outlives it: the service is there, or may come back.
+        """Whether a wait goes on after it: the service is there, or may come back.
 
-        So it is without an answer, at a rate limit, after an answer that is not of this API, and
-        after any from HTTP 500 upwards. A boot of a quarter of an hour must outlive them all.
+        True without an answer, at a rate limit, after an answer that is not from this API, and
+        from HTTP 500 upwards. A boot of a quarter of an hour must survive them all.
         """
         passing = (UnreachableError, RateLimitedError, MalformedAnswerError)
         return isinstance(self, passing) or (self.status or 0) >= 500
 
 
-class AuthenticationError(ApiError):
-    """The key was refused."""
-
-    code = ErrorCode.AUTHENTICATION
+class AuthenticationError(ApiError, code=ErrorCode.AUTHENTICATION):
+    """The service refused the key."""
 
 
-class CreditsError(ApiError):
+class CreditsError(ApiError, code=ErrorCode.CREDITS):
     """The account is out of credits."""
 
-    code = ErrorCode.CREDITS
+
+class RateLimitedError(ApiError, code=ErrorCode.RATE_LIMITED):
+    """Too many requests, even after waiting as long as the service asked."""
 
 
-class RateLimitedError(ApiError):
-    """Too many requests, also after waiting as long as the service asked."""
-
-    code = ErrorCode.RATE_LIMITED
+class UnreachableError(ApiError, code=ErrorCode.UNREACHABLE):
+    """The service gave no answer: refused, reset, timed out, or a gateway's error."""
 
 
-class UnreachableError(ApiError):
-    """No answer of the service: refused, reset, timed out, or a gateway's error."""
-
-    code = ErrorCode.UNREACHABLE
+class MalformedAnswerError(ApiError, code=ErrorCode.MALFORMED_ANSWER):
+    """The answer is not from this API: HTML, broken JSON, or longer than is read."""
 
 
-class MalformedAnswerError(ApiError):
-    """An answer that is not of this API: HTML, broken JSON, more than is read."""
-
-    code = ErrorCode.MALFORMED_ANSWER
+# ------------------------------------------------------------------------------------- loads
 
 
-class LifecycleError(BytezError):
-    """The operation ended without what was asked."""
-
-    code = ErrorCode.LIFECYCLE
+class LifecycleError(BytezError, code=ErrorCode.LIFECYCLE):
+    """An operation on a load ended without its result."""
 
 
-class AlreadyLoadedError(LifecycleError):
+class AlreadyLoadedError(LifecycleError, code=ErrorCode.ALREADY_LOADED):
     """Somebody else's load of the model is in the way."""
 
-    code = ErrorCode.ALREADY_LOADED
 
-
-class NotLoadedError(LifecycleError):
+class NotLoadedError(LifecycleError, code=ErrorCode.NOT_LOADED):
     """The model is not loaded."""
 
-    code = ErrorCode.NOT_LOADED
+
+class LoadLostError(LifecycleError, code=ErrorCode.LOAD_LOST):
+    """Somebody else unloaded or replaced the load before it was ready."""
 
 
-class LoadLostError(LifecycleError):
-    """The load was unloaded or replaced by somebody else before it was ready."""
-
-    code = ErrorCode.LOAD_LOST
-
-
-class BootFailedError(LifecycleError):
+class BootFailedError(LifecycleError, code=ErrorCode.BOOT_FAILED):
     """The service reported that the boot failed."""
 
-    code = ErrorCode.BOOT_FAILED
 
-
-class BootTimeoutError(LifecycleError, TimeoutError):
+class BootTimeoutError(LifecycleError, TimeoutError, code=ErrorCode.BOOT_TIMEOUT):
     """The model was not RUNNING within the limit."""
 
-    code = ErrorCode.BOOT_TIMEOUT
+
+class UnloadError(LifecycleError, code=ErrorCode.UNLOAD_FAILED):
+    """The model is still loaded after the unload."""
 
 
-class UnloadError(LifecycleError):
-    """The model is still loaded after it was told to unload."""
-
-    code = ErrorCode.UNLOAD_FAILED
-
-
-class AccountChangedError(LifecycleError):
+class AccountChangedError(LifecycleError, code=ErrorCode.ACCOUNT_CHANGED):
     """The state was made with another key or endpoint than the one in use."""
 
-    code = ErrorCode.ACCOUNT_CHANGED
 
-
-class FleetNotReadyError(LifecycleError):
+class FleetNotReadyError(LifecycleError, code=ErrorCode.FLEET_NOT_READY):
     """Some models of a fleet did not come up."""
 
-    code = ErrorCode.FLEET_NOT_READY
 
-
-class InterruptedLoadError(LifecycleError):
+class InterruptedLoadError(LifecycleError, code=ErrorCode.INTERRUPTED):
     """The deployment was stopped before the load was finished."""
-
-    code = ErrorCode.INTERRUPTED

@@ -13,19 +13,19 @@ _LONGEST_PREFIX = 40
 
 
 def replace_file(path: Path, content: bytes, *, mode: int = 0o600, durable: bool = True) -> None:
-    """Put a file in the place of what is there.
+    """Put a file in place of the one that is there.
 
-    A reader sees the old file or the new one, also after a crash. A write that fails leaves
-    the old one, and nothing beside it; a process that is killed may leave a hidden `.tmp` file.
-    A symbolic link stays, and the file that it names is replaced. The permissions of a file that
-    is there stay; its owner becomes whoever writes, and another hard link keeps the old content.
+    A reader sees the old file or the new one, also after a crash. A write that fails leaves the
+    old one and nothing beside it; a process that is killed may leave a hidden `.tmp` file. A
+    symbolic link remains, and its target is replaced. An existing file keeps its permissions; its
+    owner becomes the user who writes, and another hard link keeps the old content.
 
     Args:
-        path: The file. Its folder must be there.
+        path: The file. Its folder must exist.
         content: All of it.
-        mode: Permissions of a file that is new, less the umask.
-        durable: Whether it must be on disk when this returns, and not only in the system's
-            memory: a crash of the machine then loses nothing.
+        mode: Permissions of a new file, less the umask.
+        durable: Whether it must be on disk when this returns, so that a crash of the machine
+            loses nothing.
 
     Raises:
         OSError: It could not be written, or what is there is not a regular file.
@@ -33,9 +33,8 @@ def replace_file(path: Path, content: bytes, *, mode: int = 0o600, durable: bool
     target = Path(os.path.realpath(path))
     kept = _permissions(target)
     draft = target.with_name(f".{target.name[:_LONGEST_PREFIX]}.{secrets.token_hex(8)}.tmp")
-    # Never more open than what is there, not even for a moment.
-    created = mode if kept is None else kept
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, created)
+    # Never more open than the existing file, not even for a moment.
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode if kept is None else kept)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
@@ -54,11 +53,6 @@ def replace_file(path: Path, content: bytes, *, mode: int = 0o600, durable: bool
 
 
 def _permissions(target: Path) -> int | None:
-    """Return the permissions of what is there; None where nothing is.
-
-    Raises:
-        OSError: it is a folder, a device or the like, which a file must not take the place of.
-    """
     try:
         found = target.stat()
     except FileNotFoundError:
@@ -69,10 +63,7 @@ def _permissions(target: Path) -> int | None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Put on disk which files a folder holds, where the system can do that.
-
-    A name that was added or removed is otherwise lost in a crash, though the file is on disk.
-    """
+    """Put a new name in the folder on disk, if the system can; a crash may lose it otherwise."""
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:

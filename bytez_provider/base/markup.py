@@ -1,7 +1,7 @@
-"""Markdown and HTML of which no text of others can become a part.
+"""Markdown and HTML that show text of others without letting it become markup.
 
-What a server, a state or a file says is shown as it was said, less what could move a cursor or
-open a tag: `code` for Markdown, `html` for a page. Nothing else of theirs goes into either.
+Text from a server, a state or a file goes through `code` (Markdown) or `html` (a page), which
+remove what could move a cursor or open a tag. No other text of theirs goes into either.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ COMMENT_LIMIT = 65_536
 """Characters of one comment, the limit of GitHub's API."""
 
 _TEXT_LIMIT = 300
-# In a code span Markdown sees nothing but its end, and in a table the end of the cell.
+# In a code span Markdown sees only its end, and in a table only the end of the cell.
 _LOOKALIKES = str.maketrans({"`": "\u02cb", "|": "\u00a6"})
 
 
 def code(text: str, *, limit: int = _TEXT_LIMIT) -> str:
-    """Return text of others as a code span, in which there are no links, mentions or tags.
+    """Return text of others as a code span, which cannot hold links, mentions or tags.
 
-    A backtick and a bar, which neither a model id nor a resource of ours has, become lookalikes.
+    Backticks and bars become lookalikes; no model id and no resource of ours has one.
     """
     shown = printable(text, limit=limit).translate(_LOOKALIKES)
     return f"`{shown}`" if shown else ""
@@ -34,24 +34,20 @@ def html(text: str, *, limit: int = _TEXT_LIMIT) -> str:
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: int = 0) -> str:
-    """Return a Markdown table, of cells that are Markdown already.
+    """Return a Markdown table of cells that are already Markdown.
 
-    Args:
-        headings: One a column.
-        rows: The cells.
-        numbers: How many of the last columns are numbers, and stand to the right.
+    The last `numbers` columns are aligned to the right.
     """
-    words = len(headings) - numbers
-    rules = ["---"] * words + ["---:"] * numbers
+    rules = ["---"] * (len(headings) - numbers) + ["---:"] * numbers
     return "\n".join(f"| {' | '.join(row)} |" for row in [headings, rules, *rows])
 
 
 def fitted(sections: Sequence[str], pointer: str, *, limit: int = COMMENT_LIMIT) -> str:
-    """Return the sections with a blank line between, cut at a whole section where it is too long.
+    """Return the sections with a blank line between them, cut after a section if they are too long.
 
     Args:
-        sections: The most important first; the first one stays whatever its length.
-        pointer: Says where the whole is; the last line of what was cut.
+        sections: The most important first; the first is kept whatever its length.
+        pointer: Says where the whole text is; the last line if something was cut.
         limit: Characters.
     """
     whole = "\n\n".join(sections) + "\n"

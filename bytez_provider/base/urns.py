@@ -1,7 +1,7 @@
 """The types of our resources, which are storage formats, and the parts of a URN.
 
-urn:pulumi:<stack>::<project>::<type>::<name>. The type is that of all parents with `$` between;
-a name may hold "::" itself. What is no URN has parts too: "", or itself for the name.
+urn:pulumi:<stack>::<project>::<type>::<name>. The type includes those of all parents, with `$`
+between them; a name may contain "::". A text that is no URN has parts too: "", or itself as name.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Amounts, RAM and times in the words that people read."""
+"""Amounts, RAM and durations as people read them."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def duration(seconds: float) -> str:
 
 
 def span(seconds: float | None) -> str:
-    """Return a duration; "-" where there is none."""
+    """Return a duration; "-" if there is none."""
     return "-" if seconds is None else duration(seconds)
 
 
 def dollars(amount: Decimal | float | None) -> str:
-    """Return an amount as $0.03 or -$0.03; "?" where it is unknown, never $0.00 for something."""
+    """Return an amount as $0.03 or -$0.03; "?" if it is unknown. Only zero is $0.00."""
     if amount is None:
         return UNKNOWN
     sign = "-" if amount < 0 else ""
@@ -32,19 +32,19 @@ def dollars(amount: Decimal | float | None) -> str:
 
 
 def partly(amount: str, unknown: int, whole: int) -> str:
-    """Return a sum of `whole` things of which some are unknown: "$3.00 + ?", or "?" alone."""
+    """Return a sum of `whole` things, `unknown` of them unknown: "$3.00 + ?", or "?" alone."""
     if not unknown or amount == UNKNOWN:
         return amount
     return UNKNOWN if unknown == whole else f"{amount} + {UNKNOWN}"
 
 
 def gigabytes(amount: float | None) -> str:
-    """Return RAM in GB to two places."""
+    """Return RAM in GB to two places; "?" if it is unknown."""
     return UNKNOWN if amount is None else f"{amount:.2f}"
 
 
 def count(number: int | None) -> str:
-    """Return a number."""
+    """Return a number; "?" if it is unknown."""
     return UNKNOWN if number is None else str(number)
 
 
@@ -54,5 +54,5 @@ def counted(number: int, thing: str) -> str:
 
 
 def yes_no(flag: bool | None) -> str:
-    """Return a flag."""
+    """Return a flag; "?" if it is unknown."""
     return UNKNOWN if flag is None else ("yes" if flag else "no")

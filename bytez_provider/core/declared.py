@@ -1,4 +1,4 @@
-"""What is declared of models and fleets, and what Pulumi's state keeps of them."""
+"""What programs declare of models and fleets, and what Pulumi's state keeps of them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _as(name: str) -> BeforeValidator:
 
 
 class _Bag(CamelCase):
-    """A property bag, as Pulumi keeps it in state."""
+    """Properties as Pulumi keeps them in state."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -30,7 +30,7 @@ class ModelInputs(_Bag):
     """What a user declares of one model.
 
     Raises:
-        pydantic.ValidationError: see `problems_of`.
+        pydantic.ValidationError: See `problems_of`.
     """
 
     model_id: Annotated[str, _as("model_id")]
@@ -42,7 +42,7 @@ class ModelInputs(_Bag):
 
 
 class MemberInputs(ModelInputs):
-    """What a Fleet declares of one of its models: it waits for all of them at once, elsewhere."""
+    """What a Fleet declares of one of its models; the fleet's readiness waits for it."""
 
     readiness: Literal["fleet"] = "fleet"
 
@@ -51,39 +51,39 @@ def declared(bag: dict[str, Any]) -> ModelInputs:
     """Read the inputs of a Model resource, on its own or in a fleet.
 
     Raises:
-        pydantic.ValidationError: see `problems_of`.
+        pydantic.ValidationError: See `problems_of`.
     """
     kind = MemberInputs if "readiness" in bag else ModelInputs
     return kind.model_validate(bag)
 
 
 class Granted(_Bag):
-    """What the service made of our load where that differs from what was asked."""
+    """Settings of our load that the service did not take as they were asked."""
 
     concurrency: Count = None
     expiration_period_seconds: Count = None
 
 
 class ModelState(ModelInputs):
-    """What is kept in Pulumi's state of one model.
+    """What Pulumi's state keeps of one model.
 
     Nothing here changes from minute to minute: every refresh would show it as a change.
     """
 
-    # A state written by a later version must stay readable.
+    # A state from a later version must be readable.
     model_config = ConfigDict(extra="ignore")
 
     readiness: Literal["fleet"] | None = None
     status: str | None = None
-    """RUNNING, DEPLOYING, FAILED, NOT_LOADED, or a word of the service that is none of these.
-    Of a fleet's model only what the next `up` acts on: FAILED or NOT_LOADED."""
+    """RUNNING, DEPLOYING, FAILED, NOT_LOADED, or another word of the service. A fleet's model has
+    only the words that the next `up` acts on: FAILED and NOT_LOADED."""
     created: str | None = None
     """Identifies the load, as the service wrote it."""
     adopted_at: str | None = None
-    """Server time of the take-over, where the load was adopted: tells its holders apart."""
+    """Server time of the adoption, if there was one: tells the holders of a load apart."""
     granted: Granted | None = None
     read_only: bool | None = None
-    """True where the stack only reads the load of somebody else (`Model.get`)."""
+    """True if the stack only reads somebody else's load (`Model.get`)."""
     required_ram_gb: float | None = None
     benchmarked: bool | None = None
     endpoint: str
@@ -99,14 +99,14 @@ class ModelState(ModelInputs):
 class MemberOfFleet(_Bag):
     """One model that a readiness waits for."""
 
-    # As `ModelState`: it is a part of what is kept.
+    # As `ModelState`, of which it is a part.
     model_config = ConfigDict(extra="ignore")
 
     model_id: str
     created: str = ""
-    """Identifies the load; "" where the service does not say."""
+    """Identifies the load; "" if the service does not say."""
     accept_idle: bool = False
-    """Whether a model that is found unloaded counts as ready."""
+    """Whether the model counts as ready if it is not loaded."""
 
 
 class ReadinessInputs(_Bag):
@@ -117,20 +117,20 @@ class ReadinessInputs(_Bag):
 
 
 class ReadinessState(ReadinessInputs):
-    """What is kept of a readiness."""
+    """What Pulumi's state keeps of a readiness."""
 
     model_config = ConfigDict(extra="ignore")
 
     ready: bool
     """False only after an interrupted wait."""
     statuses: dict[str, str]
-    """The status of each model when it was last looked at, by its key."""
+    """The last known status of each model, by its key."""
 
 
 def problems_of(error: ValidationError) -> list[tuple[str, str]]:
     """Return `(property, reason)` for each thing wrong, the property spelled as in state.
 
-    Both are on one line, whatever a program, a file or a state has in their place.
+    Both are on one line, whatever a program, a file or a state contains.
     """
     problems = []
     for detail in error.errors(include_url=False):

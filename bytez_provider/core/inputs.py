@@ -1,16 +1,17 @@
 """The inputs of a model, each declared once.
 
-`Model`, `ModelArgs`, the provider's check and diff, the fleet file, its JSON Schema and the
-reference in the docs come from this table, or a test holds them against it. It needs no library,
-because every program imports it.
+The provider's check and diff, the fleet file, its JSON Schema and the reference in the docs come
+from this table. `Model`, `ModelArgs` and `ModelInputs` write the inputs out for type checkers, and
+a test compares them with it. It imports no library, because every program imports it.
 """
 
 from __future__ import annotations
 
 import enum
+import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 EXPIRY_MIN_SECONDS = 60
@@ -19,7 +20,8 @@ EXPIRY_MAX_SECONDS = 7 * 24 * 3600
 """Longest idle period that is accepted (our choice)."""
 
 MODEL_ID_PATTERN: Final = "[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*"
-_MODEL_ID = re.compile(MODEL_ID_PATTERN + r"\Z")
+REQUIRED: Final = object()
+"""The default of an input that must be given."""
 
 
 class Change(enum.Enum):
@@ -33,24 +35,19 @@ class Change(enum.Enum):
 
 @dataclass(frozen=True)
 class Input:
-    """One input of a model.
-
-    Attributes:
-        name: Its name in Python.
-        default: Its value when it is left out; `REQUIRED` when it must be given.
-        change: What a change of it does.
-        help: What it is, in one sentence.
-        check: Returns the value as it is kept. Raises ValueError with a reason that begins with
-            "must be" and is one line.
-        schema: Its type and bounds, as JSON Schema says them.
-    """
+    """One input of a model."""
 
     name: str
+    """Its name in Python."""
     default: Any
+    """Its value when it is left out; `REQUIRED` if it must be given."""
     change: Change
     help: str
-    check: Callable[[object], Any]
-    schema: Mapping[str, Any] = field(default_factory=dict)
+    """What it is, in one sentence."""
+    check: Callable[[Any], Any]
+    """Returns the value as it is kept, or raises `UnfitError`."""
+    schema: Mapping[str, Any]
+    """Its type and bounds, as JSON Schema says them."""
 
     @property
     def in_state(self) -> str:
@@ -59,128 +56,119 @@ class Input:
         return head + "".join(map(str.capitalize, rest))
 
 
-REQUIRED: Final = object()
-"""The default of an input that must be given."""
+class UnfitError(ValueError):
+    """A value that an input cannot have; `must_be` says what it takes."""
+
+    def __init__(self, must_be: str, *, but_is: str = "") -> None:
+        super().__init__(f"must be {must_be}" + (f", not {but_is}" if but_is else ""))
+        self.must_be = must_be
 
 
-def is_model_id(text: str) -> bool:
-    """Return whether a text has the form of a model id, `owner/name`."""
-    return _MODEL_ID.match(text) is not None
+def is_model_id(text: object) -> bool:
+    """Return whether a value has the form of a model id, `owner/name`."""
+    return isinstance(text, str) and re.fullmatch(MODEL_ID_PATTERN, text) is not None
 
 
-def _model_id(value: object) -> str:
-    if not isinstance(value, str) or not is_model_id(value):
-        raise ValueError("must be a model id of the form 'owner/name', as 'openai-community/gpt2'")
+def _model_id(value: object) -> object:
+    if not is_model_id(value):
+        raise UnfitError("a model id of the form 'owner/name', as 'openai-community/gpt2'")
     return value
 
 
-def _whole(value: object, *, least: int, most: int | None, what: str) -> int:
-    # A dynamic provider gets numbers as floats: 2.0 is 2, and 2.5 is a mistake.
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value // 1:
-        raise ValueError(f"must be {what}, not {value!r}")
-    number = int(value)
-    if number < least or (most is not None and number > most):
-        raise ValueError(f"must be {what}, not {number}")
-    return number
+def _number(value: Any, least: float, most: float, what: str, *, whole: bool = True) -> float:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_number or not least <= value <= most or (whole and value % 1):
+        raise UnfitError(what, but_is=_shown(value))
+    # A dynamic provider gets numbers as floats: 2.0 is 2.
+    return int(value) if whole else float(value)
 
 
-def _concurrency(value: object) -> int:
-    return _whole(value, least=1, most=None, what="a whole number of at least 1")
+def _shown(value: object) -> str:
+    return repr(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
-def _expiry(value: object) -> int | None:
-    if value is None:
-        return None
-    return _whole(
-        value,
-        least=EXPIRY_MIN_SECONDS,
-        most=EXPIRY_MAX_SECONDS,
-        what=f"a whole number of seconds from {EXPIRY_MIN_SECONDS} to {EXPIRY_MAX_SECONDS}",
-    )
+def _concurrency(value: object) -> float:
+    return _number(value, 1, math.inf, "a whole number of at least 1")
 
 
-def _flag(value: object) -> bool:
+def _expiry(value: object) -> float | None:
+    what = f"a whole number of seconds from {EXPIRY_MIN_SECONDS} to {EXPIRY_MAX_SECONDS}"
+    return None if value is None else _number(value, EXPIRY_MIN_SECONDS, EXPIRY_MAX_SECONDS, what)
+
+
+def _hours(value: object) -> float | None:
+    what = "a number of hours from 0 to 24"
+    return None if value is None else _number(value, 0, 24, what, whole=False)
+
+
+def _flag(value: object) -> object:
     if not isinstance(value, bool):
-        raise ValueError(f"must be true or false, not {value!r}")
+        raise UnfitError("true or false", but_is=repr(value))
     return value
 
 
 def _on_expiry(value: object) -> object:
     if value not in ("reload", "accept"):
-        raise ValueError(f"must be 'reload' or 'accept', not {value!r}")
+        raise UnfitError("'reload' or 'accept'", but_is=repr(value))
     return value
 
 
-def _hours(value: object) -> float | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 24:
-        raise ValueError(f"must be a number of hours from 0 to 24, not {value!r}")
-    return float(value)
-
-
-INPUTS: Final[Mapping[str, Input]] = {
-    one.name: one
-    for one in (
-        Input(
-            "model_id",
-            REQUIRED,
-            Change.REPLACE,
-            "The model, as owner/name.",
-            _model_id,
-            {
-                "type": "string",
-                "pattern": f"^{MODEL_ID_PATTERN}$",
-                "examples": ["openai-community/gpt2"],
-            },
-        ),
-        Input(
-            "concurrency",
-            1,
-            Change.REPLACE,
-            "Instances behind the model's address, at least 1; each is paid for.",
-            _concurrency,
-            {"type": "integer", "minimum": 1},
-        ),
-        Input(
-            "expiration_period_seconds",
-            None,
-            Change.REPLACE,
-            "Idle seconds after which the service unloads the model, "
-            f"{EXPIRY_MIN_SECONDS} to {EXPIRY_MAX_SECONDS}; 1800, the service's own, if left out.",
-            _expiry,
-            {
-                "type": "integer",
-                "minimum": EXPIRY_MIN_SECONDS,
-                "maximum": EXPIRY_MAX_SECONDS,
-            },
-        ),
-        Input(
-            "adopt",
-            False,
-            Change.UPDATE,
-            "Whether to take over a load of the model that already exists, instead of refusing.",
-            _flag,
-            {"type": "boolean"},
-        ),
-        Input(
-            "on_expiry",
-            "reload",
-            Change.UPDATE,
-            "What the next `pulumi up` does with a model that is no longer loaded: reload it, or "
-            "accept it.",
-            _on_expiry,
-            {"type": "string", "enum": ["reload", "accept"]},
-        ),
-        Input(
-            "expected_hours_per_day",
-            None,
-            Change.UPDATE,
-            "Hours a day that the model is expected to be loaded, 0 to 24; only for the cost in "
-            "reviews.",
-            _hours,
-            {"type": "number", "minimum": 0, "maximum": 24},
-        ),
-    )
-}
+_TABLE = (
+    Input(
+        "model_id",
+        REQUIRED,
+        Change.REPLACE,
+        "The model, as owner/name.",
+        _model_id,
+        {
+            "type": "string",
+            "pattern": f"^{MODEL_ID_PATTERN}$",
+            "examples": ["openai-community/gpt2"],
+        },
+    ),
+    Input(
+        "concurrency",
+        1,
+        Change.REPLACE,
+        "Instances behind the model's address, at least 1; each is paid for.",
+        _concurrency,
+        {"type": "integer", "minimum": 1},
+    ),
+    Input(
+        "expiration_period_seconds",
+        None,
+        Change.REPLACE,
+        "Idle seconds after which the service unloads the model, "
+        f"{EXPIRY_MIN_SECONDS} to {EXPIRY_MAX_SECONDS}; 1800, the service's own, if left out.",
+        _expiry,
+        {"type": "integer", "minimum": EXPIRY_MIN_SECONDS, "maximum": EXPIRY_MAX_SECONDS},
+    ),
+    Input(
+        "adopt",
+        False,
+        Change.UPDATE,
+        "Whether to take over a load of the model that already exists, instead of refusing.",
+        _flag,
+        {"type": "boolean"},
+    ),
+    Input(
+        "on_expiry",
+        "reload",
+        Change.UPDATE,
+        "What the next `pulumi up` does with a model that is no longer loaded: reload it, or "
+        "accept it.",
+        _on_expiry,
+        {"type": "string", "enum": ["reload", "accept"]},
+    ),
+    Input(
+        "expected_hours_per_day",
+        None,
+        Change.UPDATE,
+        "Hours a day that the model is expected to be loaded, 0 to 24; only for the cost in "
+        "reviews.",
+        _hours,
+        {"type": "number", "minimum": 0, "maximum": 24},
+    ),
+)
+INPUTS: Final[Mapping[str, Input]] = {one.name: one for one in _TABLE}
 """The inputs by their names in Python, in the order in which they are listed."""

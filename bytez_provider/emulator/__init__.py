@@ -1,7 +1,6 @@
 """A Bytez server for tests, demos and offline work.
 
-It stands alone: it imports nothing else of this package, so that one wrong field name cannot
-pass on both sides of the wire.
+It imports the client's code nowhere, so that one wrong field name cannot pass on both sides.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ __all__ = ["Emulator"]
 
 
 def __getattr__(name: str) -> Any:
-    # Late, so that the command can say which extra is missing instead of failing on import.
+    # Imported on use, so that the command can report a missing extra.
     if name == "Emulator":
         from bytez_provider.emulator.server import Emulator
 

@@ -1,4 +1,4 @@
-"""The ASGI application: a request's way through log, faults and service."""
+"""The ASGI application: each request passes the log, the faults and the service."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from bytez_provider.emulator.calls import read_call
 from bytez_provider.emulator.control import PREFIX, control
-from bytez_provider.emulator.desk import Desk, refused
+from bytez_provider.emulator.endpoints import Endpoints, refused
 from bytez_provider.emulator.faults import Respond
 from bytez_provider.emulator.service import Service
 
@@ -26,7 +26,7 @@ class App:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._desk = Desk(service)
+        self._endpoints = Endpoints(service)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -45,16 +45,16 @@ class App:
             await _cut_off(request)
             return
         else:
-            response = refused(refusal) if refusal else self._desk.answer(call, verdict)
+            response = refused(refusal) if refusal else self._endpoints.answer(call, verdict)
         if verdict.reset == "after":
             await _cut_off(request)
             return
-        # Logged before it is sent: who has the answer finds it in the log.
+        # Logged before it is sent: a client that has the answer finds it in the log.
         record.status = response.status_code
         await response(scope, receive, self._dated(send, verdict.clock_skew_seconds))
 
     def _dated(self, send: Send, skew_seconds: float) -> Send:
-        """Put emulated time into the `Date` header, where the answer has none of its own."""
+        """Put emulated time into the `Date` header, unless the answer has its own."""
 
         async def dated(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -77,12 +77,11 @@ def _scripted(respond: Respond) -> Response:
 async def _cut_off(request: Request) -> None:
     """Reset the connection: the client gets no byte and no proper end."""
     transport: asyncio.Transport = request.state.transport
-    # Without lingering, closing sends a TCP reset; a client that has already gone has left no
-    # socket to set that on.
+    # Without lingering, closing sends a TCP reset. If the client is gone, there is no socket left.
     with contextlib.suppress(OSError):
         transport.get_extra_info("socket").setsockopt(
             socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
         )
     transport.abort()
-    # The server takes a return without an answer for a mistake, unless the client has gone.
+    # uvicorn logs a return without an answer as a mistake, unless the client is gone.
     await request.receive()

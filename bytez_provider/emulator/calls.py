@@ -1,8 +1,8 @@
 """Reading requests, in both API versions at once.
 
-A request whose key is in its JSON body speaks the 2024-05 API and names the model `modelId`;
-one with `Authorization: Key <key>` speaks the 2024-06 API and names it `model`. Neither is
-understood in the words of the other: a client that mixes them up is told so.
+A request with a key in its JSON body uses the 2024-05 API and names the model `modelId`. One with
+`Authorization: Key <key>` uses the 2024-06 API and names it `model`. A client that mixes them up
+gets an error that says so.
 """
 
 from __future__ import annotations
@@ -39,23 +39,47 @@ class Call:
     body: Mapping[str, Any]
 
     @property
-    def speaks_seed(self) -> bool:
-        """Tell the 2024-05 API from June's: it has its key in the body."""
+    def is_2024_05(self) -> bool:
+        """Whether the request uses the 2024-05 API: its key is in the body."""
         return "key" in self.body
 
     @property
     def key(self) -> object:
-        """The key, wherever the API version has it."""
-        if self.speaks_seed:
+        """The key, from the place that the API version uses."""
+        if self.is_2024_05:
             return self.body["key"]
         scheme, _, key = (self.authorization or "").partition(" ")
         return key.strip() if scheme.lower() == "key" else None
 
     @property
     def model(self) -> str | None:
-        """The model named, for the log and the fault script; None when there is none."""
+        """The model in either API version, for the log and the fault script."""
         model = self.body.get("modelId", self.body.get("model"))
         return model if isinstance(model, str) else None
+
+    def require_model(self) -> str:
+        """Return the model under the name that the API version uses.
+
+        Raises:
+            RefusedError: there is none.
+        """
+        name = "modelId" if self.is_2024_05 else "model"
+        model = self.body.get(name)
+        if not isinstance(model, str) or not model:
+            where = "the body" if self.is_2024_05 else "the Authorization header"
+            raise RefusedError(400, f"{name} is required (the key is in {where})")
+        return model
+
+    def whole(self, name: str, default: int | None, most: int) -> int:
+        """Return a whole number of the body, from 1 to `most`; without a default it is required.
+
+        Raises:
+            RefusedError: it is missing or anything else.
+        """
+        value = self.body.get(name, default)
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+            raise RefusedError(400, f"{name} must be a whole number from 1 to {most}")
+        return value
 
 
 async def body_of(request: Request) -> bytes:
@@ -73,7 +97,7 @@ async def body_of(request: Request) -> bytes:
 
 
 async def read_call(request: Request) -> tuple[Call, RefusedError | None]:
-    """Return the request as far as it can be read, and what is wrong with it."""
+    """Return what can be read of a request, and what is wrong with it."""
     body: Any = {}
     refusal = None
     try:
@@ -96,7 +120,7 @@ async def read_call(request: Request) -> tuple[Call, RefusedError | None]:
 
 
 def strict_json(text: bytes) -> Any:
-    """Read JSON that can be written again: no half characters, no NaN.
+    """Read JSON that can be written again: no lone surrogates, no NaN.
 
     Raises:
         ValueError: it is not.
@@ -106,30 +130,4 @@ def strict_json(text: bytes) -> Any:
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except RecursionError:
         raise ValueError("it is nested too deep") from None
-    return value
-
-
-def model_of(call: Call) -> str:
-    """Return the model that a request names in the words of its API version.
-
-    Raises:
-        RefusedError: it names none.
-    """
-    name = "modelId" if call.speaks_seed else "model"
-    model = call.body.get(name)
-    if not isinstance(model, str) or not model:
-        where = "the body" if call.speaks_seed else "the Authorization header"
-        raise RefusedError(400, f"{name} is required (the key is in {where})")
-    return model
-
-
-def whole(call: Call, name: str, default: int | None, most: int) -> int:
-    """Return a whole number of the body, from 1 to `most`; without a default it is required.
-
-    Raises:
-        RefusedError: it is missing or anything else.
-    """
-    value = call.body.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-        raise RefusedError(400, f"{name} must be a whole number from 1 to {most}")
     return value

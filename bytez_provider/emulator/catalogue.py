@@ -1,4 +1,4 @@
-"""The models that can be loaded: the seed document's table row by row, and what a user adds."""
+"""The models that can be loaded: the table of the vendor doc, row by row, and what a user adds."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from typing import Any, NamedTuple
 
 
 class Row(NamedTuple):
-    """One line of the seed's table. A name may stand there twice (seed)."""
+    """One row of the table. A name may occur twice (vendor doc)."""
 
     name: str
     required_ram: float | None
-    """GB of GPU RAM for one instance; None where the table says N/A."""
+    """GB of GPU RAM for one instance; None if the table says N/A."""
     benchmarked: bool
 
 
-def seed_catalogue() -> tuple[Row, ...]:
-    """Return the table in its own order, implausible figures and doubles included (seed)."""
+def vendor_catalogue() -> tuple[Row, ...]:
+    """Return the vendor doc's table in its order, with implausible figures and duplicates."""
     text = files(__package__).joinpath("catalogue.json").read_text(encoding="utf-8")
     return read_rows(json.loads(text))
 
 
 def read_rows(entries: Any) -> tuple[Row, ...]:
-    """Return the rows that a list of the seed's form `{name, requiredRAM, benchmarked}` holds.
+    """Return the rows of a list of `{name, requiredRAM, benchmarked}`, as `/model/list` has them.
 
     Raises:
-        ValueError: It holds something else; names the first.
+        ValueError: something else is in the list; names the first.
     """
     if not isinstance(entries, list):
         raise ValueError("models must be a list")
@@ -52,7 +52,7 @@ def _is_figure(ram: Any) -> bool:
 
 
 def ram_by_model(rows: Sequence[Row]) -> Mapping[str, float | None]:
-    """Return the RAM in GB of each model; of a name that stands twice, the figure counts."""
+    """Return the RAM in GB of each model; a duplicate without a figure does not count."""
     ram: dict[str, float | None] = {}
     for row in rows:
         if ram.get(row.name) is None:

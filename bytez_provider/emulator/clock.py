@@ -1,4 +1,4 @@
-"""Emulated time: it runs at any speed, stands still, or is moved by hand."""
+"""Emulated time: it runs at any speed, or stands still until it is advanced."""
 
 from __future__ import annotations
 
@@ -32,28 +32,28 @@ class EmulatedClock:
         return self._start + self._advanced + timedelta(seconds=elapsed)
 
     def advance(self, seconds: float) -> None:
-        """Move the clock forward and wake whoever that lets go on. From any thread.
+        """Move the clock forward and wake the sleepers whose moment has come. From any thread.
 
         Raises:
-            ValueError: for a negative number, or one past the end of the calendar.
+            ValueError: the number is negative, or reaches past the end of the calendar.
         """
         try:
             if not seconds >= 0:
                 raise ValueError(f"the clock moves forward only, not by {seconds} seconds")
             with self._lock:
-                # The sum is tried first: a refused advance must leave the clock as it was.
+                # Try the sum first: a refused advance must not change the clock.
                 _ = self.now() + timedelta(seconds=seconds) + timedelta(days=3650)
                 self._advanced += timedelta(seconds=seconds)
                 sleepers = list(self._sleepers)
         except OverflowError:
             raise ValueError(f"{seconds} seconds are too many to move the clock by") from None
         for loop, woken in sleepers:
-            # A loop that has just closed has no sleeper left to wake.
+            # A loop that has just closed has no sleeper to wake.
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(woken.set)
 
     async def sleep_until(self, until: datetime) -> None:
-        """Return when emulated time has come to `until`, by itself or by `advance`."""
+        """Return when emulated time reaches `until`, by itself or by `advance`."""
         woken = asyncio.Event()
         sleeper = (asyncio.get_running_loop(), woken)
         with self._lock:

@@ -22,7 +22,7 @@ KEYS_VARIABLE = "BYTEZ_EMULATOR_KEYS"
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong in one line, without the usage."""
+        """Report a mistake in one line, without the usage."""
         self.exit(2, f"{self.prog}: {message}\n")
 
 
@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Serve until SIGINT or SIGTERM, and return 0.
 
     Raises:
-        SystemExit: 1 when the port cannot be had, 2 for wrong usage or an invalid file.
+        SystemExit: 1 if the port cannot be used, 2 for wrong usage or an invalid file.
     """
     parser = _parser()
     options = parser.parse_args(argv)
@@ -40,16 +40,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"{error.name} is missing; install bytez-provider[emulator]")
     except ValueError as error:
         parser.error(str(error))
-    told_to_end = threading.Event()
+    end = threading.Event()
     for signum in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(signum, lambda _signum, _frame: told_to_end.set())
+        signal.signal(signum, lambda _signum, _frame: end.set())
     try:
         emulator.start()
     except OSError as error:
         parser.exit(1, f"{parser.prog}: port {options.port}: {error.strerror}\n")
     sys.stdout.write(f"listening on {emulator.url}\n")
     sys.stdout.flush()
-    told_to_end.wait()
+    end.wait()
     emulator.stop()
     return 0
 
@@ -58,11 +58,11 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="bytez-emulator",
         description="A Bytez server on this machine, for tests, demos and offline work.",
-        epilog=f"Keys also from {KEYS_VARIABLE}, comma between; none given: any key passes.",
+        epilog=f"More keys: {KEYS_VARIABLE}, separated by commas. Without any, every key passes.",
     )
     add = parser.add_argument
     add("--port", type=_port, default=0, help="loopback port; 0, the default, takes a free one")
-    add("--key-file", type=Path, metavar="FILE", help="keys that pass, one a line")
+    add("--key-file", type=Path, metavar="FILE", help="keys that pass, one per line")
     add(
         "--models", type=Path, metavar="FILE", help="more models, a JSON list as /model/list has it"
     )
@@ -73,20 +73,26 @@ def _parser() -> argparse.ArgumentParser:
         metavar="S",
         help="emulated seconds from load to RUNNING (403)",
     )
-    add("--speed", type=float, default=1, metavar="X", help="emulated seconds a real second (1)")
+    add(
+        "--speed",
+        type=float,
+        default=1,
+        metavar="X",
+        help="emulated seconds a real second (1)",
+    )
     add(
         "--clock",
         choices=("real", "manual"),
         default="real",
         help="manual: time stands still until POST /_emulator/clock (real)",
     )
-    add("--state", type=Path, metavar="FILE", help="keeps the loads over a restart")
+    add("--state", type=Path, metavar="FILE", help="keeps the loads across restarts")
     add("--faults", type=Path, metavar="FILE", help="fault script, a JSON list of rules")
     add(
         "--not-loaded",
         choices=("404", "stopped"),
         default="404",
-        help="what the status of a model that is not loaded is (404)",
+        help='status of a model that is not loaded: an error 404, or 200 with "stopped" (404)',
     )
     return parser
 
@@ -98,7 +104,7 @@ def _port(text: str) -> int:
 
 
 def _emulator(options: argparse.Namespace) -> Emulator:
-    # Late: it needs the extra, and main says so where it is missing.
+    # Imported here, so that `main` can report a missing extra.
     from bytez_provider.emulator.server import Emulator
 
     return Emulator(
@@ -119,7 +125,7 @@ def _keys(key_file: Path | None) -> list[str]:
     if key_file is not None:
         in_file = [line.strip() for line in _text(key_file, "key file").splitlines()]
         if not any(in_file):
-            # An empty file would otherwise let any key pass.
+            # Otherwise an empty file would let every key pass.
             raise ValueError(f"key file '{key_file}' has no key")
         keys += in_file
     return [key.strip() for key in keys if key.strip()]

@@ -1,4 +1,4 @@
-"""`/_emulator/`: for whoever runs the emulator. No key, no log, no faults."""
+"""`/_emulator/`: controls for those who run the emulator. No key, no log, no faults."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from bytez_provider.emulator import answers
 from bytez_provider.emulator.calls import RefusedError, body_of, strict_json
-from bytez_provider.emulator.desk import refused
+from bytez_provider.emulator.endpoints import refused
 from bytez_provider.emulator.service import Service
 
 PREFIX = "/_emulator/"

@@ -1,7 +1,7 @@
 """Fault scripts: what goes wrong, on which requests.
 
-Every rule that matches a request has its say, in the order of the script, until one of them
-answers the request or cuts it off; the rules after that one neither match nor count it.
+Every rule that matches a request applies, in the order of the script, until one of them answers the
+request or cuts it off. The rules after that one neither match nor count the request.
 """
 
 from __future__ import annotations
@@ -23,15 +23,16 @@ ENDPOINTS = (
     "/model/instances",
     "/model/delete",
 )
+_MOST_SECONDS = 366 * 24 * 3600
 
 
 class FaultScriptError(ValueError):
-    """A fault script that cannot be read; the message names the rule, counted from 1."""
+    """A fault script is invalid; the message names the rule, counted from 1."""
 
 
 @dataclass(frozen=True)
 class Respond:
-    """An answer in place of the service's own."""
+    """An answer instead of the service's own."""
 
     status: int
     body: Any
@@ -44,7 +45,7 @@ RATE_LIMITED = Respond(429, {"error": "rate limit exceeded"}, {"retry-after": "1
 
 @dataclass
 class Verdict:
-    """What the script makes of one request. Times in seconds of emulated time."""
+    """What the script does to one request. Times are in seconds of emulated time."""
 
     respond: Respond | None = None
     reset: Literal["before", "after"] | None = None
@@ -57,7 +58,7 @@ class Verdict:
 
     @property
     def is_final(self) -> bool:
-        """Tell whether the service itself never sees the request."""
+        """Whether the service itself never sees the request."""
         return self.respond is not None or self.reset == "before"
 
 
@@ -70,21 +71,21 @@ class Rule:
     """One rule of a script, and how often it has matched."""
 
     effect: Effect
-    endpoints: frozenset[str] | None
+    endpoint: str | None
     """None matches every path."""
     model: str | None
     first: int | None
     probability: float | None
-    dice: random.Random = field(repr=False)
+    random: random.Random = field(repr=False)
     matched: int = 0
 
     def matches(self, path: str, model: str | None) -> bool:
-        """Tell whether the rule has its say on a request, and count it."""
-        if self.endpoints is not None and path not in self.endpoints:
+        """Return whether the rule applies to a request, and count the match."""
+        if self.endpoint not in (None, path):
             return False
         if self.model is not None and (model is None or not fnmatchcase(model, self.model)):
             return False
-        if self.probability is not None and self.dice.random() >= self.probability:
+        if self.probability is not None and self.random.random() >= self.probability:
             return False
         self.matched += 1
         return self.first is None or self.matched <= self.first
@@ -94,7 +95,7 @@ class FaultScript:
     """The rules in force.
 
     Raises:
-        FaultScriptError: one sentence on the first thing that is wrong.
+        FaultScriptError: one sentence about the first mistake.
     """
 
     def __init__(self, rules: object) -> None:
@@ -103,7 +104,7 @@ class FaultScript:
         self._rules = [_rule(rule, f"fault rule {n}") for n, rule in enumerate(rules, start=1)]
 
     def judge(self, path: str, model: str | None, now: datetime) -> Verdict:
-        """Return what becomes of a request; each request is to be judged once, on arrival."""
+        """Return what happens to a request. Call it once for each request, on arrival."""
         verdict = Verdict()
         for rule in self._rules:
             if verdict.is_final:
@@ -113,7 +114,7 @@ class FaultScript:
         return verdict
 
 
-# -------------------------------------------------------------------------------- reading
+# ---------------------------------------------------------------------------------- rules
 
 
 def _rule(rule: object, where: str) -> Rule:
@@ -121,7 +122,7 @@ def _rule(rule: object, where: str) -> Rule:
         raise FaultScriptError(f"{where} is not an object")
     _only(rule, ("endpoint", "model", "first", "probability", "seed", "do"), where)
     if "first" in rule and "probability" in rule:
-        raise FaultScriptError(f"{where} has both 'first' and 'probability', which exclude another")
+        raise FaultScriptError(f"{where} has 'first' and 'probability'; it may have one of them")
     if "seed" in rule and "probability" not in rule:
         raise FaultScriptError(f"{where} has a 'seed' but no 'probability'")
     first = _whole(rule["first"], 1, f"{where}, 'first'") if "first" in rule else None
@@ -132,44 +133,54 @@ def _rule(rule: object, where: str) -> Rule:
             raise FaultScriptError(f"{where}, 'probability' must be from 0 to 1")
     if "model" in rule and not isinstance(rule["model"], str):
         raise FaultScriptError(f"{where}, 'model' must be a model id or a glob")
-    effect, natural = _effect(rule.get("do"), f"{where}, 'do'")
+    effect, applicable = _effect(rule.get("do"), f"{where}, 'do'")
     return Rule(
         effect,
-        _endpoints(rule.get("endpoint"), natural, where),
+        _endpoint(rule.get("endpoint"), applicable, where),
         rule.get("model"),
         first,
         probability,
-        # Its whole point is to be predictable.
-        random.Random(_whole(rule.get("seed", 0), 0, f"{where}, 'seed'")),  # noqa: S311
+        random.Random(_whole(rule.get("seed", 0), 0, f"{where}, 'seed'")),  # noqa: S311 - repeatable
     )
 
 
-def _endpoints(
-    endpoint: object, natural: Sequence[str] | None, where: str
-) -> frozenset[str] | None:
-    """Return the paths a rule is for: the one it names, else the first its effect is for."""
+def _endpoint(endpoint: object, applicable: Sequence[str], where: str) -> str | None:
+    """Return the path that a rule names, else the first to which its effect applies."""
     if endpoint is None:
-        return None if natural is None else frozenset(natural[:1])
-    if endpoint not in ENDPOINTS:
+        return applicable[0] if applicable else None
+    if not isinstance(endpoint, str) or endpoint not in ENDPOINTS:
         raise FaultScriptError(f"{where}, 'endpoint' must be one of {', '.join(ENDPOINTS)}")
-    if natural is not None and endpoint not in natural:
+    if applicable and endpoint not in applicable:
         raise FaultScriptError(
-            f"{where}, 'endpoint' must be {' or '.join(natural)} for what the rule does"
+            f"{where}, 'endpoint' must be {' or '.join(applicable)} for this effect"
         )
-    return frozenset([endpoint])
+    return endpoint
 
 
-def _effect(do: object, where: str) -> tuple[Effect, Sequence[str] | None]:
-    """Return what a rule does, and the endpoints where that means something (None: all)."""
+def _effect(do: object, where: str) -> tuple[Effect, Sequence[str]]:
+    """Return the effect of a rule, and the endpoints to which it applies (empty: all)."""
     if not isinstance(do, Mapping):
-        raise FaultScriptError(f"{where} must be an object that says what goes wrong")
+        raise FaultScriptError(f"{where} must be an object with an effect")
     kinds = [kind for kind in _EFFECTS if kind in do]
     if len(kinds) != 1:
         raise FaultScriptError(f"{where} must have exactly one of {', '.join(_EFFECTS)}")
     kind = kinds[0]
     _only(do, (kind, "error") if kind == "boot" else (kind,), where)
-    read, natural = _EFFECTS[kind]
-    return read(do, f"{where}, '{kind}'"), natural
+    read, applicable = _EFFECTS[kind]
+    return read(do, f"{where}, '{kind}'"), applicable
+
+
+# -------------------------------------------------------------------------------- effects
+
+
+def _set(**fields: Any) -> Effect:
+    """Return an effect that sets fields of the verdict."""
+
+    def effect(verdict: Verdict, _now: datetime) -> None:
+        for name, value in fields.items():
+            setattr(verdict, name, value)
+
+    return effect
 
 
 def _respond(do: Mapping[str, Any], where: str) -> Effect:
@@ -187,12 +198,7 @@ def _respond(do: Mapping[str, Any], where: str) -> Effect:
     headers = answer.get("headers", {})
     if not isinstance(headers, Mapping) or not all(map(_is_header, headers.items())):
         raise FaultScriptError(f"{where}, 'headers' must map names to one-line texts")
-    respond = Respond(status, answer.get("body", ""), dict(headers))
-
-    def effect(verdict: Verdict, _now: datetime) -> None:
-        verdict.respond = respond
-
-    return effect
+    return _set(respond=Respond(status, answer.get("body", ""), dict(headers)))
 
 
 def _is_header(item: tuple[object, object]) -> bool:
@@ -208,23 +214,9 @@ def _is_header(item: tuple[object, object]) -> bool:
 
 
 def _reset(do: Mapping[str, Any], where: str) -> Effect:
-    when = do["reset"]
-    if when not in ("before", "after"):
+    if do["reset"] not in ("before", "after"):
         raise FaultScriptError(f"{where} must be 'before' or 'after' (the effect)")
-
-    def effect(verdict: Verdict, _now: datetime) -> None:
-        verdict.reset = when
-
-    return effect
-
-
-def _delay(do: Mapping[str, Any], where: str) -> Effect:
-    seconds = _number(do["delaySeconds"], where)
-
-    def effect(verdict: Verdict, now: datetime) -> None:
-        verdict.delayed_until = (verdict.delayed_until or now) + timedelta(seconds=seconds)
-
-    return effect
+    return _set(reset=do["reset"])
 
 
 def _boot(do: Mapping[str, Any], where: str) -> Effect:
@@ -233,29 +225,23 @@ def _boot(do: Mapping[str, Any], where: str) -> Effect:
         raise FaultScriptError(f"{where} must be 'failed' or 'never'")
     error = do.get("error", "the boot failed" if outcome == "failed" else None)
     if "error" in do and (outcome == "never" or not isinstance(error, str)):
-        raise FaultScriptError(f"{where} 'failed' may have a text as 'error', and nothing else may")
-
-    def effect(verdict: Verdict, _now: datetime) -> None:
-        verdict.boot = outcome
-        verdict.boot_error = error
-
-    return effect
+        raise FaultScriptError(f"{where}: only 'failed' may have an 'error', which is a text")
+    return _set(boot=outcome, boot_error=error)
 
 
 def _shutdown(do: Mapping[str, Any], where: str) -> Effect:
-    seconds = _number(do["shutdownSeconds"], where)
-
-    def effect(verdict: Verdict, _now: datetime) -> None:
-        verdict.shutdown_seconds = seconds
-
-    return effect
+    return _set(shutdown_seconds=_number(do["shutdownSeconds"], where))
 
 
 def _status_lag(do: Mapping[str, Any], where: str) -> Effect:
-    seconds = _number(do["statusLagSeconds"], where)
+    return _set(status_lag_seconds=_number(do["statusLagSeconds"], where))
 
-    def effect(verdict: Verdict, _now: datetime) -> None:
-        verdict.status_lag_seconds = seconds
+
+def _delay(do: Mapping[str, Any], where: str) -> Effect:
+    seconds = _number(do["delaySeconds"], where)
+
+    def effect(verdict: Verdict, now: datetime) -> None:
+        verdict.delayed_until = (verdict.delayed_until or now) + timedelta(seconds=seconds)
 
     return effect
 
@@ -274,7 +260,7 @@ def _rate_limit(do: Mapping[str, Any], where: str) -> Effect:
 
 
 def _clock_skew(do: Mapping[str, Any], where: str) -> Effect:
-    seconds = _number(do["clockSkewSeconds"], where, negative=True)
+    seconds = _number(do["clockSkewSeconds"], where, least=-_MOST_SECONDS)
 
     def effect(verdict: Verdict, _now: datetime) -> None:
         verdict.clock_skew_seconds += seconds
@@ -282,16 +268,17 @@ def _clock_skew(do: Mapping[str, Any], where: str) -> Effect:
     return effect
 
 
-_EFFECTS: Mapping[str, tuple[Callable[[Mapping[str, Any], str], Effect], Sequence[str] | None]] = {
-    "respond": (_respond, None),
-    "delaySeconds": (_delay, None),
-    "reset": (_reset, None),
+_EFFECTS: Mapping[str, tuple[Callable[[Mapping[str, Any], str], Effect], Sequence[str]]] = {
+    "respond": (_respond, ()),
+    "delaySeconds": (_delay, ()),
+    "reset": (_reset, ()),
     "boot": (_boot, ("/model/load",)),
     "shutdownSeconds": (_shutdown, ("/model/delete",)),
     "statusLagSeconds": (_status_lag, ("/model/load", "/model/status", "/model/instances")),
-    "rateLimitPerSecond": (_rate_limit, None),
-    "clockSkewSeconds": (_clock_skew, None),
+    "rateLimitPerSecond": (_rate_limit, ()),
+    "clockSkewSeconds": (_clock_skew, ()),
 }
+"""What reads each effect, and the endpoints to which it applies (empty: all)."""
 
 
 def _only(given: Mapping[Any, Any], allowed: Sequence[str], where: str) -> None:
@@ -306,12 +293,9 @@ def _whole(value: object, least: int, where: str) -> int:
     return value
 
 
-_MOST_SECONDS = 366 * 24 * 3600
-
-
-def _number(value: object, where: str, *, negative: bool = False) -> float:
+def _number(value: object, where: str, *, least: float = 0) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise FaultScriptError(f"{where} must be a number")
-    if not (-_MOST_SECONDS if negative else 0) <= value <= _MOST_SECONDS:
-        raise FaultScriptError(f"{where} must be {'within' if negative else 'from 0 to'} a year")
+    if not least <= value <= _MOST_SECONDS:
+        raise FaultScriptError(f"{where} must be {'within' if least else 'from 0 to'} a year")
     return value

@@ -12,7 +12,7 @@ from bytez_provider.emulator.server import Emulator
 KEY = "emulator-key-5f0c2d"
 """The one key that passes."""
 START = datetime(2024, 5, 27, 23, 35, 35, 863000, tzinfo=timezone.utc)
-"""When emulated time begins: the moment of the seed's own load."""
+"""When emulated time begins: the moment of the load in the vendor doc."""
 
 
 @pytest.fixture

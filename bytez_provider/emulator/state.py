@@ -1,4 +1,4 @@
-"""The state file: loads that survive a restart of the emulator."""
+"""The state file: loads survive a restart of the emulator."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from bytez_provider.base.files import replace_file
-from bytez_provider.emulator.world import Account, Fate, Load, World
+from bytez_provider.emulator.world import Fate, Load, Totals, World
 
 _FORMAT = "bytez-emulator/1"
 _MOMENTS = ("created", "last_run", "deleted", "gone")
 
 
 class StateError(ValueError):
-    """The state file cannot be used; one sentence that names it."""
+    """The state file cannot be used; one sentence with its name."""
 
 
 def write_state(path: Path, world: World, now: datetime) -> None:
-    """Write what is loaded and what has been, so that a reader sees the old file or the new one.
+    """Write current and past loads, so that a reader sees either the old file or the new one.
 
     Raises:
         StateError: the file cannot be written.
@@ -29,7 +29,7 @@ def write_state(path: Path, world: World, now: datetime) -> None:
         "format": _FORMAT,
         "now": now.isoformat(),
         "loads": [_written(load) for load in world.loads.values()],
-        "settled": {model_id: asdict(account) for model_id, account in world.settled.items()},
+        "settled": {model_id: asdict(totals) for model_id, totals in world.settled.items()},
     }
     try:
         replace_file(path, json.dumps(content).encode(), mode=0o666)
@@ -38,7 +38,7 @@ def write_state(path: Path, world: World, now: datetime) -> None:
 
 
 def read_state(path: Path, world: World) -> datetime | None:
-    """Fill the world from the file; return the moment it was written, None if there is no file.
+    """Fill the world from the file; return when it was written, or None if there is no file.
 
     Raises:
         StateError: the file cannot be read, or is not a state file of this emulator.
@@ -56,14 +56,14 @@ def read_state(path: Path, world: World) -> datetime | None:
             raise ValueError(content["format"])
         now = _moment(content["now"])
         loads = [_read(load) for load in content["loads"]]
-        settled = {model_id: Account(**sums) for model_id, sums in content["settled"].items()}
+        settled = {model_id: Totals(**sums) for model_id, sums in content["settled"].items()}
         restored = World(world.ram, world.boot_seconds, {x.model_id: x for x in loads}, settled)
-        # Using it tells whether every field is of the right kind, and every model known.
+        # Use it, to check that every field has the right type and every model is known.
         restored.ledger(now)
         restored.instances(now)
     except (ValueError, TypeError, KeyError, AttributeError):
         raise StateError(
-            f"could not read state file '{path}': it is not one of this emulator; "
+            f"could not read state file '{path}': it is not a state file of this emulator; "
             "delete it or name another"
         ) from None
     world.loads, world.settled = restored.loads, restored.settled

@@ -1,4 +1,4 @@
-"""What is wrong with a file, collected, and the error that tells it."""
+"""The problems of a fleet file, and the error that reports them."""
 
 from __future__ import annotations
 
@@ -10,18 +10,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bytez_provider.base.errors import InvalidFileError, Problem
+from bytez_provider.base.words import counted
 
 MOST_PROBLEMS = 100
-"""So many are told; who made more has made one mistake many times."""
-
 _COMPARED_LENGTH = 100
 
 
 class Place(NamedTuple):
-    """Where a key or a value stands."""
+    """Where a key or a value starts."""
 
     file: str
-    """The file, as it was named to us."""
+    """The path, as it was given."""
     line: int
     """From 1."""
     column: int
@@ -29,9 +28,9 @@ class Place(NamedTuple):
 
 
 class Problems:
-    """The problems of a fleet file and its overlay, each told once."""
+    """The problems of a fleet file and its overlay, each once."""
 
-    def __init__(self, path: Path, environment: str | None) -> None:
+    def __init__(self, path: Path, environment: str | None = None) -> None:
         self._path = path
         self._environment = environment
         self._found: dict[Problem, None] = {}
@@ -39,44 +38,37 @@ class Problems:
     def __bool__(self) -> bool:
         return bool(self._found)
 
-    def add(self, place: Place, reason: str, meant: Iterable[str] = ()) -> None:
-        """Note what is wrong at a place.
+    def add(self, at: Place | Path, reason: str, meant: Iterable[str] = ()) -> None:
+        """Add what is wrong at a place, or with a file as a whole.
 
         Raises:
-            InvalidFileError: it is enough.
+            InvalidFileError: There are `MOST_PROBLEMS`.
         """
-        self._add(Problem(*place, reason, tuple(meant)))
-
-    def add_of_file(self, path: Path, reason: str) -> None:
-        """Note what is wrong with a file as a whole; the reason names it."""
-        self._add(Problem(named(path), None, None, reason))
-
-    def _add(self, problem: Problem) -> None:
-        self._found[problem] = None
+        file, line, column = (named(at), None, None) if isinstance(at, Path) else at
+        self._found[Problem(file, line, column, reason, tuple(meant))] = None
         if len(self._found) >= MOST_PROBLEMS:
             raise self.error()
 
     def error(self) -> InvalidFileError:
-        """Return the error that tells them all; there must be one."""
+        """Return the error that reports all problems; there must be one."""
         files = list(dict.fromkeys(problem.file for problem in self._found))
         problems = sorted(
             self._found, key=lambda one: (files.index(one.file), one.line or 0, one.column or 0)
         )
-        first = problems[0]
-        perhaps = f", perhaps '{first.meant[0]}' is meant" if first.meant else ""
-        where = f"{first.file}:{first.line}: " if first.line else ""
-        others = len(problems) - 1
-        if others + 1 >= MOST_PROBLEMS:
-            rest = f"; there are at least {others} more"
-        else:
-            rest = f"; there {'are' if others > 1 else 'is'} {others} more" if others else ""
-        action = f"Correct it, and check it with `{self._command()}`"
-        if first.line is None:
-            action = "Give another name, or mend what is in the way"
+        first, *others = problems
+        observed = f"{first.file}:{first.line}: {first.reason}" if first.line else first.reason
+        if first.meant:
+            observed += f" (did you mean '{first.meant[0]}'?)"
+        if others:
+            least = "at least " if len(problems) >= MOST_PROBLEMS else ""
+            observed += f"; {least}{counted(len(others), 'more problem')}"
+        action = "Check the name, and that the file can be read"
+        if first.line:
+            action = f"Correct it, then run `{self._command()}`"
         return InvalidFileError(
             verb="read",
             subject=named(self._path),
-            observed=f"{where}{first.reason}{perhaps}{rest}",
+            observed=observed,
             action=action,
             problems=tuple(problems),
         )
@@ -89,23 +81,23 @@ class Problems:
 
 
 def named(path: Path) -> str:
-    """Return a path as it is shown."""
+    """Return a path as messages show it."""
     return visible(str(path), limit=200)
 
 
 def quoted(text: str) -> str:
-    """Return text of a file as it is shown."""
+    """Return text of a file as messages show it."""
     return f"'{visible(text)}'"
 
 
 def visible(text: str, *, limit: int = 60) -> str:
-    """Return text in which nothing is unseen: a name may differ by a no-break space alone."""
+    """Return text with each invisible character as <U+...>: it may be the whole mistake."""
     shown = "".join(one if one.isprintable() else f"<U+{ord(one):04X}>" for one in text[:limit])
     return shown if len(text) <= limit else shown + "…"
 
 
 def nearest(name: str, names: Iterable[str]) -> list[str]:
-    """Return the name that was likely meant, or nothing; model_id is modelId."""
+    """Return the most similar name, if any is similar; model_id is modelId."""
     by_letters = {_letters(one): one for one in names}
     return [by_letters[one] for one in difflib.get_close_matches(_letters(name), by_letters, n=1)]
 

@@ -1,66 +1,115 @@
-"""A fleet file and its overlay, made into what a fleet declares."""
+"""A fleet file and its overlay, read, checked and put together."""
 
 from __future__ import annotations
 
 import re
+import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bytez_provider.base.errors import Problem, printable
 from bytez_provider.core.declared import ModelInputs
-from bytez_provider.fleetfile._layer import MODEL_ID, Declared, Layer, Setting, read_layer
-from bytez_provider.fleetfile._problems import MOST_PROBLEMS, Place, Problems, nearest, quoted
+from bytez_provider.core.inputs import INPUTS, UnfitError
+from bytez_provider.fleetfile._problems import (
+    MOST_PROBLEMS,
+    Place,
+    Problems,
+    named,
+    nearest,
+    quoted,
+)
+from bytez_provider.fleetfile._yaml import Broken, Entry, Node, read_yaml
 
 if TYPE_CHECKING:
-    # Only asked when it is handed in: a program that reads a fleet asks no service.
+    # Only for the types: a program that reads a fleet file needs no catalogue.
     from bytez_provider.service.catalogue import Catalogue
 
-_ENVIRONMENT = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*\Z")
+LARGEST_BYTES = 1 << 20
+MODEL_ID = INPUTS["model_id"].in_state
+KEY_PATTERN = "^[A-Za-z0-9_-]+$"
+"""A model's key becomes a part of the name of a resource."""
+TAKEN_KEY = "ready"
+"""The key that the readiness of a fleet would have."""
+OWN_PREFIX = "x-"
+"""Begins a key at the top that is the user's own and is not read: a place for anchors."""
+SCHEMA_KEY = "$schema"
+"""Names the schema for editors in JSON, which has no comments."""
+
+_SECTIONS = ("defaults", "models")
+_PROPERTIES = {one.in_state: one for one in INPUTS.values()}
+_KEY = re.compile("[A-Za-z0-9_-]+")
+_ENVIRONMENT = re.compile("[A-Za-z0-9_-][A-Za-z0-9._-]*")
+_FORBIDDEN = re.compile("[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True)
 class FleetFile:
-    """What a fleet file declares, its overlay applied."""
+    """What a fleet file and its overlay declare."""
 
     path: Path
     models: dict[str, ModelInputs]
-    """The models by their keys, with the defaults, in the order of the file; what an overlay
-    adds comes last."""
+    """The models by key, with their defaults, in the order of the file; then those that the
+    overlay adds."""
     lines: dict[str, Place]
-    """Where the key of each model stands, in the overlay for what that adds."""
+    """Where the key of each model is: in the overlay if that adds the model."""
     id_lines: dict[str, Place]
-    """Where the model id of each stands."""
+    """Where the model id of each model is."""
+
+
+class Setting(NamedTuple):
+    """A property that a file sets."""
+
+    place: Place
+    value: object
+    is_valid: bool = True
+
+
+class Declared(NamedTuple):
+    """A model that a file declares."""
+
+    place: Place
+    settings: dict[str, Setting] | None
+    """None if an overlay removes the model."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What one file says: a fleet file, or an overlay."""
+
+    file: str = ""
+    defaults: dict[str, Setting] = field(default_factory=dict)
+    models: dict[str, Declared] = field(default_factory=dict)
 
 
 def read_fleet(path: Path, environment: str | None = None) -> FleetFile:
     """Read a fleet file.
 
     Args:
-        path: The file, as `fleet.yaml`.
-        environment: The one whose overlay is laid over it: "prod" for `fleet.prod.yaml`. The
-            overlay's `defaults` and its properties of a model replace those of the same name one
-            by one, a new key adds a model, and `key: null` removes one. What a model says of
-            itself, in either file, comes before any default.
+        path: The file, for example `fleet.yaml`.
+        environment: Lays an overlay over it: `fleet.prod.yaml` for "prod". The overlay's
+            `defaults` and its properties of a model replace the file's, one by one; a new key
+            adds a model, and `key: null` removes one. What either file sets for a model itself
+            comes before any default.
 
     Raises:
-        InvalidFileError: a file is missing, is not YAML or larger than 1 MiB, or declares what
-            cannot be; its `problems` are all that is wrong, up to 100.
+        InvalidFileError: A file is missing, is not YAML, is larger than 1 MiB, or declares
+            something invalid. Its `problems` are all that is wrong, up to 100.
     """
     problems = Problems(path, environment)
-    if environment is not None and not _ENVIRONMENT.match(environment):
-        problems.add_of_file(
+    over: Layer | None = Layer()
+    if environment is not None and not _ENVIRONMENT.fullmatch(environment):
+        problems.add(
             path,
-            f"{quoted(environment)} cannot name an environment; letters, digits, '.', '-' and '_' "
-            "can",
+            f"{quoted(environment)} cannot name an environment: use letters, digits, '.', '-' "
+            "and '_'",
         )
         raise problems.error()
-    base = read_layer(path, problems, is_overlay=False)
-    over: Layer | None = Layer(file="")
+    base = _read_layer(path, problems, is_overlay=False)
     if environment is not None:
         overlay = path.parent / f"{path.stem}.{environment}{path.suffix}"
-        over = read_layer(overlay, problems, is_overlay=True)
+        over = _read_layer(overlay, problems, is_overlay=True)
     if base is None or over is None:
         raise problems.error()
     return fleet_of(path, base, over, problems)
@@ -70,26 +119,28 @@ def fleet_of(path: Path, base: Layer, over: Layer, problems: Problems) -> FleetF
     """Return what a file and its overlay declare together.
 
     Raises:
-        InvalidFileError: something is wrong with it, or was.
+        InvalidFileError: There are problems, old or new.
     """
-    entries = _merged(base, over, problems)
-    _refuse_without_id(entries, base, problems)
-    _refuse_same_id(entries, problems)
+    models = _merged(base, over, problems)
+    _refuse_without_id(models, base, problems)
+    _refuse_same_id(models, problems)
     if problems:
         raise problems.error()
     return FleetFile(
         path=path,
-        models={key: _inputs(settings) for key, (_, settings) in entries.items()},
-        lines={key: place for key, (place, _) in entries.items()},
-        id_lines={key: settings[MODEL_ID].place for key, (_, settings) in entries.items()},
+        models={
+            key: ModelInputs.model_validate({name: one.value for name, one in settings.items()})
+            for key, (_, settings) in models.items()
+        },
+        lines={key: place for key, (place, _) in models.items()},
+        id_lines={key: settings[MODEL_ID].place for key, (_, settings) in models.items()},
     )
 
 
 def unknown_models(fleet: FleetFile, catalogue: Catalogue) -> list[Problem]:
-    """Return a problem for each model that the catalogue does not have, with the nearest names.
+    """Return a problem for each model that the catalogue does not have, with similar names.
 
-    Only a warning where the catalogue is not the service's own: it may be older than the model.
-    None where there is no catalogue at all.
+    If the catalogue is not the service's own, each is only a warning: the model may be newer.
     """
     problems: list[Problem] = []
     if not catalogue.entries():
@@ -97,81 +148,208 @@ def unknown_models(fleet: FleetFile, catalogue: Catalogue) -> list[Problem]:
     source = "the Bytez catalogue" if catalogue.is_live else "the catalogue of this package"
     for key, inputs in fleet.models.items():
         if catalogue.find(inputs.model_id) is None and len(problems) < MOST_PROBLEMS:
+            near = catalogue.nearest(inputs.model_id)
             problems.append(
                 Problem(
                     *fleet.id_lines[key],
                     reason=f"{quoted(inputs.model_id)} is not in {source}",
-                    meant=tuple(
-                        printable(name, limit=100) for name in catalogue.nearest(inputs.model_id)
-                    ),
+                    meant=tuple(printable(name, limit=100) for name in near),
                     is_warning=not catalogue.is_live,
                 )
             )
     return problems
 
 
-_Entries = dict[str, tuple[Place, dict[str, Setting]]]
+# ------------------------------------------------------------------------------ two layers
+
+_Models = dict[str, tuple[Place, dict[str, Setting]]]
 
 
-def _merged(base: Layer, over: Layer, problems: Problems) -> _Entries:
-    """Return where each model stands and all its settings, both files taken together."""
+def _merged(base: Layer, over: Layer, problems: Problems) -> _Models:
+    """Return where each model is declared, and all its settings."""
     declared = dict(base.models)
-    for key, entry in over.models.items():
+    for key, (place, settings) in over.models.items():
         known = declared.get(key)
-        if entry.settings is not None:
-            declared[key] = _over(known, entry)
+        if settings is not None:
+            inherited = (known.settings or {}) if known else {}
+            declared[key] = Declared(known.place if known else place, {**inherited, **settings})
         elif known is not None:
             del declared[key]
         else:
-            problems.add(
-                entry.place,
-                f"there is no {quoted(key)} in {base.file} to remove",
-                nearest(key, base.models),
-            )
+            reason = f"{base.file} has no model {quoted(key)} to remove"
+            problems.add(place, reason, nearest(key, base.models))
     defaults = {**base.defaults, **over.defaults}
     return {
-        key: (entry.place, {**defaults, **(entry.settings or {})})
-        for key, entry in declared.items()
+        key: (place, {**defaults, **(settings or {})})
+        for key, (place, settings) in declared.items()
     }
 
 
-def _over(known: Declared | None, entry: Declared) -> Declared:
-    if known is None:
-        return entry
-    return Declared(known.place, {**(known.settings or {}), **(entry.settings or {})})
-
-
-def _refuse_without_id(entries: _Entries, base: Layer, problems: Problems) -> None:
-    for key, (place, settings) in entries.items():
+def _refuse_without_id(models: _Models, base: Layer, problems: Problems) -> None:
+    for key, (place, settings) in models.items():
         if MODEL_ID in settings:
             continue
+        reason = f"{quoted(key)} has no '{MODEL_ID}'"
         if key in base.models:
-            problems.add(place, f"{quoted(key)} has no '{MODEL_ID}'")
+            problems.add(place, reason)
         else:
-            problems.add(
-                place,
-                f"{quoted(key)} has no '{MODEL_ID}', and {base.file} has no model of this name",
-                nearest(key, base.models),
-            )
+            reason += f", and {base.file} has no model of that name"
+            problems.add(place, reason, nearest(key, base.models))
 
 
-def _refuse_same_id(entries: _Entries, problems: Problems) -> None:
-    """Refuse two models of one id: the service holds one instance a model."""
+def _refuse_same_id(models: _Models, problems: Problems) -> None:
     first: dict[object, tuple[str, Place]] = {}
-    for key, (_, settings) in entries.items():
+    for key, (_, settings) in models.items():
         model_id = settings.get(MODEL_ID)
         if model_id is None or not model_id.is_valid:
             continue
-        if model_id.value not in first:
-            first[model_id.value] = (key, model_id.place)
+        other, place = first.setdefault(model_id.value, (key, model_id.place))
+        if other != key:
+            problems.add(
+                model_id.place,
+                f"{quoted(key)} is the same model as {quoted(other)} ({place.file}:{place.line}), "
+                "and the service loads a model only once",
+            )
+
+
+# ------------------------------------------------------------------------------- one layer
+
+
+def _read_layer(path: Path, problems: Problems, *, is_overlay: bool) -> Layer | None:
+    try:
+        text = _text_of(path)
+    except Broken as broken:
+        problems.add(broken.at, broken.reason)
+        return None
+    return layer_of(text, named(path), problems, is_overlay=is_overlay)
+
+
+def layer_of(text: str, file: str, problems: Problems, *, is_overlay: bool) -> Layer | None:
+    """Return what a text declares, or None if that cannot be read; problems go to `problems`."""
+    try:
+        root = read_yaml(text, file, problems)
+    except Broken as broken:
+        problems.add(broken.at, broken.reason)
+        return None
+    root = root or Node(Place(file, 1, 1), None)
+    sections = _entries(root, problems, "a fleet file must be a mapping with 'models'")
+    if sections is None:
+        return None
+    for name, (place, node) in sections.items():
+        if name == SCHEMA_KEY:
+            if not isinstance(node.value, str):
+                problems.add(node.place, f"'{name}' must be text, not {node.shown}")
+        elif name not in _SECTIONS and not name.startswith(OWN_PREFIX):
+            meant = nearest(name, (*_SECTIONS, SCHEMA_KEY))
+            hint = "" if meant else f": a key of your own must begin with '{OWN_PREFIX}'"
+            problems.add(place, f"unknown key {quoted(name)}{hint}", meant)
+    if "models" not in sections and not is_overlay:
+        problems.add(root.place, "'models' is missing: for an empty fleet, write 'models: {}'")
+    return Layer(
+        file=file,
+        defaults=_defaults(sections.get("defaults"), problems),
+        models=_models(sections.get("models"), problems, is_overlay=is_overlay),
+    )
+
+
+def _text_of(path: Path) -> str:
+    """Return the text of a file, without a byte order mark."""
+    shown = f"'{named(path)}'"
+    try:
+        # Checked first, because opening a pipe waits for its writer.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise Broken(path, f"{shown} is not a file")
+        with path.open("rb") as opened:
+            data = opened.read(LARGEST_BYTES + 1)
+    except FileNotFoundError:
+        raise Broken(path, f"there is no file {shown}") from None
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise Broken(path, f"{shown} cannot be read ({why})") from None
+    if len(data) > LARGEST_BYTES:
+        raise Broken(path, f"{shown} is larger than {LARGEST_BYTES >> 20} MiB")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = data[: error.start].decode("utf-8-sig")
+        raise Broken(
+            _end_of(before, path), f"byte 0x{data[error.start]:02x} is not UTF-8"
+        ) from None
+    if forbidden := _FORBIDDEN.search(text):
+        place = _end_of(text[: forbidden.start()], path)
+        raise Broken(place, f"YAML does not allow the character U+{ord(forbidden[0]):04X}")
+    return text
+
+
+def _end_of(text: str, path: Path) -> Place:
+    lines = re.split("\r\n|\r|\n", text)
+    return Place(named(path), len(lines), len(lines[-1]) + 1)
+
+
+def _defaults(entry: Entry | None, problems: Problems) -> dict[str, Setting]:
+    if entry is None:
+        return {}
+    what = "'defaults' must be a mapping of properties to values"
+    entries = _entries(entry.node, problems, what) or {}
+    if MODEL_ID in entries:
+        reason = f"'{MODEL_ID}' cannot have a default: set it for each model"
+        problems.add(entries[MODEL_ID].place, reason)
+    return _settings({k: one for k, one in entries.items() if k != MODEL_ID}, problems)
+
+
+def _models(entry: Entry | None, problems: Problems, *, is_overlay: bool) -> dict[str, Declared]:
+    if entry is None:
+        return {}
+    models = {}
+    entries = _entries(entry.node, problems, "'models' must be a mapping of names to models")
+    for key, (place, node) in (entries or {}).items():
+        if key == TAKEN_KEY:
+            problems.add(place, f"'{key}' cannot name a model: the fleet's readiness has that name")
+        elif not _KEY.fullmatch(key):
+            problems.add(
+                place, f"{quoted(key)} cannot name a model: use letters, digits, '-' and '_'"
+            )
+        if is_overlay and node.value is None:
+            models[key] = Declared(place, None)
             continue
-        other, place = first[model_id.value]
-        problems.add(
-            model_id.place,
-            f"{quoted(key)} has the model of {quoted(other)} ({place.file}:{place.line}), and the "
-            "service holds one instance a model",
-        )
+        what = f"a model must be a mapping such as {{{MODEL_ID}: owner/name}}"
+        properties = _entries(node, problems, what)
+        if properties is not None:
+            models[key] = Declared(place, _settings(properties, problems))
+    return models
 
 
-def _inputs(settings: Mapping[str, Setting]) -> ModelInputs:
-    return ModelInputs.model_validate({name: one.value for name, one in settings.items()})
+def _settings(entries: Mapping[str, Entry], problems: Problems) -> dict[str, Setting]:
+    settings = {}
+    for name, (place, node) in entries.items():
+        if name in _PROPERTIES:
+            reason = _reason_against(name, node)
+            if reason:
+                problems.add(node.place, reason)
+            settings[name] = Setting(node.place, node.value, is_valid=not reason)
+            continue
+        meant = nearest(name, _PROPERTIES)
+        problems.add(place, f"a model has no property {quoted(name)}", meant)
+        if meant == [MODEL_ID]:
+            # One problem is enough: do not report the id as missing too.
+            settings.setdefault(MODEL_ID, Setting(place, None, is_valid=False))
+    return settings
+
+
+def _reason_against(name: str, node: Node) -> str | None:
+    try:
+        # No property is a mapping or a list, and through aliases these can be too large to show.
+        _PROPERTIES[name].check(node.value if node.is_scalar else object())
+    except UnfitError as unfit:
+        return f"{name} must be {unfit.must_be}, not {node.shown}"
+    return None
+
+
+def _entries(node: Node, problems: Problems, what: str) -> dict[str, Entry] | None:
+    """Return the entries of a mapping: none if it is left empty, None if it is something else."""
+    if node.value is None:
+        return {}
+    if isinstance(node.value, dict):
+        return node.value
+    problems.add(node.place, f"{what}, not {node.shown}")
+    return None

@@ -1,7 +1,4 @@
-"""Rules over the Bytez models of a stack, and a Pulumi policy pack made of them.
-
-The rules are plain functions, in `bytez_provider.policies.rules`: declared models in, violations
-out. `policies` makes Pulumi policies of them, which each user's own pack may hold beside others:
+"""Rules for the Bytez models of a stack, and Pulumi policies made from them.
 
     from pulumi_policy import EnforcementLevel, PolicyPack
 
@@ -9,8 +6,9 @@ out. `policies` makes Pulumi policies of them, which each user's own pack may ho
 
     PolicyPack("bytez", policies=policies(), enforcement_level=EnforcementLevel.MANDATORY)
 
-`bytez_provider.policies.testing` runs a pack's policies without an engine, for tests. Policies
-need the extra `policy` of this package; the rules alone do not. docs/policies.md has it all.
+`bytez_provider.policies.rules` has the rules as plain functions. `bytez_provider.policies.testing`
+runs the policies of any pack without an engine, for tests. Policies need the extra `policy` of
+this package, the rules do not. See docs/policies.md.
 """
 
 from __future__ import annotations
@@ -24,7 +22,7 @@ __all__ = ["policies"]
 
 
 def __getattr__(name: str) -> object:
-    # Loaded on first use, so that the rules can be had without pulumi_policy.
+    # Loaded on first use, so that the rules work without pulumi_policy.
     if name != "policies":
         raise AttributeError(f"module 'bytez_provider.policies' has no attribute '{name}'")
     from bytez_provider.policies.pack import policies

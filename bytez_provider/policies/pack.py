@@ -1,12 +1,12 @@
-"""The rules as Pulumi policies: their names, their settings, and how a resource is read.
+"""The rules as Pulumi policies.
 
-A rule of one model is a resource policy, which Pulumi asks before it touches the resource, also
-where the preview is skipped. A rule of all models is a stack policy, which it asks at the end of
-the preview, and once more after everything is loaded.
+Pulumi runs the policy of a single model before it touches the resource, even if the preview is
+skipped. It runs a policy of the stack at the end of a preview, and again when all is loaded.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -26,45 +26,44 @@ from pydantic.alias_generators import to_snake
 
 from bytez_provider.base.errors import printable
 from bytez_provider.base.urns import MODEL_TYPE
-from bytez_provider.core.inputs import EXPIRY_MAX_SECONDS, EXPIRY_MIN_SECONDS
+from bytez_provider.core.inputs import INPUTS
 from bytez_provider.policies import rules
-from bytez_provider.policies.declared import UNKNOWN, DeclaredModel, declared_model
 from bytez_provider.policies.rules import Violation
+from bytez_provider.service.catalogue import bundled_catalogue
 from bytez_provider.service.settings import DEFAULT_PRICE_PER_GB_SECOND
+from bytez_provider.stack.declared import UNKNOWN, DeclaredModel, declared_model
 
 _Schema: TypeAlias = dict[str, Any]
+_catalogue = functools.cache(bundled_catalogue)
 
 
 @dataclass(frozen=True)
 class _Rule:
-    """A rule as a policy.
-
-    Attributes:
-        name: The policy's name, by which the config speaks of it.
-        description: What holds where the rule is kept.
-        check: The rule.
-        settings: The JSON schema of each of its arguments, by the argument's name in camelCase.
-    """
+    """A rule and its policy."""
 
     name: str
     description: str
+    """What is true if nobody breaks it."""
     check: Callable[..., Iterator[Violation]]
     settings: Mapping[str, _Schema] = field(default_factory=dict)
+    """The JSON schema of each argument of the rule, by its name in camelCase."""
 
     def violations(
         self, models: list[DeclaredModel], config: Mapping[str, Any]
     ) -> Iterator[Violation]:
-        """Yield the violations of some models under a policy config."""
-        # Pulumi holds a config to the schema, in which no setting can be forbidden: one with a
-        # letter wrong would leave the rule off, and nobody would know.
+        # A policy's schema cannot forbid unknown settings. Without this report, a misspelled
+        # setting would silently leave the rule off.
         for name in sorted(config.keys() - self.settings.keys()):
             settings = ", ".join(f"`{one}`" for one in self.settings) or "none"
             yield Violation(
-                f"The policy config sets '{printable(name, limit=60)}', which '{self.name}' does "
-                f"not have: correct the name (its settings: {settings})."
+                f"The policy config sets '{printable(name, limit=60)}', and '{self.name}' has no "
+                f"such setting: correct the name (its settings: {settings})."
             )
         known = {to_snake(name): value for name, value in config.items() if name in self.settings}
         yield from self.check(models, **known)
+
+    def schema(self) -> PolicyConfigSchema:
+        return PolicyConfigSchema({name: dict(schema) for name, schema in self.settings.items()})
 
 
 def _number(description: str, *, least: float, kind: str = "number") -> _Schema:
@@ -72,11 +71,8 @@ def _number(description: str, *, least: float, kind: str = "number") -> _Schema:
 
 
 def _globs(description: str) -> _Schema:
-    return {
-        "type": "array",
-        "items": {"type": "string", "minLength": 1},
-        "description": description,
-    }
+    items = {"type": "string", "minLength": 1}
+    return {"type": "array", "items": items, "description": description}
 
 
 _UNKNOWN_RAM: _Schema = {
@@ -87,28 +83,29 @@ _UNKNOWN_RAM: _Schema = {
 _CONCURRENCY = {"maxConcurrency": _number("instances", least=1, kind="integer")}
 _RAM = {"maxRamGb": _number("GB of GPU RAM", least=0), "unknownRam": _UNKNOWN_RAM}
 _COST = {
-    "maxDollarsPerHour": _number("US dollars for an hour of being loaded", least=0),
-    "maxDollarsPerMonth": _number("US dollars for a month of 730 hours", least=0),
+    "maxDollarsPerHour": _number("US dollars per hour of being loaded", least=0),
+    "maxDollarsPerMonth": _number("US dollars per month of 730 hours", least=0),
     "monthlyBasis": {
         "enum": ["ceiling", "expected"],
         "default": "ceiling",
-        "description": "ceiling: loaded all month; expected: for its expectedHoursPerDay, and all "
-        "month where none are declared",
+        "description": "ceiling: loaded all month; expected: for its expectedHoursPerDay, or all "
+        "month if none are declared",
     },
     "pricePerGbSecond": {
-        **_number("US dollars for a GB of GPU RAM and a second", least=0),
+        **_number("US dollars per GB of GPU RAM and second", least=0),
         "default": float(DEFAULT_PRICE_PER_GB_SECOND),
     },
     "unknownRam": _UNKNOWN_RAM,
 }
 _WHICH = {
-    "require": _globs('globs of the models that are held to it; ["*"] for all'),
-    "exempt": _globs("globs of the models among those that are not"),
+    "require": _globs('globs of the models that the rule applies to; ["*"] for all'),
+    "exempt": _globs("globs of the models among those that it does not apply to"),
 }
 _EXPIRY = {
     name: {
-        **_number("idle seconds", least=EXPIRY_MIN_SECONDS, kind="integer"),
-        "maximum": EXPIRY_MAX_SECONDS,
+        **INPUTS["expiration_period_seconds"].schema,
+        "type": "integer",
+        "description": "idle seconds",
     }
     for name in ("minSeconds", "maxSeconds")
 }
@@ -132,8 +129,8 @@ _OF_EACH = (
         "Only allowed Bytez models are loaded.",
         rules.allowed_models,
         {
-            "allow": _globs("globs of the models that may be declared; unset: all"),
-            "deny": _globs("globs of the models that may not"),
+            "allow": _globs("globs of the models that may be declared; if unset, all"),
+            "deny": _globs("globs of the models that may not be declared"),
         },
     ),
     _Rule(
@@ -156,9 +153,9 @@ _OF_EACH = (
     ),
     _Rule(
         "bytez-no-adopt",
-        "No Bytez model is taken over from somebody else.",
+        "No Bytez model takes over somebody else's load.",
         rules.no_adopt,
-        {"stacks": _globs("globs of the stacks in which it holds")},
+        {"stacks": _globs("globs of the stacks that the rule applies to")},
     ),
     _Rule("bytez-protect", "Bytez models are protected.", rules.protect, _WHICH),
 )
@@ -192,8 +189,8 @@ _OF_ALL = (
 def policies() -> list[Policy]:
     """Return every rule as a policy, for a pack.
 
-    Each is off until the policy config gives it a setting, but `bytez-no-duplicates`, which is
-    always on. How strictly they hold is said by the pack's enforcement level and the config.
+    Each is off until the policy config sets one of its settings, except `bytez-no-duplicates`,
+    which is always on. The pack and the config set the enforcement levels.
     """
     return [*map(_of_each, _OF_EACH), *map(_of_all, _OF_ALL)]
 
@@ -206,38 +203,32 @@ def _of_each(rule: _Rule) -> Policy:
                 report_violation(violation.message, violation.urn)
 
     return ResourceValidationPolicy(
-        rule.name, rule.description, validate, config_schema=_schema(rule)
+        rule.name, rule.description, validate, config_schema=rule.schema()
     )
 
 
 def _of_all(rule: _Rule) -> Policy:
     def validate(args: StackValidationArgs, report_violation: ReportViolation) -> None:
-        models = _declared_in(args)
-        for violation in rule.violations(models, args.get_config()):
+        for violation in rule.violations(_declared_in(args), args.get_config()):
             report_violation(violation.message, violation.urn)
 
-    return StackValidationPolicy(rule.name, rule.description, validate, config_schema=_schema(rule))
-
-
-def _schema(rule: _Rule) -> PolicyConfigSchema:
-    return PolicyConfigSchema({name: dict(schema) for name, schema in rule.settings.items()})
+    return StackValidationPolicy(rule.name, rule.description, validate, config_schema=rule.schema())
 
 
 def _declared_in(stack: StackValidationArgs) -> list[DeclaredModel]:
-    # A refresh adds the models that are only read (`Model.get`), and nothing tells them apart but
-    # an option that every declared Model has. It comes from the program, so that a state alone, in
-    # `pulumi policy analyze`, has it nowhere.
+    # A refresh adds models that are only read (`Model.get`). Only a declared Model has this
+    # option, which the program sets; so a state alone (`pulumi policy analyze`) never has it.
     ours = [one for one in stack.resources if one.resource_type == MODEL_TYPE]
     declared = [one for one in ours if one.opts.delete_before_replace]
     if ours and not declared:
-        stack.not_applicable("no program declares the Bytez models here, they are only read")
-    # Pulumi hands the resources over in no order at all, anew each time.
-    found = [_declared(one) for one in sorted(declared, key=lambda one: one.urn)]
+        stack.not_applicable("no program declares these Bytez models, they are only read")
+    # Pulumi passes the resources in a random order.
+    found = map(_declared, sorted(declared, key=lambda one: one.urn))
     return [model for model in found if model is not None]
 
 
 def _declared(resource: ResourceValidationArgs | PolicyResource) -> DeclaredModel | None:
-    """Return the model that a resource declares, from its inputs; None where it declares none."""
+    """Return the model that a resource declares by its inputs, if any."""
     if resource.resource_type != MODEL_TYPE:
         return None
 
@@ -247,4 +238,10 @@ def _declared(resource: ResourceValidationArgs | PolicyResource) -> DeclaredMode
         except UnknownValueError:
             return UNKNOWN
 
-    return declared_model(resource.name, resource.urn, protect=resource.opts.protect, read=read)
+    return declared_model(
+        resource.name,
+        resource.urn,
+        read=read,
+        catalogue=_catalogue(),
+        protect=resource.opts.protect,
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import threading
 from collections.abc import Iterable
@@ -38,9 +39,9 @@ class Catalogue:
     """The models that a source knows.
 
     Args:
-        entries: The models; of two entries of one name, one with a RAM figure is kept (the seed's
-            own table has such a pair).
-        is_live: Whether the service itself said so, and a model that is not here does not exist.
+        entries: The models. Of two entries with one name, one with a RAM figure is kept (the
+            vendor's own table has such a pair).
+        is_live: Whether they come from the service, so that no other model exists.
     """
 
     def __init__(self, entries: Iterable[CatalogueEntry], *, is_live: bool) -> None:
@@ -56,11 +57,11 @@ class Catalogue:
         return list(self._entries.values())
 
     def find(self, model_id: str) -> CatalogueEntry | None:
-        """Return the model of exactly this name."""
+        """Return the model with exactly this name."""
         return self._entries.get(model_id)
 
     def unknown(self, model_id: str) -> UnknownModel | None:
-        """Return what is wrong with a model id; None if it is known, or if no model is."""
+        """Return what is wrong with a model id; None if it is known, or if the catalogue is off."""
         if not self._entries or model_id in self._entries:
             return None
         source = "Bytez catalogue" if self.is_live else "catalogue that came with this package"
@@ -71,8 +72,8 @@ class Catalogue:
     def nearest(self, model_id: str, n: int = 3) -> list[str]:
         """Return at most `n` names that may have been meant, the likeliest first.
 
-        First the same in another case, then the right name under the wrong owner, then what is
-        spelled alike.
+        First the same name in another case, then the same model of another owner, then similar
+        spellings.
         """
         wanted = model_id[:_COMPARED_LENGTH].lower()
         scored = [(_likeness(wanted, name.lower()), name) for name in self._entries]
@@ -81,44 +82,30 @@ class Catalogue:
 
 
 def _likeness(wanted: str, name: str) -> float:
-    """Return 3 for the same name, 2 for another owner's, or how alike they are, 0 to 1."""
+    """Return 3 for the same name, 2 for another owner's, or how similar they are, 0 to 1."""
     if wanted == name:
         return 3.0
     if wanted.rpartition("/")[2] == name.rpartition("/")[2]:
         return 2.0
     matcher = difflib.SequenceMatcher(None, name[:_COMPARED_LENGTH], wanted)
-    # The two quick ones are upper bounds, and spare the slow one for almost every name.
+    # The two quick ratios are upper bounds, and save the slow one for almost every name.
     if matcher.real_quick_ratio() < _ALIKE or matcher.quick_ratio() < _ALIKE:
         return 0.0
     return matcher.ratio()
 
 
 def bundled_catalogue() -> Catalogue:
-    """Return the copy of the seed's table that comes with the package."""
+    """Return the copy of the vendor's table that comes with the package."""
     text = resources.files("bytez_provider").joinpath("data/catalogue.json").read_bytes()
     return Catalogue(TypeAdapter(list[CatalogueEntry]).validate_json(text), is_live=False)
 
 
-def load_catalogue(settings: Settings, client: BytezClient) -> Catalogue:
-    """Return the catalogue that the settings ask for. Never raises.
-
-    "live" asks the service, and takes the bundled copy where there is no key, no answer or
-    nothing in it; "off" knows no model at all.
-    """
-    if settings.catalogue == "off":
-        return Catalogue([], is_live=False)
-    if settings.catalogue == "live" and settings.key is not None:
-        try:
-            entries = client.models()
-        except BytezError:
-            entries = []
-        if entries:
-            return Catalogue(entries, is_live=True)
-    return bundled_catalogue()
-
-
 class CatalogueSource:
-    """The catalogue, asked for when it is first wanted, and once. For all threads."""
+    """The catalogue that the settings ask for, fetched once, when it is first needed.
+
+    "live" asks the service, and uses the bundled copy if there is no key, no answer or an empty
+    one; "off" is empty. For all threads.
+    """
 
     def __init__(self, settings: Settings, client: BytezClient) -> None:
         self._settings = settings
@@ -127,8 +114,18 @@ class CatalogueSource:
         self._catalogue: Catalogue | None = None
 
     def get(self) -> Catalogue:
-        """Return the catalogue; the first call may take as long as a request."""
+        """Return the catalogue; never raises. The first call may take as long as a request."""
         with self._lock:
             if self._catalogue is None:
-                self._catalogue = load_catalogue(self._settings, self._client)
+                self._catalogue = self._load()
             return self._catalogue
+
+    def _load(self) -> Catalogue:
+        mode = self._settings.catalogue
+        if mode == "off":
+            return Catalogue([], is_live=False)
+        entries = []
+        if mode == "live" and self._settings.key is not None:
+            with contextlib.suppress(BytezError):
+                entries = self._client.models()
+        return Catalogue(entries, is_live=True) if entries else bundled_catalogue()

@@ -15,9 +15,9 @@ PRICE_DATE: Final = "June 2024"
 MONTH_HOURS: Final = 730
 """Hours of a month: 8,760 a year over 12."""
 BOOT_SECONDS: Final = 403
-"""How long a boot takes, for estimates: the one boot that the seed shows."""
+"""How long a boot takes, for estimates: that of the vendor's example (vendor doc)."""
 IDLE_SECONDS: Final = 1800
-"""Idle seconds until a model is unloaded when nothing else is asked for (seed)."""
+"""Idle seconds until a model is unloaded if nothing else is asked for (vendor doc)."""
 
 _MINUTE = 60
 
@@ -30,12 +30,12 @@ def billed_seconds(seconds: float) -> int:
 def dollars(
     ram_gb: float | None, concurrency: int, seconds: float, price_per_gb_second: Decimal
 ) -> Decimal | None:
-    """Return what one load of `seconds` costs; None when the RAM is unknown.
+    """Return what one load costs in US dollars; None if the RAM is unknown.
 
     Args:
         ram_gb: GPU RAM of one instance in GB.
         concurrency: Instances.
-        seconds: From acceptance to unload: the boot is taken as billed (undocumented).
+        seconds: From acceptance to unload; we assume that the boot is billed (undocumented).
         price_per_gb_second: US dollars.
     """
     if ram_gb is None:
@@ -44,18 +44,18 @@ def dollars(
 
 
 def hourly(ram_gb: float | None, concurrency: int, price_per_gb_second: Decimal) -> Decimal | None:
-    """Return what an hour costs while loaded; None when the RAM is unknown."""
+    """Return what an hour costs while loaded; None if the RAM is unknown."""
     return dollars(ram_gb, concurrency, 3600, price_per_gb_second)
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a model costs in a month; each None when the RAM is unknown."""
+    """What a model costs in a month; each amount is None if the RAM is unknown."""
 
     floor: Decimal | None
     """One boot and one idle period: loaded once, never used."""
     expected: Decimal | None
-    """The declared hours a day; None too when none are declared."""
+    """The declared hours a day; None also if none are declared."""
     ceiling: Decimal | None
     """Loaded all month."""
 
@@ -68,14 +68,10 @@ def monthly(
     expiration_period_seconds: int | None,
     expected_hours_per_day: float | None,
 ) -> Cost:
-    """Return floor, expected and ceiling of a month.
+    """Return floor, expected cost and ceiling of a month.
 
-    Args:
-        ram_gb: GPU RAM of one instance in GB.
-        concurrency: Instances.
-        price_per_gb_second: US dollars.
-        expiration_period_seconds: The idle period; None for the service's own.
-        expected_hours_per_day: Hours a day that the model is loaded, its idle periods included.
+    The arguments are those of `dollars`; the idle period is the service's own if it is None, and
+    the hours a day that the model is loaded include its idle periods.
     """
 
     def cost(seconds: float) -> Decimal | None:
@@ -85,6 +81,6 @@ def monthly(
     least = BOOT_SECONDS + idle
     expected = None
     if expected_hours_per_day is not None:
-        # Whatever use is expected, a load costs its boot and its idle period.
+        # However little use is expected, a load costs its boot and its idle period.
         expected = cost(max(least, expected_hours_per_day / 24 * MONTH_HOURS * 3600))
     return Cost(cost(least), expected, cost(MONTH_HOURS * 3600))

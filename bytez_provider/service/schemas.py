@@ -1,4 +1,4 @@
-"""What the API answers, read tolerantly."""
+"""What the API answers, read tolerantly; statuses and moments."""
 
 from __future__ import annotations
 
@@ -34,37 +34,36 @@ class Phase(enum.Enum):
 
 
 _PHASES = {
-    "STARTED": Phase.BOOTING,  # seed, the answer to /model/load
+    "STARTED": Phase.BOOTING,  # vendor doc, the answer to /model/load
     DEPLOYING: Phase.BOOTING,  # client
-    RUNNING: Phase.RUNNING,  # seed
+    RUNNING: Phase.RUNNING,  # vendor doc
     FAILED: Phase.FAILED,  # client
-    "STOPPED": Phase.STOPPED,  # seed, in prose
+    "STOPPED": Phase.STOPPED,  # vendor doc, in prose
 }
 
 
 def phase_of(status: str) -> Phase:
-    """Return the phase that a raw status stands for; an unknown word means "still going"."""
+    """Return the phase that a raw status stands for; an unknown word counts as booting."""
     return _PHASES.get(status.strip().upper(), Phase.BOOTING)
 
 
 # ---------------------------------------------------------------------------------- times
 
+_YEARS = range(1970, 9000)
+"""An earlier or later moment is the end of somebody's calendar: it says nothing, and sums with it
+overflow."""
+
 
 def iso(moment: datetime) -> str:
-    """Return a moment as the API writes them: ISO 8601 in UTC, with milliseconds and a Z."""
+    """Return a moment as the API writes it: ISO 8601 in UTC, with milliseconds and a Z."""
     moment = moment.astimezone(timezone.utc)
     # An exact copy matters more than a short one: `created` is compared for equality.
     timespec = "microseconds" if moment.microsecond % 1000 else "milliseconds"
     return moment.isoformat(timespec=timespec).replace("+00:00", "Z")
 
 
-_YEARS = range(1970, 9000)
-"""Before and after, it is the first or the last moment of somebody's calendar: it tells nothing,
-and next to it there is none to reckon with."""
-
-
 def in_utc(moment: datetime) -> datetime | None:
-    """Return a moment in UTC (where it is if it has no zone); None when it tells nothing."""
+    """Return a moment in UTC, the zone of one that has none; None if it is out of range."""
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=timezone.utc)
     try:
@@ -75,16 +74,15 @@ def in_utc(moment: datetime) -> datetime | None:
 
 
 def moment_of(text: object) -> datetime | None:
-    """Read an ISO 8601 moment of any zone (UTC where none is given); None when it is not one."""
+    """Return the moment that an ISO 8601 text names, as `in_utc` does; None if it is not one."""
     if not isinstance(text, str):
         return None
     try:
         # Python 3.10 reads neither a Z nor a fraction of other than 3 or 6 digits.
         whole = re.sub(r"\.(\d+)", lambda m: "." + m[1][:6].ljust(6, "0"), text.strip(), count=1)
-        moment = datetime.fromisoformat(re.sub(r"[zZ]\Z", "+00:00", whole))
+        return in_utc(datetime.fromisoformat(re.sub(r"[zZ]\Z", "+00:00", whole)))
     except ValueError:
         return None
-    return in_utc(moment)
 
 
 def seconds_between(start: datetime | None, end: datetime | None) -> int | None:
@@ -96,12 +94,11 @@ def seconds_between(start: datetime | None, end: datetime | None) -> int | None:
 
 # ------------------------------------------------------------------- what the API answers
 
-
 _MOST = 2.0**53
-"""Up to here a double, which is what Pulumi keeps, counts every one."""
+"""Up to here a double, which is what Pulumi keeps, is exact for whole numbers."""
 
 
-def _number_or_none(value: object) -> float | None:
+def _number(value: object) -> float | None:
     try:
         number = float(value) if isinstance(value, (int, float, str)) else math.nan
     except (ValueError, OverflowError):
@@ -109,44 +106,44 @@ def _number_or_none(value: object) -> float | None:
     return number if abs(number) <= _MOST and not isinstance(value, bool) else None
 
 
-def _size_or_none(value: object) -> float | None:
-    # Zero GB is "not measured": taken as a figure it would make a model that costs nothing.
-    number = _number_or_none(value)
+def _size(value: object) -> float | None:
+    # Zero GB means "not measured". As a figure it would make a model that costs nothing.
+    number = _number(value)
     return number if number is not None and number > 0 else None
 
 
-def _count_or_none(value: object) -> int | None:
-    number = _number_or_none(value)
+def _count(value: object) -> int | None:
+    number = _number(value)
     return int(number) if number is not None and number >= 0 else None
 
 
-def _moment_or_none(value: object) -> datetime | None:
+def _moment(value: object) -> datetime | None:
     return value if isinstance(value, datetime) else moment_of(value)
 
 
-def _text_or_none(value: object) -> str | None:
+def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def _flag_or_none(value: object) -> bool | None:
+def _flag(value: object) -> bool | None:
     return value if isinstance(value, bool) else None
 
 
-_Moment = Annotated[datetime | None, BeforeValidator(_moment_or_none)]
-Count = Annotated[int | None, BeforeValidator(_count_or_none)]
-_Size = Annotated[float | None, BeforeValidator(_size_or_none)]
-_Text = Annotated[str | None, BeforeValidator(_text_or_none)]
-_Flag = Annotated[bool | None, BeforeValidator(_flag_or_none)]
+Count = Annotated[int | None, BeforeValidator(_count)]
+_Moment = Annotated[datetime | None, BeforeValidator(_moment)]
+_Size = Annotated[float | None, BeforeValidator(_size)]
+_Text = Annotated[str | None, BeforeValidator(_text)]
+_Flag = Annotated[bool | None, BeforeValidator(_flag)]
 
 
 class _Answer(CamelCase):
-    """Wrong or missing detail reads as None; what nobody asked about is ignored."""
+    """A wrong or missing detail reads as None; other fields are ignored."""
 
     model_config = ConfigDict(extra="ignore")
 
 
 class Instance(_Answer):
-    """A loaded model, as `/model/status` tells it (seed); `/model/instances` may tell less."""
+    """A loaded model, as `/model/status` shows it (vendor doc); a list may show less."""
 
     model_id: str
     status: str
@@ -159,10 +156,10 @@ class Instance(_Answer):
     """Idle seconds after which the service unloads it."""
     expires_at: _Moment = None
     created: _Moment = None
-    """When the load was accepted, in server time. Identifies the load (choice)."""
+    """Server time at which the load was accepted. Identifies the load (choice)."""
     modified: _Moment = None
     error: _Text = None
-    """Why it failed, where the service says."""
+    """Why it failed, if the service says so."""
 
     @property
     def phase(self) -> Phase:
@@ -180,12 +177,12 @@ class CatalogueEntry(_Answer):
 
     model_id: str
     required_ram_gb: _Size = None
-    """GPU RAM of one instance in GB; None when the service does not know (seed: null)."""
+    """GPU RAM of one instance in GB; None if the service does not know (vendor doc: null)."""
     benchmarked: _Flag = None
 
 
 class LoadOutcome(enum.Enum):
-    """What `/model/load` made of the request."""
+    """What the service did with a request to load."""
 
     ACCEPTED = "accepted"
     ALREADY_LOADED = "already loaded"
@@ -194,9 +191,9 @@ class LoadOutcome(enum.Enum):
 
 @dataclass(frozen=True)
 class LoadAnswer:
-    """The answer to `/model/load`, told in one way for both API versions."""
+    """The answer to a request to load, in every version of the API."""
 
     outcome: LoadOutcome
     answer_lost: bool
-    """True when an earlier attempt of the same call was sent and really got no answer, so that
-    an "already loaded" may be this call's own doing."""
+    """Whether an earlier try of the same call was sent and got no answer. If so, this call itself
+    may be the reason for an "already loaded"."""

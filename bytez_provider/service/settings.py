@@ -1,20 +1,21 @@
 """Key, endpoint, API version, catalogue and price, from stack config and environment.
 
-Both are given as plain mappings, so that a program, the provider host and the command line read
-them by the same rules. Nothing here shows the key: see `Key`.
+Both are plain mappings, so that a program, the provider host and the command line read them by the
+same rules. Nothing here shows the key: see `Key`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import html
 import ipaddress
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from typing import Final, Literal, NoReturn, TypeVar, cast
+from typing import Final, Literal, NoReturn, cast, get_args
 from urllib.parse import SplitResult, urlsplit
 
 from bytez_provider.base.errors import (
@@ -26,11 +27,11 @@ from bytez_provider.base.errors import (
 )
 
 DEFAULT_ENDPOINT: Final = "https://api.bytez.com"
-"""The vendor's address (seed)."""
+"""The vendor's address (vendor doc)."""
 DEFAULT_PRICE_PER_GB_SECOND: Final = Decimal("0.0000166667")
 """US dollars per GB-second of GPU RAM (the vendor's price of June 2024)."""
 SET_KEY: Final = "`pulumi config set --secret bytez:key <key>`"
-"""The command that sets the key in stack config as it must be set."""
+"""The command that sets the key in stack config, encrypted."""
 
 _VERB = "read the configuration"
 _HIGHEST_PRICE = Decimal(1000)
@@ -43,9 +44,6 @@ _LOOPBACK_V4 = ipaddress.IPv4Network("127.0.0.0/8")
 ApiVersion = Literal["2024-05", "2024-06"]
 CatalogueMode = Literal["live", "bundled", "off"]
 
-_API_VERSIONS: Mapping[str, ApiVersion] = {"2024-05": "2024-05", "2024-06": "2024-06"}
-_CATALOGUES: Mapping[str, CatalogueMode] = {"live": "live", "bundled": "bundled", "off": "off"}
-
 
 # ------------------------------------------------------------------------------------ key
 
@@ -54,10 +52,10 @@ class Key:
     """An API key that is not shown, logged or pickled by accident.
 
     Args:
-        text: The key; blanks and line ends around it are dropped, as a file or a paste adds them.
+        text: The key; blanks and line ends around it are removed, as a file or a paste adds them.
 
     Raises:
-        ConfigError: the key is empty or holds anything but visible ASCII characters. A header can
+        ConfigError: The key is empty or holds anything but visible ASCII characters. A header can
             carry no other, and the libraries' own complaint would quote the key.
     """
 
@@ -68,8 +66,8 @@ class Key:
         if not text or not all("!" <= character <= "~" for character in text):
             raise ConfigError(
                 verb=_VERB,
-                observed="the API key is empty, or has a blank, a control or a non-ASCII character"
-                " within",
+                observed="the API key is empty, or contains a blank, a control character or a"
+                " non-ASCII character",
                 action=f"Copy the key again and set it with {SET_KEY} or as BYTEZ_KEY",
             )
         self._text = text
@@ -80,16 +78,16 @@ class Key:
         return self._text
 
     def fingerprint(self) -> str:
-        """Return 12 hex digits that tell keys apart and tell nothing else about them."""
+        """Return 12 hex digits that differ between keys and say nothing else about them."""
         digest = hmac.new(self._text.encode(), b"bytez-provider account", hashlib.sha256)
         return digest.hexdigest()[:12]
 
     def appears_in(self, text: str) -> bool:
-        """Return whether `text` holds the key, plainly or escaped as `hide_in` knows."""
+        """Return whether `text` holds the key, in any form that `hide_in` knows."""
         return self._echo.search(text) is not None
 
     def hide_in(self, text: str) -> str:
-        """Return `text` with the key blotted out, URL-encoded, JSON- and HTML-escaped forms too."""
+        """Return `text` without the key, also where it is URL-encoded, JSON- or HTML-escaped."""
         return self._echo.sub(_HIDDEN, text)
 
     def __repr__(self) -> str:
@@ -104,7 +102,7 @@ class Key:
         return hash(self.fingerprint())
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
-        # Whatever is pickled by a dynamic provider ends in plain text in every state.
+        # What a dynamic provider pickles is in plain text in every state.
         raise TypeError("a Bytez API key cannot be pickled or copied")
 
 
@@ -115,7 +113,7 @@ def _echo_pattern(key: str) -> re.Pattern[str]:
             re.escape(character),
             f"%{code:02x}",
             rf"\\u{code:04x}",
-            # A browser, and a page's title as we read it, do without the semicolon.
+            # Browsers do without the semicolon, and so do we when we read a page's title.
             f"&#0*{code};?",
             f"&#x0*{code:x};?",
         ]
@@ -125,7 +123,7 @@ def _echo_pattern(key: str) -> re.Pattern[str]:
 
     pattern = "".join(forms(character) for character in key)
     if len(key) < _SHORT_KEY:
-        # A key of a test, such as "k": blotting every k out would leave no readable message.
+        # The key of a test, such as "k": without every k no message would be readable.
         pattern = rf"(?<![A-Za-z0-9]){pattern}(?![A-Za-z0-9])"
     return re.compile(pattern, re.IGNORECASE)
 
@@ -133,14 +131,10 @@ def _echo_pattern(key: str) -> re.Pattern[str]:
 def refuse_plain_key(*, is_set: bool, is_secret: bool) -> None:
     """Refuse a `bytez:key` that stack config holds in plain text.
 
-    For the program, which still knows which settings are secret; the host no longer does.
-
-    Args:
-        is_set: Whether stack config has a `bytez:key`.
-        is_secret: Whether Pulumi lists it among the stack's secret settings.
+    For the program, which still knows which settings are secret; the provider host does not.
 
     Raises:
-        PlainTextKeyError: it is set and not secret.
+        PlainTextKeyError: It is set, and Pulumi does not list it among the stack's secrets.
     """
     if is_set and not is_secret:
         raise PlainTextKeyError(
@@ -155,7 +149,7 @@ def refuse_plain_key(*, is_set: bool, is_secret: bool) -> None:
 
 @dataclass(frozen=True)
 class Settings:
-    """What a client needs to know. Made by `read_settings`, which holds the rules."""
+    """What a client needs to know; `read_settings` makes it."""
 
     endpoint: str = DEFAULT_ENDPOINT
     """Normalised: no trailing slash, no default port, lower-case host."""
@@ -165,7 +159,7 @@ class Settings:
     price_per_gb_second: Decimal = DEFAULT_PRICE_PER_GB_SECOND
     """US dollars."""
     adopt: frozenset[str] = frozenset()
-    """Models whose load may be taken over in this deployment, whatever is declared."""
+    """Models whose load this deployment may take over, whatever is declared."""
     accept_account_change: bool = False
     """Whether loads that were made with another key or endpoint may be given up."""
 
@@ -183,7 +177,7 @@ class Settings:
         """Return the key.
 
         Raises:
-            MissingKeyError: there is none; told as the failure to `verb` `subject`.
+            MissingKeyError: There is none, so that it could not `verb` the `subject`.
         """
         if self.key is None:
             raise MissingKeyError(
@@ -196,28 +190,36 @@ class Settings:
 
 
 def read_settings(stack_config: Mapping[str, str], environ: Mapping[str, str]) -> Settings:
-    """Read the settings; stack config wins over the environment, an empty value is unset.
+    """Read the settings. Stack config wins over the environment; an empty value is unset.
 
     Args:
         stack_config: Stack config by full names: `bytez:key`, `bytez:endpoint`, `bytez:apiVersion`,
             `bytez:catalogue`, `bytez:pricePerGbSecond`. Other names are ignored.
         environ: The environment: `BYTEZ_KEY`, `BYTEZ_ENDPOINT`, `BYTEZ_TRUSTED_ENDPOINTS`,
-            `BYTEZ_ADOPT` (model ids, comma between), `BYTEZ_ACCEPT_ACCOUNT_CHANGE` (1).
+            `BYTEZ_ADOPT` (model ids, separated by commas), `BYTEZ_ACCEPT_ACCOUNT_CHANGE` (1).
 
     Raises:
-        ConfigError: a value cannot be used.
-        UntrustedEndpointError: a key from the environment would go to an endpoint that only the
-            stack's config names: a pull request must not send the key elsewhere.
+        ConfigError: A value cannot be used.
+        UntrustedEndpointError: A key from the environment would go to an endpoint that only stack
+            config names: a pull request must not send the key elsewhere.
     """
 
     def setting(name: str) -> str:
         return stack_config.get(f"bytez:{name}", "").strip()
 
-    def shown(value: str) -> str:
-        # A key that was pasted into the wrong setting is a key all the same.
-        for key in (stack_key, environment_key):
-            value = value.replace(key, _HIDDEN) if len(key) >= _SHORT_KEY else value
-        return printable(value, limit=100)
+    stack_key, environment_key = setting("key"), environ.get("BYTEZ_KEY", "").strip()
+
+    def refuse(name: str, action: str) -> ConfigError:
+        # A key that was pasted into the wrong setting is still a key.
+        shown = _without(stack_key, _without(environment_key, setting(name)))
+        observed = f"bytez:{name} is '{printable(shown, limit=100)}'"
+        return ConfigError(verb=_VERB, observed=observed, action=action)
+
+    def choice(name: str, default: str, choices: tuple[str, ...]) -> str:
+        chosen = setting(name) or default
+        if chosen not in choices:
+            raise refuse(name, f"Set it to one of {', '.join(choices)}")
+        return chosen
 
     if setting("dialect"):
         raise ConfigError(
@@ -226,61 +228,48 @@ def read_settings(stack_config: Mapping[str, str], environ: Mapping[str, str]) -
             action="Set bytez:apiVersion to 2024-05 for seed or to 2024-06 for june, and "
             "run `pulumi config rm bytez:dialect`",
         )
-    stack_key, environment_key = setting("key"), environ.get("BYTEZ_KEY", "").strip()
-    stack_endpoint = setting("endpoint")
-    if stack_endpoint:
+    endpoint = DEFAULT_ENDPOINT
+    if stack_endpoint := setting("endpoint"):
         endpoint = normal_endpoint(stack_endpoint, "bytez:endpoint")
-    elif environ.get("BYTEZ_ENDPOINT", "").strip():
-        endpoint = normal_endpoint(environ["BYTEZ_ENDPOINT"].strip(), "BYTEZ_ENDPOINT")
-    else:
-        endpoint = DEFAULT_ENDPOINT
+    elif own_endpoint := environ.get("BYTEZ_ENDPOINT", "").strip():
+        endpoint = normal_endpoint(own_endpoint, "BYTEZ_ENDPOINT")
     if stack_endpoint and environment_key and not stack_key:
-        _refuse_untrusted(endpoint, environ.get("BYTEZ_TRUSTED_ENDPOINTS", ""), shown)
+        _refuse_untrusted(endpoint, environ.get("BYTEZ_TRUSTED_ENDPOINTS", ""), environment_key)
+    price = _price(setting("pricePerGbSecond"))
+    if price is None:
+        action = (
+            "Set it to US dollars per GB-second, more than 0 and at most"
+            f" {_HIGHEST_PRICE}, as {DEFAULT_PRICE_PER_GB_SECOND}"
+        )
+        raise refuse("pricePerGbSecond", action)
+    version = choice("apiVersion", "2024-05", get_args(ApiVersion))
     key = stack_key or environment_key
     return Settings(
         endpoint=endpoint,
-        api_version=_choice(
-            "bytez:apiVersion", setting("apiVersion"), _API_VERSIONS, "2024-05", shown
-        ),
+        api_version=cast(ApiVersion, version),
         key=Key(key) if key else None,
-        catalogue=_choice("bytez:catalogue", setting("catalogue"), _CATALOGUES, "live", shown),
-        price_per_gb_second=_price(setting("pricePerGbSecond"), shown),
-        adopt=frozenset(filter(None, map(str.strip, environ.get("BYTEZ_ADOPT", "").split(",")))),
+        catalogue=cast(CatalogueMode, choice("catalogue", "live", get_args(CatalogueMode))),
+        price_per_gb_second=price,
+        adopt=frozenset(_listed(environ.get("BYTEZ_ADOPT", ""))),
         accept_account_change=environ.get("BYTEZ_ACCEPT_ACCOUNT_CHANGE") == "1",
     )
 
 
-_T = TypeVar("_T", bound=str)
-_Shown = Callable[[str], str]
-"""What of a value can be told."""
-
-
-def _choice(name: str, value: str, choices: Mapping[str, _T], default: str, shown: _Shown) -> _T:
-    chosen = choices.get(value or default)
-    if chosen is None:
-        raise ConfigError(
-            verb=_VERB,
-            observed=f"{name} is '{shown(value)}'",
-            action=f"Set it to one of {', '.join(choices)}",
-        )
-    return chosen
-
-
-def _price(value: str, shown: _Shown) -> Decimal:
-    if not value:
-        return DEFAULT_PRICE_PER_GB_SECOND
+def _price(value: str) -> Decimal | None:
     try:
-        price = Decimal(value)
+        price = Decimal(value) if value else DEFAULT_PRICE_PER_GB_SECOND
     except InvalidOperation:
-        price = Decimal("NaN")
-    if not (price.is_finite() and 0 < price <= _HIGHEST_PRICE):
-        raise ConfigError(
-            verb=_VERB,
-            observed=f"bytez:pricePerGbSecond is '{shown(value)}'",
-            action="Set it to US dollars per GB-second, more than 0 and at most"
-            f" {_HIGHEST_PRICE}, as {DEFAULT_PRICE_PER_GB_SECOND}",
-        )
-    return price
+        return None
+    return price if price.is_finite() and 0 < price <= _HIGHEST_PRICE else None
+
+
+def _without(key: str, text: str) -> str:
+    return text.replace(key, _HIDDEN) if len(key) >= _SHORT_KEY else text
+
+
+def _listed(text: str) -> Iterator[str]:
+    """Return the entries of a list that is separated by commas."""
+    return filter(None, map(str.strip, text.split(",")))
 
 
 # ------------------------------------------------------------------------------- endpoint
@@ -294,21 +283,21 @@ def normal_endpoint(text: str, source: str) -> str:
         source: The setting that it comes from, for the message.
 
     Raises:
-        ConfigError: it is not an https address (http on loopback), or has a user, a query, a
+        ConfigError: It is not an https address (http on loopback), or has a user, a query, a
             fragment or characters that clients read differently.
     """
     parts = _split(text)
     if parts is None:
         problem = f"{source} is not an address that can be used"
     elif "@" in parts.netloc:
-        # Not quoted: what stands before the @ is a secret as a rule.
-        problem = f"{source} has a user or password in it"
+        # Not quoted: the part before the @ is usually a secret.
+        problem = f"{source} contains a user or password"
     elif "?" in text or "#" in text:
-        problem = f"{source} has a query or fragment in it"
+        problem = f"{source} contains a query or fragment"
     elif parts.scheme not in _DEFAULT_PORTS:
         problem = f"{source} is not an http or https address"
     elif parts.scheme == "http" and not _is_loopback(parts):
-        problem = f"{source} is plain http to another machine, and would send the key readably"
+        problem = f"{source} is plain http to another machine, and would send the key unencrypted"
     else:
         return _origin(parts) + parts.path.rstrip("/")
     raise ConfigError(
@@ -319,12 +308,12 @@ def normal_endpoint(text: str, source: str) -> str:
 
 
 def _split(text: str) -> SplitResult | None:
-    """Split an address; None where a part of it is broken, or read differently by others."""
+    """Split an address; None if a part of it is broken, or others read it differently."""
     if not text.isascii() or not text.isprintable() or set(text) & set(' \\"<>^`{|}'):
         return None
     try:
         parts = urlsplit(text)
-        _ = parts.port  # Read for its check alone.
+        _ = parts.port  # Reading it checks it.
         host = parts.hostname or ""
         if "[" in parts.netloc:
             ipaddress.IPv6Address(host)
@@ -343,27 +332,24 @@ def _origin(parts: SplitResult) -> str:
 
 def _is_loopback(parts: SplitResult) -> bool:
     host = parts.hostname or ""
-    if host == "localhost":
-        return True
-    try:
+    with contextlib.suppress(ValueError):
         address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    if isinstance(address, ipaddress.IPv4Address):
-        return address in _LOOPBACK_V4
-    return address == ipaddress.IPv6Address("::1")
+        # Not `is_loopback`, which is true of some IPv4 addresses within IPv6 too.
+        return address in _LOOPBACK_V4 or address == ipaddress.IPv6Address("::1")
+    return host == "localhost"
 
 
-def _refuse_untrusted(endpoint: str, trusted_list: str, shown: _Shown) -> None:
+def _refuse_untrusted(endpoint: str, trusted_list: str, key: str) -> None:
     parts = urlsplit(endpoint)
     if _is_loopback(parts) or _origin(parts) == DEFAULT_ENDPOINT:
         return
-    for entry in filter(None, map(str.strip, trusted_list.split(","))):
-        if normal_endpoint(entry, "an entry of BYTEZ_TRUSTED_ENDPOINTS") == endpoint:
-            return
+    source = "an entry of BYTEZ_TRUSTED_ENDPOINTS"
+    if any(normal_endpoint(entry, source) == endpoint for entry in _listed(trusted_list)):
+        return
+    shown = printable(_without(key, endpoint), limit=100)
     raise UntrustedEndpointError(
         verb=_VERB,
-        observed=f"the stack's config sends requests to {shown(endpoint)}, and the"
-        " key in the environment is not given to an endpoint that only stack config names",
-        action=f"If you trust it, set BYTEZ_TRUSTED_ENDPOINTS={shown(endpoint)} in the environment",
+        observed=f"stack config sends requests to {shown}, and the key in the environment is not"
+        " given to an endpoint that only stack config names",
+        action=f"If you trust it, set BYTEZ_TRUSTED_ENDPOINTS={shown} in the environment",
     )

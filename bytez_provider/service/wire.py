@@ -1,210 +1,209 @@
-"""The wire: what each endpoint is asked, and how its answer reads, in both API versions.
+"""The wire: what each request says, and how its answer reads, in each version of the API.
 
-The vendor changed its wire within three weeks, and left it a year later. So a api is data,
-and nothing outside this module knows a path or a field name. No request here holds the key:
-`Request.with_key` puts it in at the last moment.
+Nothing outside this module knows a path or the name of a field. A version is an `Api` in `APIS`:
+data, and a function where fields differ in more than their names. To add an endpoint, add its
+verb to `Verb`, its route to each version, and a method to `BytezClient`.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
+from urllib.parse import quote
 
 from pydantic import ValidationError
 
 from bytez_provider.service.schemas import CatalogueEntry, Instance, Phase
 from bytez_provider.service.settings import ApiVersion, Key
 
+Verb = Literal[
+    "list the models", "list the instances", "load", "read the status of", "unload", "run"
+]
+"""What a request asks for, as errors say it."""
+Fields = Mapping[str, Any]
+
 UNKNOWN_STATUS: Final = "UNKNOWN"
-"""Status of a listed instance that comes without one. Reads as "still going"."""
-
-
-@dataclass(frozen=True)
-class Api:
-    """Where the two forms of the API differ."""
-
-    key_in: Literal["body", "header"]
-    model_field: str
-    list_method: Literal["POST", "GET"]
-    """Method of `/model/list` and `/model/instances`."""
-    entry_name: str
-    entry_ram: str
-
-
-APIS: Final[Mapping[ApiVersion, Api]] = {
-    "2024-05": Api("body", "modelId", "POST", "name", "requiredRAM"),
-    "2024-06": Api("header", "model", "GET", "modelId", "ramRequired"),
-}
-
-
-# ------------------------------------------------------------------------------- requests
+"""Status of a listed instance that comes without one. It counts as booting."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """One request without its key. `body` is sent as JSON; None sends none."""
-
-    api: Api
-    path: str
-    body: Mapping[str, Any] | None
-    method: Literal["POST", "GET"] = "POST"
-    is_of_many: bool = False
-    """Whether the answer tells of many models, and may be long."""
-
-    def with_key(self, key: Key) -> SignedRequest:
-        """Return what goes on the wire."""
-        headers = {}
-        body = None if self.body is None else dict(self.body)
-        if self.api.key_in == "header":
-            headers["Authorization"] = f"Key {key.reveal()}"
-        else:
-            body = {"key": key.reveal(), **(body or {})}
-        data = None
-        if body is not None:
-            headers["Content-Type"] = "application/json"
-            data = json.dumps(body).encode()
-        return SignedRequest(self.method, self.path, headers, data, self.is_of_many)
-
-
-@dataclass(frozen=True)
-class SignedRequest:
     """One request as it is sent; its repr does not show what holds the key."""
 
     method: str
     path: str
     headers: Mapping[str, str] = field(repr=False)
     data: bytes | None = field(repr=False)
-    is_of_many: bool
+    is_list: bool
+    """Whether the answer is about many models, and may be long."""
 
 
-def list_request(api: Api) -> Request:
-    """Ask for the catalogue."""
-    return _listing(api, "/model/list")
+def _load_fields(concurrency: int, expiration_period_seconds: int | None) -> Fields:
+    # The expiry is a field of 2024-06. Both versions send it if the user asks for it.
+    if expiration_period_seconds is None:
+        return {"concurrency": concurrency}
+    return {"concurrency": concurrency, "expirationPeriodSeconds": expiration_period_seconds}
 
 
-def instances_request(api: Api) -> Request:
-    """Ask for the loaded models."""
-    return _listing(api, "/model/instances")
+@dataclass(frozen=True)
+class Api:
+    """One version of the API."""
 
+    key_in: Literal["body", "header"]
+    routes: Mapping[Verb, tuple[str, str]]
+    """Method and path of each request; `{model}` in a path is the model id."""
+    model_field: str
+    """Field of a request that names the model; "" if the path does."""
+    entry_name: str
+    entry_ram: str
+    """Fields of a catalogue entry."""
+    envelope: str = ""
+    """Field of an answer that holds its content; "" if the answer is the content."""
+    load_fields: Callable[[int, int | None], Fields] = _load_fields
+    """Returns the settings of a load, from concurrency and idle seconds."""
+    instance_fields: Callable[[Fields], Fields] = dict
+    """Returns what an answer says of an instance, under the names that `Instance` reads."""
 
-def load_request(
-    api: Api, model_id: str, concurrency: int, expiration_period_seconds: int | None
-) -> Request:
-    """Ask for a load; the expiry, a field of 2024-06, is sent by both versions if asked for."""
-    body: dict[str, Any] = {api.model_field: model_id, "concurrency": concurrency}
-    if expiration_period_seconds is not None:
-        body["expirationPeriodSeconds"] = expiration_period_seconds
-    return Request(api, "/model/load", body)
+    def request(
+        self, verb: Verb, key: Key, model_id: str = "", fields: Fields | None = None
+    ) -> Request:
+        """Return the request that asks for `verb`, about a model or about all."""
+        method, path = self.routes[verb]
+        body = dict(fields or {})
+        headers = {}
+        if model_id and self.model_field:
+            body[self.model_field] = model_id
+        if self.key_in == "body":
+            body["key"] = key.reveal()
+        else:
+            headers["Authorization"] = f"Key {key.reveal()}"
+        if body:
+            headers["Content-Type"] = "application/json"
+        data = json.dumps(body).encode() if body else None
+        path = path.replace("{model}", quote(model_id))
+        return Request(method, path, headers, data, is_list=not model_id)
 
+    def content(self, payload: Any) -> Any:
+        """Return an answer without its envelope; an error beside the content is kept."""
+        if not self.envelope or not isinstance(payload, dict):
+            return payload
+        inner = payload.get(self.envelope)
+        if isinstance(inner, dict):
+            return {**payload, **inner}
+        return inner if isinstance(inner, list) else payload
 
-def status_request(api: Api, model_id: str) -> Request:
-    """Ask for the status of one model."""
-    return Request(api, "/model/status", {api.model_field: model_id})
+    def read_entries(self, content: object) -> list[CatalogueEntry] | None:
+        """Return the usable entries of a catalogue.
 
-
-def run_request(
-    api: Api, model_id: str, text: str, params: Mapping[str, Any], *, stream: bool
-) -> Request:
-    """Ask for text; field names of the seed's requests, which its list of parameters gainsays."""
-    body = {"app": False, api.model_field: model_id, "text": text}
-    return Request(api, "/model/run", {**body, "params": dict(params), "stream": stream})
-
-
-def delete_request(api: Api, model_id: str) -> Request:
-    """Ask for an unload."""
-    return Request(api, "/model/delete", {api.model_field: model_id})
-
-
-def _listing(api: Api, path: str) -> Request:
-    if api.list_method == "GET":
-        return Request(api, path, None, "GET", is_of_many=True)
-    return Request(api, path, {}, is_of_many=True)
-
-
-# -------------------------------------------------------------------------------- answers
-
-
-def read_entries(api: Api, payload: object) -> list[CatalogueEntry] | None:
-    """Read the answer to `/model/list`.
-
-    Returns:
-        The usable entries; None when the answer is no catalogue of this api: no array, or an
-        array without one usable entry.
-    """
-    if not isinstance(payload, list):
-        return None
-    entries = []
-    for row in payload:
-        name = row.get(api.entry_name) if isinstance(row, dict) else None
-        if isinstance(name, str) and name:
-            entries.append(
-                CatalogueEntry(
-                    model_id=name,
-                    required_ram_gb=row.get(api.entry_ram),
-                    benchmarked=row.get("benchmarked"),
+        None if the answer is no catalogue of this version: no array, or none of its elements is
+        an entry.
+        """
+        if not isinstance(content, list):
+            return None
+        entries = []
+        for row in content:
+            name = row.get(self.entry_name) if isinstance(row, dict) else None
+            if isinstance(name, str) and name:
+                ram, benchmarked = row.get(self.entry_ram), row.get("benchmarked")
+                entries.append(
+                    CatalogueEntry(model_id=name, required_ram_gb=ram, benchmarked=benchmarked)
                 )
-            )
-    return entries if entries or not payload else None
+        return entries if entries or not content else None
+
+    def read_instances(self, content: object) -> list[Instance] | None:
+        """Return an instance for each element that names a model; None if it is no array.
+
+        The elements are undocumented (client): one may say no more than the name.
+        """
+        if not isinstance(content, list):
+            return None
+        instances = []
+        for row in content:
+            if isinstance(row, dict) and (name := model_named(row)):
+                found = self.read_status(row, name)
+                found = found or self.read_status({**row, "status": UNKNOWN_STATUS}, name)
+                instances += [found] if found else []
+        return instances
+
+    def read_status(self, content: object, model_id: str) -> Instance | None:
+        """Return what an answer says of a model; None if it holds no status."""
+        if not isinstance(content, dict):
+            return None
+        known = {**self.instance_fields(content), "modelId": model_id, "error": error_text(content)}
+        try:
+            instance = Instance.model_validate(known)
+        except ValidationError:
+            return None
+        return instance if instance.status.strip() else None
 
 
-def read_instances(payload: object) -> list[Instance] | None:
-    """Read the answer to `/model/instances`, whose elements are undocumented.
+_MAY_2024: Final = Api(
+    key_in="body",
+    routes={
+        "list the models": ("POST", "/model/list"),
+        "list the instances": ("POST", "/model/instances"),
+        "load": ("POST", "/model/load"),
+        "read the status of": ("POST", "/model/status"),
+        "unload": ("POST", "/model/delete"),
+        "run": ("POST", "/model/run"),
+    },
+    model_field="modelId",
+    entry_name="name",
+    entry_ram="requiredRAM",
+)
+_JUNE_2024: Final = replace(
+    _MAY_2024,
+    key_in="header",
+    routes={
+        **_MAY_2024.routes,
+        "list the models": ("GET", "/model/list"),
+        "list the instances": ("GET", "/model/instances"),
+    },
+    model_field="model",
+    entry_name="modelId",
+    entry_ram="ramRequired",
+)
+APIS: Final[Mapping[ApiVersion, Api]] = {"2024-05": _MAY_2024, "2024-06": _JUNE_2024}
 
-    Returns:
-        One instance for each element that names a model, however little else it tells; None when
-        the answer is no array.
-    """
-    if not isinstance(payload, list):
-        return None
-    instances = []
-    for row in payload:
-        if isinstance(row, dict) and (name := model_named(row)):
-            told = {"status": UNKNOWN_STATUS, **row, "modelId": name}
-            instance = _instance(told) or _instance({**told, "status": UNKNOWN_STATUS})
-            if instance is not None:
-                instances.append(instance)
-    return instances
+
+def run_fields(text: str, params: Fields, *, stream: bool) -> Fields:
+    """Return what a run asks for, as in the vendor's requests; its parameter list differs."""
+    return {"app": False, "text": text, "params": dict(params), "stream": stream}
+
+
+# ------------------------------------------------------------------------ what lists are worth
 
 
 def is_whole(listed: Instance) -> bool:
-    """Return whether an element of a list tells which load it is, and how that stands."""
+    """Return whether an element of a list says which load it is, and its status."""
     return listed.status != UNKNOWN_STATUS and listed.created is not None
 
 
 def believed(listed: Sequence[Instance]) -> dict[str, Instance]:
-    """Return the elements of `/model/instances` that are believed as they are, by model.
+    """Return the elements of the list of instances that can be relied on, by model.
 
-    The list is undocumented (client) and may be old, so it is believed in little: that the very
-    load which an element identifies is booting or runs. That a load has failed, what an element
-    leaves out, and which is right of two about one model, only the model's own status says. So
-    does it of a model that is not on the list: that is no proof that it is not loaded.
+    The list is undocumented (client) and may be old. It is only proof that the load which an
+    element identifies boots or runs. Whether a load has failed, what an element leaves out, and
+    which of two elements about one model is right: only the model's own status says that. A model
+    that is missing from the list may be loaded all the same.
     """
     often = Counter(one.model_id for one in listed)
-    going = (Phase.BOOTING, Phase.RUNNING)
+    alive = (Phase.BOOTING, Phase.RUNNING)
     return {
         one.model_id: one
         for one in listed
-        if is_whole(one) and one.phase in going and often[one.model_id] == 1
+        if is_whole(one) and one.phase in alive and often[one.model_id] == 1
     }
 
 
-def read_status(payload: object, model_id: str) -> Instance | None:
-    """Read the answer to `/model/status`; None when it holds no status."""
-    if not isinstance(payload, dict):
-        return None
-    return _instance({**payload, "modelId": model_id})
-
-
-def is_stopped(instance: Instance) -> bool:
-    """Return whether a status says that nothing is loaded (choice: a 200 may say so)."""
-    return instance.phase is Phase.STOPPED
+# ------------------------------------------------------------------------ what any answer says
 
 
 def error_text(payload: object) -> str:
-    """Return what an answer's `error` says (client); "" when it has none."""
+    """Return what an answer's `error` says (client); "" if it has none."""
     error = payload.get("error") if isinstance(payload, dict) else None
     if isinstance(error, dict) and isinstance(error.get("message"), str):
         error = error["message"]
@@ -214,7 +213,7 @@ def error_text(payload: object) -> str:
 
 
 def own_error(payload: object) -> str:
-    """Return the API's own words: a text as `error` (client); "" where it is of another form.
+    """Return the API's own words: a text as `error` (client); "" if it has another form.
 
     Gateways and frameworks put theirs under `message` or `detail`, or an object under `error`.
     """
@@ -223,17 +222,8 @@ def own_error(payload: object) -> str:
 
 
 def model_named(payload: object) -> str:
-    """Return the model that an answer, or an element of a list, says it is about; "" for none."""
+    """Return the model that an answer or an element of a list is about; "" if it names none."""
     if not isinstance(payload, dict):
         return ""
     name = payload.get("modelId") or payload.get("model")
     return name if isinstance(name, str) else ""
-
-
-def _instance(told: Mapping[str, Any]) -> Instance | None:
-    known = {**told, "error": error_text(told)}
-    try:
-        instance = Instance.model_validate(known)
-    except ValidationError:
-        return None
-    return instance if instance.status.strip() else None

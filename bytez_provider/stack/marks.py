@@ -1,8 +1,8 @@
-"""What Pulumi writes in the place of a value that cannot be read.
+"""What Pulumi writes instead of a value that cannot be read.
 
 A state and the engine's events mark a secret by a mapping with a key of Pulumi's own, the digest of
-a preview by a word. `--show-secrets` puts the plain value into that mapping: it is a secret all the
-same, and no document of ours may show it.
+a preview by a word. `--show-secrets` puts the plain value into that mapping: it is still a secret,
+and none of our documents may show it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _SIGNATURE = "4dabf18193072939515e22adb298388d"
 
 
 def masked(value: object) -> object:
-    """Return a value with `SECRET` in the place of each secret, also of one that is laid open."""
+    """Return a value with `SECRET` for each secret in it, also for one that is shown in plain."""
     try:
         return _masked(value)
     except RecursionError:
@@ -26,7 +26,7 @@ def masked(value: object) -> object:
 
 
 def is_hidden(value: object) -> bool:
-    """Tell whether a masked value, or a part of it, is a secret or not known yet."""
+    """Return whether a masked value, or a part of it, is a secret or not known yet."""
     if isinstance(value, dict):
         return any(map(is_hidden, value.values()))
     if isinstance(value, list):

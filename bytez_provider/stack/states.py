@@ -16,7 +16,8 @@ from pydantic import ValidationError
 
 from bytez_provider.base.urns import MODEL_TYPE, name_of, project_of, stack_of
 from bytez_provider.core.declared import ModelState
-from bytez_provider.service.schemas import moment_of
+from bytez_provider.core.ownership import Named
+from bytez_provider.service.schemas import NOT_LOADED, moment_of
 from bytez_provider.stack.marks import is_hidden, masked
 
 _PROVIDER_KEY = "__provider"
@@ -27,15 +28,15 @@ class StackModel:
     """A model that a stack's state names.
 
     Attributes:
-        urn: The resource; "" where the state does not say.
+        urn: The resource; "" if the state does not say.
         model_id: The model, as `owner/name`.
-        inputs: What the program declares, as it is kept: camelCase, without what cannot be read.
-        outputs: What was found of it, as above.
+        inputs: What the program declares: camelCase, without what cannot be read.
+        outputs: What was found of it, in the same form.
         protect: Whether Pulumi refuses to delete it.
         external: Whether the program only reads it (`Model.get`), and another one manages it.
         pending_deletion: Whether it was replaced, and its own load is still to be unloaded.
-        unreadable: The properties that `inputs` or `outputs` leave out, although they are set: a
-            secret, or a value that was not known when the state was saved.
+        unreadable: The properties that are set, but that `inputs` or `outputs` leave out: a secret,
+            or a value that was not known when the state was saved.
     """
 
     urn: str
@@ -70,38 +71,48 @@ class StackModel:
     @property
     def readiness(self) -> str | None:
         """Who waits for it: "fleet" for a model of a Fleet, None for the resource itself."""
-        told = self.inputs.get("readiness", self.outputs.get("readiness"))
-        return told if isinstance(told, str) else None
+        found = self.inputs.get("readiness", self.outputs.get("readiness"))
+        return found if isinstance(found, str) else None
 
     @property
     def created(self) -> datetime | None:
-        """What identifies the load; None where the state does not know it."""
+        """What identifies the load; None if the state does not know it."""
         return moment_of(self.outputs.get("created"))
 
     @cached_property
     def state(self) -> ModelState | None:
-        """All of it as the provider reads it; None where a part of it cannot be read."""
-        told = {"modelId": self.model_id, **self.inputs, **self.outputs}
+        """All of it as the provider reads it; None if a part of it cannot be read."""
         try:
-            return ModelState.model_validate(told)
+            return ModelState.model_validate(
+                {"modelId": self.model_id, **self.inputs, **self.outputs}
+            )
         except ValidationError:
             return None
 
     def is_of(self, endpoint: str, account: str) -> bool:
-        """Tell whether it may be of this account: what cannot be read may be anything."""
-        told = {"endpoint": endpoint, "account": account}
+        """Return whether it may be of this account: what cannot be read may be anything."""
         return all(
             self.outputs.get(name) == value or not isinstance(self.outputs.get(name), str)
-            for name, value in told.items()
+            for name, value in (("endpoint", endpoint), ("account", account))
         )
 
 
+def named_load(outputs: Mapping[str, Any]) -> Named | None:
+    """Return the load that the outputs in a state name; None if they name none."""
+    if outputs.get("status") == NOT_LOADED:
+        return None
+    adopted_at = outputs.get("adoptedAt")
+    return Named(
+        moment_of(outputs.get("created")), adopted_at if isinstance(adopted_at, str) else None
+    )
+
+
 def models_of(document: object) -> list[StackModel]:
-    """Return the models of a state, in its order, those that are external or pending too.
+    """Return the models of a state, in its order, with those that are external or pending.
 
     Args:
-        document: What `pulumi stack export` prints, as JSON has been read. With `--show-secrets`
-            it is read as it is without.
+        document: What `pulumi stack export` prints, parsed from JSON. Secrets remain hidden, also
+            after an export with `--show-secrets`.
 
     Raises:
         ValueError: it is not the state of a stack.
@@ -121,8 +132,8 @@ def _models_among(resources: list[object]) -> Iterator[StackModel]:
             continue
         bags = [_masked(resource.get(name)) for name in ("inputs", "outputs")]
         inputs, outputs = ({k: v for k, v in bag.items() if not is_hidden(v)} for bag in bags)
-        told = (resource.get("id"), outputs.get("modelId"), inputs.get("modelId"))
-        model_id = next((one for one in told if one and isinstance(one, str)), None)
+        ids = (resource.get("id"), outputs.get("modelId"), inputs.get("modelId"))
+        model_id = next((one for one in ids if one and isinstance(one, str)), None)
         if model_id is None:
             continue
         urn = resource.get("urn")

@@ -1,4 +1,4 @@
-"""A fleet from fleet.yaml; the stack `prod` lays fleet.prod.yaml over it."""
+"""A fleet from fleet.yaml; in the stack `prod`, fleet.prod.yaml overrides it."""
 
 from __future__ import annotations
 

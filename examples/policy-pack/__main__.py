@@ -1,4 +1,4 @@
-"""Every rule of bytez_provider, mandatory; which of them are on is said in policies.json."""
+"""Every rule of bytez_provider, mandatory; policies.json turns rules on."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Three models, loaded for as long as this stack declares them.
 
-All three together take 7 GB of GPU RAM: at the vendor's price of June 2024 about $0.42 for each
-hour that they are loaded.
+Together they take 7 GB of GPU RAM: about $0.42 for each hour that they are loaded, at the vendor's
+price of June 2024.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Every setting of a model, each where it is of use."""
+"""Every input of a model, each where it is of use."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pulumi
 
 import bytez_provider as bytez
 
-# A slow model: it may boot for 45 minutes, and stays loaded over a lunch break without a run.
+# A slow model: it may boot for 45 minutes, and remains loaded for two idle hours.
 writer = bytez.Model(
     "writer",
     model_id="microsoft/phi-1",
@@ -18,14 +18,14 @@ writer = bytez.Model(
     ),
 )
 
-# Needed once a night: when it expires idle it may stay unloaded, until its declaration changes.
+# Needed once a night: after it expires it may remain unloaded until its declaration changes.
 nightly = bytez.Model(
     "nightly",
     model_id="deepseek-ai/deepseek-coder-1.3b-instruct",
     on_expiry="accept",
 )
 
-# Somebody may have loaded it by hand: it is taken over instead of being refused.
+# Somebody may have loaded it by hand: take it over instead of refusing.
 shared = bytez.Model("shared", model_id="openai-community/gpt2", adopt=True)
 
 pulumi.export("writer", pulumi.Output.format("{0} since {1}", writer.status, writer.created))

@@ -62,8 +62,8 @@ class Journal:
         """Keep a load that a state names."""
         self.ledger.deploys(is_preview=False)
         named = Named(moment_of(created))
-        self.ledger.hears(
-            model_id, who, named, concurrency=1, expiration_period_seconds=None, stays=True
+        self.ledger.confirm(
+            model_id, who, named, concurrency=1, expiration_period_seconds=None, is_kept=True
         )
 
     def adopts(self, who: Owner, model_id: str, created: str) -> str:

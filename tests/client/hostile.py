@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 MEBIBYTE = 1 << 20
 KEY = "bytez-key-8f\"1/<d>&'c0%7a"
-"""Has all that JSON, HTML and addresses escape, so that an echo of it is told from the key."""
+"""Has what JSON, HTML and addresses escape, so that an escaped echo differs from the key."""
 GPT2 = "openai-community/gpt2"
 
 Handler = Callable[[socket.socket, bytes], None]
@@ -20,7 +20,6 @@ class HostileServer:
 
     def __init__(self) -> None:
         self.requests: list[bytes] = []
-        self.is_closed = threading.Event()
         self._handlers: list[Handler] = [cut_off]
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._threads: list[threading.Thread] = []
@@ -34,7 +33,6 @@ class HostileServer:
         self._handlers = list(handlers)
 
     def close(self) -> None:
-        self.is_closed.set()
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         for thread in self._threads:
@@ -63,7 +61,7 @@ class HostileServer:
             try:
                 handler(connection, request)
                 connection.shutdown(socket.SHUT_WR)
-                # Read on to the other side's end: closing with bytes unread would reset it.
+                # Read to the other side's end: closing with bytes unread would reset it.
                 while connection.recv(65536):
                     pass
             except OSError:
@@ -97,16 +95,18 @@ def says(status: int, body: str | bytes = b"", headers: Mapping[str, str] | None
 
 def sends(raw: bytes) -> Handler:
     """Send these bytes as they are, and close."""
-
-    def handle(connection: socket.socket, _request: bytes) -> None:
-        connection.sendall(raw)
-
-    return handle
+    return lambda connection, _request: connection.sendall(raw)
 
 
 def cut_off(connection: socket.socket, _request: bytes) -> None:
     """Close without a word."""
     connection.shutdown(socket.SHUT_RDWR)
+
+
+def is_silent(connection: socket.socket, _request: bytes) -> None:
+    """Say nothing until the other side has had enough."""
+    while connection.recv(65536):
+        pass
 
 
 def drips(head: bytes, drop: bytes) -> Handler:
@@ -122,32 +122,22 @@ def drips(head: bytes, drop: bytes) -> Handler:
     return handle
 
 
+def pours(head: bytes, wave: bytes, total_bytes: float) -> Handler:
+    """Send so many bytes in waves, as fast as they are taken."""
+
+    def handle(connection: socket.socket, _request: bytes) -> None:
+        connection.sendall(head)
+        sent = 0
+        while sent < total_bytes:
+            connection.sendall(wave)
+            sent += len(wave)
+
+    return handle
+
+
 def floods(head: bytes, wave: bytes) -> Handler:
     """Send without end, as fast as it is taken."""
-
-    def handle(connection: socket.socket, _request: bytes) -> None:
-        connection.sendall(head)
-        while True:
-            connection.sendall(wave)
-
-    return handle
-
-
-def is_silent(connection: socket.socket, _request: bytes) -> None:
-    """Say nothing until the other side has had enough."""
-    while connection.recv(65536):
-        pass
-
-
-def pours(head: bytes, wave: bytes, total_bytes: int) -> Handler:
-    """Send so many bytes of waves, as fast as they are taken."""
-
-    def handle(connection: socket.socket, _request: bytes) -> None:
-        connection.sendall(head)
-        for _ in range(total_bytes // len(wave)):
-            connection.sendall(wave)
-
-    return handle
+    return pours(head, wave, float("inf"))
 
 
 OK_HEAD = b"HTTP/1.1 200 OK\r\n"
@@ -166,7 +156,7 @@ REFUSED: Mapping[str, Handler] = {
     "a redirect to another host": says(307, headers={"Location": "https://evil.example/"}),
     "a redirect to itself": says(302, headers={"Location": "/again"}),
     "a redirect to nowhere": says(301),
-    "an error told with a success": says(200, '{"error": "database on fire"}'),
+    "an error inside a success": says(200, '{"error": "database on fire"}'),
     "escapes in an error": says(400, json.dumps({"error": ESCAPES})),
     "escapes in a page's title": says(400, f"<title>{ESCAPES}</title>"),
     "escapes instead of JSON": says(400, ESCAPES),
@@ -181,7 +171,7 @@ REFUSED: Mapping[str, Handler] = {
     "a status of another model": says(200, '{"modelId": "acme/other", "status": "stopped"}'),
     "no HTTP": sends(b"\x16\x03\x01\x00\x01"),
 }
-"""What no operation can use, and asking again would not mend."""
+"""Answers that no operation can use; asking again would not help."""
 
 
 def by_path(handlers: Mapping[str, Sequence[Handler]]) -> Handler:

@@ -1,4 +1,4 @@
-"""Whatever a server says: an answer, or one error of ours on one line without the key."""
+"""Any answer whatsoever: it is read, or becomes one error on one line without the key."""
 
 from __future__ import annotations
 
@@ -13,27 +13,19 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from bytez_provider.base.errors import BytezError
-from bytez_provider.service import wire
 from bytez_provider.service.client import BytezClient
-from bytez_provider.service.client._answers import Kind, Reading, Verb, kind_of
-from bytez_provider.service.client._call import Call
-from bytez_provider.service.client._patience import retry_after_seconds
+from bytez_provider.service.client._answers import Kind, Reading, kind_of
+from bytez_provider.service.client._call import Call, retry_after_seconds
 from bytez_provider.service.client._transport import Answer, http_date
 from bytez_provider.service.schemas import Instance, iso, moment_of
 from bytez_provider.service.settings import Key, Settings
+from bytez_provider.service.wire import APIS, Verb, error_text
 from tests.client.hostile import GPT2, KEY, HostileServer, sends
 from tests.clocks import FakeClock
 
 SECRET = Key(KEY)
 LONGEST_MESSAGE = 700
-VERBS: tuple[Verb, ...] = (
-    "list the models",
-    "list the instances",
-    "load",
-    "read the status of",
-    "unload",
-    "run",
-)
+VERBS: tuple[Verb, ...] = tuple(APIS["2024-05"].routes)
 MANY = settings(max_examples=150, deadline=None)
 OVER_A_SOCKET = settings(
     max_examples=50,
@@ -42,56 +34,21 @@ OVER_A_SOCKET = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
-# ------------------------------------------------------------------------------ what is said
-
 ECHOES = [
-    KEY,
-    KEY.upper(),
-    quote(KEY, safe=""),
-    html.escape(KEY),
-    json.dumps(KEY)[1:-1],
+    *(KEY, KEY.upper(), quote(KEY, safe=""), html.escape(KEY), json.dumps(KEY)[1:-1]),
     "".join(f"&#{ord(letter)};" for letter in KEY),
     "".join(f"&#{ord(letter)}" for letter in KEY),
 ]
 PIECES = st.sampled_from(
     [
         *ECHOES,
-        *(
-            "error",
-            "message",
-            "detail",
-            "status",
-            "modelId",
-            "model",
-            "name",
-            "created",
-            "expiresAt",
-        ),
-        *(
-            "concurrency",
-            "requiredRAM",
-            "RUNNING",
-            "FAILED",
-            "stopped",
-            "DEPLOYING",
-            "PAUSED",
-            GPT2,
-        ),
+        *("error", "message", "detail", "status", "modelId", "model", "name", "requiredRAM"),
+        *("created", "expiresAt", "concurrency", "RUNNING", "FAILED", "stopped", "DEPLOYING"),
+        *("PAUSED", "NaN", "ü", GPT2),
         *("not loaded", "already loaded", "in progress", "credits", "api key", "not found"),
-        *(
-            "\x1b[2J",
-            "\x1b]0;x\x07",
-            "\r\n",
-            "\x00",
-            "\x9b31m",
-            "\u202e",
-            "\u2028",
-            "\ud800",
-            "ü",
-            "\U0001f600",
-        ),
-        *("\u200b", "\u061c", "\ufeff", "\U000e0041", "\u0300", "\xad"),
-        *("<html>", "<title>", "</title>", "&amp;", "&#x1b;", "&lt;", "{", "[", '"', "\\", "NaN"),
+        *("\x1b[2J", "\x1b]0;x\x07", "\r\n", "\x00", "\x9b31m", "\u202e", "\u2028", "\ud800"),
+        *("\U0001f600", "\u200b", "\u061c", "\ufeff", "\U000e0041", "\u0300", "\xad"),
+        *("<html>", "<title>", "</title>", "&amp;", "&#x1b;", "&lt;", "{", "[", '"', "\\"),
         *("2024-05-27T23:35:35.863Z", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999Z"),
         *("2024-05-28T01:35:35.863+02:00", "9999-12-31T23:59:59-23:59", "2024-13-40T99:99:99Z"),
     ]
@@ -112,22 +69,24 @@ STATUSES = st.sampled_from([200, 201, 204, 209, 304, 400, 401, 402, 403, 404, 42
 HEADER_TEXTS = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=20) | (
     st.sampled_from(
         [
-            KEY,
-            "Mon, 01 Jan 0001 00:00:00 GMT",
-            "Fri, 31 Dec 9999 23:59:59 GMT",
-            "Fri, 31 Dec 9999 23:59:59 -2359",
-            "Mon, 27 May 2024 23:35:35 +0200",
-            "Mon, 27 May 24 23:35:35 -0000",
-            "9" * 30,
-            "/x",
-            "//evil.example",
-            "https:\\\\evil.example",
+            *(KEY, "9" * 30, "/x", "//evil.example", "https:\\\\evil.example"),
+            *("Mon, 01 Jan 0001 00:00:00 GMT", "Fri, 31 Dec 9999 23:59:59 GMT"),
+            *("Fri, 31 Dec 9999 23:59:59 -2359", "Mon, 27 May 2024 23:35:35 +0200"),
         ]
     )
 )
+ADDRESSES = st.lists(
+    st.sampled_from(
+        [
+            *("http:", "https:", "/", "\\", "@", "#", "?", ":80", ".", " ", "\t", "[::1]"),
+            *("127.0.0.1", "localhost", "evil.example", "{other}", "{own}"),
+        ]
+    ),
+    max_size=6,
+).map("".join)
 
 
-def assert_told_well(error: BytezError) -> None:
+def assert_fit_to_show(error: BytezError) -> None:
     """Check that an error is one line of bounded length that shows no form of the key."""
     message = str(error)
     assert message.isprintable(), ascii(message)
@@ -136,92 +95,67 @@ def assert_told_well(error: BytezError) -> None:
     assert not SECRET.appears_in(html.unescape(message))
 
 
-# ------------------------------------------------------------------------------- one answer
-
-
 @MANY
 @given(body=BODIES, status=STATUSES, verb=st.sampled_from(VERBS))
 @example(body=json.dumps({"error": {KEY: 1}}).encode(), status=500, verb="load")
 @example(body=f"<title>{ECHOES[-1]}</title>".encode(), status=500, verb="load")
-def test_any_answer_is_of_a_kind_and_can_be_told(body: bytes, status: int, verb: Verb) -> None:
+def test_any_answer_has_a_kind_and_its_error_is_one_line(
+    body: bytes, status: int, verb: Verb
+) -> None:
     model_id = "" if verb.startswith("list") else GPT2
     reading = Reading.of(Answer(status, {}, body), SECRET)
     kind = kind_of(reading, verb, model_id)
     assert (kind is Kind.DONE) <= (200 <= status < 300)
     if kind is not Kind.DONE:
-        assert_told_well(
-            Call(verb, model_id, "https://api.bytez.com", 5).refused(kind, reading, 0.0)
-        )
+        call = Call(verb, model_id, "https://api.bytez.com", 5)
+        assert_fit_to_show(call.refused(kind, reading, FakeClock().now()).error)
 
 
 @MANY
 @given(payload=PAYLOADS)
-def test_any_json_is_read_as_what_it_holds_or_as_nothing(payload: object) -> None:
-    """Nothing of it is too large, too far off or too odd for what is reckoned with it later."""
-    found = [
-        wire.read_status(payload, GPT2),
-        wire.read_status({"status": "x", "error": payload}, ""),
-    ]
-    found += wire.read_instances(payload) or []
-    found += (
-        wire.read_instances([{"modelId": "a/b", "created": payload, "concurrency": payload}]) or []
-    )
-    for one in found:
-        if one is not None:
-            assert_can_be_reckoned_with(one)
-    for api in wire.APIS.values():
+def test_any_json_reads_as_values_in_range_or_as_nothing(payload: object) -> None:
+    odd = [{"modelId": "a/b", "created": payload, "concurrency": payload}]
+    for api in APIS.values():
+        found = [
+            api.read_status(payload, GPT2),
+            api.read_status({"status": "x", "error": payload}, ""),
+        ]
+        found += [*(api.read_instances(payload) or []), *(api.read_instances(odd) or [])]
+        for one in found:
+            assert one is None or is_in_range(one)
         row = {api.entry_name: "a/b", api.entry_ram: payload, "benchmarked": payload}
-        for entry in [
-            *(wire.read_entries(api, payload) or []),
-            *(wire.read_entries(api, [row]) or []),
-        ]:
+        for entry in [*(api.read_entries(payload) or []), *(api.read_entries([row]) or [])]:
             assert entry.required_ram_gb is None or 0 < entry.required_ram_gb < math.inf
             entry.model_id.encode()
-    assert isinstance(wire.error_text(payload), str)
+    assert isinstance(error_text(payload), str)
 
 
-def assert_can_be_reckoned_with(one: Instance) -> None:
-    for count in (one.concurrency, one.inferences, one.expiration_period_seconds):
-        # What Pulumi keeps of it is a double.
-        assert count is None or 0 <= count <= 2**53
-    for moment in (one.created, one.expires_at, one.modified):
-        assert moment is None or moment_of(iso(moment)) == moment
-    assert one.status.strip()
-    assert isinstance(one.phase.value, str)
-
-
-# ----------------------------------------------------------------------------------- headers
+def is_in_range(one: Instance) -> bool:
+    # Pulumi keeps numbers as doubles.
+    counts = (one.concurrency, one.inferences, one.expiration_period_seconds)
+    moments = (one.created, one.expires_at, one.modified)
+    return (
+        all(count is None or 0 <= count <= 2**53 for count in counts)
+        and all(moment is None or moment_of(iso(moment)) == moment for moment in moments)
+        and bool(one.status.strip())
+    )
 
 
 @MANY
-@given(text=HEADER_TEXTS | TEXTS)
-def test_any_date_is_one_that_can_be_reckoned_with_or_none(text: str) -> None:
+@given(text=HEADER_TEXTS | TEXTS, now=st.datetimes(timezones=st.just(timezone.utc)))
+def test_any_header_gives_a_usable_date_and_wait(text: str, now: datetime) -> None:
     moment = http_date(text)
     if moment is not None:
         decade = timedelta(days=3660)
         assert iso(moment - decade) < iso(moment) < iso(moment + decade)
-
-
-@MANY
-@given(text=HEADER_TEXTS, now=st.datetimes(timezones=st.just(timezone.utc)))
-def test_any_retry_after_is_a_wait_of_some_seconds(text: str, now: datetime) -> None:
-    wait = retry_after_seconds({"Retry-After": text}, now)
-    assert 0 <= wait < math.inf
+    assert 0 <= retry_after_seconds({"Retry-After": text}, now) < math.inf
 
 
 # ---------------------------------------------------------------------------- over a socket
 
-ADDRESS_PARTS = st.sampled_from(
-    [
-        *("http:", "https:", "/", "\\", "@", "#", "?", ":80", ".", " ", "\t", "[::1]"),
-        *("127.0.0.1", "localhost", "evil.example", "{other}", "{own}"),
-    ]
-)
-ADDRESSES = st.lists(ADDRESS_PARTS, max_size=6).map("".join)
-
 
 def errors_of(*calls: Callable[[], object]) -> list[BytezError]:
-    """Make calls; return the errors that they ended with, none of which is another's."""
+    """Make calls and return their errors; any other exception fails the test."""
     errors = []
     for call in calls:
         try:
@@ -248,7 +182,7 @@ def test_any_answer_over_a_socket_is_read_or_refused(
         client.instances,
         client.models,
     ):
-        assert_told_well(error)
+        assert_fit_to_show(error)
     assert iso(client.server_now() + timedelta(days=366))
     client.close()
 
@@ -264,6 +198,6 @@ def test_no_redirect_takes_the_key_elsewhere(
     hostile.answers(sends("\r\n".join([*lines, f"Location: {target}", "", ""]).encode()))
     client = BytezClient(Settings(hostile.url, "2024-06", SECRET), clock=FakeClock())
     (error,) = errors_of(lambda: client.status(GPT2, tries=1))
-    assert_told_well(error)
+    assert_fit_to_show(error)
     assert elsewhere.requests == []
     client.close()

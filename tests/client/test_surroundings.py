@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -41,50 +41,52 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 # ----------------------------------------------------------------------------------- proxies
 
 
+@pytest.fixture
+def remote(api: ApiVersion, fake_clock: FakeClock) -> Callable[[str], BytezClient]:
+    """Return a client of an address, made after the environment was set."""
+    return lambda url: BytezClient(Settings(url, api, Key(KEY)), clock=fake_clock)
+
+
+Remote = Callable[[str], BytezClient]
+
+
+def refusal_of(client: BytezClient) -> UnreachableError:
+    """Return the error of a load that certainly did not reach the service."""
+    with pytest.raises(UnreachableError) as caught:
+        client.load(GPT2, 1)
+    assert not caught.value.maybe_done
+    return caught.value
+
+
 def test_a_proxy_of_the_environment_is_used(
-    hostile: HostileServer,
-    fake_clock: FakeClock,
-    api: ApiVersion,
-    monkeypatch: pytest.MonkeyPatch,
+    hostile: HostileServer, remote: Remote, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", hostile.url)
     hostile.answers(says(407))
-    client = BytezClient(Settings("https://bytez.invalid", api, Key(KEY)), clock=fake_clock)
-    with pytest.raises(UnreachableError) as caught:
-        client.load(GPT2, 1)
-    assert "the proxy let no connection through" in str(caught.value)
-    assert "Check HTTPS_PROXY and NO_PROXY" in str(caught.value)
-    assert not caught.value.maybe_done
+    error = refusal_of(remote("https://bytez.invalid"))
+    assert "the proxy let no connection through" in error.observed
+    assert error.action == "Check HTTPS_PROXY and NO_PROXY"
     for request in hostile.requests:
         assert request.startswith(b"CONNECT bytez.invalid:443 HTTP/1.")
         assert KEY.encode() not in request
 
 
 def test_loopback_is_never_asked_through_a_proxy(
-    emulator: Emulator,
-    hostile: HostileServer,
-    fake_clock: FakeClock,
-    api: ApiVersion,
-    monkeypatch: pytest.MonkeyPatch,
+    emulator: Emulator, hostile: HostileServer, remote: Remote, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Plain http, and so the key, would leave this machine.
+    """Plain http, and so the key, would leave this machine."""
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, hostile.url)
-    client = BytezClient(Settings(emulator.url, api, Key(KEY)), clock=fake_clock)
-    assert client.instances() == []
+    assert remote(emulator.url).instances() == []
     assert hostile.requests == []
 
 
 @pytest.mark.parametrize("proxy", ["http://", "socks9://127.0.0.1:1"])
-def test_a_proxy_that_is_no_address_is_told_at_once(
-    fake_clock: FakeClock, api: ApiVersion, proxy: str, monkeypatch: pytest.MonkeyPatch
+def test_a_proxy_without_a_valid_address_is_an_error_at_once(
+    fake_clock: FakeClock, remote: Remote, proxy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", proxy)
-    client = BytezClient(Settings("https://bytez.invalid", api, Key(KEY)), clock=fake_clock)
-    with pytest.raises(UnreachableError) as caught:
-        client.load(GPT2, 1)
-    assert "HTTPS_PROXY" in str(caught.value)
-    assert not caught.value.maybe_done
+    assert "HTTPS_PROXY" in refusal_of(remote("https://bytez.invalid")).action
     assert fake_clock.waits == []
 
 
@@ -129,103 +131,70 @@ def tls_server(certificate: Path) -> Iterator[str]:
     thread.join()
 
 
-def test_a_certificate_that_nobody_vouches_for_is_refused(
-    tls_url: str, fake_clock: FakeClock, api: ApiVersion
-) -> None:
-    client = BytezClient(Settings(tls_url, api, Key(KEY)), clock=fake_clock)
-    with pytest.raises(UnreachableError) as caught:
-        client.load(GPT2, 1)
-    message = str(caught.value)
-    assert f"no answer from {tls_url}: its TLS certificate is not accepted (self" in message
-    assert "Name the right certificate authority with REQUESTS_CA_BUNDLE." in message
-    assert not caught.value.maybe_done
-    assert fake_clock.waits == []
-
-
 @pytest.mark.parametrize(
-    ("certificate", "reason", "action"),
+    ("certificate", "is_trusted", "reason", "action"),
     [
-        (OF_ANOTHER, "not valid for '127.0.0.1'", "Check that bytez:endpoint is the address of"),
-        (EXPIRED, "certificate has expired", "Check the date of this machine"),
+        (CERTIFICATE, False, "self", "Name the right certificate authority"),
+        (OF_ANOTHER, True, "not valid for '127.0.0.1'", "Check that bytez:endpoint is the address"),
+        (EXPIRED, True, "certificate has expired", "Check the date of this machine"),
     ],
-    ids=["of another host", "expired"],
+    ids=["unknown authority", "another host", "expired"],
 )
 def test_a_certificate_that_does_not_match_is_refused(
     fake_clock: FakeClock,
-    api: ApiVersion,
+    remote: Remote,
     certificate: Path,
+    is_trusted: bool,
     reason: str,
     action: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Also where its authority is trusted; another authority would not mend it."""
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    """Also if its authority is trusted: another authority would not help then."""
+    if is_trusted:
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
     with tls_server(certificate) as url:
-        client = BytezClient(Settings(url, api, Key(KEY)), clock=fake_clock)
-        with pytest.raises(UnreachableError) as caught:
-            client.load(GPT2, 1)
-    message = str(caught.value)
-    assert f"no answer from {url}: its TLS certificate is not accepted (" in message
-    assert reason in message
-    assert action in message
-    assert "REQUESTS_CA_BUNDLE" not in message
-    assert message.isprintable()
-    assert not caught.value.maybe_done
+        error = refusal_of(remote(url))
+    assert f"no answer from {url}: its TLS certificate is not accepted (" in error.observed
+    assert reason in error.observed
+    assert error.action.startswith(action)
+    assert ("REQUESTS_CA_BUNDLE" in error.action) is not is_trusted
     assert fake_clock.waits == []
 
 
 @pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
-def test_an_authority_of_the_environment_is_heard(
-    tls_url: str,
-    fake_clock: FakeClock,
-    api: ApiVersion,
-    name: str,
-    monkeypatch: pytest.MonkeyPatch,
+def test_an_authority_of_the_environment_is_trusted(
+    tls_url: str, remote: Remote, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, str(CERTIFICATE))
-    client = BytezClient(Settings(tls_url, api, Key(KEY)), clock=fake_clock)
+    client = remote(tls_url)
     assert client.status(GPT2) is None
     client.close()
 
 
-def test_an_authority_that_is_not_there_is_told(
-    tls_url: str, fake_clock: FakeClock, api: ApiVersion, monkeypatch: pytest.MonkeyPatch
+def test_a_missing_authority_is_an_error_at_once(
+    tls_url: str, fake_clock: FakeClock, remote: Remote, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/no/such/file.pem")
-    client = BytezClient(Settings(tls_url, api, Key(KEY)), clock=fake_clock)
-    with pytest.raises(UnreachableError) as caught:
-        client.status(GPT2)
-    assert "the CA bundle cannot be read" in str(caught.value)
+    assert "the CA bundle cannot be read" in refusal_of(remote(tls_url)).observed
     assert fake_clock.waits == []
 
 
-def test_tls_to_a_server_without(
-    hostile: HostileServer, fake_clock: FakeClock, api: ApiVersion
-) -> None:
+def test_a_server_without_tls_is_an_error(hostile: HostileServer, remote: Remote) -> None:
     hostile.answers(says(400))
-    endpoint = hostile.url.replace("http:", "https:")
-    client = BytezClient(Settings(endpoint, api, Key(KEY)), clock=fake_clock)
-    with pytest.raises(UnreachableError) as caught:
-        client.load(GPT2, 1)
-    assert not caught.value.maybe_done
+    refusal_of(remote(hostile.url.replace("http:", "https:")))
 
 
-# --------------------------------------------------------------------------- what is not heard
+# ----------------------------------------------------------------------------- what is ignored
 
 
-def test_a_netrc_is_ignored(
+def test_netrc_and_cookies_are_ignored(
     wary: BytezClient, hostile: HostileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login somebody password netrc-secret\n")
     monkeypatch.setenv("NETRC", str(netrc))
-    hostile.answers(says(200, "[]"))
-    wary.instances()
-    assert b"Authorization: Basic" not in hostile.requests[0]
-
-
-def test_cookies_are_not_kept(wary: BytezClient, hostile: HostileServer) -> None:
     hostile.answers(says(200, "[]", {"Set-Cookie": "session=1; Path=/"}))
     wary.instances()
     wary.instances()
+    assert b"Authorization: Basic" not in hostile.requests[0]
     assert b"cookie" not in hostile.requests[1].lower()

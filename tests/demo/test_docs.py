@@ -1,4 +1,4 @@
-"""What the README says: its programs run, its commands and settings exist, its links lead there."""
+"""What the docs say: programs run, commands and settings exist, links lead somewhere."""
 
 from __future__ import annotations
 
@@ -26,16 +26,22 @@ DOCUMENTS = [
     "CHANGELOG.md",
     "bytez_provider/emulator/README.md",
     "examples/github-actions/README.md",
-    "docs/journal.md",
-    "docs/policies.md",
-    "docs/security.md",
-    "docs/when-killed.md",
+    *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")),
 ]
+# The programs and tests of docs/policies.md have tests of their own.
+PROGRAMS = ["README.md", "docs/inputs.md", "docs/fleets.md"]
+ALL = "\n".join((ROOT / name).read_text(encoding="utf-8") for name in DOCUMENTS)
 
 
-def blocks(language: str) -> list[str]:
-    """Return the README's code blocks of one language."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+def page(name: str) -> str:
+    """Return a page of docs/."""
+    return (ROOT / "docs" / name).read_text(encoding="utf-8")
+
+
+def programs() -> list[str]:
+    """Return the Python programs that the docs show."""
+    text = "\n".join((ROOT / name).read_text(encoding="utf-8") for name in PROGRAMS)
+    return re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
 # ------------------------------------------------------------------------------- programs
@@ -55,15 +61,16 @@ class Recorder(Mocks):
         raise AssertionError(f"no program of ours calls {args.token}")
 
 
-@pytest.mark.parametrize("program", blocks("python"))
-def test_program_runs(program: str) -> None:
+@pytest.mark.parametrize("program", programs())
+def test_program_runs(program: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
     recorder = Recorder()
     set_mocks(recorder, preview=False)
-    code = compile(program, "README.md", "exec")
+    code = compile(program, "docs", "exec")
 
     @pulumi.runtime.test  # type: ignore[untyped-decorator]  # Pulumi's has no types
     def run() -> None:
-        exec(code, {"__name__": "__main__"})  # noqa: S102  (our own README)
+        exec(code, {"__name__": "__main__"})  # noqa: S102  (our own docs)
 
     run()
     models = [one for one in recorder.declared if one.typ.endswith("bytez:Model")]
@@ -73,7 +80,7 @@ def test_program_runs(program: str) -> None:
 
 
 def test_there_are_programs() -> None:
-    assert len(blocks("python")) >= 3
+    assert len(programs()) >= 5
 
 
 # ------------------------------------------------------------------------------- commands
@@ -94,8 +101,7 @@ def help_of(*command: str) -> str:
 
 def mentions(program: str) -> Iterator[tuple[str, set[str]]]:
     """Yield each subcommand that a document names, with the options it is given there."""
-    text = "\n".join((ROOT / name).read_text(encoding="utf-8") for name in DOCUMENTS[:2])
-    for match in re.finditer(rf"[`$ ]{program} ([a-z]+(?: [a-z]+)?)([^`\n]*)", text):
+    for match in re.finditer(rf"(?:`|\$ |bin/){program} ([a-z]+(?: [a-z]+)?)([^`\n]*)", ALL):
         yield match[1], set(re.findall(r"--[a-z][a-z-]*", match[2]))
 
 
@@ -112,7 +118,7 @@ def test_commands_exist(program: str) -> None:
 
 
 def test_table_has_every_bytez_fleet_command() -> None:
-    listed = set(re.findall(r"^\| `bytez-fleet ([a-z]+)", README, re.MULTILINE))
+    listed = set(re.findall(r"^\| `bytez-fleet ([a-z]+)", page("cli.md"), re.MULTILINE))
     text = help_of(str(Path(sys.executable).parent / "bytez-fleet"))
     assert listed == set(re.findall(r"^  ([a-z]+)  ", text.split("Commands:")[1], re.MULTILINE))
 
@@ -120,9 +126,7 @@ def test_table_has_every_bytez_fleet_command() -> None:
 def test_make_targets_exist() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
-    assert (
-        set(re.findall(r"[`$ ]make ([a-z]+)", " ".join(re.findall(r"`[^`]+`", README)))) <= targets
-    )
+    assert set(re.findall(r"(?:`|\$ )make ([a-z]+)", README)) <= targets
 
 
 def test_emulator_options_are_all_in_its_readme(capsys: pytest.CaptureFixture[str]) -> None:
@@ -139,11 +143,9 @@ def test_emulator_options_are_all_in_its_readme(capsys: pytest.CaptureFixture[st
 
 def test_tables_have_every_argument_and_output() -> None:
     arguments = inspect.signature(bytez.Model).parameters.keys() - {"resource_name", "opts"}
-    section = README.split("## Inputs and outputs")[1].split("\n## ")[0]
-    assert set(re.findall(r"^\| `([a-z_]+)`", section, re.MULTILINE)) == arguments
-    outputs = set(inspect.get_annotations(bytez.Model)) - arguments
-    sentence = next(line for line in section.splitlines() if line.startswith("The outputs are"))
-    assert outputs <= set(re.findall(r"`([a-z_]+)`", sentence))
+    assert set(re.findall(r"^\| `([a-z_]+)`", page("inputs.md"), re.MULTILINE)) == (
+        arguments | set(inspect.get_annotations(bytez.Model))
+    )
 
 
 def test_settings_are_those_that_the_code_reads() -> None:
@@ -152,10 +154,11 @@ def test_settings_are_those_that_the_code_reads() -> None:
         for path in (ROOT / "bytez_provider").rglob("*.py")
         if "emulator" not in path.parts
     )
-    table = README.split("| setting |")[1].split("\n\n")[0]
-    for pattern in (r"\bBYTEZ_[A-Z_]+", r"\bbytez:[a-z][A-Za-z]+"):
-        assert set(re.findall(pattern, README)) <= set(re.findall(pattern, sources))
-        assert set(re.findall(pattern, README)) <= set(re.findall(pattern, table))
+    table = page("configuration.md")
+    for pattern in (r"\bBYTEZ_(?!EMULATOR)[A-Z_]+", r"\bbytez:[a-z][A-Za-z]+"):
+        mentioned = set(re.findall(pattern, ALL))
+        assert mentioned <= set(re.findall(pattern, sources))
+        assert mentioned <= set(re.findall(pattern, table))
     assert set(re.findall(r"environ[^\n]*\"(BYTEZ_[A-Z_]+)\"", sources)) <= set(
         re.findall(r"\bBYTEZ_[A-Z_]+", table)
     )

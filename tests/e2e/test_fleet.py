@@ -159,7 +159,7 @@ def test_a_fleet_from_a_file(stack: Stack, emulator: Emulator) -> None:
 
     file.write_text(file.read_text() + "  tales: {modelId: roneneldan/TinyStories-8M, hours: 8}\n")
     said = sentence(stack.preview())
-    assert said.startswith("could not read 'fleet.yaml': fleet.yaml:5: 'hours' is not a property")
+    assert said.startswith("could not read 'fleet.yaml': fleet.yaml:5: ")
 
 
 def test_one_that_fails_to_boot(stack: Stack, emulator: Emulator) -> None:

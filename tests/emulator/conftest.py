@@ -1,4 +1,4 @@
-"""The emulator's own fixture, and somebody who talks to it."""
+"""The emulator's own fixture, and a client for it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import pytest
 
 from bytez_provider.emulator import Emulator
 from bytez_provider.emulator.fixtures import bytez_emulator
-from tests.emulator.talk import Talker
+from tests.emulator.client import Client
 
-__all__ = ["bytez_emulator", "talk"]
+__all__ = ["bytez_emulator", "client"]
 
 
 @pytest.fixture
-def talk(bytez_emulator: Emulator) -> Iterator[Talker]:
-    """A client that knows the key."""
-    with Talker(bytez_emulator.url, bytez_emulator.keys[0]) as talker:
-        yield talker
+def client(bytez_emulator: Emulator) -> Iterator[Client]:
+    """A client that has the key."""
+    with Client(bytez_emulator.url, bytez_emulator.keys[0]) as one:
+        yield one

@@ -1,4 +1,4 @@
-"""The state file: loads survive a restart, and a broken file is said to be one."""
+"""The state file: loads survive a restart, and a broken file is reported."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from bytez_provider.emulator import Emulator
 from bytez_provider.emulator.state import StateError
-from tests.emulator.talk import CODER, GPT2, Talker
+from tests.emulator.client import CODER, GPT2, Client
 
 START = datetime(2024, 6, 3, tzinfo=timezone.utc)
 
@@ -24,45 +24,41 @@ def manual(state: Path) -> Emulator:
     return Emulator(clock="manual", state=state, start=START)
 
 
-def test_loads_and_ledger_and_time_survive_a_restart(state: Path) -> None:
-    with manual(state) as before, Talker(before.url, "any") as talk:
+def test_loads_ledger_and_time_survive_a_restart(state: Path) -> None:
+    with manual(state) as before, Client(before.url, "any") as client:
         before.set_faults([{"model": CODER, "do": {"boot": "failed", "error": "out of memory"}}])
-        talk.load(GPT2, concurrency=2)
-        talk.seed("/model/delete", modelId=GPT2)
-        talk.load(GPT2, concurrency=3)
-        talk.load(CODER)
+        client.load(GPT2, concurrency=2)
+        client.v05("/model/delete", modelId=GPT2)
+        client.load(GPT2, concurrency=3)
+        client.load(CODER)
         before.advance(403)
-        talk.seed("/model/run", modelId=GPT2, text="Once")
+        client.v05("/model/run", modelId=GPT2, text="Once")
         before.advance(61)
-        told = (before.now(), before.instances(), before.ledger())
+        seen = (before.now(), before.instances(), before.ledger())
     with manual(state) as after:
-        assert (after.now(), after.instances(), after.ledger()) == told
-        assert {one["modelId"]: one["status"] for one in after.instances()} == {
-            CODER: "FAILED",
-            GPT2: "RUNNING",
-        }
+        assert (after.now(), after.instances(), after.ledger()) == seen
+        assert {one["status"] for one in after.instances()} == {"FAILED", "RUNNING"}
         assert after.requests() == []
+        after.reset()
+    with manual(state) as empty:
+        assert empty.ledger() == {}
 
 
-def test_what_was_changed_is_in_the_file_at_once(state: Path) -> None:
-    """As after `kill -9`: the first emulator never learns that it has ended."""
-    with manual(state) as before, Talker(before.url, "any") as talk:
-        talk.load(GPT2)
+def test_a_change_is_in_the_file_at_once(state: Path) -> None:
+    """As after `kill -9`: the first emulator is not stopped."""
+    with manual(state) as before, Client(before.url, "any") as client:
+        client.load(GPT2)
         before.advance(403)
         with manual(state) as after:
             assert after.instances() == before.instances()
-        talk.seed("/model/delete", modelId=GPT2)
+        client.v05("/model/delete", modelId=GPT2)
         with manual(state) as after:
             assert after.instances() == []
-    assert [entry.name for entry in state.parent.iterdir()] == [state.name]
-
-
-def test_created_stays_new_over_a_restart(state: Path) -> None:
-    with manual(state) as before:
-        first = before.load_by_somebody_else(GPT2)
-        before.unload_by_somebody_else(GPT2)
+            first = before.load_by_somebody_else(GPT2)
+            before.unload_by_somebody_else(GPT2)
     with manual(state) as after:
         assert after.load_by_somebody_else(GPT2) > first
+    assert [entry.name for entry in state.parent.iterdir()] == [state.name]
 
 
 def test_a_fast_clock_does_not_run_backwards_over_a_restart(state: Path) -> None:
@@ -73,33 +69,16 @@ def test_a_fast_clock_does_not_run_backwards_over_a_restart(state: Path) -> None
         assert stopped <= after.now() < stopped + timedelta(days=1)
 
 
-def test_reset_empties_the_file_too(state: Path) -> None:
-    with manual(state) as before:
-        before.load_by_somebody_else(GPT2)
-        before.reset()
-    with manual(state) as after:
-        assert after.ledger() == {}
-
-
-def _with(state: Path, **changes: object) -> str:
-    """Return the text of a state file with one load, some of whose fields are changed."""
-    with manual(state) as emulator:
-        emulator.load_by_somebody_else(GPT2)
-    content = json.loads(state.read_text(encoding="utf-8"))
-    content["loads"][0].update(changes)
-    return json.dumps(content)
-
-
 @pytest.mark.parametrize(
     "text",
     ["", "{", "[]", "null", "{}", '{"format": "another/1"}', '{"format": "bytez-emulator/1"}'],
 )
-def test_a_broken_file_is_named_in_one_line_and_left_alone(state: Path, text: str) -> None:
+def test_a_broken_file_is_refused_in_one_line_and_kept(state: Path, text: str) -> None:
     state.write_text(text, encoding="utf-8")
     with pytest.raises(StateError) as caught:
         manual(state)
     assert str(caught.value) == (
-        f"could not read state file '{state}': it is not one of this emulator; "
+        f"could not read state file '{state}': it is not a state file of this emulator; "
         "delete it or name another"
     )
     assert state.read_text(encoding="utf-8") == text
@@ -117,13 +96,17 @@ def test_a_broken_file_is_named_in_one_line_and_left_alone(state: Path, text: st
     ],
     ids=str,
 )
-def test_a_file_with_a_wrong_field_is_broken(state: Path, changes: dict[str, object]) -> None:
-    state.write_text(_with(state, **changes), encoding="utf-8")
-    with pytest.raises(StateError, match="it is not one of this emulator"):
+def test_a_file_with_a_wrong_field_is_refused(state: Path, changes: dict[str, object]) -> None:
+    with manual(state) as emulator:
+        emulator.load_by_somebody_else(GPT2)
+    content = json.loads(state.read_text(encoding="utf-8"))
+    content["loads"][0].update(changes)
+    state.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(StateError, match="it is not a state file of this emulator"):
         manual(state)
 
 
-def test_a_file_that_cannot_be_had_is_named(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     with pytest.raises(StateError, match=r"could not read state file '.*': Is a directory"):
         manual(tmp_path)
     with pytest.raises(StateError, match=r"could not write state file '.*': No such file"):

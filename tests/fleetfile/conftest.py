@@ -6,21 +6,28 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from bytez_provider.base.errors import InvalidFileError
 from bytez_provider.fleetfile import read_fleet
 
 Write = Callable[..., Path]
 Mistakes = Callable[..., list[str]]
+# Each example writes over the file of the one before it.
+QUICK = settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 
 
 @pytest.fixture
 def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
-    """Write a file, `fleet.yaml` unless another is named, and return its name."""
+    """Write a file, `fleet.yaml` unless named otherwise, and return its name."""
     monkeypatch.chdir(tmp_path)
 
     def written(text: str | bytes, name: str = "fleet.yaml") -> Path:
-        # Not as text: a test says which ends of lines it means.
+        # As bytes, to keep the line endings of the test.
         Path(name).write_bytes(text.encode() if isinstance(text, str) else text)
         return Path(name)
 
@@ -29,7 +36,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
 
 @pytest.fixture
 def mistakes(write: Write) -> Mistakes:
-    """Return what is wrong with a text, and its overlay, each as `line:column: message`."""
+    """Return the mistakes in a text and its overlay, each as `line:column: message`."""
 
     def found(text: str | bytes, overlay: str | None = None) -> list[str]:
         path = write(text)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bytez_provider.base.errors import InvalidFileError, Problem
-from bytez_provider.fleetfile import FleetFile, Place, read_fleet
-from tests.fleetfile.conftest import Write
+from bytez_provider.fleetfile import Place, read_fleet
+from tests.fleetfile.conftest import QUICK, Write
 
 MEBIBYTE = 1 << 20
 
@@ -28,14 +27,14 @@ def problems_of(path: Path) -> tuple[Problem, ...]:
     return error.problems
 
 
-def test_a_file_may_be_a_mebibyte_long_and_no_longer(write: Write) -> None:
+def test_a_file_may_have_a_mebibyte_and_no_more(write: Write) -> None:
     text = "models: {}\n#".ljust(MEBIBYTE, "#")
     assert read_fleet(write(text)).models == {}
     (problem,) = problems_of(write(text + "#"))
     assert problem.message == "'fleet.yaml' is larger than 1 MiB"
 
 
-def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+def test_reading_does_not_wait_for_a_pipe(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fleet.yaml")
     (problem,) = problems_of(tmp_path / "fleet.yaml")
     assert problem.message.endswith("is not a file")
@@ -45,11 +44,7 @@ def test_aliases_of_aliases_are_never_unrolled(write: Write) -> None:
     lines = ["- &a0 [x, x, x, x, x, x, x, x, x]"]
     lines += [f"- &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 40)]
     (problem,) = problems_of(
-        write(
-            "models:\n  a:\n    modelId:\n"
-            + "".join(f"      {line}\n" for line in lines)
-            + "  b: {modelId: a/b, concurrency: 1}\n"
-        )
+        write("models:\n  a:\n    modelId:\n" + "".join(f"      {line}\n" for line in lines))
     )
     assert (problem.line, problem.message.rpartition(", ")[2]) == (4, "not a list")
 
@@ -64,7 +59,7 @@ def test_merges_of_merges_are_bounded(write: Write) -> None:
 @pytest.mark.parametrize("text", ["[" * 5000, "{" * 5000, "- " * 5000, "? " * 5000, "{a: " * 5000])
 def test_depth_is_bounded(write: Write, text: str) -> None:
     (problem,) = problems_of(write(text))
-    assert problem.message == "more than 32 lists and mappings within each other"
+    assert problem.message == "more than 32 nested lists and mappings"
 
 
 def test_a_chain_of_merges_may_be_long(write: Write) -> None:
@@ -75,22 +70,19 @@ def test_a_chain_of_merges_may_be_long(write: Write) -> None:
 
 
 @pytest.mark.parametrize("number", ["9" * 100_000, "0x" + "f" * 100_000, "9" * 100_000 + ".5"])
-def test_long_numbers_are_not_read_digit_by_digit(write: Write, number: str) -> None:
+def test_long_numbers_are_refused_quickly(write: Write, number: str) -> None:
     (problem,) = problems_of(write(f"models: {{a: {{modelId: a/b, concurrency: {number}}}}}"))
     assert len(problem.message) < 200
 
 
-def test_a_mapping_may_hold_itself(write: Write) -> None:
+def test_a_mapping_may_contain_itself(write: Write) -> None:
     (problem, *_) = problems_of(write("models: &m {a: *m, b: {modelId: a/b}}"))
-    assert "'a' is not a property of a model" in problem.message
+    assert (problem.line, problem.column) == (1, 13)
 
 
-def test_escapes_in_text_do_not_reach_the_terminal(write: Write) -> None:
+def test_escapes_do_not_reach_the_terminal(write: Write) -> None:
     text = 'models: {"a\\e[31m\\u202e\\n": {"\\a": 1, modelId: "\\e]0;title\\a", adopt: "\\x9b"}}'
     assert len(problems_of(write(text))) == 4
-
-
-def test_escapes_in_the_name_of_a_file_do_not_either(write: Write) -> None:
     problems_of(write("- a", "\x1b[31mfleet.yaml"))
 
 
@@ -105,22 +97,21 @@ PIECES = st.sampled_from(
         *("~", "1", "0x", "1e5", ".inf", "yes", "true", "@", "`", "\ufeff", "\x85", "\u2028", "ü"),
     ]
 )
-QUICK = settings(
-    max_examples=60,
-    deadline=None,
-    # Each example writes over the file of the one before.
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+GOOD = (
+    "defaults: &d {concurrency: 1}\n"
+    "models:\n"
+    "  coder: &c\n"
+    "    modelId: a/coder  # the first\n"
+    "    adopt: true\n"
+    "  math: {<<: *c, modelId: 'a/math', expectedHoursPerDay: 2.5}\n"
 )
 
 
-def read_or_refuse(path: Path) -> FleetFile | None:
+def read_or_refuse(path: Path) -> None:
     try:
-        return read_fleet(path)
-    except InvalidFileError as error:
-        refused = error
-    assert refused.problems
-    assert str(refused).isprintable()
-    return None
+        read_fleet(path)
+    except InvalidFileError:
+        problems_of(path)
 
 
 @QUICK
@@ -137,67 +128,34 @@ def test_bytes_are_read_or_refused(write: Write, data: bytes) -> None:
 
 @QUICK
 @given(
-    text=st.lists(PIECES, max_size=12).map("".join),
-    at=st.integers(0, 200),
-    gone=st.integers(0, 5),
+    text=st.lists(PIECES, max_size=12).map("".join), at=st.integers(0, 200), gone=st.integers(0, 5)
 )
-def test_a_good_file_with_a_change_in_it_is_read_or_refused(
-    write: Write, text: str, at: int, gone: int
-) -> None:
-    good = (
-        "defaults: &d {concurrency: 1}\n"
-        "models:\n"
-        "  coder: &c\n"
-        "    modelId: a/coder  # the first\n"
-        "    adopt: true\n"
-        "  math: {<<: *c, modelId: 'a/math', expectedHoursPerDay: 2.5}\n"
-    )
-    read_or_refuse(write(good[:at] + text + good[at + gone :]))
-
-
-@QUICK
-@given(
-    document=st.recursive(
-        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-        lambda inner: (
-            st.lists(inner, max_size=3)
-            | st.dictionaries(
-                st.sampled_from(["models", "defaults", "modelId", "concurrency", "a"]) | st.text(),
-                inner,
-                max_size=4,
-            )
-        ),
-        max_leaves=10,
-    )
-)
-def test_any_json_is_read_or_refused(write: Write, document: object) -> None:
-    read_or_refuse(write(json.dumps(document)))
+def test_a_changed_file_is_read_or_refused(write: Write, text: str, at: int, gone: int) -> None:
+    read_or_refuse(write(GOOD[:at] + text + GOOD[at + gone :]))
 
 
 # ------------------------------------------------------------------------------- any fleet
 
 KEYS = st.from_regex(r"[A-Za-z0-9_-]{1,8}", fullmatch=True).filter(lambda key: key != "ready")
 SPACE = st.sampled_from(["", "\n", "# comment\n", "\r\n", "   # comment\n\n"])
+FORMS = st.sampled_from(
+    [
+        "  {key}: {{modelId: a/b{i}}}\n",
+        "  {key}: # why\n    adopt: true\n\n    modelId: a/b{i}\n",
+        "  '{key}':\r\n    modelId:\n      a/b{i}\r\n",
+        '  ? "{key}"\n  : {{adopt: false,\n    "modelId": a/b{i}}}\n',
+    ]
+)
 
 
 @QUICK
 @given(data=st.data(), keys=st.lists(KEYS, unique=True, max_size=5))
-def test_every_key_stands_where_it_is_said_to(
+def test_every_key_and_id_is_where_the_reader_says(
     write: Write, data: st.DataObject, keys: list[str]
 ) -> None:
-    text = data.draw(SPACE) + "models:" + (" {}" if not keys else "") + "\n"
+    text = data.draw(SPACE) + ("models:\n" if keys else "models: {}\n")
     for i, key in enumerate(keys):
-        text += data.draw(SPACE)
-        text += data.draw(
-            st.sampled_from(
-                [
-                    f"  {key}: {{modelId: a/b{i}}}\n",
-                    f"  {key}: # why\n    adopt: true\n\n    modelId: a/b{i}\n",
-                    f"  '{key}':\r\n    modelId:\n      a/b{i}\r\n",
-                    f'  ? "{key}"\n  : {{adopt: false,\n    "modelId": a/b{i}}}\n',
-                ]
-            )
-        )
+        text += data.draw(SPACE) + data.draw(FORMS).format(key=key, i=i)
     fleet = read_fleet(write(text))
     lines = text.split("\n")
 

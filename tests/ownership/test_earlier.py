@@ -139,8 +139,8 @@ def test_what_replaces_it_removes_it_and_nothing_else(kept: Kept) -> None:
     kept.write("load-3.json", {**NOTE, "modelId": OTHER_MODEL})
     kept.write("load-4.json", {**NOTE, "account": "another"})
     who = kept.ledger.who(URN)
-    kept.ledger.hears(
-        MODEL, who, Named(CREATED), concurrency=2, expiration_period_seconds=600, stays=True
+    kept.ledger.confirm(
+        MODEL, who, Named(CREATED), concurrency=2, expiration_period_seconds=600, is_kept=True
     )
     kept.ledger.deploys(is_preview=False)
     record = kept.ledger.record(MODEL)

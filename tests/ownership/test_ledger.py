@@ -111,21 +111,21 @@ class Deployment:
             request.accepted()
         self.ledger.identify(model_id, self.who(name), created)
 
-    def hears(
+    def confirms(
         self,
         name: str = GPT2,
         *,
         created: datetime | None = CREATED,
         adopted_at: str | None = None,
-        stays: bool = True,
+        is_kept: bool = True,
     ) -> None:
-        self.ledger.hears(
+        self.ledger.confirm(
             MODEL,
             self.who(name),
             Named(created, adopted_at),
             concurrency=1,
             expiration_period_seconds=None,
-            stays=stays,
+            is_kept=is_kept,
         )
 
     def adopt(self, name: str = CHAT, *, now: datetime = LATER) -> Any:
@@ -403,7 +403,7 @@ class TestHeld:
     ) -> None:
         """A state names it, so that it showed; and now it is not loaded."""
         others.ledger.deploys(is_preview=False)
-        others.hears()
+        others.confirms()
         with mine.requesting(began=CREATED + timedelta(seconds=10)) as request:
             request.accepted()
         assert mine.kept().owner == mine.who()
@@ -609,7 +609,7 @@ class TestWaiting:
         with others.ledger.waiting(MODEL, others.who(), None):
             assert mine.kept().holder is None
         next_one.ledger.deploys(is_preview=False)
-        next_one.hears()
+        next_one.confirms()
         with next_one.ledger.waiting(MODEL, next_one.who(), None):
             assert mine.kept().holder is None
 
@@ -658,7 +658,7 @@ class TestHearing:
     ) -> None:
         mine.loads()
         assert mine.kept().is_unfinished
-        next_one.hears()
+        next_one.confirms()
         assert mine.kept().is_unfinished, "it is not yet known that this process changes anything"
         next_one.ledger.deploys(is_preview=False)
         assert next_one.kept().phase is Phase.CONFIRMED
@@ -670,14 +670,14 @@ class TestHearing:
         mine.loads()
         before = {path: path.read_bytes() for path in folder.iterdir()}
         next_one.ledger.deploys(is_preview=True)
-        next_one.hears()
-        next_one.ledger.hears_gone(MODEL, CREATED, next_one.who())
+        next_one.confirms()
+        next_one.ledger.confirm_gone(MODEL, CREATED, next_one.who())
         next_one.ledger.deploys(is_preview=False)
         assert {path: path.read_bytes() for path in folder.iterdir()} == before
 
     def test_a_state_without_a_record_makes_one(self, mine: Deployment) -> None:
         mine.ledger.deploys(is_preview=False)
-        mine.hears(adopted_at="2024-05-27T23:40:00.000Z")
+        mine.confirms(adopted_at="2024-05-27T23:40:00.000Z")
         record = mine.kept()
         assert (record.owner, record.phase) == (mine.who(), Phase.CONFIRMED)
         assert (record.created, record.adopted_at) == (CREATED, "2024-05-27T23:40:00.000Z")
@@ -687,14 +687,14 @@ class TestHearing:
         self, mine: Deployment, name: str | None, created: datetime | None
     ) -> None:
         mine.ledger.deploys(is_preview=False)
-        mine.hears(name or "", created=created)
+        mine.confirms(name or "", created=created)
         assert mine.ledger.record(MODEL) is None
 
     def test_a_state_that_this_process_made_is_no_proof(self, mine: Deployment) -> None:
         mine.loads()
         mine.ledger.deploys(is_preview=False)
-        mine.ledger.finds(MODEL, CREATED)
-        mine.hears()
+        mine.ledger.mark_unsaved(MODEL, CREATED)
+        mine.confirms()
         assert mine.kept().is_unfinished
 
     def test_what_is_confirmed_already_is_not_written_again(self, folder: Path) -> None:
@@ -702,7 +702,7 @@ class TestHearing:
         mine = Deployment(store)
         mine.ledger.deploys(is_preview=False)
         for _ in range(2):
-            mine.hears()
+            mine.confirms()
             assert len(store.durable) == 1
 
     def test_a_state_is_held_against_what_is_there_by_now(
@@ -713,7 +713,7 @@ class TestHearing:
         assert next_one.ledger.leftovers(next_one.who(), PHI) != [], "it has looked"
         others.adopt()
         before = others.kept()
-        next_one.hears()
+        next_one.confirms()
         assert others.kept() == before
 
     def test_a_state_is_no_proof_against_a_take_over_after_it(
@@ -723,7 +723,7 @@ class TestHearing:
         mine.adopt(CHAT)
         before = mine.kept()
         next_one.ledger.deploys(is_preview=False)
-        next_one.hears(created=CREATED + timedelta(minutes=1))
+        next_one.confirms(created=CREATED + timedelta(minutes=1))
         assert next_one.kept() == before
 
     def test_an_older_state_is_no_proof_against_a_later_load(
@@ -732,7 +732,7 @@ class TestHearing:
         mine.loads(created=LATER)
         before = mine.kept()
         next_one.ledger.deploys(is_preview=False)
-        next_one.hears()
+        next_one.confirms()
         assert next_one.kept() == before
 
     def test_a_later_state_is_against_an_older_load_of_its_stack(
@@ -740,10 +740,10 @@ class TestHearing:
     ) -> None:
         mine.loads()
         others.ledger.deploys(is_preview=False)
-        others.hears(created=LATER)
+        others.confirms(created=LATER)
         assert mine.kept().created == CREATED
         next_one.ledger.deploys(is_preview=False)
-        next_one.hears(created=LATER)
+        next_one.confirms(created=LATER)
         assert mine.kept().created == LATER
 
     def test_a_state_names_what_no_answer_was_seen_of(
@@ -752,11 +752,11 @@ class TestHearing:
         with pytest.raises(RuntimeError), mine.requesting():
             raise RuntimeError
         next_one.ledger.deploys(is_preview=False)
-        next_one.hears(CHAT)
+        next_one.confirms(CHAT)
         assert mine.kept().is_unfinished, "it was asked for by another resource"
-        next_one.hears(created=LATER)
+        next_one.confirms(created=LATER)
         assert mine.kept().created is None, "it was asked for an hour before"
-        next_one.hears()
+        next_one.confirms()
         assert (mine.kept().phase, mine.kept().created) == (Phase.CONFIRMED, CREATED)
 
     def test_what_somebody_works_on_is_left_to_him(
@@ -766,7 +766,7 @@ class TestHearing:
         next_one.ledger.deploys(is_preview=False)
         with mine.unloading():
             before = mine.kept()
-            next_one.hears()
+            next_one.confirms()
             assert mine.kept() == before
 
     def test_what_a_process_on_another_machine_may_work_on_too(
@@ -777,7 +777,7 @@ class TestHearing:
         there = Deployment(Folder(folder), machine="there")
         with there.unloading():
             before = mine.kept()
-            mine.hears()
+            mine.confirms()
             assert mine.kept() == before
 
     def test_what_one_that_died_worked_on_is_not(
@@ -787,7 +787,7 @@ class TestHearing:
         next_one.ledger.deploys(is_preview=False)
         with mine.unloading():
             mine.presence.leave()
-            next_one.hears()
+            next_one.confirms()
             assert (mine.kept().phase, mine.kept().holder) == (Phase.CONFIRMED, None)
 
     def test_a_renamed_resource_that_stays_has_it(
@@ -795,18 +795,18 @@ class TestHearing:
     ) -> None:
         mine.loads(CHAT)
         next_one.ledger.deploys(is_preview=False)
-        next_one.hears(GPT2)
+        next_one.confirms(GPT2)
         assert next_one.kept().owner.urn == GPT2
 
-    @pytest.mark.parametrize("stays", [True, False])
+    @pytest.mark.parametrize("is_kept", [True, False])
     def test_an_older_owner_does_not_take_back_what_was_taken_over(
-        self, mine: Deployment, next_one: Deployment, others: Deployment, stays: bool
+        self, mine: Deployment, next_one: Deployment, others: Deployment, is_kept: bool
     ) -> None:
         mine.loads()
         others.adopt()
         before = others.kept()
         next_one.ledger.deploys(is_preview=False)
-        next_one.hears(stays=stays)
+        next_one.confirms(is_kept=is_kept)
         assert others.kept() == before
 
     def test_what_was_taken_over_with_another_journal_is_learnt_from_the_state(
@@ -814,9 +814,9 @@ class TestHearing:
     ) -> None:
         mine.loads()
         others.ledger.deploys(is_preview=False)
-        others.hears(adopted_at=iso(BEGAN), stays=False)
+        others.confirms(adopted_at=iso(BEGAN), is_kept=False)
         assert mine.kept().owner == mine.who(), "the journal knows of a later moment"
-        others.hears(adopted_at=iso(LATER), stays=False)
+        others.confirms(adopted_at=iso(LATER), is_kept=False)
         assert (mine.kept().owner, mine.kept().adopted_at) == (others.who(), iso(LATER))
 
     def test_of_two_resources_that_name_one_load_the_one_that_stays_has_it(
@@ -825,15 +825,15 @@ class TestHearing:
         mine.loads()
         adopted_at = mine.adopt(CHAT).adopted_at
         next_one.ledger.deploys(is_preview=False)
-        next_one.hears(GPT2, stays=False)
+        next_one.confirms(GPT2, is_kept=False)
         assert mine.kept().owner.urn == CHAT
-        next_one.hears(GPT2, stays=True)
+        next_one.confirms(GPT2, is_kept=True)
         assert mine.kept().owner.urn == GPT2
-        next_one.hears(CHAT, adopted_at=adopted_at, stays=False)
+        next_one.confirms(CHAT, adopted_at=adopted_at, is_kept=False)
         assert mine.kept().owner.urn == GPT2
 
     def test_what_two_states_of_a_process_name_is_the_others(self, mine: Deployment) -> None:
-        mine.hears(CHAT)
+        mine.confirms(CHAT)
         judged = mine.ledger.judge(MODEL, running(), mine.who(), None)
         assert (judged.verdict, judged.owner) == (Verdict.OTHER_RESOURCE, mine.who(CHAT))
         judged = mine.ledger.judge(MODEL, running(), mine.who(CHAT), None)
@@ -845,10 +845,10 @@ class TestHearing:
         mine.loads()
         for one in (next_one, others):
             one.ledger.deploys(is_preview=False)
-        next_one.ledger.hears_gone(MODEL, LATER, next_one.who())
-        others.ledger.hears_gone(MODEL, CREATED, others.who())
+        next_one.ledger.confirm_gone(MODEL, LATER, next_one.who())
+        others.ledger.confirm_gone(MODEL, CREATED, others.who())
         assert mine.kept().created == CREATED
-        next_one.ledger.hears_gone(MODEL, CREATED, next_one.who())
+        next_one.ledger.confirm_gone(MODEL, CREATED, next_one.who())
         assert mine.ledger.record(MODEL) is None
 
 
@@ -874,7 +874,7 @@ class TestListing:
     ) -> None:
         mine.loads()
         next_one.ledger.deploys(is_preview=False)
-        next_one.hears()
+        next_one.confirms()
         assert Deployment(Folder(folder)).ledger.leftovers(mine.who(), PHI) == []
 
     def test_ended_by_its_owner_only(self, mine: Deployment, others: Deployment) -> None:
@@ -1021,8 +1021,8 @@ def test_what_cannot_be_written_is_no_error_where_nothing_depends_on_it(
     racing.ledger.deploys(is_preview=False)
     before = mine.kept()
     acts: list[Callable[[], None]] = [
-        lambda: racing.ledger.hears_gone(MODEL, CREATED, racing.who()),
-        racing.hears,
+        lambda: racing.ledger.confirm_gone(MODEL, CREATED, racing.who()),
+        racing.confirms,
     ]
     if is_raced:
         acts += [

@@ -1,4 +1,4 @@
-"""What docs/policies.md says: its pack and its tests run, its tables are those of the rules."""
+"""docs/policies.md: its pack and its tests run, and its tables match the rules."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def chat(**given: Any) -> list[Resource]:
     return [model("chat", **{"model_id": PHI, **given})]
 
 
-# What is said to be broken in the tables.
+# What breaks the rules in the tables.
 BROKEN: dict[str, tuple[dict[str, Any], list[Resource]]] = {
     "bytez-model-concurrency": ({"maxConcurrency": 4}, chat(concurrency=8)),
     "bytez-model-ram": ({"maxRamGb": 40}, chat(concurrency=8)),
@@ -51,29 +51,29 @@ BROKEN: dict[str, tuple[dict[str, Any], list[Resource]]] = {
 
 
 def test_the_tables_have_every_policy_and_its_settings() -> None:
-    told = {name: set(re.findall(r"`([A-Za-z]+)`", settings)) for name, settings, _ in ROWS}
+    listed = {name: set(re.findall(r"`([A-Za-z]+)`", settings)) for name, settings, _ in ROWS}
     schemas = {one.name: one.config_schema for one in policies()}
-    assert told == {
+    assert listed == {
         name: set(schema.properties if schema else ()) for name, schema in schemas.items()
     }
     explained = re.findall(r"^\| (`[a-z][^|]*) \|", TEXT.split("| setting |")[1], re.MULTILINE)
-    assert set(re.findall(r"`([A-Za-z]+)`", " ".join(explained))) == set().union(*told.values())
+    assert set(re.findall(r"`([A-Za-z]+)`", " ".join(explained))) == set().union(*listed.values())
 
 
 @pytest.mark.parametrize(("policy", "message"), [(name, message) for name, _, message in ROWS])
-def test_a_violation_says_what_the_table_says(policy: str, message: str) -> None:
+def test_a_violation_has_the_message_in_the_table(policy: str, message: str) -> None:
     settings, resources = BROKEN[policy]
     (violation,) = PACK.preview(resources, config={policy: settings}, stack="prod")
     assert (violation.policy, violation.message) == (policy, message)
 
 
-def test_the_config_is_that_of_the_example() -> None:
+def test_the_config_is_the_example() -> None:
     example = (ROOT / "examples" / "policy-pack" / "policies.json").read_text(encoding="utf-8")
     assert [block.strip() for block in blocks("json")] == [example.strip()]
     assert set(json.loads(example)) == {one.name for one in policies()} - {"bytez-no-duplicates"}
 
 
-def test_the_pack_and_its_tests_run_as_they_stand(tmp_path: Path) -> None:
+def test_the_pack_and_its_tests_run(tmp_path: Path) -> None:
     pack, tests = blocks("python")
     (settings,) = blocks("yaml")
     folder = tmp_path / "policy-pack"

@@ -1,6 +1,6 @@
-"""The harness with packs of anybody: what policies see, what they report, what config does.
+"""The harness with any pack: what policies see, what they report, what the config does.
 
-That all this is as with the real engine is held by tests/e2e/test_policy_harness.py.
+tests/e2e/test_policy_harness.py compares it with the real engine.
 """
 
 from __future__ import annotations
@@ -34,24 +34,24 @@ ADVISORY, MANDATORY = EnforcementLevel.ADVISORY, EnforcementLevel.MANDATORY
 BUCKET = "aws:s3/bucket:Bucket"
 
 
-def telling(**more: Any) -> Policy:
+def reporting(**more: Any) -> Policy:
     """Return a policy of each resource that reports its config."""
 
     def validate(args: ResourceValidationArgs, report: ReportViolation) -> None:
         if args.resource_type == BUCKET:
             report(json.dumps(args.get_config(), sort_keys=True), None)
 
-    return ResourceValidationPolicy("tell", "Tells its config.", validate, **more)
+    return ResourceValidationPolicy("tell", "Reports its config.", validate, **more)
 
 
-def told(pack: Pack, config: Mapping[str, Any] | Path | None = None) -> Any:
-    """Return the config that the policy was given; None where it was not asked."""
+def config_of(pack: Pack, config: Mapping[str, Any] | Path | None = None) -> Any:
+    """Return the config that the policy got; None if it did not run."""
     found = pack.preview([Resource(BUCKET, "b")], config=config)
     return json.loads(found[0].message) if found else None
 
 
 def refused(pack: Pack, config: Any) -> str:
-    """Return why a config is not taken."""
+    """Return why a config is refused."""
     with pytest.raises(InvalidInputError) as error:
         pack.preview([Resource(BUCKET, "b")], config=config)
     assert str(error.value).startswith("could not use the policy config: ")
@@ -62,19 +62,18 @@ def refused(pack: Pack, config: Any) -> str:
 # --------------------------------------------------------------------------------- config
 
 
-def test_defaults_of_the_schema_are_given_and_overridden() -> None:
+def test_defaults_of_the_schema_can_be_overridden() -> None:
     schema = PolicyConfigSchema(
         {"most": {"type": "integer", "default": 3}, "names": {"type": "array", "default": ["a"]}}
     )
-    pack = Pack([telling(config_schema=schema)])
-    assert told(pack) == {"most": 3.0, "names": ["a"]}
-    assert told(pack, {"tell": {"most": 4}}) == {"most": 4.0, "names": ["a"]}
-    assert told(pack) == {"most": 3.0, "names": ["a"]}, "a run leaves nothing for the next one"
+    pack = Pack([reporting(config_schema=schema)])
+    assert config_of(pack) == {"most": 3.0, "names": ["a"]}
+    assert config_of(pack, {"tell": {"most": 4}}) == {"most": 4.0, "names": ["a"]}
+    assert config_of(pack) == {"most": 3.0, "names": ["a"]}, "a run leaves nothing behind"
 
 
 def test_numbers_of_a_config_are_floats() -> None:
-    found = told(Pack([telling()]), {"tell": {"n": 1, "in": {"it": [2]}}})
-    assert found == {"n": 1, "in": {"it": [2]}}
+    found = config_of(Pack([reporting()]), {"tell": {"n": 1, "in": {"it": [2]}}})
     assert isinstance(found["n"], float)
     assert isinstance(found["in"]["it"][0], float)
 
@@ -84,8 +83,6 @@ def test_numbers_of_a_config_are_floats() -> None:
     [
         (None, None, {}, ADVISORY),
         (MANDATORY, None, {}, MANDATORY),
-        (MANDATORY, ADVISORY, {}, ADVISORY),
-        (None, None, {"tell": "mandatory"}, MANDATORY),
         (None, None, {"tell": {"enforcementLevel": "mandatory"}}, MANDATORY),
         (None, None, {"all": "mandatory"}, MANDATORY),
         (None, None, {"all": "mandatory", "tell": "advisory"}, ADVISORY),
@@ -93,7 +90,6 @@ def test_numbers_of_a_config_are_floats() -> None:
         (MANDATORY, None, {"tell": "disabled"}, None),
         (MANDATORY, EnforcementLevel.DISABLED, {}, None),
         (None, None, {"tell": "remediate"}, MANDATORY),
-        (None, None, {"tell": {}}, ADVISORY),
         (None, None, {"environments": ["prod"]}, ADVISORY),
         (None, None, {"of another pack": "mandatory"}, ADVISORY),
     ],
@@ -104,29 +100,28 @@ def test_levels(
     config: dict[str, Any],
     level: EnforcementLevel | None,
 ) -> None:
-    pack = Pack([telling(enforcement_level=own_level)], enforcement_level=pack_level)
+    pack = Pack([reporting(enforcement_level=own_level)], enforcement_level=pack_level)
     found = pack.preview([Resource(BUCKET, "b")], config=config)
     assert [one.enforcement_level for one in found] == ([] if level is None else [level])
 
 
-def test_the_config_of_the_pack_itself_comes_before_the_users() -> None:
+def test_the_users_config_overrides_the_packs() -> None:
     pack = Pack(
-        [telling()], initial_config={"tell": {"a": 1, "b": 1, "enforcementLevel": MANDATORY}}
+        [reporting()], initial_config={"tell": {"a": 1, "b": 1, "enforcementLevel": MANDATORY}}
     )
     (found,) = pack.preview([Resource(BUCKET, "b")], config={"tell": {"b": 2}})
     assert json.loads(found.message) == {"a": 1, "b": 2}
     assert found.enforcement_level is MANDATORY
-    off = Pack([telling()], initial_config={"all": EnforcementLevel.DISABLED})
-    assert told(off) is None
-    assert told(off, {"tell": "advisory"}) == {}
+    off = Pack([reporting()], initial_config={"all": EnforcementLevel.DISABLED})
+    assert config_of(off) is None
+    assert config_of(off, {"tell": "advisory"}) == {}
 
 
-def test_a_config_may_be_a_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("text", "config"), [('{"tell": {"a": 1}}', {"a": 1}), (" \n", {})])
+def test_a_config_may_be_a_file(tmp_path: Path, text: str, config: dict[str, Any]) -> None:
     file = tmp_path / "policies.json"
-    file.write_text('{"tell": {"a": 1}}')
-    assert told(Pack([telling()]), file) == {"a": 1}
-    file.write_text(" \n")
-    assert told(Pack([telling()]), file) == {}
+    file.write_text(text)
+    assert config_of(Pack([reporting()]), file) == config
 
 
 @pytest.mark.parametrize(
@@ -143,24 +138,24 @@ def test_a_config_may_be_a_file(tmp_path: Path) -> None:
         (Path("nowhere.json"), "it cannot be read"),
     ],
 )
-def test_a_config_that_cannot_be(config: Any, why: str) -> None:
+def test_an_invalid_config_is_refused(config: Any, why: str) -> None:
     deep = {"properties": {"in": {"items": {"type": "string"}}}}
     schema = PolicyConfigSchema({"most": {"type": "integer"}, "deep": deep})
-    assert why in refused(Pack([telling(config_schema=schema)]), config)
+    assert why in refused(Pack([reporting(config_schema=schema)]), config)
 
 
-def test_a_setting_that_is_required() -> None:
-    """Also of a policy that is off: so it is in the engine."""
+def test_a_required_setting() -> None:
+    """As in the engine, even if the policy is off."""
     schema = PolicyConfigSchema({"most": {"type": "integer"}}, required=["most"])
-    pack = Pack([telling(config_schema=schema, enforcement_level=EnforcementLevel.DISABLED)])
+    pack = Pack([reporting(config_schema=schema, enforcement_level=EnforcementLevel.DISABLED)])
     assert refused(pack, None) == "tell: 'most' is a required property"
-    assert told(pack, {"tell": {"most": 1}}) is None
+    assert config_of(pack, {"tell": {"most": 1}}) is None
 
 
 # ---------------------------------------------------------------------- what policies see
 
 
-def test_a_policy_that_touches_what_is_unknown_is_advisory_in_a_preview() -> None:
+def test_using_an_unknown_value_is_an_advisory_violation_in_a_preview() -> None:
     def public(args: ResourceValidationArgs, report: ReportViolation) -> None:
         if args.resource_type == BUCKET and args.props["acl"] == "public":
             report("It is public.")  # type: ignore[call-arg]  # its URN is optional
@@ -178,7 +173,7 @@ def test_a_policy_that_touches_what_is_unknown_is_advisory_in_a_preview() -> Non
     assert pack.up([late]) == [PolicyViolation("public", MANDATORY, "It is public.", urn)]
 
 
-def test_secrets_are_unwrapped_and_inner_properties_kept_back() -> None:
+def test_secrets_are_unwrapped_and_inner_properties_hidden() -> None:
     seen: list[Any] = []
 
     def look(args: ResourceValidationArgs, _report: ReportViolation) -> None:
@@ -191,8 +186,8 @@ def test_secrets_are_unwrapped_and_inner_properties_kept_back() -> None:
     assert seen == [{"key": "hush", "ports": 80.0}]
 
 
-def test_what_a_policy_of_the_stack_sees_of_the_outputs() -> None:
-    """In a preview: of a dynamic provider nothing, of others that they are unknown."""
+def test_outputs_that_a_policy_of_the_stack_sees() -> None:
+    """In a preview: none of a dynamic provider, unknown ones of others."""
     resources = [
         model("m", model_id="microsoft/phi-1"),
         Resource(BUCKET, "b", {"acl": "private"}, {"acl": "made private", "arn": "arn:b"}),
@@ -215,7 +210,7 @@ def test_what_a_policy_of_the_stack_sees_of_the_outputs() -> None:
     assert arn.urn == "urn:pulumi:dev::project::pulumi:pulumi:Stack::project-dev", "as no such urn"
 
 
-def test_the_surroundings_of_a_resource() -> None:
+def test_parents_providers_dependencies_and_options() -> None:
     above = Resource("my:index:App", "app")
     provider = Resource("pulumi:providers:aws", "eu", {"region": "eu"})
     bucket = Resource(
@@ -276,7 +271,7 @@ def test_a_remediation_comes_before_the_validations() -> None:
 # ------------------------------------------------------------------- which policies run
 
 
-def test_policies_of_each_kind_that_pulumi_takes() -> None:
+def test_policies_of_every_kind() -> None:
     class Subclass(ResourceValidationPolicy):
         def validate(self, args: ResourceValidationArgs, report_violation: ReportViolation) -> None:
             if args.resource_type == BUCKET:
@@ -301,7 +296,7 @@ def test_policies_of_each_kind_that_pulumi_takes() -> None:
     assert [one.message for one in found] == ["of a subclass", "awaited", "awaited"]
 
 
-def test_what_a_policy_raises_is_seen_by_the_test() -> None:
+def test_an_exception_in_a_policy_reaches_the_test() -> None:
     def fails(args: ResourceValidationArgs, _report: ReportViolation) -> None:
         raise LookupError(args.name)
 
@@ -309,24 +304,24 @@ def test_what_a_policy_raises_is_seen_by_the_test() -> None:
         Pack([ResourceValidationPolicy("fails", "Fails.", fails)]).preview([])
 
 
-def test_what_pulumi_refuses_in_a_pack_is_refused() -> None:
+def test_a_pack_that_pulumi_refuses() -> None:
     with pytest.raises(TypeError, match="Missing policies argument"):
         Pack([])
 
 
 def test_a_pack_in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its program runs as with Pulumi: in its folder, with the modules beside it."""
+    """Its program runs in its folder and can import the modules there, as with Pulumi."""
     (tmp_path / "beside_the_pack.py").write_text(
-        "from pathlib import Path\nTOLD = Path('told.txt').read_text()\n"
+        "from pathlib import Path\nTEXT = Path('text.txt').read_text()\n"
     )
-    (tmp_path / "told.txt").write_text("from a file")
+    (tmp_path / "text.txt").write_text("from a file")
     (tmp_path / "__main__.py").write_text(
         "from pulumi_policy import PolicyPack, StackValidationPolicy\n"
-        "from beside_the_pack import TOLD\n"
-        "tell = lambda args, report: report(TOLD)\n"
+        "from beside_the_pack import TEXT\n"
+        "tell = lambda args, report: report(TEXT)\n"
         "if __name__ == '__main__':\n"
-        "    PolicyPack('mine', [StackValidationPolicy('tell', 'Tells.', tell)])\n"
-        "    raise AssertionError('Pulumi never comes back from there')\n"
+        "    PolicyPack('mine', [StackValidationPolicy('tell', 'Reports.', tell)])\n"
+        "    raise AssertionError('Pulumi never returns from there')\n"
     )
     monkeypatch.chdir(tmp_path.parent)
     pack = Pack.from_folder(tmp_path.name)
@@ -346,7 +341,7 @@ def test_a_folder_without_a_pack(tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------ resources
 
 
-def test_a_fleet_as_its_class_declares_it() -> None:
+def test_a_fleet_has_the_resources_of_its_class() -> None:
     models = {
         "phi": bytez.ModelArgs(model_id="microsoft/phi-1", concurrency=2),
         "odd": bytez.ModelArgs(model_id="no/such", on_expiry="accept"),

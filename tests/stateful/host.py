@@ -29,7 +29,7 @@ from bytez_provider.dynamic import providers as provider
 from bytez_provider.dynamic.providers import ModelProvider, ReadinessProvider
 from bytez_provider.emulator import Emulator
 from bytez_provider.service.client import BytezClient
-from bytez_provider.service.wire import SignedRequest
+from bytez_provider.service.wire import Request
 from tests.clocks import EmulatorClock
 from tests.stateful.moments import Blow, Moment
 from tests.stateful.program import READINESS_TYPE, Bag
@@ -263,7 +263,7 @@ class Process:
             path.write_bytes(content)
 
 
-def _model_in(request: SignedRequest) -> str:
+def _model_in(request: Request) -> str:
     body = json.loads(request.data or b"{}")
     return str(body.get("modelId") or body.get("model") or "")
 

@@ -21,7 +21,7 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
     "fleetfile": (),
     "dynamic": ("host", "providers", "options", "model", "fleet"),
     "provider": (),
-    "stack": ("marks", "states"),
+    "stack": ("marks", "declared", "states"),
     "policies": (),
     "review": (),
     "audit": (),

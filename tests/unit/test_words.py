@@ -6,7 +6,16 @@ from decimal import Decimal
 
 import pytest
 
-from bytez_provider.base.words import counted, dollars, partly
+from bytez_provider.base.words import (
+    count,
+    counted,
+    dollars,
+    duration,
+    gigabytes,
+    partly,
+    span,
+    yes_no,
+)
 
 
 @pytest.mark.parametrize(
@@ -35,6 +44,19 @@ def test_counted(number: int, text: str) -> None:
 @pytest.mark.parametrize(
     ("unknown", "whole", "text"), [(0, 0, "$1"), (0, 2, "$1"), (1, 2, "$1 + ?"), (2, 2, "?")]
 )
-def test_a_sum_of_which_some_is_unknown(unknown: int, whole: int, text: str) -> None:
+def test_a_sum_with_unknown_parts(unknown: int, whole: int, text: str) -> None:
     assert partly("$1", unknown, whole) == text
     assert partly("?", unknown, whole) == "?"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(-1, "0s"), (8.4, "8s"), (60, "1m"), (192, "3m12s"), (3600, "1h00m"), (3900, "1h05m")],
+)
+def test_duration(seconds: float, text: str) -> None:
+    assert duration(seconds) == span(seconds) == text
+
+
+def test_an_unknown_value_is_a_question_mark() -> None:
+    assert (count(None), gigabytes(None), yes_no(None), span(None)) == ("?", "?", "?", "-")
+    assert (count(7), gigabytes(7.126), yes_no(True), yes_no(False)) == ("7", "7.13", "yes", "no")

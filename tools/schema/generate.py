@@ -15,7 +15,7 @@ from pydantic import BaseModel
 import bytez_provider
 from bytez_provider.audit import Audit
 from bytez_provider.core.inputs import INPUTS, REQUIRED, Change
-from bytez_provider.fleetfile._layer import (
+from bytez_provider.fleetfile._reading import (
     KEY_PATTERN,
     MODEL_ID,
     OWN_PREFIX,

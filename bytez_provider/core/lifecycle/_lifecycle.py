@@ -117,7 +117,7 @@ class Lifecycle:
             inputs = ModelInputs.model_validate(dict(news))
         except ValidationError as error:
             return Checked(None, problems_of(error), [])
-        twin = self._ledger.declares(inputs.model_id, urn)
+        twin = self._ledger.declare(inputs.model_id, urn)
         if twin is not None:
             declared = f"'{inputs.model_id}' is declared by '{name_of(twin)}' too, and the service"
             reason = f"{declared} holds one load of a model: remove one of the two"
@@ -184,10 +184,10 @@ class Lifecycle:
         if judged.verdict is Verdict.OURS_LATER:
             old = self._healed(old, live, judged, caller)
         elif named is not None and named.created is not None:
-            self._hear(old, who, named, stays=False)
+            self._confirm(old, who, named, is_kept=False)
         else:
             self._ledger.identify(old.model_id, who, live.created)
-            self._ledger.finds(old.model_id, live.created)
+            self._ledger.mark_unsaved(old.model_id, live.created)
         in_fleet = old.readiness == "fleet"
         seen = {
             "status": None if in_fleet and live.phase is not Phase.FAILED else status_word(live),
@@ -217,7 +217,7 @@ class Lifecycle:
         accepts = old.on_expiry == "accept" and not is_later
         if old.status != NOT_LOADED:
             caller.note(gone(old, live, judged, accepts=accepts))
-            self._ledger.hears_gone(old.model_id, created, who)
+            self._ledger.confirm_gone(old.model_id, created, who)
         return old.model_copy(update={"status": NOT_LOADED}) if accepts else None
 
     def _healed(
@@ -231,7 +231,7 @@ class Lifecycle:
             f"'{old.model_id}' is loaded by this resource, {since(live)}, after this state was "
             "saved: the state names that load from now on"
         )
-        self._ledger.finds(old.model_id, live.created)
+        self._ledger.mark_unsaved(old.model_id, live.created)
         asked = {
             "concurrency": record.concurrency,
             "expiration_period_seconds": record.expiration_period_seconds,
@@ -298,16 +298,16 @@ class Lifecycle:
         """
         named = _named_by(old)
         if named is not None:
-            self._hear(old, self._ledger.who(urn), named, stays=True)
+            self._confirm(old, self._ledger.who(urn), named, is_kept=True)
 
-    def _hear(self, old: ModelState, who: Owner, named: Named, *, stays: bool) -> None:
-        self._ledger.hears(
+    def _confirm(self, old: ModelState, who: Owner, named: Named, *, is_kept: bool) -> None:
+        self._ledger.confirm(
             old.model_id,
             who,
             named,
             concurrency=old.concurrency,
             expiration_period_seconds=old.expiration_period_seconds,
-            stays=stays,
+            is_kept=is_kept,
         )
 
     # -------------------------------------------------------------------------------- update

@@ -73,7 +73,7 @@ class Loading:
     def _meet(self, live: Instance | None, inputs: ModelInputs, caller: Caller) -> ModelState:
         model_id, who = inputs.model_id, self._ledger.who(caller.urn)
         judged = self._ledger.judge(model_id, live, who, None)
-        if self._ledger.waits_for_own(judged.record):
+        if self._ledger.wait_for_own(judged.record):
             live = self._client.status(model_id, stop=caller.wake)
             judged = self._ledger.judge(model_id, live, who, None)
         if live is None:
@@ -84,7 +84,7 @@ class Loading:
         is_let_go = (
             judged.verdict is Verdict.OTHER_RESOURCE
             and owner is not None
-            and not self._ledger.keeps(owner, model_id)
+            and not self._ledger.is_declared(owner, model_id)
         )
         if judged.verdict is Verdict.FOREIGN:
             # The service holds one load of a model: one that this resource asked for is gone.

@@ -25,7 +25,7 @@ class _Heard:
     named: Named
     concurrency: int
     expiration_period_seconds: int | None
-    stays: bool
+    is_kept: bool
 
 
 class Hearing(Records):
@@ -53,7 +53,7 @@ class Hearing(Records):
         self._states: dict[tuple[str, datetime], dict[str, Owner]] = {}
         self._unproven: set[tuple[str, datetime]] = set()
 
-    def hears(
+    def confirm(
         self,
         model_id: str,
         who: Owner,
@@ -61,7 +61,7 @@ class Hearing(Records):
         *,
         concurrency: int,
         expiration_period_seconds: int | None,
-        stays: bool,
+        is_kept: bool,
     ) -> None:
         """Take note that the state of a resource names a load, so that it is not unfinished.
 
@@ -71,7 +71,7 @@ class Hearing(Records):
             named: The load.
             concurrency: What its state says was asked for.
             expiration_period_seconds: As above.
-            stays: Whether the program keeps the resource and its load. Of several resources
+            is_kept: Whether the program keeps the resource and its load. Of several resources
                 that name one load it is then this one's.
         """
         if not who.urn or named.created is None:
@@ -81,12 +81,12 @@ class Hearing(Records):
         with self._lock:
             self._states.setdefault((model_id, named.created), {})[who.urn] = who
             self._heard.append(
-                _Heard(who, model_id, named, concurrency, expiration_period_seconds, stays)
+                _Heard(who, model_id, named, concurrency, expiration_period_seconds, is_kept)
             )
         if self._changes:
             self._write_what_was_heard()
 
-    def finds(self, model_id: str, created: datetime | None) -> None:
+    def mark_unsaved(self, model_id: str, created: datetime | None) -> None:
         """Take note that this process itself gave a state the name of a load.
 
         That it is saved is not known, so that the same state is no proof in this process.
@@ -94,7 +94,7 @@ class Hearing(Records):
         if created is not None:
             self._unproven.add((model_id, created))
 
-    def hears_gone(self, model_id: str, created: datetime | None, who: Owner) -> None:
+    def confirm_gone(self, model_id: str, created: datetime | None, who: Owner) -> None:
         """Take note that a load which the state of a resource names is gone."""
         with self._lock:
             self._gone.append((model_id, created, who))
@@ -168,7 +168,7 @@ class Hearing(Records):
             is_later = named.created > max(known.created, known.began)
             return mine if is_later and known.owner.is_of_stack(who) else None
         is_claim = known.adopted_at == named.adopted_at or is_overtaken(known, named, who)
-        if not is_claim and not (one.stays and known.owner.is_of_stack(who)):
+        if not is_claim and not (one.is_kept and known.owner.is_of_stack(who)):
             return None
         kept = known.model_copy(
             update={

@@ -90,7 +90,7 @@ class Ledger(Hearing):
             self._own_stack = self._identity()
         return Owner(urn=urn, stack=self._own_stack.key, place=self._own_stack.place)
 
-    def declares(self, model_id: str, urn: str | None) -> str | None:
+    def declare(self, model_id: str, urn: str | None) -> str | None:
         """Take note that the program declares a model; return who else in it does."""
         if not urn:
             return None
@@ -138,7 +138,7 @@ class Ledger(Hearing):
         is_own = record is not None and record.owner.is_same(who)
         return record is not None and is_own and record.created != named.created
 
-    def keeps(self, owner: Owner, model_id: str) -> bool:
+    def is_declared(self, owner: Owner, model_id: str) -> bool:
         """Return whether the program still declares a model for a resource."""
         return self._declared.get(model_id) == owner.urn
 
@@ -150,7 +150,7 @@ class Ledger(Hearing):
         is_own = record is not None and record.owner.is_same(who)
         return record.claim if record is not None and is_own else Claim()
 
-    def waits_for_own(self, record: Record | None) -> bool:
+    def wait_for_own(self, record: Record | None) -> bool:
         """Wait for another resource of this deployment to let go of a load; say if there is one."""
         deadline = self._clock.monotonic() + _OWN_PATIENCE_SECONDS
         waited = False
@@ -372,7 +372,7 @@ class Ledger(Hearing):
             HeldError: Somebody does.
         """
         entry = self._entry(model_id)
-        if self.waits_for_own(entry.record):
+        if self.wait_for_own(entry.record):
             entry = self._entry(model_id)
         record = entry.record
         if record is None:

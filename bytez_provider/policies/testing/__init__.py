@@ -9,22 +9,21 @@
         found = pack.preview([bucket])
         assert [one.policy for one in found] == ["no-public-bucket"]
 
-It is Pulumi's own policy SDK that reads the resources, asks the policies and reports, over the
-same messages as with an engine: numbers arrive as floats, secrets unwrapped, what is unknown
-raises when it is touched. What the engine itself does is done here as it does it: config with its
-defaults, levels and schemas, remediation before validation, `__` properties kept back.
+Pulumi's own policy SDK reads the resources and runs the policies, with the messages that an engine
+sends: numbers are floats, secrets are unwrapped, and using an unknown value raises. The engine's
+own part is done here: the config with its defaults, levels and schemas, remediations before
+validations, and no properties that begin with `__`.
 
-In a preview a policy of one resource sees its inputs, and a policy of the stack what is known of
-the outputs: of a dynamic provider the inputs, of others the inputs and unknown outputs. In an
-update nothing is unknown, and a policy of the stack sees the outputs. All resources are new.
+In a preview, a policy of one resource gets its inputs. A policy of the stack gets the inputs, and
+unknown outputs (none for a dynamic provider). In an update it gets the outputs, and nothing is
+unknown. All resources are new.
 
-Not emulated: stack config, versions of packs, policies that Pulumi's cloud adds.
+Not emulated: stack config, versions of packs, policies of Pulumi's cloud.
 """
 
 from __future__ import annotations
 
-from bytez_provider.policies.testing._pack import Pack
+from bytez_provider.policies.testing._pack import Pack, PolicyViolation
 from bytez_provider.policies.testing._resources import Later, Resource, fleet, model
-from bytez_provider.policies.testing._run import PolicyViolation
 
 __all__ = ["Later", "Pack", "PolicyViolation", "Resource", "fleet", "model"]

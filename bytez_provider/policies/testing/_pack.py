@@ -1,4 +1,4 @@
-"""A policy pack, taken out of Pulumi's SDK before it begins to serve an engine."""
+"""A policy pack outside an engine: what the engine would send to it, and what it answers."""
 
 from __future__ import annotations
 
@@ -6,21 +6,45 @@ import contextlib
 import os
 import runpy
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pulumi_policy.policy as _sdk
+from google.protobuf import json_format
+from google.protobuf.struct_pb2 import Struct
 from pulumi_policy import EnforcementLevel, Policy, PolicyPack
+from pulumi_policy.deserialize import serialize_properties
 
 from bytez_provider.base.errors import InvalidInputError, printable
-from bytez_provider.policies.testing._resources import Resource
-from bytez_provider.policies.testing._run import PolicyViolation, Run
+from bytez_provider.base.urns import STACK_TYPE
+from bytez_provider.policies.testing._config import LEVEL, effective, read_config
+from bytez_provider.policies.testing._resources import UNKNOWN_VALUE, Resource, resolved
 
+# The engine's preview of a dynamic provider's outputs is just the inputs.
+_DYNAMIC: Final = ("pulumi-python:", "pulumi-nodejs:")
+
+# The service and the messages of the SDK that runs the policies, under its own names.
 _service: Any = _sdk.analyzer_pb2_grpc  # type: ignore[attr-defined]
+_messages: Any = _sdk.proto  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True)
+class PolicyViolation:
+    """A violation, as Pulumi shows it."""
+
+    policy: str
+    """The policy's name."""
+    enforcement_level: EnforcementLevel
+    """ADVISORY, or MANDATORY, which makes preview and update fail."""
+    message: str
+    """What the policy reported. Pulumi shows the policy's description above it."""
+    urn: str
+    """The resource, or the stack's own URN if it is about the stack."""
 
 
 class _CaughtError(BaseException):
-    """Carries a pack's service out of its constructor, which would serve for ever."""
+    """Takes a pack's service out of its constructor, which would serve for ever."""
 
     def __init__(self, servicer: Any) -> None:
         super().__init__()
@@ -32,8 +56,8 @@ class Pack:
 
     Args:
         policies: Its policies.
-        enforcement_level: The level of the policies that have none, advisory if None.
-        initial_config: As that of `pulumi_policy.PolicyPack`.
+        enforcement_level: The level of policies that have none; None is advisory.
+        initial_config: As for `pulumi_policy.PolicyPack`.
     """
 
     def __init__(
@@ -77,19 +101,19 @@ class Pack:
 
         Args:
             resources: What the program declares.
-            config: The policy config: a file, or what would be in it.
+            config: The policy config: a file, or its content.
             stack: The stack's name.
             project: The project's name.
             stack_tags: The stack's tags.
 
         Returns:
-            The violations, of one resource after the other and then of the stack. A policy that
-            touched what is unknown is an advisory one, as Pulumi reports it.
+            The violations of each resource in turn, then of the stack. If a policy uses an unknown
+            value, that is an advisory violation, as in Pulumi.
 
         Raises:
             InvalidInputError: The config cannot be read, or breaks a policy's schema.
         """
-        run = Run(self._servicer, stack, project, preview=True)
+        run = _Run(self._servicer, stack, project, preview=True)
         return run.violations(resources, config, stack_tags or {})
 
     def up(
@@ -103,12 +127,12 @@ class Pack:
     ) -> list[PolicyViolation]:
         """Run the policies as `pulumi up` does after its preview; arguments as for `preview`.
 
-        Pulumi stops at the first resource with a mandatory violation. Here all are looked at.
+        Pulumi stops at the first resource with a mandatory violation. This goes on to the end.
 
         Raises:
             InvalidInputError: As for `preview`.
         """
-        run = Run(self._servicer, stack, project, preview=False)
+        run = _Run(self._servicer, stack, project, preview=False)
         return run.violations(resources, config, stack_tags or {})
 
 
@@ -133,3 +157,159 @@ def _service_of(make: Callable[[], object], subject: str) -> Any:
         state="No policy was run",
         action="Construct one in its `__main__.py`",
     )
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One preview or update."""
+
+    servicer: Any
+    stack: str
+    project: str
+    preview: bool
+
+    def violations(
+        self,
+        resources: Sequence[Resource],
+        config: Mapping[str, Any] | Path | None,
+        stack_tags: Mapping[str, str],
+    ) -> list[PolicyViolation]:
+        self._configure(config, stack_tags)
+        found: list[PolicyViolation] = []
+        whole = Resource(STACK_TYPE, f"{self.project}-{self.stack}")
+        # Pulumi adds the stack and the default providers.
+        given = {self._urn(one) for one in resources}
+        added = {self._urn(one.provider): one.provider for one in resources if one.provider}
+        providers = [one for urn, one in added.items() if urn not in given]
+        sent = [self._analyzed(one, whole, found) for one in [whole, *providers, *resources]]
+        answer = self.servicer.AnalyzeStack(_messages.AnalyzeStackRequest(resources=sent), None)
+        urns = {one.urn for one in sent}
+        return found + [
+            _violation(one, one.urn if one.urn in urns else self._urn(whole))
+            for one in answer.diagnostics
+        ]
+
+    def _configure(
+        self, config: Mapping[str, Any] | Path | None, stack_tags: Mapping[str, str]
+    ) -> None:
+        info = self.servicer.GetAnalyzerInfo(None, None)
+        schemas = {
+            one.name: {
+                "type": "object",
+                "properties": json_format.MessageToDict(one.configSchema.properties),
+                "required": list(one.configSchema.required),
+            }
+            for one in info.policies
+        }
+        initial = {
+            name: {
+                LEVEL: _level(one.enforcementLevel),
+                **json_format.MessageToDict(one.properties),
+            }
+            for name, one in info.initialConfig.items()
+        }
+        levels = {one.name: _level(one.enforcementLevel) for one in info.policies}
+        request = _messages.ConfigureAnalyzerRequest()
+        for name, settings in effective(levels, schemas, initial, read_config(config)).items():
+            one = request.policyConfig[name]
+            one.enforcementLevel = _messages.EnforcementLevel.Value(settings.pop(LEVEL).upper())
+            one.properties.update(settings)
+        self.servicer.Configure(request, None)
+        tags = _messages.AnalyzerStackConfigureRequest(
+            stack=self.stack, project=self.project, dry_run=self.preview, tags=dict(stack_tags)
+        )
+        self.servicer.ConfigureStack(tags, None)
+
+    def _analyzed(self, resource: Resource, whole: Resource, found: list[PolicyViolation]) -> Any:
+        """Run the policies of one resource; return it as the policies of the stack see it."""
+        about = self._about(resource, whole)
+        urn = about["urn"]
+        inputs = self._properties(resource.inputs)
+        request = _messages.AnalyzeRequest(**about, properties=_struct(inputs))
+        for one in self.servicer.Remediate(request, None).remediations:
+            if one.diagnostic:
+                advisory = EnforcementLevel.ADVISORY
+                found.append(PolicyViolation(one.policyName, advisory, one.diagnostic, urn))
+            elif one.HasField("properties"):
+                inputs = json_format.MessageToDict(one.properties)
+        request = _messages.AnalyzeRequest(**about, properties=_struct(_visible(inputs)))
+        answer = self.servicer.Analyze(request, None)
+        found.extend(_violation(one, urn) for one in answer.diagnostics)
+        if not self.preview:
+            outputs = {**inputs, **self._properties(resource.outputs)}
+        elif resource.type.startswith(_DYNAMIC):
+            outputs = inputs
+        else:
+            outputs = {**dict.fromkeys(resource.outputs, UNKNOWN_VALUE), **inputs}
+        return _messages.AnalyzerResource(
+            **about,
+            properties=_struct(_visible(outputs)),
+            parent=about["options"].parent,
+            dependencies=[self._urn(one) for one in resource.dependencies],
+            propertyDependencies={
+                name: _messages.AnalyzerPropertyDependencies(urns=[self._urn(one) for one in those])
+                for name, those in resource.property_dependencies.items()
+            },
+        )
+
+    def _properties(self, properties: Mapping[str, Any]) -> dict[str, Any]:
+        # To Pulumi, an input that is None is not given.
+        given = {name: value for name, value in properties.items() if value is not None}
+        return dict(serialize_properties(resolved(given, preview=self.preview)))
+
+    def _about(self, resource: Resource, whole: Resource) -> dict[str, Any]:
+        """Return what the engine sends about a resource besides its properties."""
+        is_provider = resource.type.startswith("pulumi:providers:")
+        is_at_top = resource is whole or (is_provider and resource.name.startswith("default"))
+        parent = resource.parent or (None if is_at_top else whole)
+        options = _messages.AnalyzerResourceOptions(
+            protect=resource.protect,
+            ignoreChanges=resource.ignore_changes,
+            deleteBeforeReplace=bool(resource.delete_before_replace),
+            deleteBeforeReplaceDefined=resource.delete_before_replace is not None,
+            additionalSecretOutputs=resource.additional_secret_outputs,
+            parent=self._urn(parent) if parent else "",
+        )
+        if resource.custom_timeouts:
+            options.customTimeouts.CopyFrom(
+                _messages.AnalyzerResourceOptions.CustomTimeouts(**resource.custom_timeouts)
+            )
+        about = {
+            "type": resource.type,
+            "urn": self._urn(resource),
+            "name": resource.name,
+            "options": options,
+        }
+        if provider := resource.provider:
+            about["provider"] = _messages.AnalyzerProviderResource(
+                type=provider.type,
+                urn=self._urn(provider),
+                name=provider.name,
+                properties=_struct(self._properties(provider.inputs)),
+            )
+        return about
+
+    def _urn(self, resource: Resource) -> str:
+        return resource.urn(self.stack, self.project)
+
+
+def _struct(properties: Mapping[str, Any]) -> Struct:
+    struct = Struct()
+    struct.update(dict(properties))
+    return struct
+
+
+def _visible(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the properties without those that Pulumi hides, such as `__provider`."""
+    return {name: value for name, value in properties.items() if not name.startswith("__")}
+
+
+def _level(number: int) -> str:
+    return str(_messages.EnforcementLevel.Name(number)).lower()
+
+
+def _violation(diagnostic: Any, urn: str) -> PolicyViolation:
+    # The SDK puts the policy's description before its message.
+    message = diagnostic.message.removeprefix(diagnostic.description).removeprefix("\n")
+    level = EnforcementLevel(_level(diagnostic.enforcementLevel))
+    return PolicyViolation(diagnostic.policyName, level, message, urn)

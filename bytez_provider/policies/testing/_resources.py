@@ -1,4 +1,4 @@
-"""Resources as a program declares them, for policies to look at."""
+"""Resources as a program declares them."""
 
 from __future__ import annotations
 
@@ -15,41 +15,34 @@ from bytez_provider.service.catalogue import bundled_catalogue
 from bytez_provider.service.settings import DEFAULT_ENDPOINT
 
 UNKNOWN_VALUE: Final = UNKNOWN_STRING_VALUE
-"""What stands for an unknown value in the engine's messages."""
+"""Represents an unknown value in the engine's messages."""
 
 PROVIDER_TYPE: Final = "pulumi:providers:pulumi-python"
 
 
 @dataclass(frozen=True)
 class Later:
-    """What a preview does not know yet, as an output of another resource.
-
-    Attributes:
-        value: What it is in the update.
-    """
+    """A value that a preview does not know, for example an output of another resource."""
 
     value: Any
+    """What it is in the update."""
 
 
 @dataclass(frozen=True, eq=False)
 class Resource:
-    """A resource as a program declares it.
+    """A resource as a program declares it; the last six fields are its resource options.
 
     Attributes:
         type: Its type token.
         name: Its name.
-        inputs: What the program gives, by the names that policies see. `Later` for what a preview
-            does not know and `pulumi_policy.Secret` for a secret, in lists and mappings too.
-        outputs: What the provider adds, or makes of an input, once it is deployed.
-        parent: The resource it belongs to; the stack itself if None.
-        provider: The provider resource that it is given.
-        dependencies: Resources that must be there before it.
+        inputs: What the program gives, by the names that policies see. At any depth, `Later` for
+            what a preview does not know, and `pulumi_policy.Secret` for a secret.
+        outputs: What the provider adds or changes in the update.
+        parent: The resource it belongs to; None for the stack.
+        provider: The provider resource that it uses.
+        dependencies: The resources that must exist before it.
         property_dependencies: The resources that each input is made from.
-        protect: As the resource option of that name; so are the following.
-        ignore_changes: As above.
-        delete_before_replace: As above.
         custom_timeouts: Seconds by "create", "update" and "delete".
-        additional_secret_outputs: As above.
     """
 
     type: str
@@ -86,7 +79,7 @@ def model(
     expected_hours_per_day: float | Later | None = None,
     protect: bool = False,
 ) -> Resource:
-    """Return a `bytez.Model` of these arguments."""
+    """Return a `bytez.Model` with these arguments."""
     inputs = {
         "modelId": model_id,
         "concurrency": concurrency,
@@ -119,41 +112,42 @@ def fleet(name: str, models: Mapping[str, ModelArgs], *, protect: bool = False) 
     """Return a `bytez.Fleet`: the component, its models and its readiness."""
     component = Resource(FLEET_TYPE, name, protect=protect)
     children = {key: _in_fleet(f"{name}-{key}", args, component) for key, args in models.items()}
+    those = list(children.values())
     statuses = dict.fromkeys(models, "RUNNING")
-    whole = replace(component, outputs=_summed_up(list(children.values()), statuses))
-    members = {key: _waited_for(child) for key, child in children.items()}
-    # What the provider keeps has the default too.
-    kept = {key: {"acceptIdle": False, **member} for key, member in members.items()}
+    members = {
+        key: {
+            "modelId": child.inputs["modelId"],
+            "created": Later(child.outputs["created"]),
+            **({"acceptIdle": True} if child.inputs["onExpiry"] == "accept" else {}),
+        }
+        for key, child in children.items()
+    }
     readiness = Resource(
         READINESS_TYPE,
         f"{name}-ready",
         {"fleet": name, "members": members},
-        {"members": kept, "ready": True, "statuses": statuses},
+        {
+            "members": {key: {"acceptIdle": False, **one} for key, one in members.items()},
+            "ready": True,
+            "statuses": statuses,
+        },
         parent=component,
         provider=Resource(PROVIDER_TYPE, "default"),
-        dependencies=list(children.values()),
-        property_dependencies={"members": list(children.values())},
+        dependencies=those,
+        property_dependencies={"members": those},
         protect=protect,
     )
-    return [whole, *children.values(), readiness]
-
-
-def _waited_for(child: Resource) -> dict[str, Any]:
-    told = {"modelId": child.inputs["modelId"], "created": Later(child.outputs["created"])}
-    return {**told, "acceptIdle": True} if child.inputs["onExpiry"] == "accept" else told
-
-
-def _summed_up(children: Sequence[Resource], statuses: Mapping[str, str]) -> dict[str, Any]:
     facts = [
         (one.inputs["modelId"], one.outputs["requiredRamGb"], one.inputs["concurrency"])
-        for one in children
+        for one in those
     ]
     rows = resolved(facts, preview=False)
-    return {
+    outputs = {
         "statuses": statuses,
         "totalRequiredRamGb": sum(ram * instances for _, ram, instances in rows if ram is not None),
         "unknownRam": [model_id for model_id, ram, _ in rows if ram is None],
     }
+    return [replace(component, outputs=outputs), *those, readiness]
 
 
 def _in_fleet(name: str, args: ModelArgs, component: Resource) -> Resource:
@@ -162,7 +156,7 @@ def _in_fleet(name: str, args: ModelArgs, component: Resource) -> Resource:
     return replace(
         child,
         inputs={**child.inputs, "readiness": "fleet"},
-        # A fleet's model has its status in the readiness.
+        # The readiness has the status of a fleet's model.
         outputs={key: value for key, value in child.outputs.items() if key != "status"},
         parent=component,
     )

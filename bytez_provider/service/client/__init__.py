@@ -1,4 +1,4 @@
-"""The client: one method an endpoint; retries, redirects and redaction under it."""
+"""The client: one method an endpoint, over retries, redirects and hiding the key."""
 
 from __future__ import annotations
 

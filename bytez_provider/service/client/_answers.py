@@ -1,10 +1,10 @@
-"""What an answer amounts to: the one place that decides whether a model is "not loaded".
+"""What an answer means: the one place that decides whether a model is "not loaded".
 
 "Not loaded" needs evidence, because a resource is then dropped from state; so does "already
 loaded", because a load is then waited for. The evidence is the API's own words: a JSON object with
-a text as its `error` (client). They count as follows:
+a text as its `error` (client).
 
-| answer                                           | what it amounts to                        |
+| answer                                           | what it means                             |
 |--------------------------------------------------|-------------------------------------------|
 | 500 and above, whatever it says                  | no answer                                 |
 | 3xx, whatever it says                            | an error                                  |
@@ -16,7 +16,7 @@ a text as its `error` (client). They count as follows:
 | 209 to a load, or `error` says "already loaded"  | already loaded                            |
 | a success about another model                    | no answer                                 |
 
-`_RULES` is this table in full.
+`_RULES` is the whole table.
 """
 
 from __future__ import annotations
@@ -27,27 +27,23 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from bytez_provider.base.errors import printable
 from bytez_provider.service.client._transport import Answer
 from bytez_provider.service.settings import Key
-from bytez_provider.service.wire import error_text, model_named, own_error
-
-Verb = Literal[
-    "list the models", "list the instances", "load", "read the status of", "unload", "run"
-]
+from bytez_provider.service.wire import Verb, error_text, model_named, own_error
 
 NOTHING: Final = object()
-"""The payload of an answer that is no JSON. (`null` is.)"""
+"""The payload of an answer that is not JSON. (`null` is.)"""
 
 _GATEWAY_LOST = frozenset({502, 504, 520, 524})
-"""A gateway asked the service and had no answer; 52x are those of a large CDN."""
+"""A gateway asked the service and got no answer; 52x are those of a large CDN."""
 _GATEWAY_BUSY = frozenset({503, 521, 522, 523})
 """Nobody took the request."""
 
 _KEPT = 32 * 1024
-"""Characters of an answer that are looked at for words: patterns are not for megabytes."""
+"""Characters of an answer that are searched for words: patterns are not for megabytes."""
 
 _TITLE = re.compile(r"<title[^>]*>([^<]*)", re.IGNORECASE)
 _CREDITS = re.compile(r"\bcredits?\b")
@@ -60,7 +56,7 @@ _THE_MODEL = (
     r"|supplied|selected|id|name|type|class|status|state|error|file|config|weights|version"
     r"|route|endpoint|path|url|page|service|server|api)\b)"
 )
-"""A model or an instance itself, and not something of it: "unknown model status" is no news."""
+"""A model or an instance itself, not a part of it: "unknown model status" says nothing of it."""
 _NOT_LOADED = re.compile(
     r"(?:\bnot|n't|\bnever) (?:currently |yet |been )*(?:loaded|running|deployed)\b"
     rf"|\bno (?:such |loaded |running |active )?{_THE_MODEL}"
@@ -73,67 +69,68 @@ _STILL_BOOTING = re.compile(
     r"\b(?:deploying|booting|in progress|being loaded"
     r"|(?:is|still|currently) (?:loading|starting))\b"
 )
-"""It does not run, and is loaded all the same."""
+"""It does not run, but it is loaded."""
 _OTHER_SUBJECT = re.compile(
     r"\b(?:service|server|backend|database|scheduler|cluster|daemon|worker|gateway|driver|host)s?"
     r" (?:(?:is|are|was) )?(?:currently )?(?:not|(?:is|are|was)n't)\b"
 )
-"""It is a part of the service that does not run."""
+"""A part of the service does not run."""
 _AN_ADDRESS = re.compile(
     r"\b(?:route|endpoint|path|url|page|method|cannot (?:get|post)|not implemented)\b"
 )
-_ENDPOINTS = re.compile(r"\bmodel/(?:list|load|status|run|instances|delete)\b\S*")
-_LINKS = re.compile(r"\bhttps?://\S*")
+_ADDRESSES = re.compile(r"\bhttps?://\S*|\bmodel/(?:list|load|status|run|instances|delete)\b\S*")
 _MODEL_ID = r"[a-z0-9][a-z0-9._-]*/[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?"
 _NAMES = re.compile(
-    rf"\b(?:model|instance|modelid)s?\b[\s:=]*[\"'`]?(?P<told>{_MODEL_ID})"
+    rf"\b(?:model|instance|modelid)s?\b[\s:=]*[\"'`]?(?P<plain>{_MODEL_ID})"
     rf"|[\"'`](?P<quoted>{_MODEL_ID})[\"'`]"
 )
 _PUNCTUATION = re.compile(r"[\s\"`:;,.()\[\]{}]+|'(?!t\b)")
 
 
 class Kind(enum.Enum):
-    """What an answer amounts to."""
+    """What an answer means."""
 
     DONE = enum.auto()
     ALREADY_LOADED = enum.auto()
     IN_PROGRESS = enum.auto()
     NOT_LOADED = enum.auto()
-    """Not loaded, not found or not known: the service does not tell these apart."""
+    """Not loaded, not found or not known: the service does not distinguish them."""
     BAD_KEY = enum.auto()
     NO_CREDITS = enum.auto()
     RATE_LIMITED = enum.auto()
     GATEWAY_LOST = enum.auto()
     GATEWAY_BUSY = enum.auto()
     SERVER_ERROR = enum.auto()
-    """The service broke down over it: neither a yes nor a no, whatever it says."""
+    """The service failed on it: neither a yes nor a no, whatever it says."""
     NOT_THE_API = enum.auto()
     REFUSED = enum.auto()
 
 
 @dataclass(frozen=True)
 class Reading:
-    """An answer, read, in which the key does not occur."""
+    """An answer, read, in which the key does not occur; `str(reading)` shows it to people."""
 
     status: int
     headers: Mapping[str, str]
     text: str
     title: str
     """Of a page."""
-    payload: object
+    payload: Any
 
     @classmethod
-    def of(cls, answer: Answer, key: Key) -> Reading:
-        """Read an answer; its content type is not trusted."""
+    def of(
+        cls, answer: Answer, key: Key, content: Callable[[Any], Any] = lambda one: one
+    ) -> Reading:
+        """Read an answer, whatever its content type says; `content` removes its envelope."""
         text = answer.body.decode("utf-8-sig", "replace")
         try:
-            payload = _without(key, json.loads(text, parse_constant=_refuse_constant))
+            payload = content(_without(key, json.loads(text, parse_constant=_refuse_constant)))
         except (ValueError, RecursionError):
             payload = NOTHING
-        # Hidden before it is cut: no cut may leave half a key.
+        # The key is hidden before the text is cut: no cut may leave half a key.
         shown = key.hide_in(text[: 2 * _KEPT])[:_KEPT]
         found = _TITLE.search(shown)
-        # In HTML there are more ways to write a letter than `hide_in` knows.
+        # HTML has more ways to write a letter than `hide_in` knows.
         title = key.hide_in(html.unescape(found[1])) if found else ""
         return cls(answer.status, answer.headers, shown, title, payload)
 
@@ -143,19 +140,23 @@ class Reading:
         return self.text.lstrip()[:1] == "<"
 
     @property
+    def is_text(self) -> bool:
+        """Whether it is neither JSON nor empty, as from a server that is not the API."""
+        return self.payload is NOTHING and bool(self.text.strip())
+
+    @property
     def is_ok(self) -> bool:
         """Whether the status code is one of success."""
         return 200 <= self.status < 300
 
     @property
     def words(self) -> str:
-        """What the service says in words, if anything: for people, and evidence of nothing."""
+        """What the service says in words, if anything: for people, not as evidence."""
         if self.payload is NOTHING:
             return "" if self.is_page else self.text
         return (error_text(self.payload) or _other_words(self.payload))[:_KEPT]
 
-    def told(self) -> str:
-        """Say for people what came."""
+    def __str__(self) -> str:
         head = f"the service answered HTTP {self.status}"
         if not self.text.strip():
             return f"{head} with an empty body"
@@ -167,95 +168,75 @@ class Reading:
 
 
 def kind_of(reading: Reading, verb: Verb, model_id: str) -> Kind:
-    """Return what an answer to `verb` `model_id` amounts to; see the table at the top."""
-    seen = _Seen.of(reading, verb, model_id)
+    """Return what an answer to `verb` `model_id` means; see the table at the top."""
+    seen = _Seen(reading, verb, model_id)
     if reading.is_ok and reading.status != 209 and not seen.is_error():
         return Kind.DONE if seen.is_readable() else Kind.NOT_THE_API
     return next((kind for kind, applies in _RULES if applies(seen)), Kind.REFUSED)
 
 
-@dataclass(frozen=True)
 class _Seen:
-    """What the rules look at."""
+    """What the rules look at.
 
-    reading: Reading
-    verb: Verb
-    status: int
-    said: str
-    """The API's own words, in lower case and without names, addresses and punctuation."""
-    names: frozenset[str]
-    """The models that the answer names, in lower case."""
-    model_id: str
-    """The model that was asked about, in lower case; "" for a list."""
+    `said` is the API's own words, in lower case and without names, addresses and punctuation;
+    `names` are the models that the answer names, in lower case.
+    """
 
-    @classmethod
-    def of(cls, reading: Reading, verb: Verb, model_id: str) -> _Seen:
-        """Take apart what an answer says."""
-        asked = model_id.lower()
-        named = model_named(reading.payload).lower()
-        words = own_error(reading.payload)[:_KEPT].lower()
-        words = _ENDPOINTS.sub(" ", _LINKS.sub(" ", words))
-        names = {one["told"] or one["quoted"] for one in _NAMES.finditer(words)}
-        if asked and (own := _whole(asked)).search(words):
-            names.add(asked)
-            words = own.sub(" ", words)
-        # What a name is made of is no word of the service: `credit` and `key` occur in some.
-        words = _NAMES.sub(lambda found: found[0].replace(found["told"] or found[0], " "), words)
-        said = " ".join(_PUNCTUATION.sub(" ", words).split())
-        return cls(reading, verb, reading.status, said, frozenset({*names, named} - {""}), asked)
+    def __init__(self, reading: Reading, verb: Verb, model_id: str) -> None:
+        self.reading = reading
+        self.verb = verb
+        self.status = reading.status
+        self.model_id = model_id.lower()
+        words = _ADDRESSES.sub(" ", own_error(reading.payload)[:_KEPT].lower())
+        self.names = {one["plain"] or one["quoted"] for one in _NAMES.finditer(words)}
+        self.names |= {model_named(reading.payload).lower()} - {""}
+        if self.model_id and (asked := _whole(self.model_id)).search(words):
+            self.names.add(self.model_id)
+            words = asked.sub(" ", words)
+        # Parts of a name are no words of the service: `credit` and `key` occur in some.
+        words = _NAMES.sub(lambda found: found[0].replace(found["plain"] or found[0], " "), words)
+        self.said = " ".join(_PUNCTUATION.sub(" ", words).split())
 
     def is_error(self) -> bool:
-        """Tell whether a success is none: it has an `error`, and nothing of use beside it."""
+        """Return whether a success is none: it has an `error`, and nothing of use beside it."""
         payload = self.reading.payload
         if not error_text(payload):
             return False
-        # An instance that failed has both, and its error is a part of the answer.
-        has_status = isinstance(payload, dict) and isinstance(payload.get("status"), str)
-        return not (self.verb == "read the status of" and has_status)
+        # An instance that failed has both, and the error is a part of the answer.
+        return not (self.verb == "read the status of" and isinstance(payload.get("status"), str))
 
     def is_readable(self) -> bool:
-        """Tell whether a success has the form that its endpoint's answers have."""
+        """Return whether a success has the form that answers of its endpoint have."""
         payload = self.reading.payload
-        if self.is_of_another():
+        if self.is_about_another():
             return False
         if self.verb == "unload":
-            # Undocumented: any word will do, and none. The status that follows is the proof.
+            # Undocumented: any word will do, or none. The status that follows is the proof.
             return payload is not NOTHING or not self.reading.is_page
         return isinstance(payload, dict) if self.verb == "load" else payload is not NOTHING
 
-    def is_of_another(self) -> bool:
-        """Tell whether the answer names models, and the one that was asked about is not there."""
+    def is_about_another(self) -> bool:
+        """Return whether the answer names models, but not the one that was asked about."""
         return bool(self.model_id and self.names) and self.model_id not in self.names
 
-    def says_already_loaded(self) -> bool:
-        """Tell whether there is evidence that the model to load is loaded."""
-        return self.verb == "load" and self._says(_ALREADY_LOADED)
-
-    def says_still_booting(self) -> bool:
-        """Tell whether there is evidence that the model boots."""
-        return self._says(_STILL_BOOTING)
+    def says(self, pattern: re.Pattern[str]) -> bool:
+        """Return whether there is evidence about the model, in words that match."""
+        counts = self.reading.is_ok or 400 <= self.status < 500
+        is_about_it = bool(self.model_id) and not self.is_about_another()
+        return counts and is_about_it and pattern.search(self.said) is not None
 
     def says_not_loaded(self) -> bool:
-        """Tell whether there is evidence that the model is not loaded, or does not exist."""
+        """Return whether there is evidence that the model is not loaded, or does not exist."""
         if _STILL_BOOTING.search(self.said) or _OTHER_SUBJECT.search(self.said):
             return False
-        if self._says(_NOT_LOADED):
+        if self.says(_NOT_LOADED):
             return True
         is_named = self.status == 404 and self.model_id in self.names
         return is_named and bool(self.said) and not _AN_ADDRESS.search(self.said)
 
-    def _says(self, pattern: re.Pattern[str]) -> bool:
-        counts = self.reading.is_ok or 400 <= self.status < 500
-        is_about_it = bool(self.model_id) and not self.is_of_another()
-        return counts and is_about_it and pattern.search(self.said) is not None
-
-    def is_text(self) -> bool:
-        """Tell whether it is neither JSON nor empty, as from a server that is not the API."""
-        return self.reading.payload is NOTHING and bool(self.reading.text.strip())
-
 
 _RULES: Final[tuple[tuple[Kind, Callable[[_Seen], object]], ...]] = (
-    # Of these the status code decides, and no word.
+    # For these only the status code counts, and no word.
     (Kind.GATEWAY_LOST, lambda s: s.status in _GATEWAY_LOST),
     (Kind.GATEWAY_BUSY, lambda s: s.status in _GATEWAY_BUSY),
     (Kind.SERVER_ERROR, lambda s: s.status >= 500),
@@ -268,15 +249,15 @@ _RULES: Final[tuple[tuple[Kind, Callable[[_Seen], object]], ...]] = (
     ),
     (Kind.RATE_LIMITED, lambda s: s.status == 429),
     (Kind.NOT_THE_API, lambda s: s.reading.is_page),
-    (Kind.NOT_THE_API, lambda s: s.status in (403, 404) and s.is_text()),
+    (Kind.NOT_THE_API, lambda s: s.status in (403, 404) and s.reading.is_text),
     (Kind.NO_CREDITS, lambda s: s.status == 402 or _CREDITS.search(s.said)),
     (Kind.BAD_KEY, lambda s: s.status in (401, 403) or _BAD_KEY.search(s.said)),
-    (Kind.ALREADY_LOADED, _Seen.says_already_loaded),
-    (Kind.IN_PROGRESS, lambda s: s.verb == "run" and s.says_still_booting()),
+    (Kind.ALREADY_LOADED, lambda s: s.verb == "load" and s.says(_ALREADY_LOADED)),
+    (Kind.IN_PROGRESS, lambda s: s.verb == "run" and s.says(_STILL_BOOTING)),
     (Kind.NOT_LOADED, _Seen.says_not_loaded),
     (Kind.NOT_THE_API, lambda s: s.status == 404),
 )
-"""The first that applies to an answer that is no success says what it is."""
+"""The first rule that applies to an answer that is no success says what it means."""
 
 
 def _whole(name: str) -> re.Pattern[str]:
@@ -285,7 +266,7 @@ def _whole(name: str) -> re.Pattern[str]:
 
 
 def _other_words(payload: object) -> str:
-    """Return the words of an error that other servers put elsewhere: gateways, frameworks."""
+    """Return the words of an error where gateways and frameworks put them."""
     if isinstance(payload, dict):
         for name in ("message", "detail"):
             if isinstance(payload.get(name), str):
@@ -294,12 +275,12 @@ def _other_words(payload: object) -> str:
 
 
 def _without(key: Key, value: Any) -> Any:
-    """Return JSON with the key blotted out of its texts and names, all of which can be encoded.
+    """Return JSON with the key hidden in its texts and names, all of which can be encoded.
 
     A list is changed in place: a copy of megabytes would be hundreds of megabytes more.
     """
     if isinstance(value, str):
-        # Half a surrogate pair is JSON, and nothing that can be printed or put in state.
+        # Half a surrogate pair is JSON, but cannot be printed or put in state.
         return key.hide_in(value.encode("utf-8", "replace").decode())
     if isinstance(value, list):
         for at, item in enumerate(value):

@@ -1,33 +1,37 @@
 """One exchange: one request out, one bounded answer back.
 
-Nothing here raises for what the network or the server does. It is returned instead, so that no
-error of ours is raised where an exception of requests, which knows the key, is being handled.
+Nothing here raises for what the network or the server does; it is returned. So no error of ours
+is raised while an exception of requests, which knows the key, is being handled.
 """
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
+import socket
+import ssl
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urldefrag, urljoin, urlsplit
 
 import requests
 import urllib3
+from requests.adapters import HTTPAdapter
+from requests.exceptions import ConnectTimeout, InvalidProxyURL, InvalidSchema, ProxyError
 from requests.utils import get_environ_proxies
-from urllib3.exceptions import DecodeError
+from urllib3.exceptions import DecodeError, HTTPError, NameResolutionError, ReadTimeoutError
 
 from bytez_provider import __version__
 from bytez_provider.base.clock import Clock
 from bytez_provider.base.errors import printable
-from bytez_provider.service.client._mishaps import MISHAPS, NoAnswer, no_answer, out_of_time
-from bytez_provider.service.client._watch import Watch, WatchedAdapter
 from bytez_provider.service.schemas import in_utc
 from bytez_provider.service.settings import Settings
-from bytez_provider.service.wire import SignedRequest
+from bytez_provider.service.wire import Request
 
 
 @dataclass(frozen=True)
@@ -42,10 +46,10 @@ class Limits:
     run_seconds: float = 300
     """Silence before and within generated text."""
     body_bytes: int = 256 * 1024
-    """An answer about one model, of which there may be hundreds at once; a real one has half a
-    kilobyte. Counted decoded, so that a small answer that unpacks to a large one is caught too."""
+    """An answer about one model; a real one has half a kilobyte, and hundreds may come at once.
+    Counted after decompression."""
     list_bytes: int = 4 * 1024 * 1024
-    """An answer about all models: some 30,000 of them. Read, it takes up to fifty times that."""
+    """An answer about all models: some 30,000 of them. Parsed, it takes up to fifty times that."""
     redirects: int = 3
 
 
@@ -54,7 +58,6 @@ LIMITS: Final = Limits()
 _PIECE_BYTES = 16 * 1024
 _POOL_SIZE = 1024
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_CHECK_ENDPOINT = "Check bytez:endpoint"
 
 
 @dataclass(frozen=True)
@@ -63,30 +66,45 @@ class Answer:
 
     status: int
     headers: Mapping[str, str]
-    """Names as compared by requests: in any case."""
+    """Names in any case: requests compares them so."""
     body: bytes
 
 
 @dataclass(frozen=True)
 class BadAnswer:
-    """An answer that is not taken."""
+    """An answer that was not read to its end."""
 
     reason: str
     status: int
-    action: str = _CHECK_ENDPOINT
+    action: str = "Check bytez:endpoint"
+
+
+@dataclass(frozen=True)
+class NoAnswer:
+    """The exchange ended without an answer."""
+
+    reason: str
+    sent: bool
+    """Whether the whole request had gone out, so that it may have had its effect."""
+    passing: bool = True
+    """Whether another try may succeed."""
+    silent: bool = False
+    """Whether the server used up the time it had."""
+    action: str = "Check the network and bytez:endpoint, then try again"
 
 
 class Transport:
     """Exchanges with one endpoint, from any number of threads.
 
-    On an adapter of requests rather than a session: no cookies, no `.netrc`, no redirects but ours.
+    Uses an adapter of requests rather than a session: no cookies, no `.netrc`, no redirects but
+    ours.
     """
 
     def __init__(self, settings: Settings, clock: Clock, limits: Limits = LIMITS) -> None:
         self._settings = settings
         self._clock = clock
         self._limits = limits
-        self._adapter = WatchedAdapter(pool_maxsize=_POOL_SIZE)
+        self._adapter = _WatchedAdapter(pool_maxsize=_POOL_SIZE)
         # A proxy is another machine, and plain http is for this one only.
         self._proxies = {} if settings.on_loopback else get_environ_proxies(settings.endpoint)
         self._verify: str | bool = (
@@ -95,22 +113,22 @@ class Transport:
         self._dated: tuple[datetime, float] | None = None
 
     def server_now(self) -> datetime:
-        """Return the time by the last `Date` header; by the wall clock before there was one."""
+        """Return the time by the last `Date` header; before there was one, by the wall clock."""
         if self._dated is None:
             return self._clock.now()
         date, seen = self._dated
         return date + timedelta(seconds=self._clock.monotonic() - seen)
 
-    def exchange(self, request: SignedRequest) -> Answer | NoAnswer | BadAnswer:
+    def exchange(self, request: Request) -> Answer | NoAnswer | BadAnswer:
         """Send a request and read its answer."""
         opened = self.open(request, streamed=False)
         return opened.whole() if isinstance(opened, Opened) else opened
 
-    def open(self, request: SignedRequest, *, streamed: bool) -> Opened | NoAnswer | BadAnswer:
+    def open(self, request: Request, *, streamed: bool) -> Opened | NoAnswer | BadAnswer:
         """Send a request, follow redirects on the same origin, and return the answer to read.
 
         Args:
-            request: The request; method and body stay the same at a redirect.
+            request: The request; a redirect repeats it with the same method and body.
             streamed: For generated text, which takes its time and has no known end.
         """
         url = self._settings.endpoint + request.path
@@ -132,16 +150,14 @@ class Transport:
         """Close the connections that are not in use."""
         self._adapter.close()
 
-    def _send(
-        self, url: str, request: SignedRequest, streamed: bool
-    ) -> Opened | NoAnswer | BadAnswer:
+    def _send(self, url: str, request: Request, streamed: bool) -> Opened | NoAnswer | BadAnswer:
         limits = self._limits
         silence = limits.run_seconds if streamed else limits.read_seconds
         watch = Watch(limits.run_seconds if streamed else limits.whole_seconds)
         headers = {
             "Accept": "*/*",
-            # A server may compress all the same, and is understood; but text should not be held
-            # back to fill a block.
+            # A compressed answer is understood all the same; but a server that compresses may
+            # hold back text to fill a block.
             "Accept-Encoding": "identity",
             "User-Agent": f"bytez-provider/{__version__}",
             **request.headers,
@@ -155,19 +171,15 @@ class Transport:
                     verify=self._verify,
                     proxies=self._proxies,
                 )
-        except MISHAPS as error:
+        except _MISHAPS as error:
             watch.end()
-            return no_answer(error, watch, silence)
+            return _no_answer(error, watch, silence)
         if streamed and 200 <= response.status_code < 300:
-            watch.end()  # From here on silence is what counts: text takes as long as it takes.
-        self._note_date(response.headers.get("Date"))
-        most_bytes = limits.list_bytes if request.is_of_many else limits.body_bytes
+            watch.end()  # From here on only silence counts: text takes as long as it takes.
+        if (date := http_date(response.headers.get("Date", ""))) is not None:
+            self._dated = (date, self._clock.monotonic())
+        most_bytes = limits.list_bytes if request.is_list else limits.body_bytes
         return Opened(response, watch, most_bytes, silence)
-
-    def _note_date(self, date: str | None) -> None:
-        moment = http_date(date or "")
-        if moment is not None:
-            self._dated = (moment, self._clock.monotonic())
 
     def _redirect_target(self, url: str, opened: Opened) -> str | BadAnswer:
         location = opened.headers.get("Location", "")
@@ -180,7 +192,7 @@ class Transport:
                 return target
             scheme, host, port = _origin(target)
         except ValueError:
-            return BadAnswer("redirects to what is no address", opened.status)
+            return BadAnswer("redirects to an address that is not valid", opened.status)
         where = printable(f"{scheme}://{host}:{port}", limit=100)
         return BadAnswer(
             f"redirects to {where}, and the key is not sent to another host",
@@ -190,7 +202,7 @@ class Transport:
 
 
 class Opened:
-    """An answer of which status and headers are read, and the body is not."""
+    """An answer whose status and headers are read, and whose body is not."""
 
     def __init__(
         self, response: requests.Response, watch: Watch, most_bytes: int, silence: float
@@ -203,7 +215,7 @@ class Opened:
         self._silence = silence
 
     def pieces(self) -> Iterator[bytes | NoAnswer | BadAnswer]:
-        """Yield the body as it comes; the last item says so when it ended before its time."""
+        """Yield the body as it comes; if it ends too early, the last item says so."""
         try:
             while piece := self._piece():
                 yield piece
@@ -225,7 +237,7 @@ class Opened:
         return Answer(self.status, self.headers, bytes(body))
 
     def close(self) -> None:
-        """Let go of the connection; one that is not read to its end is closed."""
+        """Release the connection, or close it if it was not read to its end."""
         self._watch.end()
         self._response.close()
 
@@ -236,15 +248,15 @@ class Opened:
             piece = raw.read1(_PIECE_BYTES, decode_content=True)
         except DecodeError:
             return BadAnswer("answers with broken compression", self.status)
-        except MISHAPS as error:
-            return no_answer(error, self._watch, self._silence)
+        except _MISHAPS as error:
+            return _no_answer(error, self._watch, self._silence)
         if not piece and self._watch.fired:
-            return out_of_time(self._watch)
+            return _out_of_time(self._watch)
         return piece
 
 
 def http_date(text: str) -> datetime | None:
-    """Read a date as HTTP writes them; None when it is not one."""
+    """Return the moment that a date of HTTP names; None if it is not one."""
     with contextlib.suppress(ValueError, TypeError, OverflowError):
         # A zone of "-0000" reads as none; HTTP knows GMT only.
         return in_utc(parsedate_to_datetime(text))
@@ -257,3 +269,172 @@ def _origin(url: str) -> tuple[str, str, int | None]:
         raise ValueError("an address with a user in it")
     default = {"http": 80, "https": 443}.get(parts.scheme)
     return parts.scheme, parts.hostname or "", parts.port or default
+
+
+# ---------------------------------------------------------------------- why there is no answer
+# In our own words: those of the libraries quote addresses and headers.
+
+_MISHAPS: Final = (requests.RequestException, HTTPError, OSError, ValueError)
+"""What requests and urllib3 raise between them; some of it is only a ValueError."""
+_CERTIFICATE_ACTIONS: Final = {
+    # OpenSSL's X509_V_ERR_: not yet valid, expired; another host, another address.
+    **dict.fromkeys((9, 10), "Check the date of this machine, then report it to the service"),
+    **dict.fromkeys(
+        (62, 64), "Check that bytez:endpoint is the address of the service, and what answers there"
+    ),
+}
+_PROXY_REASONS: Final[tuple[tuple[type[Exception], str, bool], ...]] = (
+    (ProxyError, "the proxy let no connection through", True),
+    (InvalidProxyURL, "the address of the proxy cannot be used", False),
+    # This too is about the proxy: an endpoint is known to be http or https.
+    (InvalidSchema, "the address of the proxy cannot be used", False),
+)
+"""The last value: whether another try may succeed."""
+_REASONS: Final[tuple[tuple[type[Exception], str], ...]] = (
+    (ConnectTimeout, "no connection was made in time"),
+    (ReadTimeoutError, "nothing came for {silence:g} s"),
+    (NameResolutionError, "its host name has no address"),
+    (ConnectionRefusedError, "the connection was refused"),
+    (ssl.SSLError, "no TLS connection could be made"),
+    (requests.exceptions.ConnectionError, "the connection broke off"),
+    (HTTPError, "the connection broke off"),
+)
+"""The first that occurs in an error is its reason."""
+
+
+def _no_answer(error: Exception, watch: Watch, silence: float) -> NoAnswer:
+    """Return what an exception of the libraries means; `silence` is the seconds it may last."""
+    causes = list(_causes(error))
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            reason = f"its TLS certificate is not accepted ({printable(cause.verify_message)})"
+            action = "Name the right certificate authority with REQUESTS_CA_BUNDLE"
+            action = _CERTIFICATE_ACTIONS.get(cause.verify_code, action)
+            return NoAnswer(reason, sent=False, passing=False, action=action)
+    if watch.fired:
+        return _out_of_time(watch)
+    for kind, reason, passing in _PROXY_REASONS:
+        if isinstance(error, kind):
+            action = "Check HTTPS_PROXY and NO_PROXY"
+            return NoAnswer(reason, sent=False, passing=passing, action=action)
+    for kind, reason in _REASONS:
+        if any(isinstance(cause, kind) for cause in causes):
+            is_silent = kind is ReadTimeoutError
+            return NoAnswer(reason.format(silence=silence), watch.sent, silent=is_silent)
+    if type(error) is OSError:  # How requests reports a missing CA bundle.
+        action = "Check REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE"
+        return NoAnswer("the CA bundle cannot be read", sent=False, passing=False, action=action)
+    reason = f"the request could not be made ({type(error).__name__})"
+    return NoAnswer(reason, watch.sent, passing=False)
+
+
+def _out_of_time(watch: Watch) -> NoAnswer:
+    return NoAnswer(f"the answer was not whole within {watch.seconds:g} s", watch.sent, silent=True)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and all errors that it was made of."""
+    left, seen = [error], set[int]()
+    while left:
+        one = left.pop(0)
+        if id(one) not in seen:
+            seen.add(id(one))
+            yield one
+            inner = [*one.args, getattr(one, "reason", None), one.__cause__, one.__context__]
+            left += [part for part in inner if isinstance(part, BaseException)]
+
+
+# ------------------------------------------------------------- the time of a whole exchange
+
+
+class Watch:
+    """Ends an exchange whose time is over, by shutting its socket.
+
+    A read timeout measures silence only: a server that sends a byte now and then, even in the
+    headers, would hold a deployment for ever.
+    """
+
+    _of_thread = threading.local()
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.sent = False
+        """Whether the whole request has gone out."""
+        self.fired = False
+        """Whether the time was over before the exchange was."""
+        self._socket: socket.socket | None = None
+        self._timer = threading.Timer(seconds, self._fire)
+        self._timer.daemon = True
+
+    @contextlib.contextmanager
+    def watching(self) -> Iterator[None]:
+        """Start the time; the connections of this thread report to this watch."""
+        self._of_thread.watch = self
+        self._timer.start()
+        try:
+            yield
+        finally:
+            self._of_thread.watch = None
+
+    @classmethod
+    def request_is_out(cls, connected: socket.socket) -> None:
+        """Note that this thread's request has been sent on a socket."""
+        watch: Watch | None = getattr(cls._of_thread, "watch", None)
+        if watch is not None:
+            watch.sent = True
+            watch._socket = connected
+            if watch.fired:
+                watch._fire()
+
+    def end(self) -> None:
+        """Stop watching."""
+        self._timer.cancel()
+
+    def _fire(self) -> None:
+        self.fired = True
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                # The plain method: that of a TLS socket first drops what its reader is using.
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
+
+class _WatchedAdapter(HTTPAdapter):
+    """An adapter whose connections report to the watch of their thread."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        _watch_pools(self.poolmanager)
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        is_new = proxy not in self.proxy_manager
+        manager = super().proxy_manager_for(proxy, **kwargs)
+        if is_new:
+            _watch_pools(manager)
+        return manager
+
+
+class _Reporting:
+    """Mixed into a connection class: reports when the request is out."""
+
+    sock: socket.socket
+
+    def getresponse(self) -> Any:
+        Watch.request_is_out(self.sock)
+        return super().getresponse()  # type: ignore[misc]  # of the connection class
+
+
+def _watch_pools(manager: urllib3.PoolManager) -> None:
+    # Derived from the manager's own classes: those of a SOCKS proxy are others.
+    pools: dict[str, Any] = dict(manager.pool_classes_by_scheme)
+    for scheme, pool in pools.items():
+        connection = type("Connection", (_Reporting, pool.ConnectionCls), {})
+        pools[scheme] = type("Pool", (pool,), {"ConnectionCls": connection})
+    manager.pool_classes_by_scheme = pools
+
+
+def _is_no_header_echo(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith("Failed to parse headers")
+
+
+# urllib3 logs a broken header as it came, and a server may have put the key in it.
+logging.getLogger("urllib3.connection").addFilter(_is_no_header_echo)

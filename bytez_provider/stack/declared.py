@@ -1,28 +1,30 @@
-"""A model as a program declares it, with what the catalogue of this package knows of it."""
+"""A model as a program declares it, read from a plan, a state or a policy's resource."""
 
 from __future__ import annotations
 
 import enum
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 from bytez_provider.base.errors import printable
-from bytez_provider.service.catalogue import Catalogue, bundled_catalogue
+from bytez_provider.base.urns import stack_of
+from bytez_provider.service.catalogue import Catalogue
 
 _NAME_LIMIT = 100
+_LARGEST = 1e12
 _T = TypeVar("_T")
 
 
 class Unknown(enum.Enum):
-    """The one value of what is not known yet, as an output of another resource in a preview."""
+    """The type of `UNKNOWN`."""
 
     UNKNOWN = "unknown"
 
 
 UNKNOWN: Final = Unknown.UNKNOWN
-"""A value that is not known yet. No rule judges it."""
+"""A value that is set but cannot be read: a secret, an output not known before the `up`, or a value
+that the provider's check refuses. No rule judges it, and no cost is made of it."""
 _Unknown: TypeAlias = Literal[Unknown.UNKNOWN]
 
 
@@ -39,8 +41,8 @@ class DeclaredModel:
         adopt: Whether somebody else's load may be taken over.
         expected_hours_per_day: Hours a day that it is expected to be loaded; None: not declared.
         protect: Whether Pulumi refuses to delete it.
-        ram_gb: GPU RAM of one instance in GB; None where the catalogue has no figure.
-        benchmarked: Whether the catalogue calls it benchmarked; None where it does not say.
+        ram_gb: GPU RAM of one instance in GB; None if the catalogue has no figure.
+        benchmarked: Whether the catalogue calls it benchmarked; None if it does not say.
     """
 
     name: str
@@ -56,9 +58,8 @@ class DeclaredModel:
 
     @property
     def stack(self) -> str:
-        """The stack that the URN names; "" where it is none."""
-        parts = self.urn.split(":")
-        return parts[2] if len(parts) > 2 else ""
+        """The stack that the URN names; "" if it is not a URN."""
+        return stack_of(self.urn) if self.urn.startswith("urn:pulumi:") else ""
 
     def __str__(self) -> str:
         name = f"'{printable(self.name, limit=_NAME_LIMIT)}'"
@@ -68,64 +69,59 @@ class DeclaredModel:
 
 
 def declared_model(
-    name: str, urn: str, *, protect: bool, read: Callable[[str], Any]
+    name: str,
+    urn: str,
+    *,
+    read: Callable[[str], Any],
+    catalogue: Catalogue,
+    protect: bool = False,
 ) -> DeclaredModel | None:
-    """Return the model that a resource declares; None where it only reads one (`Model.get`).
+    """Return the model that a resource declares; None if it declares none (`Model.get`).
 
     Args:
         name: The resource's name.
         urn: The resource's URN.
+        read: Returns an input by its name in state; None if it is not set, UNKNOWN if it cannot be
+            read. Numbers may be floats, as Pulumi hands them over.
+        catalogue: Where RAM and benchmarks come from.
         protect: Whether Pulumi refuses to delete it.
-        read: Returns a property by its name in state; None where it is not set, UNKNOWN where it
-            is not known yet. Numbers are floats, as Pulumi hands them over.
     """
-    model_id = read("modelId")
+    model_id = _of(str, read("modelId"))
     if model_id is None:
         return None
-    known = _known_text(model_id)
-    entry = None if known is UNKNOWN else _catalogue().find(known)
+    model_id = model_id or UNKNOWN
+    entry = None if model_id is UNKNOWN else catalogue.find(model_id)
     concurrency = _whole(read("concurrency"))
     return DeclaredModel(
         name=name,
         urn=urn,
-        model_id=known,
+        model_id=model_id,
         concurrency=1 if concurrency is None else concurrency,
         expiration_period_seconds=_whole(read("expirationPeriodSeconds")),
         adopt=_of(bool, read("adopt")) or False,
-        expected_hours_per_day=_number(read("expectedHoursPerDay")),
+        expected_hours_per_day=number(read("expectedHoursPerDay")),
         protect=protect,
-        ram_gb=UNKNOWN if known is UNKNOWN else entry.required_ram_gb if entry else None,
-        benchmarked=UNKNOWN if known is UNKNOWN else entry.benchmarked if entry else None,
+        ram_gb=UNKNOWN if model_id is UNKNOWN else entry.required_ram_gb if entry else None,
+        benchmarked=UNKNOWN if model_id is UNKNOWN else entry.benchmarked if entry else None,
     )
 
 
-@functools.cache
-def _catalogue() -> Catalogue:
-    return bundled_catalogue()
+def number(value: object) -> float | _Unknown | None:
+    """Return a number from 0; UNKNOWN for anything else, None for None."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = float(value) if abs(value) < _LARGEST else UNKNOWN
+    found = _of(float, value)
+    return found if not isinstance(found, float) or 0 <= found < _LARGEST else UNKNOWN
 
 
-# What is of another kind than it should be is refused by the provider's check. A rule that meets
-# it all the same has nothing to say of it.
+def _whole(value: object) -> int | _Unknown | None:
+    found = number(value)
+    if not isinstance(found, float):
+        return found
+    return int(found) if found.is_integer() and found else UNKNOWN
 
 
 def _of(kind: type[_T], value: object) -> _T | _Unknown | None:
     if value is None:
         return None
     return value if isinstance(value, kind) else UNKNOWN
-
-
-def _known_text(value: object) -> str | _Unknown:
-    return _of(str, value) or UNKNOWN
-
-
-def _number(value: object) -> float | _Unknown | None:
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
-    return _of(float, value)
-
-
-def _whole(value: object) -> int | _Unknown | None:
-    number = _number(value)
-    if isinstance(number, float):
-        return int(number) if number.is_integer() else UNKNOWN
-    return number

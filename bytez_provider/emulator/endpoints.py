@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 
 from bytez_provider.emulator import answers
-from bytez_provider.emulator.calls import Call, RefusedError, model_of, whole
+from bytez_provider.emulator.calls import Call, RefusedError
 from bytez_provider.emulator.faults import Verdict
 from bytez_provider.emulator.service import Service
 from bytez_provider.emulator.state import StateError
@@ -34,13 +34,13 @@ _STATUS_OF: Mapping[type[WorldError], int] = {
     UnknownModelError: 404,  # choice
     NotLoadedError: 404,  # choice
     NotRunningError: 409,  # choice
-    AlreadyLoadedError: 209,  # client
-    LoadInProgressError: 429,  # client
+    AlreadyLoadedError: 209,  # vendor client
+    LoadInProgressError: 429,  # vendor client
 }
 
 
-class Desk:
-    """Where a request gets the service's own answer."""
+class Endpoints:
+    """The service's own answers."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -56,7 +56,7 @@ class Desk:
         }
 
     def answer(self, call: Call, verdict: Verdict) -> Response:
-        """Do what a request asks, and return the answer."""
+        """Do what a request asks for, and return the answer."""
         try:
             if call.path not in self._endpoints:
                 raise RefusedError(404, f"there is no {call.path}")
@@ -83,16 +83,16 @@ class Desk:
     def _list(self, call: Call, _verdict: Verdict) -> Response:
         rows = self._service.rows
         if call.method == "POST":
-            return JSONResponse([answers.seed_entry(row) for row in rows])
+            return JSONResponse([answers.entry_2024_05(row) for row in rows])
         if call.task not in (None, answers.TASK):
             rows = ()
-        return JSONResponse([answers.june_entry(row) for row in rows])
+        return JSONResponse([answers.entry_2024_06(row) for row in rows])
 
     def _load(self, call: Call, verdict: Verdict) -> Response:
-        model_id = model_of(call)
-        concurrency = whole(call, "concurrency", None, MOST_CONCURRENCY)
-        expiration = whole(
-            call, "expirationPeriodSeconds", DEFAULT_EXPIRATION_SECONDS, MOST_EXPIRATION_SECONDS
+        model_id = call.require_model()
+        concurrency = call.whole("concurrency", None, MOST_CONCURRENCY)
+        expiration = call.whole(
+            "expirationPeriodSeconds", DEFAULT_EXPIRATION_SECONDS, MOST_EXPIRATION_SECONDS
         )
         with self._service.changing() as (world, now):
             load = world.load(
@@ -105,7 +105,7 @@ class Desk:
             return JSONResponse(answers.started(load))
 
     def _status(self, call: Call, verdict: Verdict) -> Response:
-        model_id = model_of(call)
+        model_id = call.require_model()
         with self._service.reading() as (world, now):
             try:
                 load = world.status(model_id, now, lag_seconds=verdict.status_lag_seconds)
@@ -121,7 +121,7 @@ class Desk:
             return JSONResponse([answers.instance(load, now) for load in loads])
 
     def _run(self, call: Call, _verdict: Verdict) -> Response:
-        model_id = model_of(call)
+        model_id = call.require_model()
         prompt = call.body.get("text")
         if not isinstance(prompt, str):
             raise RefusedError(400, "text is required")
@@ -136,14 +136,14 @@ class Desk:
         return PlainTextResponse("".join(chunks))
 
     def _delete(self, call: Call, verdict: Verdict) -> Response:
-        model_id = model_of(call)
+        model_id = call.require_model()
         with self._service.changing() as (world, now):
             world.unload(model_id, now, shutdown_seconds=verdict.shutdown_seconds)
         return JSONResponse(answers.stopped(model_id))
 
 
 def refused(refusal: RefusedError) -> Response:
-    """Return the answer to a request that had no effect (client: the form)."""
+    """Return the answer to a request that had no effect (form: vendor client)."""
     return JSONResponse({"error": refusal.error}, refusal.status)
 
 

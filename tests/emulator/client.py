@@ -1,8 +1,7 @@
-"""A client that says exactly what it is told to say, in either API version."""
+"""A client that sends exactly what a test says, in either API version."""
 
 from __future__ import annotations
 
-from types import TracebackType
 from typing import Any, final
 
 import requests
@@ -12,45 +11,38 @@ CODER = "deepseek-ai/deepseek-coder-1.3b-instruct"
 UNPRICED = "openai-community/gpt2-medium"
 """A model whose RAM the catalogue does not know."""
 
-_LONGEST_SECONDS = 20
-"""A test that would hang fails instead."""
+_TIMEOUT_SECONDS = 20
 
 
 @final
-class Talker:
+class Client:
     """One connection pool to one emulator."""
 
     def __init__(self, url: str, key: str) -> None:
         self.url = url
         self._key = key
         self._session = requests.Session()
-        # A proxy of the machine's has no business on loopback.
-        self._session.trust_env = False
+        self._session.trust_env = False  # no proxy for loopback
 
-    def __enter__(self) -> Talker:
+    def __enter__(self) -> Client:
         return self
 
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_exception: object) -> None:
         self._session.close()
 
     def send(self, method: str, path: str, **options: Any) -> requests.Response:
         """Send any request."""
-        return self._session.request(method, self.url + path, timeout=_LONGEST_SECONDS, **options)
+        return self._session.request(method, self.url + path, timeout=_TIMEOUT_SECONDS, **options)
 
-    def seed(self, path: str, **body: Any) -> requests.Response:
-        """Ask in the 2024-05 API."""
+    def v05(self, path: str, **body: Any) -> requests.Response:
+        """Send a request of the 2024-05 API."""
         return self.send("POST", path, json={"key": self._key, **body})
 
-    def june(self, path: str, **body: Any) -> requests.Response:
-        """Ask in the 2024-06 API."""
+    def v06(self, path: str, **body: Any) -> requests.Response:
+        """Send a request of the 2024-06 API."""
         return self.send("POST", path, json=body, headers=self._authorization)
 
-    def june_get(self, path: str, **params: str) -> requests.Response:
+    def v06_list(self, path: str, **params: str) -> requests.Response:
         """Ask for a list in the 2024-06 API."""
         return self.send("GET", path, params=params, headers=self._authorization)
 
@@ -60,8 +52,8 @@ class Talker:
 
     def status(self, model_id: str = GPT2) -> Any:
         """Return the JSON of the status."""
-        return self.seed("/model/status", modelId=model_id).json()
+        return self.v05("/model/status", modelId=model_id).json()
 
     def load(self, model_id: str = GPT2, **more: Any) -> requests.Response:
-        """Load a model, at concurrency 1 unless told otherwise."""
-        return self.seed("/model/load", **{"modelId": model_id, "concurrency": 1, **more})
+        """Load a model, by default at concurrency 1."""
+        return self.v05("/model/load", **{"modelId": model_id, "concurrency": 1, **more})

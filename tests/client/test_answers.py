@@ -1,0 +1,323 @@
+"""What each answer means: "not loaded" and "already loaded" need the API's own words."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from typing import Any
+
+import pytest
+
+from bytez_provider.base.errors import ErrorCode, MalformedAnswerError
+from bytez_provider.service.client import BytezClient
+from bytez_provider.service.client._answers import Kind, Reading, kind_of
+from bytez_provider.service.client._call import Call
+from bytez_provider.service.client._transport import Answer
+from bytez_provider.service.schemas import Instance
+from bytez_provider.service.settings import ApiVersion, Key, Settings
+from bytez_provider.service.wire import Request, Verb
+from tests.client.hostile import GPT2, KEY, PAGE, HostileServer, says
+from tests.clocks import FakeClock
+
+ABOUT_ONE: tuple[Verb, ...] = ("load", "read the status of", "unload", "run")
+LISTS: tuple[Verb, ...] = ("list the models", "list the instances")
+NO_ANSWER = {Kind.GATEWAY_LOST, Kind.GATEWAY_BUSY, Kind.SERVER_ERROR}
+RUNNING = '{"status": "RUNNING"}'
+
+
+def reading(status: int, body: str) -> Reading:
+    return Reading.of(Answer(status, {}, body.encode()), Key(KEY))
+
+
+def kind(status: int, body: str, verb: Verb = "read the status of", model_id: str = GPT2) -> Kind:
+    return kind_of(reading(status, body), verb, "" if verb in LISTS else model_id)
+
+
+def says_of(error: object, **more: object) -> str:
+    return json.dumps({"error": error, **more})
+
+
+# ---------------------------------------------------------------------------- "not loaded"
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (404, f"unknown model '{GPT2}'"),
+        (404, f'Model "{GPT2}" could not be found.'),
+        (404, f"model with id {GPT2} was not found"),
+        (404, "the model does not exist"),
+        (404, "OpenAI-Community/GPT2: nothing there"),
+        (404, "Model is not loaded. Load it with the /model/load endpoint."),
+        (400, f"no instance of {GPT2}, like '{GPT2}-xl'"),
+        (409, "The model isn't loaded"),
+        (410, "No such instance"),
+        (200, f"Model {GPT2} is not currently running"),
+    ],
+)
+def test_not_loaded_in_the_words_of_the_api(status: int, error: str) -> None:
+    for verb in ABOUT_ONE:
+        assert kind(status, says_of(error), verb) is Kind.NOT_LOADED
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        # A gateway's, a framework's, a proxy's: none of them is from this API.
+        *[(404, body) for body in ("", "null", "{}", "[]", '"model is not loaded"')],
+        (404, "model is not loaded"),
+        (404, '{"detail": "model is not loaded"}'),
+        (404, '{"message": "model is not loaded"}'),
+        (404, '{"statusCode": 404, "message": "No such model", "error": "Not Found"}'),
+        (404, says_of("Not Found", path="/model/status")),
+        (404, says_of({"code": 404, "message": "Requested model was not found."})),
+        (404, says_of(["model is not loaded"])),
+        (400, '{"detail": "model is not loaded"}'),
+        # From this API perhaps, but about an address, or about nothing.
+        (404, says_of("")),
+        (404, says_of("Cannot POST /model/delete")),
+        (404, says_of(f"Cannot POST /model/delete for {GPT2}")),
+        (404, says_of("no such endpoint")),
+        (404, says_of("model route not found")),
+        (404, says_of("there is no /model/status")),
+        (404, says_of("Not found: POST http://127.0.0.1/model/delete")),
+        # About another model, or a part of a model.
+        (404, says_of(f"model '{GPT2}-xl' is not loaded")),
+        (404, says_of("unknown model acme/gpt2")),
+        (404, says_of("model is not loaded", modelId="acme/gpt2")),
+        (400, says_of("model status: unknown error")),
+        (400, says_of("unknown model type")),
+        (400, says_of("the inference server is not running")),
+        (200, says_of("Cluster isn't deployed")),
+        (400, says_of("no model specified")),
+        (400, says_of("model failed: CUDA device not found")),
+        (409, says_of("model is DEPLOYING, not running")),
+        (409, says_of("not loaded yet: a load is in progress")),
+        (200, says_of("model acme/gpt2 is not loaded")),
+        (200, '{"model": "acme/gpt2", "status": "RUNNING"}'),
+        # Redirects and the like.
+        (300, says_of("model is not loaded")),
+        (304, ""),
+    ],
+)
+def test_without_evidence_a_model_is_never_not_loaded(status: int, body: str) -> None:
+    for verb in ABOUT_ONE:
+        assert kind(status, body, verb) not in (Kind.NOT_LOADED, Kind.ALREADY_LOADED, Kind.DONE)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected"),
+    [
+        (401, says_of("model is not loaded"), Kind.BAD_KEY),
+        (401, "Unauthorized", Kind.BAD_KEY),
+        (403, '{"message": "Forbidden"}', Kind.BAD_KEY),
+        (404, says_of("API key not found"), Kind.BAD_KEY),
+        (200, says_of("Unauthorized"), Kind.BAD_KEY),
+        (403, "error code: 1020", Kind.NOT_THE_API),
+        (402, "", Kind.NO_CREDITS),
+        (404, says_of("no credits left"), Kind.NO_CREDITS),
+        (403, says_of("Credit exhausted"), Kind.NO_CREDITS),
+        (429, says_of("You are out of credits"), Kind.NO_CREDITS),
+        (429, says_of("slow down"), Kind.RATE_LIMITED),
+        (429, PAGE, Kind.RATE_LIMITED),
+        (400, says_of("modelId is required"), Kind.REFUSED),
+        (200, says_of({"message": "database on fire"}), Kind.REFUSED),
+        (418, '{"detail": "teapot"}', Kind.REFUSED),
+        (304, "", Kind.REFUSED),
+        *[(status, PAGE, Kind.NOT_THE_API) for status in (200, 400, 401, 403, 404, 405)],
+        *[(404, body, Kind.NOT_THE_API) for body in ("Not Found", "no such page\n")],
+    ],
+)
+def test_another_error_is_never_not_loaded(status: int, body: str, expected: Kind) -> None:
+    assert kind(status, body) is expected
+    if body != PAGE:
+        assert kind(status, body, "unload") is expected
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        "model is not loaded",
+        "No such instance",
+        f"unknown model '{GPT2}'",
+        "model is already loaded",
+        "a load is in progress",
+        "out of credits",
+        "invalid api key",
+    ],
+)
+def test_a_service_in_trouble_says_neither_yes_nor_no(error: str) -> None:
+    """Whatever its words are: they are about something that broke."""
+    statuses = (500, 501, 502, 503, 504, 507, 520, 522, 599)
+    bodies = (says_of(error, status="stopped"), error, PAGE, "")
+    for status, body, verb in itertools.product(statuses, bodies, (*ABOUT_ONE, *LISTS)):
+        assert kind(status, body, verb) in NO_ANSWER
+
+
+def test_a_list_cannot_be_not_loaded() -> None:
+    for verb in LISTS:
+        assert kind(404, says_of("not found"), verb) is Kind.NOT_THE_API
+
+
+def test_a_name_of_a_model_is_no_word_of_the_service() -> None:
+    name = "acme/credit-scorer-api-key"
+    assert kind(404, says_of(f"unknown model '{name}'"), model_id=name) is Kind.NOT_LOADED
+
+
+# ------------------------------------------------------------------------ "already loaded"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected"),
+    [
+        (209, "", Kind.ALREADY_LOADED),
+        (209, PAGE, Kind.ALREADY_LOADED),
+        (400, says_of("Model already loaded"), Kind.ALREADY_LOADED),
+        (200, says_of("already loaded", status="RUNNING"), Kind.ALREADY_LOADED),
+        (429, says_of("Model is loading"), Kind.IN_PROGRESS),
+        (429, says_of("DEPLOYING already, be patient"), Kind.IN_PROGRESS),
+        (400, '{"message": "Model already loaded"}', Kind.REFUSED),
+        (409, '{"detail": "already loaded"}', Kind.REFUSED),
+        (400, "already loaded", Kind.REFUSED),
+        (400, says_of("model acme/gpt2 is already loaded"), Kind.REFUSED),
+        (200, '{"modelId": "acme/gpt2", "status": "started"}', Kind.NOT_THE_API),
+        (429, '{"message": "a load is in progress"}', Kind.RATE_LIMITED),
+        *[(200, body, Kind.NOT_THE_API) for body in (PAGE, "", "[]", "yes", '{"status": NaN}')],
+        (200, '{"status": "started"}', Kind.DONE),
+    ],
+)
+def test_what_the_answer_to_a_load_means(status: int, body: str, expected: Kind) -> None:
+    assert kind(status, body, "load") is expected
+
+
+@pytest.mark.parametrize(("status", "body"), [(204, ""), (200, ""), (200, "OK"), (202, "{}")])
+def test_any_success_unloads(status: int, body: str) -> None:
+    assert kind(status, body, "unload") is Kind.DONE
+
+
+# --------------------------------------------------------------- answers that hold no content
+
+
+def answering(status: int, body: str, api: ApiVersion = "2024-05") -> BytezClient:
+    """Return a client whose every request gets this answer."""
+
+    def exchange(request: Request) -> Answer:
+        assert request.path.startswith("/model/")
+        return Answer(status, {}, body.encode())
+
+    client = BytezClient(Settings(api_version=api, key=Key(KEY)), clock=FakeClock())
+    client._transport.exchange = exchange  # type: ignore[method-assign]
+    return client
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *("", "null", "[]", "{}", "7", '"RUNNING"', PAGE, "\x00\xff", '{"modelId": "a/b"}'),
+        *('{"status": null}', '{"status": " "}', '{"status": 7}', '{"status": "RUNNING"'),
+        *('{"status": "RUNNING", "x": NaN}', '{"status": "RUNNING", "x": -Infinity}'),
+        *('{"a":' * 100_000, "[" * 5000 + "]" * 5000, "9" * 10_000),
+        '{"message": "model is not loaded"}',
+        '{"modelId": "acme/gpt2", "status": "stopped"}',
+    ],
+)
+def test_an_answer_without_a_status_is_neither_loaded_nor_gone(body: str) -> None:
+    with pytest.raises(MalformedAnswerError) as caught:
+        answering(200, body).status(GPT2)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 700
+
+
+@pytest.mark.parametrize("status", ["stopped", "STOPPED"])
+def test_a_status_of_stopped_is_not_loaded(status: str) -> None:
+    assert answering(200, json.dumps({"status": status, "error": "expired"})).status(GPT2) is None
+
+
+def test_an_error_beside_a_status_is_a_part_of_it() -> None:
+    """Half a surrogate pair in it becomes something that can be printed."""
+    live = answering(200, r'{"status": "FAILED \ud800", "error": "\udfff"}').status(GPT2)
+    assert live == Instance(model_id=GPT2, status="FAILED ?", error="?")
+
+
+@pytest.mark.parametrize("api", ["2024-05", "2024-06"])
+@pytest.mark.parametrize(
+    "rows", [{"models": []}, [{"foo": 1}], [None], None, 7, "the other version's"]
+)
+def test_an_answer_without_a_catalogue_is_no_empty_one(api: ApiVersion, rows: Any) -> None:
+    if isinstance(rows, str):
+        rows = [{"modelId": "a/b"}] if api == "2024-05" else [{"name": "a/b"}]
+    with pytest.raises(MalformedAnswerError) as caught:
+        answering(200, json.dumps(rows), api).models()
+    assert f"which is no catalogue of the {api} API" in caught.value.observed
+    assert "Check bytez:apiVersion" in caught.value.action
+
+
+def test_an_answer_without_a_list_is_no_empty_one() -> None:
+    with pytest.raises(MalformedAnswerError, match="which is no list of instances"):
+        answering(200, "{}").instances()
+
+
+# ------------------------------------------------------------------------------ for people
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "shown"),
+    [
+        (404, PAGE, "HTTP 404 with an HTML page ('Sign in & go on')"),
+        (502, "<html><title>\nBad\nGateway</title>", "HTTP 502 with an HTML page ('Bad Gateway')"),
+        (400, "<html>", "HTTP 400 with an HTML page"),
+        (500, "", "HTTP 500 with an empty body"),
+        (400, says_of("no\x1b[2J\nyes"), "HTTP 400: no yes"),
+        (400, '{"detail": "no"}', "HTTP 400: no"),
+        (400, '"no"', "HTTP 400: no"),
+        (400, "no", "HTTP 400: no"),
+        (400, '{"x": 1}', 'HTTP 400: {"x": 1}'),
+    ],
+)
+def test_an_answer_as_people_see_it(status: int, body: str, shown: str) -> None:
+    assert str(reading(status, body)) == f"the service answered {shown}"
+
+
+def test_an_error_has_the_code_of_its_kind() -> None:
+    def code(of: Kind, verb: Verb = "read the status of") -> ErrorCode:
+        call = Call(verb, GPT2, "https://api.bytez.com", 1)
+        return call.refused(of, reading(400, ""), FakeClock().now()).error.code
+
+    assert {one: code(one) for one in Kind if code(one) is not ErrorCode.REFUSED} == {
+        Kind.BAD_KEY: ErrorCode.AUTHENTICATION,
+        Kind.NO_CREDITS: ErrorCode.CREDITS,
+        Kind.RATE_LIMITED: ErrorCode.RATE_LIMITED,
+        Kind.GATEWAY_LOST: ErrorCode.UNREACHABLE,
+        Kind.GATEWAY_BUSY: ErrorCode.UNREACHABLE,
+        Kind.NOT_THE_API: ErrorCode.MALFORMED_ANSWER,
+    }
+    assert code(Kind.NOT_LOADED, "load") is ErrorCode.UNKNOWN_MODEL
+    assert code(Kind.NOT_LOADED, "run") is ErrorCode.NOT_LOADED
+
+
+# ------------------------------------------------------------------------------------- text
+
+
+def test_an_error_in_a_success_is_no_text(wary: BytezClient, hostile: HostileServer) -> None:
+    hostile.answers(says(200, '{ "error":\n "model is not loaded"}'))
+    with pytest.raises(Exception, match="is not loaded") as caught:
+        list(wary.run(GPT2, "x"))
+    assert caught.value.code is ErrorCode.NOT_LOADED  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"error": "x"} is what an error looks like',
+        '{"errors": []}',
+        '{"error": 1, "b": 2}',
+        '{"error',
+        "",
+        " \n",
+        "<html>",
+        '{"error":' + "x" * 40_000,
+    ],
+)
+def test_a_text_may_look_like_json(wary: BytezClient, hostile: HostileServer, text: str) -> None:
+    hostile.answers(says(200, text))
+    assert "".join(wary.run(GPT2, "x")) == text
