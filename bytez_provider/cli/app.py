@@ -16,6 +16,7 @@ from typer import Argument, Option
 
 from bytez_provider.base.errors import BytezError, ErrorCode
 from bytez_provider.cli.screen import INTERRUPTED, USAGE, Screen, code_of, error_document
+from bytez_provider.core.inputs import INPUTS
 
 if TYPE_CHECKING:
     from bytez_provider.cli.session import Session
@@ -41,32 +42,16 @@ app = typer.Typer(
 )
 
 Json = Annotated[bool, Option("--json", help="Print a JSON document, for programs.")]
+_STACKS_HELP = "A stack of this folder's project. May be repeated; the first gives the settings."
+_STATE_HELP = "A file with the output of `pulumi stack export`. May be repeated."
 Stack = Annotated[
     str | None,
-    Option(
-        "--stack",
-        metavar="NAME",
-        help="Take key and settings from this Pulumi stack of the project in this folder.",
-    ),
+    Option("--stack", metavar="NAME", help="Use the settings of this stack, and its key."),
 ]
-Stacks = Annotated[
-    list[str] | None,
-    Option(
-        "--stack",
-        metavar="NAME",
-        help="A Pulumi stack of the project in this folder. May be repeated; the first one gives "
-        "key and settings.",
-    ),
-]
-States = Annotated[
-    list[Path] | None,
-    Option(
-        "--state",
-        metavar="FILE",
-        help="A file with the output of `pulumi stack export`. May be repeated.",
-    ),
-]
-AllStacks = Annotated[bool, Option("--all", help="Every stack of the project in this folder.")]
+Stacks = Annotated[list[str] | None, Option("--stack", metavar="NAME", help=_STACKS_HELP)]
+States = Annotated[list[Path] | None, Option("--state", metavar="FILE", help=_STATE_HELP)]
+AllStacks = Annotated[bool, Option("--all", help="Every stack of this folder's project.")]
+ModelId = Annotated[str, Argument(metavar="MODEL", help="The model, as owner/name.")]
 
 
 class FailOn(str, Enum):
@@ -76,9 +61,6 @@ class FailOn(str, Enum):
     DRIFT = "drift"
     VIOLATION = "violation"
     UNKNOWN_COST = "unknown-cost"
-
-
-ModelId = Annotated[str, Argument(metavar="MODEL", help="The model, as owner/name.")]
 
 
 # Members of these two are defaults. Some releases of click look up a default by its name among the
@@ -124,7 +106,7 @@ def _usage_line(error: Exception) -> str:
     said = getattr(error, "format_message", error.__str__)()
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else _PROGRAM
-    return f"{command}: {' '.join(said.split())} (see `{command} --help`)"
+    return f"{command}: {' '.join(said.split()).rstrip('.')} (see `{command} --help`)"
 
 
 def _session(stack: str | None, as_json: bool) -> Session:
@@ -149,12 +131,8 @@ def _refuse_format(as_json: bool, form: Enum) -> None:
 
 @app.command()
 def models(
-    search: Annotated[
-        str | None, Option(metavar="TEXT", help="Only names that contain this text.")
-    ] = None,
-    benchmarked: Annotated[
-        bool, Option("--benchmarked", help="Only models that are benchmarked.")
-    ] = False,
+    search: Annotated[str | None, Option(metavar="TEXT", help="Only names with this text.")] = None,
+    benchmarked: Annotated[bool, Option("--benchmarked", help="Only benchmarked models.")] = False,
     stack: Stack = None,
     as_json: Json = False,
 ) -> int:
@@ -175,10 +153,7 @@ def instances(stack: Stack = None, as_json: Json = False) -> int:
 @app.command()
 def status(
     model: ModelId,
-    watch: Annotated[
-        bool,
-        Option("--watch", help="Continue until Ctrl-C; in a pipe, one line for each change."),
-    ] = False,
+    watch: Annotated[bool, Option("--watch", help="Show each change until Ctrl-C.")] = False,
     stack: Stack = None,
     as_json: Json = False,
 ) -> int:
@@ -197,9 +172,7 @@ def run(
         list[str] | None,
         Option(metavar="K=V", help="A parameter, like max_length=256. May be repeated."),
     ] = None,
-    no_stream: Annotated[
-        bool, Option("--no-stream", help="Print the text when it is complete.")
-    ] = False,
+    no_stream: Annotated[bool, Option("--no-stream", help="Print it when complete.")] = False,
     stack: Stack = None,
     as_json: Json = False,
 ) -> int:
@@ -216,22 +189,13 @@ def run(
 @app.command()
 def load(
     model: ModelId,
-    concurrency: Annotated[
-        int, Option(metavar="N", help="Instances of the model; each one is paid for.")
-    ] = 1,
+    concurrency: Annotated[int, Option(metavar="N", help=INPUTS["concurrency"].help)] = 1,
     expiration_period_seconds: Annotated[
-        int | None,
-        Option(
-            metavar="S",
-            help="Idle seconds until the service unloads it. [default: the service's, 1800]",
-        ),
+        int | None, Option(metavar="S", help=INPUTS["expiration_period_seconds"].help)
     ] = None,
-    no_wait: Annotated[
-        bool, Option("--no-wait", help="Return as soon as the load is accepted.")
-    ] = False,
+    no_wait: Annotated[bool, Option("--no-wait", help="Return once it is accepted.")] = False,
     timeout: Annotated[
-        float,
-        Option(metavar="SECONDS", min=1, help="Unload it if it is not RUNNING within this time."),
+        float, Option(metavar="S", min=1, help="Seconds; unload it if it is not RUNNING by then.")
     ] = 1800,
     stack: Stack = None,
     as_json: Json = False,
@@ -256,17 +220,11 @@ def load(
 @app.command()
 def unload(
     models: Annotated[
-        list[str] | None, Argument(metavar="[MODEL]...", help="The models, as owner/name.")
+        list[str] | None, Argument(metavar="MODEL", help="The models, as owner/name.")
     ] = None,
-    yes: Annotated[
-        bool, Option("--yes", help="Unload even what a stack declares or owns.")
-    ] = False,
+    yes: Annotated[bool, Option("--yes", help="Unload it even if a stack has it.")] = False,
     unfinished: Annotated[
-        bool,
-        Option(
-            "--unfinished",
-            help="Unload what deployments began and did not finish, according to the journal.",
-        ),
+        bool, Option("--unfinished", help="Unload what deployments left behind.")
     ] = False,
     stack: Stacks = None,
     state: States = None,
@@ -300,7 +258,7 @@ def unload(
 
 @app.command()
 def validate(
-    files: Annotated[list[Path], Argument(metavar="FILE...", help="Fleet files.")],
+    files: Annotated[list[Path], Argument(metavar="FILE", help="Fleet files.")],
     environment: Annotated[
         str | None,
         Option(metavar="NAME", help='Add its overlay to each: "prod" is fleet.prod.yaml.'),
@@ -320,9 +278,7 @@ def validate(
 @app.command()
 def export(
     file: Annotated[Path, Argument(metavar="FILE", help="The fleet file to write.")],
-    add: Annotated[
-        bool, Option("--add", help="Add what is missing to a file that exists.")
-    ] = False,
+    add: Annotated[bool, Option("--add", help="Add what is missing to an existing file.")] = False,
     stack: Stacks = None,
     state: States = None,
     all_stacks: AllStacks = False,
@@ -347,9 +303,7 @@ def audit(
     stack: Stacks = None,
     state: States = None,
     all_stacks: AllStacks = False,
-    form: Annotated[
-        AuditForm, Option("--format", help="How to show it to people; html is a page.")
-    ] = AuditForm.table,
+    form: Annotated[AuditForm, Option("--format", help="The form for people.")] = AuditForm.table,
     as_json: Json = False,
 ) -> int:
     """Compare what is loaded with what stacks declare.
@@ -369,53 +323,39 @@ def audit(
 @app.command()
 def review(  # noqa: PLR0913, PLR0917 - each is an option of the command
     plan: Annotated[
-        Path | None,
-        Option(
-            metavar="FILE",
-            help="A saved output of `pulumi preview --json`, in either format.",
-        ),
+        Path | None, Option(metavar="FILE", help="A saved output of `pulumi preview --json`.")
     ] = None,
     base: Annotated[
         Path | None,
-        Option(
-            metavar="FILE",
-            help="With --plan: the plan of the target branch; both made from an empty stack.",
-        ),
+        Option(metavar="FILE", help="The plan of the target branch; both from an empty stack."),
     ] = None,
     policy_pack: Annotated[
-        list[Path] | None,
-        Option(metavar="DIR", help="A policy pack to run. May be repeated."),
+        list[Path] | None, Option(metavar="DIR", help="A policy pack to run. May be repeated.")
     ] = None,
     policy_pack_config: Annotated[
-        list[Path] | None,
-        Option(metavar="FILE", help="The configuration of each, in the same order."),
+        list[Path] | None, Option(metavar="FILE", help="Its configuration, in the same order.")
     ] = None,
     form: Annotated[
-        ReviewForm, Option("--format", help="How to show it to people; md is a comment.")
+        ReviewForm, Option("--format", help="The form for people; md is a comment.")
     ] = ReviewForm.table,
-    commit: Annotated[
-        str | None, Option(metavar="SHA", help="The reviewed commit, which the review names.")
-    ] = None,
+    commit: Annotated[str | None, Option(metavar="SHA", help="The reviewed commit.")] = None,
     link: Annotated[
-        str | None,
-        Option(metavar="URL", help="Where to read the whole review if a comment is cut."),
+        str | None, Option(metavar="URL", help="Where to read the whole review if it is cut.")
     ] = None,
     boot_minutes: Annotated[
         int, Option(metavar="N", min=1, help="Minutes that a boot is assumed to take.")
     ] = 15,
     max_increase: Annotated[
-        float | None,
-        Option(metavar="USD", help="Maximum increase of the cost of an always loaded month."),
+        float | None, Option(metavar="USD", help="Maximum cost increase of a fully loaded month.")
     ] = None,
     max_monthly: Annotated[
-        float | None,
-        Option(metavar="USD", min=0, help="Maximum cost of an always loaded month."),
+        float | None, Option(metavar="USD", min=0, help="Maximum cost of a fully loaded month.")
     ] = None,
     fail_on: Annotated[
         list[FailOn] | None,
         Option(
             metavar="WHAT",
-            help="Also fail on: replace, drift, violation or unknown-cost. May be repeated.",
+            help="Fail on replace, drift, violation or unknown-cost. May be repeated.",
         ),
     ] = None,
     stack: Stack = None,

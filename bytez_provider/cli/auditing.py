@@ -35,11 +35,7 @@ _FORMS = {"md": markdown, "html": page}
 
 
 def audit(wanted: Wanted, screen: Screen, form: str) -> int:
-    """Compare what is loaded with what the states declare; `form` is table, md or html.
-
-    Raises:
-        BytezError: A state or the service cannot be read.
-    """
+    """Compare what is loaded with what the states declare; `form` is table, md or html."""
     found = assess(facts_of(Session(wanted.keyed_by, screen), wanted))
     screen.document(found.model_dump(mode="json", by_alias=True))
     if form in _FORMS:

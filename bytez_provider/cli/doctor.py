@@ -7,7 +7,6 @@ import os
 import platform
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
@@ -36,11 +35,6 @@ _SKEW_SECONDS = 30
 _NO_RECORD = "doctor.json"
 _NO_VERSION = {"e_tag": '"0"', "version": "0"}
 """A version that no object in a bucket has."""
-_EXTRAS = {
-    "cli": ("typer", "rich"),
-    "emulator": ("starlette", "uvicorn"),
-    "policy": ("pulumi_policy",),
-}
 _COLUMNS = (Column(""), Column(""), Column("", folds=True))
 
 _Verdict = Literal["ok", "warning", "failed"]
@@ -86,7 +80,6 @@ def _checks(stack: str | None, screen: Screen) -> Iterator[Check]:
             yield from _service(session)
         yield from _journal(session)
     yield _pulumi()
-    yield _extras()
 
 
 def _of(name: str, error: BytezError, verdict: _Verdict = "failed") -> Check:
@@ -304,11 +297,3 @@ def _pulumi() -> Check:
     if version is None:
         return Check("pulumi", "warning", "not on PATH", f"Install it from {INSTALL_PULUMI}")
     return Check("pulumi", "ok", version)
-
-
-def _extras() -> Check:
-    missing = [
-        name for name, modules in _EXTRAS.items() if not all(find_spec(one) for one in modules)
-    ]
-    observed = f"not installed (optional): {', '.join(missing)}" if missing else ", ".join(_EXTRAS)
-    return Check("extras", "ok", observed)

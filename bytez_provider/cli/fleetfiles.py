@@ -110,11 +110,7 @@ def _document(problem: Problem) -> dict[str, Any]:
 
 
 def export(path: Path, wanted: Wanted, screen: Screen, *, add: bool) -> int:
-    """Write what runs and no state names to a fleet file, or add it to one.
-
-    Raises:
-        BytezError: A state or the service cannot be read, or the file cannot be written.
-    """
+    """Write what runs and no state names to a fleet file, or add it to one."""
     name = printable(str(path), limit=_NAME_LIMIT)
     if path.exists() and not add:
         raise InvalidInputError(
@@ -131,7 +127,7 @@ def export(path: Path, wanted: Wanted, screen: Screen, *, add: bool) -> int:
     documents = {key: one.bag() for key, one in models.items()}
     screen.document({"path": name if models else None, "models": documents})
     if not models:
-        screen.say("Nothing to export.")
+        screen.say("nothing to export")
         return DONE
     screen.say(f"{name}: {counted(len(models), 'model')}")
     screen.note("declare it, and the next `pulumi up` takes over what runs without loading it:")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import enum
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from types import FrameType
-from typing import Any
+from typing import Literal, NamedTuple
 
 from bytez_provider.audit import Source, Standing, States
 from bytez_provider.base.errors import (
@@ -43,13 +42,7 @@ _AGAIN = {
 
 
 class _Person:
-    """A `waiter.Caller` for somebody at the command line.
-
-    Args:
-        screen: Where to show things.
-        timeout_seconds: The limit; None for that of the operation.
-        waits: False to end a wait as soon as the load is accepted.
-    """
+    """A `waiter.Caller` for somebody at the command line."""
 
     urn: str | None = None
 
@@ -97,11 +90,7 @@ class _Person:
 
 
 def load(session: Session, inputs: ModelInputs, *, waits: bool, limit_seconds: float) -> int:
-    """Load a model and wait until it is RUNNING; after a Ctrl-C it goes on booting.
-
-    Raises:
-        BytezError: It is not RUNNING; the sentence says what state things are in.
-    """
+    """Load a model and wait until it is RUNNING; after a Ctrl-C it goes on booting."""
     model_id, screen = inputs.model_id, session.screen
     live = session.live(model_id)
     if live is not None:
@@ -188,34 +177,18 @@ def _for_a_person(session: Session, error: BytezError, model_id: str) -> BytezEr
 # ------------------------------------------------------------------------------------- unload
 
 
-class _Outcome(enum.Enum):
-    UNLOADED = "unloaded"
-    NOT_LOADED = "notLoaded"
-    LEFT_ALONE = "leftAlone"
-    FAILED = "failed"
-
-
+_Reason = Literal["inUse", "justBegun", "notIdentified", "otherLoad", "finished", "undecided"]
 _SAID = {
-    _Outcome.UNLOADED: "is unloaded",
-    _Outcome.NOT_LOADED: "is not loaded",
-    _Outcome.LEFT_ALONE: "was left alone",
+    "unloaded": "is unloaded",
+    "notLoaded": "is not loaded",
+    "leftAlone": "was left alone",
 }
 
 
-class _Reason(enum.Enum):
-    """Why a load was left alone."""
+class _Result(NamedTuple):
+    """What became of a model; `reason` and `why` say why it was left alone."""
 
-    IN_USE = "inUse"
-    JUST_BEGUN = "justBegun"
-    NOT_IDENTIFIED = "notIdentified"
-    OTHER_LOAD = "otherLoad"
-    FINISHED = "finished"
-    UNDECIDED = "undecided"
-
-
-@dataclasses.dataclass(frozen=True)
-class _Result:
-    outcome: _Outcome
+    outcome: Literal["unloaded", "notLoaded", "leftAlone"]
     reason: _Reason | None = None
     why: str = ""
 
@@ -226,14 +199,7 @@ _Task = Callable[[], _Result]
 def unload(session: Session, wanted: Wanted, model_ids: Iterable[str], *, yes: bool) -> int:
     """Unload models, one after the other, each until its status agrees.
 
-    Args:
-        session: What to work with.
-        wanted: The states to check; if none is named, that of the selected stack.
-        model_ids: The models.
-        yes: Whether to unload what a stack declares or owns, too.
-
-    Raises:
-        InvalidInputError: A name is not valid, or a state declares the model; nothing was done.
+    Without `yes`, what a stack declares (by default the selected one) or owns is refused.
     """
     chosen = list(dict.fromkeys(model_ids))
     for model_id in chosen:
@@ -246,13 +212,8 @@ def unload(session: Session, wanted: Wanted, model_ids: Iterable[str], *, yes: b
 def unload_unfinished(session: Session, wanted: Wanted) -> int:
     """Unload what deployments began and did not finish, and clear its records.
 
-    Args:
-        session: What to work with.
-        wanted: The states that say what is finished. Loads of other stacks are left alone. If no
-            state is named, only loads are unloaded whose request got no answer.
-
-    Raises:
-        BytezError: The journal or a state cannot be read; nothing was done.
+    Loads of stacks whose state is not wanted are left alone. Without any state, only loads are
+    unloaded whose request got no answer.
     """
     session.settings.require_key("unload what is unfinished")
     # Before the states: whatever a deployment finishes in the meantime is then in a state.
@@ -268,7 +229,7 @@ def unload_unfinished(session: Session, wanted: Wanted) -> int:
             task = partial(_finish, session, states, one, is_held=is_held)
             tasks.append((one.model_id, task))
     if not tasks:
-        session.screen.say("Nothing is unfinished for this key and endpoint.")
+        session.screen.say("nothing is unfinished for this key and endpoint")
     return _each(session, tasks)
 
 
@@ -284,39 +245,40 @@ def _kept_here(session: Session, source: Source) -> Source:
 
 def _each(session: Session, tasks: Iterable[tuple[str, _Task]]) -> int:
     """Do everything even if something fails; show each outcome at once, and one document."""
-    documents: list[dict[str, Any]] = []
+    documents = []
     exit_code, screen = DONE, session.screen
     for name, task in tasks:
         model_id = printable(name, limit=200)
-        outcome, code, error = _Outcome.FAILED, None, None
         try:
-            result = task()
+            outcome, code, why = task()
         except BytezError as failure:
-            code, error = failure.code.value, str(failure)
-            screen.fail(error)
+            screen.fail(str(failure))
             exit_code = exit_code or code_of(failure)
+            documents.append(_document(model_id, "failed", failure.code.value, str(failure)))
         except KeyboardInterrupt:
             screen.note(f"interrupted; see whether {model_id} is unloaded with")
             screen.hint(f"bytez-fleet status {model_id}")
             raise
         else:
-            outcome = result.outcome
-            code = result.reason and result.reason.value
-            if result.why:
-                screen.note(f"'{model_id}': {result.why}")
+            if why:
+                screen.note(f"'{model_id}': {why}")
             screen.say(f"{model_id} {_SAID[outcome]}")
-        documents.append(
-            {"modelId": model_id, "outcome": outcome.value, "code": code, "error": error}
-        )
+            documents.append(_document(model_id, outcome, code))
     screen.document({"models": documents})
     return exit_code
+
+
+def _document(
+    model_id: str, outcome: str, code: str | None, error: str | None = None
+) -> dict[str, str | None]:
+    return {"modelId": model_id, "outcome": outcome, "code": code, "error": error}
 
 
 def _unload(session: Session, model_id: str, *, yes: bool) -> _Result:
     live = session.live(model_id)
     if live is None:
         session.refuse_unknown("unload", model_id)
-        return _Result(_Outcome.NOT_LOADED)
+        return _Result("notLoaded")
     # A model that is named means the load that runs, whoever owns it.
     judged = session.ledger.judge(model_id, live, NOBODY, None)
     if judged.owner is not None and not yes:
@@ -332,23 +294,23 @@ def _finish(session: Session, states: States, record: Record, *, is_held: bool) 
     if is_held:
         host = record.holder.host if record.holder else ""
         at = f" on machine '{printable(host, limit=60)}'" if host else ""
-        return _left_alone(_Reason.IN_USE, f"{owner} is working on it{at}")
+        return _left_alone("inUse", f"{owner} is working on it{at}")
     live = session.live(record.model_id)
     if live is not None:
         return _spared(session, states, record, live) or _end(session, live, record)
     age = (session.client.server_now() - record.began).total_seconds()
     if record.created is None and age < NOT_FOUND_GRACE_SECONDS:
         why = f"{owner} has just begun its load, which may not show for a minute"
-        return _left_alone(_Reason.JUST_BEGUN, why)
+        return _left_alone("justBegun", why)
     session.ledger.forget(record)
-    return _Result(_Outcome.NOT_LOADED)
+    return _Result("notLoaded")
 
 
 def _spared(session: Session, states: States, record: Record, live: Instance) -> _Result | None:
     """Return why a load that runs is not unloaded; None if it is unfinished."""
     if live.created is None:
         return _left_alone(
-            _Reason.NOT_IDENTIFIED,
+            "notIdentified",
             "the service does not say when the running load was made, so it may be somebody "
             "else's; if it is yours, unload it by name",
         )
@@ -356,16 +318,16 @@ def _spared(session: Session, states: States, record: Record, live: Instance) ->
     if not judged.is_ours:
         session.ledger.forget(record)
         why = f"the running load, made at {iso(live.created)}, is not the one that was begun"
-        return _left_alone(_Reason.OTHER_LOAD, why)
+        return _left_alone("otherLoad", why)
     if judged.record != record:
-        return _left_alone(_Reason.IN_USE, "a deployment has just worked on it")
+        return _left_alone("inUse", "a deployment has just worked on it")
     standing = states.standing(record, live, is_held=False)
     if standing is Standing.FINISHED:
         why = "a state names its load, so it is finished"
-        return _left_alone(_Reason.FINISHED, why)
+        return _left_alone("finished", why)
     if standing is Standing.UNDECIDED:
         return _left_alone(
-            _Reason.UNDECIDED,
+            "undecided",
             f"{named(record.owner, with_place=True)} began its load and may have finished it. "
             f"To read its state, add --stack {printable(record.owner.stack_name, limit=60)} in the "
             f"folder of project '{printable(project_of(record.owner.urn), limit=60)}', or --state "
@@ -375,7 +337,7 @@ def _spared(session: Session, states: States, record: Record, live: Instance) ->
 
 
 def _left_alone(reason: _Reason, why: str) -> _Result:
-    return _Result(_Outcome.LEFT_ALONE, reason, why)
+    return _Result("leftAlone", reason, why)
 
 
 def _end(session: Session, live: Instance, record: Record | None) -> _Result:
@@ -395,7 +357,7 @@ def _end(session: Session, live: Instance, record: Record | None) -> _Result:
         action = "Run the same command again when that deployment has ended"
         raise error.restated(action=action) from None
     # Otherwise somebody loaded it again in this moment, and a note has said so.
-    return _Result(_Outcome.UNLOADED) if is_gone else _left_alone(_Reason.OTHER_LOAD, "")
+    return _Result("unloaded") if is_gone else _left_alone("otherLoad", "")
 
 
 def _refuse_declared(session: Session, wanted: Wanted, model_ids: list[str]) -> None:

@@ -87,7 +87,7 @@ def models(session: Session, *, search: str | None, benchmarked_only: bool) -> i
         ]
         session.screen.table(_MODEL_COLUMNS, rows)
     else:
-        session.screen.say("No model in the catalogue matches.")
+        session.screen.say("no model in the catalogue matches")
     return DONE
 
 
@@ -110,7 +110,7 @@ def instances(session: Session) -> int:
     total = None if None in costs else round(sum(costs), 6)
     session.screen.document({"instances": found, "dollarsPerHour": total})
     if not found:
-        session.screen.say("Nothing is loaded.")
+        session.screen.say("nothing is loaded")
         return DONE
     rows = [
         (
@@ -307,11 +307,7 @@ def run(session: Session, model_id: str, text: str, params: dict[str, Any], *, s
 
 
 def params_of(given: Iterable[str]) -> dict[str, Any]:
-    """Read `name=value` parameters; a value that is JSON is read as JSON: 256, true, [1, 2].
-
-    Raises:
-        InvalidInputError: There is no name or no "=".
-    """
+    """Read `name=value` parameters; a value that is JSON is read as JSON: 256, true, [1, 2]."""
     params = {}
     for one in given:
         name, equals, value = one.partition("=")

@@ -40,11 +40,7 @@ NOBODY = Owner(urn="")
 
 
 class Session:
-    """One run of a command.
-
-    Raises:
-        ConfigError: The stack or a setting cannot be used. A missing key is not an error yet.
-    """
+    """One run of a command."""
 
     def __init__(self, stack: str | None, screen: Screen) -> None:
         self.stack = stack
@@ -57,11 +53,7 @@ class Session:
 
     @cached_property
     def ledger(self) -> Ledger:
-        """The journal of this account.
-
-        Raises:
-            ConfigError: BYTEZ_JOURNAL cannot be used.
-        """
+        """The journal of this account."""
         return Ledger(
             open_store(os.environ, self.screen.warn),
             endpoint=self.settings.endpoint,
@@ -71,11 +63,7 @@ class Session:
 
     @cached_property
     def identity(self) -> StackIdentity:
-        """Where `pulumi` keeps the states of the project in this folder.
-
-        Raises:
-            ConfigError: BYTEZ_JOURNAL cannot be used.
-        """
+        """Where `pulumi` keeps the states of the project in this folder."""
         return stack_identity(os.environ, Path.cwd(), is_shared=self.ledger.store.is_shared)
 
     def held(self, records: Iterable[Record]) -> frozenset[str]:
@@ -105,11 +93,7 @@ class Session:
         )
 
     def live(self, model_id: str) -> Instance | None:
-        """Return the instance of a model; None if it is not loaded.
-
-        Raises:
-            ApiError: See `BytezClient`.
-        """
+        """Return the instance of a model; None if it is not loaded."""
         return self.client.status(model_id, tries=_TRIES)
 
     def live_of(self, model_ids: Iterable[str], listed: Sequence[Instance]) -> dict[str, Instance]:
@@ -130,12 +114,7 @@ class Session:
             return {name: one for name, one in zip(wanted, found, strict=True) if one is not None}
 
     def inputs(self, verb: str, model_id: str, **given: int | None) -> ModelInputs:
-        """Return what the command line asks for, as a program would declare it.
-
-        Raises:
-            InvalidInputError: It is not valid.
-            MissingKeyError: No key is set.
-        """
+        """Return what the command line asks for, as a program would declare it."""
         try:
             inputs = ModelInputs.model_validate({"modelId": model_id, **given})
         except ValidationError as error:
@@ -151,11 +130,7 @@ class Session:
         return inputs
 
     def refuse_unknown(self, verb: str, model_id: str) -> None:
-        """Refuse a model that does not exist; only warn if that is not certain.
-
-        Raises:
-            UnknownModelError: The service's catalogue does not have it.
-        """
+        """Refuse a model that does not exist; only warn if that is not certain."""
         unknown = self.catalogue.get().unknown(model_id)
         if unknown is None:
             return

@@ -55,29 +55,16 @@ class Wanted:
         ]
 
     def read(self, session: Session) -> list[Source]:
-        """Read the states, files first.
-
-        Raises:
-            ConfigError: A stack cannot be read.
-            InvalidFileError: A file cannot be read, or is not a state.
-        """
+        """Read the states, files first."""
         saved = self.saved()
         return [*self.of_stacks(session), *saved]
 
     def saved(self) -> list[Source]:
-        """Read the files.
-
-        Raises:
-            InvalidFileError: One cannot be read, or is not a state.
-        """
+        """Read the files."""
         return [_saved(path) for path in self.states]
 
     def of_stacks(self, session: Session) -> Iterator[Source]:
-        """Read the states of the stacks through Pulumi.
-
-        Raises:
-            ConfigError: One cannot be read.
-        """
+        """Read the states of the stacks through Pulumi."""
         others = _stack_names() if self.every else []
         for name in dict.fromkeys([*self.stacks, *others]):
             session.screen.progress(f"reading the state of stack {printable(name, limit=60)}")
@@ -85,11 +72,7 @@ class Wanted:
 
 
 def facts_of(session: Session, wanted: Wanted) -> Facts:
-    """Return what the states say and what runs.
-
-    Raises:
-        BytezError: Something of it cannot be read.
-    """
+    """Return what the states say and what runs."""
     settings, screen = session.settings, session.screen
     settings.require_key("look at what is loaded")
     saved = wanted.saved()
@@ -156,11 +139,7 @@ def stack_config(stack: str) -> dict[str, str]:
 
 
 def source_of_stack(session: Session, stack: str | None) -> Source:
-    """Return the state of a stack; None for the selected stack.
-
-    Raises:
-        ConfigError: It cannot be read.
-    """
+    """Return the state of a stack; None for the selected stack."""
     verb = "read the state of stack" if stack else "read the state of the selected stack"
     name = stack or _pulumi(verb, None, "stack", "--show-name").strip()
     state = _parsed(_pulumi(verb, stack, "stack", "export"))
@@ -234,11 +213,7 @@ def _project_name() -> str:
 
 
 def _pulumi(verb: str, stack: str | None, *arguments: str) -> str:
-    """Run `pulumi` and return what it prints.
-
-    Raises:
-        ConfigError: It is missing, does not end, or fails.
-    """
+    """Run `pulumi` and return what it prints."""
     chosen = [f"--stack={stack}"] if stack else []
     action = "Set BYTEZ_KEY instead of giving --stack, or fix what is named above"
     try:

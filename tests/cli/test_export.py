@@ -113,7 +113,7 @@ class TestExistingFile:
             "deepseek-coder-1-3b-instruct": CODER,
             "openai-community-gpt2": GPT2,
         }
-        assert fleet.run("export", "fleet.yaml", "--add").ok().out == "Nothing to export.\n"
+        assert fleet.run("export", "fleet.yaml", "--add").ok().out == "nothing to export\n"
         assert (fleet.folder / "fleet.yaml").read_text() == text
 
     def test_add_needs_a_file(self, fleet: Fleet, emulator: Emulator) -> None:
@@ -123,7 +123,7 @@ class TestExistingFile:
 
 def test_a_file_that_cannot_be_written(fleet: Fleet, running: Load) -> None:
     running(UNPRICED)
-    fleet.run("export", "no/such/folder.yaml", "--json").failed(2, "invalid-file")
+    fleet.run("export", "no/such/folder.yaml", "--json").failed(2, "invalid-input")
 
 
 def test_no_key_and_no_answer_write_nothing(fleet: Fleet, emulator: Emulator) -> None:

@@ -51,7 +51,7 @@ class TestModels:
 
 class TestInstances:
     def test_nothing_loaded(self, fleet: Fleet) -> None:
-        assert fleet.run("instances").ok().out == "Nothing is loaded.\n"
+        assert fleet.run("instances").ok().out == "nothing is loaded\n"
 
     def test_table_and_total(self, fleet: Fleet, emulator: Emulator, running: Load) -> None:
         running(CODER, concurrency=2)
