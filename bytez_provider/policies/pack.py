@@ -238,6 +238,8 @@ def _declared(resource: ResourceValidationArgs | PolicyResource) -> DeclaredMode
         except UnknownValueError:
             return UNKNOWN
 
+    if read("modelId") is None:
+        return None  # It is only read (`Model.get`).
     return declared_model(
         resource.name,
         resource.urn,

@@ -1,7 +1,8 @@
-"""What a review says, as data: the JSON document, and what every rendering is made from.
+"""The JSON document of a review, from which every rendering is made.
 
 camelCase; money in US dollars, RAM in GB, times with their unit in the name. A key is always
-there; what is not known is null, and never 0. `data/review.schema.json` is the schema.
+there; an unknown value is null, and never 0. `data/review.schema.json` is the schema.
+Programs read the codes: a code keeps its meaning, while the sentence beside it may change.
 """
 
 from __future__ import annotations
@@ -11,8 +12,6 @@ from typing import Literal
 from bytez_provider.base.document import Document
 
 Action = Literal["load", "adopt", "replace", "unload", "forget", "update", "wait", "keep"]
-
-
 GapCode = Literal[
     "targeted",
     "failed",
@@ -22,6 +21,58 @@ GapCode = Literal[
     "notRefreshed",
     "notComparable",
 ]
+DriftCode = Literal[
+    "unloaded", "failed", "loadedByOthers", "loadedLater", "changedOutside", "heldByOther"
+]
+ReasonCode = Literal[
+    DriftCode,
+    "changed",
+    "secretChanged",
+    "renamed",
+    "movedIntoFleet",
+    "movedOutOfFleet",
+    "bootFailed",
+    "stillBooting",
+    "unknownValue",
+    "interrupted",
+    "adopted",
+    "takenOver",
+    "takenOverOrReloaded",
+    "settingsDiffer",
+    "settingsHidden",
+    "adoptHidden",
+    "foundFailed",
+    "notLoaded",
+    "ownLoadUnclear",
+    "givenUp",
+    "retained",
+    "deletedWith",
+]
+FailureCode = Literal[
+    "protected",
+    "previewError",
+    "programError",
+    "declaredTwice",
+    "oldLoadRetained",
+    "renamedUnseen",
+    "renamedInFleet",
+    "notReleased",
+    "alreadyLoaded",
+    "alreadyLoadedByOther",
+    "mandatoryPolicy",
+    "unexplained",
+]
+NoteCode = Literal[
+    "branchesCompared",
+    "withoutRefresh",
+    "noKey",
+    "noAnswer",
+    "noJournal",
+    "bundledCatalogue",
+    "noCatalogue",
+    "noPolicyResults",
+]
+FindingCode = Literal["increase", "monthly", "replace", "drift", "violation", "unknown-cost"]
 
 
 class Gap(Document):
@@ -29,15 +80,15 @@ class Gap(Document):
 
     code: GapCode
     """targeted: made with --target, --exclude or --target-replace; failed: the preview failed
-    half way; cutOff: the end of the plan is missing; samesLeftOut: what stays as it is is not in
-    the plan; goneUnclear: the plan does not tell which of these a refresh found gone;
+    half way; cutOff: the end of the plan is missing; samesLeftOut: what does not change is not in
+    the plan; goneUnclear: the plan does not say which of these a refresh found gone;
     notRefreshed: the refresh left these out; notComparable: a secret, or a value not known yet,
     stands on both branches."""
     text: str
     """The same in a sentence."""
     models: list[str]
-    """Names of the models that it is about; empty where the plan does not tell, or where it is
-    about other resources alone."""
+    """Names of the models that are left out; empty if the plan does not say, or if only other
+    resources are."""
 
 
 class Month(Document):
@@ -46,7 +97,7 @@ class Month(Document):
     floor: float
     """One boot and one idle period: loaded once, never used."""
     expected: float | None
-    """At the declared hours a day; null where none are declared."""
+    """At the declared hours a day; null if none are declared."""
     ceiling: float
     """Loaded all month."""
 
@@ -55,20 +106,19 @@ class DeclaredModel(Document):
     """A model as a program declares it."""
 
     model_id: str | None
-    """Null where it is not known before the `up`."""
+    """Null if it is not known before the `up`."""
     concurrency: int | None
-    """As above."""
+    """Null if it is not known before the `up`."""
     expiration_period_seconds: int | None
     """Null for the service's own, unless it is in `unreadable`."""
     expected_hours_per_day: float | None
-    """Null where none are declared, unless it is in `unreadable`."""
+    """Null if none are declared, unless it is in `unreadable`."""
     unreadable: list[str]
-    """The inputs that are set, and whose value is a secret or not known before the `up`: null
-    here."""
+    """The inputs that are set to a secret or to a value not known before the `up`: null here."""
     required_ram_gb: float | None
     """Of one instance."""
     dollars_per_hour: float | None
-    """Of all instances, as all below; null where RAM, concurrency or idle period is unknown."""
+    """Of all instances, as all below; null if RAM, concurrency or idle period is unknown."""
     dollars_per_month: Month | None
 
 
@@ -76,13 +126,12 @@ class LiveModel(Document):
     """A model as it runs now."""
 
     status: str
-    """NOT_LOADED where it does not."""
+    """NOT_LOADED if it does not run."""
     concurrency: int | None
     age_seconds: int | None
     idle_seconds_left: int | None
     is_declared_load: bool | None
-    """Whether it is the resource's own load, by its state and the journal; null where neither
-    says."""
+    """Whether it is the resource's own load, by its state and the journal; null if neither says."""
 
 
 class BrokenRule(Document):
@@ -93,8 +142,10 @@ class BrokenRule(Document):
     is_mandatory: bool
     """Whether it stops the `up`."""
     message: str
+    is_withheld: bool
+    """Whether `message` was replaced, because the policy's own message may quote a secret."""
     name: str | None
-    """The resource; null where it is the stack."""
+    """The resource; null for the stack."""
 
 
 class ReviewedModel(Document):
@@ -106,36 +157,41 @@ class ReviewedModel(Document):
     is_anyway: bool
     """Whether the next `up` would do it without this change too."""
     is_asleep: bool
-    """Whether an expiry that is accepted has unloaded it: it costs nothing now, and if kept, then
-    too."""
+    """Whether an accepted expiry has unloaded it: it costs nothing now, nor later if it is kept."""
+    is_left_running: bool
+    """Whether it leaves the stack but keeps running, and is paid for."""
     reasons: list[str]
     """Why: what changes, or what has happened to it."""
+    reason_codes: list[ReasonCode]
+    """The code of each of `reasons`, in the same order."""
     before: DeclaredModel | None
-    """As of the last `up`; null for a new one."""
+    """At the last `up`; null for a new one."""
     after: DeclaredModel | None
-    """Null for one that goes."""
+    """Null for one that is removed."""
     unavailable_minutes: int | None
-    """How long nothing serves; null where something does, or did not before."""
+    """How long nothing serves; null if something does, or nothing did before."""
     dependents: list[str] | None
-    """Names of what depends on it, of a replacement; null where the plan does not tell."""
+    """Names of what depends on a replaced model; null if the plan does not say."""
     failure: str | None
     """Why the `up` will fail at it."""
+    failure_code: FailureCode | None
     drift: str | None
-    """How what runs is not what was declared."""
+    """How what runs differs from what was declared."""
+    drift_code: DriftCode | None
     live: LiveModel | None
-    """Null where it was not asked."""
+    """Null if the service was not asked."""
     broken_rules: list[BrokenRule]
 
 
 class Total(Document):
-    """What all models cost together, those of unknown cost left out."""
+    """What all models cost together, without those of unknown cost."""
 
     models: int
     required_ram_gb: float
     dollars_per_hour: float
     dollars_per_month: Month
     expected_models: int
-    """How many the expected figure is of."""
+    """How many models the expected figure covers."""
     unknown_models: int
     """How many have an unknown cost, which is in no figure."""
 
@@ -148,13 +204,23 @@ class Counts(Document):
     replacements: int
     unloads: int
     forgotten: int
-    """Leave the stack without an unload: not loaded any more, or left running."""
+    """Leave the stack without an unload: no longer loaded, or left running."""
     updates: int
     """Changes that send nothing."""
     unchanged: int | None
-    """Null where not all of the stack is in the plan."""
+    """Null if the plan does not have all of the stack."""
     anyway: int
     """What the next `up` would do without this change too, in none of the counts above."""
+
+
+class Finding(Document):
+    """Something that a limit or `--fail-on` does not allow."""
+
+    code: FindingCode
+    """The limit, or the value of `--fail-on`."""
+    name: str | None
+    """The resource; null for the stack."""
+    text: str
 
 
 class Review(Document):
@@ -165,18 +231,18 @@ class Review(Document):
     stack: str
     commit: str | None
     planned_at: str | None
-    """When the plan was made, ISO 8601 in UTC; null where it does not tell."""
+    """When the plan was made, ISO 8601 in UTC; null if it does not say."""
     is_refreshed: bool
     has_live_facts: bool
     has_policy_results: bool
     """Whether this form of a plan carries them."""
     is_complete: bool
     """Whether all of the stack is in the plan; if not, `gaps` says why, and `before`, `after` and
-    `peakRamGb` are of what is in the plan alone."""
+    `peakRamGb` cover only what is in the plan."""
     gaps: list[Gap]
     """What the plan leaves out; none of it is called unchanged."""
     has_order: bool
-    """Whether the plan tells what depends on what; if not, `minutesToApply` is the least."""
+    """Whether the plan says what depends on what; if not, `minutesToApply` is the least."""
     compares: Literal["state", "branches"]
     """With what: the stack's state, or the plan of another branch."""
     catalogue: Literal["live", "bundled", "off"]
@@ -185,7 +251,7 @@ class Review(Document):
     boot_minutes: int
     counts: Counts
     other_changes: int
-    """Steps for resources that are no models."""
+    """Steps for other resources than models."""
     models: list[ReviewedModel]
     before: Total
     after: Total
@@ -197,19 +263,25 @@ class Review(Document):
     peak_ram_gb: float
     """The most that is loaded at one time during the `up`, of known RAM."""
     minutes_to_apply: int
-    """Of boots alone, side by side where nothing depends on another."""
+    """Boots only; boots run side by side if neither model depends on the other."""
     broken_rules: list[BrokenRule]
-    """All, those of models among them."""
+    """All, also those of models."""
     failures: list[str]
     """Why the `up` will fail, or the preview has."""
+    failure_codes: list[FailureCode]
+    """The code of each of `failures`, in the same order."""
+    findings: list[Finding]
+    """What the limits and `--fail-on` of this command do not allow."""
     notes: list[str]
-    """What a reader must know of this review, in our words alone."""
+    """What a reader must know of this review; never quotes a plan, a server or a file."""
+    note_codes: list[NoteCode]
+    """The code of each of `notes`, in the same order."""
 
-
-def unreadable_of(review: Review) -> dict[str, list[str]]:
-    """Return the inputs that the plan hides of what is to be, by the names of the models."""
-    return {
-        one.name: one.after.unreadable
-        for one in review.models
-        if one.after and one.after.unreadable
-    }
+    @property
+    def unreadable(self) -> dict[str, list[str]]:
+        """The inputs that the plan hides, by the names of the models after the change."""
+        return {
+            one.name: one.after.unreadable
+            for one in self.models
+            if one.after and one.after.unreadable
+        }

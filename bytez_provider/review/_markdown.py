@@ -8,219 +8,212 @@ from collections.abc import Callable, Iterator, Sequence
 from bytez_provider.base.errors import printable
 from bytez_provider.base.markup import COMMENT_LIMIT, code, fitted, table
 from bytez_provider.base.words import counted, dollars, gigabytes, partly, span
-from bytez_provider.review._document import (
-    BrokenRule,
-    Gap,
-    Review,
-    ReviewedModel,
-    unreadable_of,
-)
-from bytez_provider.review._fate import LEFT_RUNNING
+from bytez_provider.review._document import BrokenRule, Review, ReviewedModel
+from bytez_provider.service.schemas import NOT_LOADED
 
 _ROWS = 40
-"""Of one section: what is cut is cut by sections."""
-
-_FAILURES = 10
-_NAMES = 10
-
-_Cells = Callable[[ReviewedModel], Sequence[str]]
+"""Of one section: a comment that is too long is cut between sections."""
+_HEAD_ITEMS = 10
+"""Of one list in the head, which is never cut."""
+_SECTIONS = (
+    ("Loaded", "load"),
+    ("Adopted: keeps running", "adopt"),
+    ("Unloaded", "unload"),
+    ("Removed from the stack, not unloaded", "forget"),
+    ("Updated: no request is sent", "update"),
+    ("Waits for the boot", "wait"),
+)
+_ANYWAY = {
+    "load": "loaded again",
+    "replace": "**replaced**",
+    "wait": "waited for",
+    "forget": "forgotten",
+    "adopt": "adopted",
+}
+_MONTH = "$ a month, at most"
 
 
 def markdown(review: Review, *, link: str | None = None, limit: int = COMMENT_LIMIT) -> str:
     """Return the comment. The same review gives the same bytes.
 
     Args:
-        review: What to say.
-        link: Where the whole review is, for a comment that had to be cut.
+        review: What to show.
+        link: Where the whole review is, for a comment that has to be cut.
         limit: Characters of a comment at the host.
     """
     where = f"at {_address(link)}" if link else "in the log of the job that made this"
-    pointer = f"_Cut here: it is longer than a comment may be. The whole review is {where}._"
+    pointer = f"_Cut here: this is longer than a comment may be. The whole review is {where}._"
     return fitted(list(_sections(review)), pointer, limit=limit)
-
-
-def marker(review: Review) -> str:
-    """Return what the first line of every review of a stack has, to find its comment by."""
-    return f"<!-- bytez-fleet review of {_plain(review.project)}/{_plain(review.stack)} -->"
-
-
-def _plain(name: str) -> str:
-    """Return a name in which a comment of HTML cannot end."""
-    return re.sub(r"[^A-Za-z0-9._]+", "-", name)
 
 
 def _address(link: str) -> str:
     shown = printable(link, limit=500)
-    # What is no plain address is shown, and not linked.
     safe = shown.startswith("https://") and not set(shown) & set(" <>()[]\"'`|\\")
     return f"<{shown}>" if safe else code(shown)
 
 
+def _plain(name: str) -> str:
+    """Return a name that cannot end an HTML comment."""
+    return re.sub(r"[^A-Za-z0-9._]+", "-", name)
+
+
 def _sections(review: Review) -> Iterator[str]:
+    changed = [one for one in review.models if not one.is_anyway]
     yield "\n\n".join(_head(review))
     yield _costs(review)
-    changed = [one for one in review.models if not one.is_anyway]
     yield from _listed(
         "Replaced: each is an outage",
+        ("model", "change", "unavailable", "dependents", _MONTH),
         [one for one in changed if one.action == "replace"],
-        ("model", "change", "unavailable", "depends on it", "$ a month, at most"),
         _replaced,
     )
-    yield from _rules(review)
-    for title, action in (
-        ("Loaded", "load"),
-        ("Taken over as it runs", "adopt"),
-        ("Unloaded", "unload"),
-        ("Removed, and not unloaded", "forget"),
-        ("Changed, and nothing is sent", "update"),
-        ("Waited for", "wait"),
-    ):
+    yield from _listed(
+        "Broken rules", ("model", "level", "what to change", "rule"), review.broken_rules, _rule
+    )
+    for title, action in _SECTIONS:
         yield from _listed(
             title,
+            ("model", "what", "GB RAM", _MONTH),
             [one for one in changed if one.action == action],
-            ("model", "what", "GB RAM", "$ a month, at most"),
             _changed,
         )
     yield from _listed(
-        "What would happen anyway, without this change",
-        [one for one in review.models if one.is_anyway],
+        "Happens even without this change",
         ("model", "what", "why", "unavailable"),
+        [one for one in review.models if one.is_anyway],
         _anyway,
     )
-    yield from _running(review)
-    yield _foot(review)
+    yield from _listed(
+        "What runs now",
+        ("model", "declared", "now", "age", "idle time left"),
+        [one for one in review.models if one.live],
+        _live,
+    )
+    yield "### Notes\n\n" + "\n".join(f"- {note}" for note in _notes(review))
 
 
 def _head(review: Review) -> Iterator[str]:
-    yield f"{marker(review)}\n## Bytez models of {code(review.project)}, stack {code(review.stack)}"
-    # The head is never cut, so it is kept short.
-    for failure in review.failures[:_FAILURES]:
+    project, stack = review.project, review.stack
+    yield (
+        f"<!-- bytez-fleet review of {_plain(project)}/{_plain(stack)} -->\n"
+        f"## Bytez models of {code(project)}, stack {code(stack)}"
+    )
+    for failure in review.failures[:_HEAD_ITEMS]:
         yield f"> **This `up` will fail:** {code(failure)}"
-    if review.failures[_FAILURES:]:
-        yield f"> **And for {len(review.failures) - _FAILURES} more reasons.**"
+    if review.failures[_HEAD_ITEMS:]:
+        yield f"> **{len(review.failures) - _HEAD_ITEMS} more reasons are not shown here.**"
     if review.gaps:
-        gaps = "; ".join(map(_gap, review.gaps))
-        yield f"> **This review is partial:** {gaps}."
-    yield _summary(review)
+        gaps = (
+            f"{one.text}: {_codes(one.models, _HEAD_ITEMS)}" if one.models else one.text
+            for one in review.gaps
+        )
+        yield f"> **This review is partial:** {'; '.join(gaps)}."
+    yield " ".join(_summary(review))
 
 
-def _gap(gap: Gap) -> str:
-    """Return what is left out; the head is never cut, so that many names are not all said."""
-    names = ", ".join(map(code, gap.models[:_NAMES]))
-    more = f" and {len(gap.models) - _NAMES} more" if gap.models[_NAMES:] else ""
-    return f"{gap.text}: {names}{more}" if names else gap.text
-
-
-def _summary(review: Review) -> str:
+def _summary(review: Review) -> Iterator[str]:
     counts = review.counts
-    told = [
+    changes = [
         counted(number, thing)
         for number, thing in (
             (counts.loads, "load"),
             (counts.replacements, "replacement"),
             (counts.unloads, "unload"),
-            (counts.forgotten, "removal without an unload"),
-            (counts.adoptions, "take-over"),
+            (counts.forgotten, "other removal"),
+            (counts.adoptions, "adoption"),
             (counts.updates, "in-place update"),
         )
         if number
     ]
-    rest = "in a plan that is partial"
-    if counts.unchanged is not None:
-        rest = f"{counts.unchanged} unchanged"
-    sentences = [f"**{', '.join(told) or 'No change'}**, {rest}."]
+    rest = "in a partial plan" if counts.unchanged is None else f"{counts.unchanged} unchanged"
+    yield f"**{', '.join(changes) or 'No change'}**, {rest}."
     if counts.replacements:
-        minutes = review.boot_minutes
-        sentences.append(f"**Each replacement is unavailable about {minutes} minutes.**")
-    left = [one for one in review.models if one.action == "forget" and _is_left_running(one)]
-    if left:
-        names = ", ".join(code(one.name) for one in left[:_ROWS])
-        sentences.append(f"**Left running, and paid for, by no stack: {names}.**")
+        yield f"**Each replacement is unavailable for about {review.boot_minutes} minutes.**"
+    if left := [one.name for one in review.models if one.is_left_running]:
+        yield f"**Left running and paid for, but in no stack: {_codes(left)}.**"
     if counts.anyway:
         verb = "happens" if counts.anyway == 1 else "happen"
-        sentences.append(f"{counted(counts.anyway, 'step')} more {verb} with or without it.")
+        yield f"{counted(counts.anyway, 'more step')} {verb} even without this change."
     if review.other_changes:
-        sentences.append(f"{counted(review.other_changes, 'step')} for other resources.")
+        yield f"{counted(review.other_changes, 'step')} for other resources."
     if review.broken_rules:
-        sentences.append(f"**{counted(len(review.broken_rules), 'broken rule')}.**")
-    return " ".join(sentences)
+        yield f"**{counted(len(review.broken_rules), 'broken rule')}.**"
 
 
 def _costs(review: Review) -> str:
     before, after, more = review.before, review.after, review.increase
     least, most = before.dollars_per_month, after.dollars_per_month
+    # A model that does not change makes no difference, also if its cost is unknown.
+    changed = [one for one in review.models if one.action != "keep"]
+    unknown = sum(
+        any(one and one.dollars_per_hour is None for one in (model.before, model.after))
+        for model in changed
+    )
 
-    def row(name: str, one: str, other: str, by: str) -> list[str]:
-        sides = (
-            partly(amount, total.unknown_models, total.models)
-            for amount, total in ((one, before), (other, after))
-        )
-        return [name, *sides, _grown(review, by)]
+    def row(name: str, one: str, other: str, difference: str) -> list[str]:
+        return [
+            name,
+            partly(one, before.unknown_models, before.models),
+            partly(other, after.unknown_models, after.models),
+            partly(difference, unknown, len(changed)),
+        ]
 
-    def costs(name: str, one: float, other: float, by: float) -> list[str]:
-        return row(name, dollars(one), dollars(other), _signed(by))
+    def cost(name: str, one: float, other: float, difference: float) -> list[str]:
+        return row(name, dollars(one), dollars(other), _signed(difference))
 
-    rows = [
-        costs(
-            "an hour, all loaded",
-            before.dollars_per_hour,
-            after.dollars_per_hour,
-            review.increase_per_hour,
-        ),
-        costs("a month at least: loaded once", least.floor, most.floor, more.floor),
-        costs("a month at most: always loaded", least.ceiling, most.ceiling, more.ceiling),
-    ]
-    if (least.expected, most.expected) != (None, None):
-        of = f"of {after.expected_models} of {after.models} models"
-        sides = [dollars(least.expected), dollars(most.expected), _signed(more.expected)]
-        rows.insert(2, [f"a month as expected, {of}", *sides])
+    hour = (before.dollars_per_hour, after.dollars_per_hour, review.increase_per_hour)
     ram = after.required_ram_gb - before.required_ram_gb
-    rows.append(
+    rows = [
+        cost("an hour, all loaded", *hour),
+        cost("a month at least: loaded once", least.floor, most.floor, more.floor),
+        cost("a month at most: always loaded", least.ceiling, most.ceiling, more.ceiling),
         row(
             "GB RAM",
             gigabytes(before.required_ram_gb),
             gigabytes(after.required_ram_gb),
             f"{'+' if ram > 0 else ''}{ram:.2f}",
-        )
-    )
-    of = "" if review.is_complete else ", of what is in this plan alone"
-    text = f"### Cost{of}\n\n" + table(["", "before", "after", "difference"], rows, numbers=3)
-    unknown = max(before.unknown_models, after.unknown_models)
-    peak = partly(gigabytes(review.peak_ram_gb), unknown, len(review.models))
-    text += f"\n\nAt most {peak} GB RAM at one time during the `up`"
+        ),
+    ]
+    if (least.expected, most.expected) != (None, None):
+        of = f"a month as expected, for {after.expected_models} of {after.models} models"
+        sides = dollars(least.expected), dollars(most.expected), _signed(more.expected)
+        rows.insert(2, [of, *sides])
+    title = "### Cost" if review.is_complete else "### Cost of what is in this plan"
+    text = f"{title}\n\n" + table(["", "before", "after", "difference"], rows, numbers=3)
+    any_unknown = max(before.unknown_models, after.unknown_models)
+    peak = partly(gigabytes(review.peak_ram_gb), any_unknown, len(review.models))
+    text += f"\n\nDuring the `up`, at most {peak} GB RAM are in use at one time."
     if review.minutes_to_apply:
         about = "about" if review.has_order else "at least"
-        text += f", which takes {about} {review.minutes_to_apply} minutes"
-    text += "."
+        text += f" It takes {about} {review.minutes_to_apply} minutes."
     if review.unknown_cost:
-        names = ", ".join(map(code, review.unknown_cost[:_ROWS]))
-        rest = len(review.unknown_cost) - _ROWS
-        others = f" and {rest} more" if rest > 0 else ""
-        text += f"\n\n**Unknown cost, in no sum:** {names}{others}."
+        text += f"\n\n**Unknown cost, in no total:** {_codes(review.unknown_cost)}."
     return text
 
 
-def _grown(review: Review, amount: str) -> str:
-    """Return a difference; what stays makes none, whatever it costs."""
-    changed = [one for one in review.models if one.action != "keep"]
-    unknown = [
-        one
-        for one in changed
-        if any(each and each.dollars_per_hour is None for each in (one.before, one.after))
-    ]
-    return partly(amount, len(unknown), len(changed))
+def _signed(amount: float | None) -> str:
+    text = dollars(amount)
+    return f"+{text}" if amount is not None and amount > 0 else text
 
 
 def _listed(
-    title: str, models: Sequence[ReviewedModel], headings: Sequence[str], cells: _Cells
+    title: str,
+    headings: Sequence[str],
+    things: Sequence[ReviewedModel] | Sequence[BrokenRule],
+    cells: Callable[..., list[str]],
 ) -> Iterator[str]:
-    """Yield the sections of a list of models, each of so many rows."""
+    """Yield the sections of a list, each with a table of at most `_ROWS` rows."""
     numbers = sum(heading.startswith(("$", "GB")) for heading in headings)
-    for start in range(0, len(models), _ROWS):
-        some = models[start : start + _ROWS]
-        part = f" ({start + 1} to {start + len(some)} of {len(models)})" if models[_ROWS:] else ""
-        rows = [cells(one) for one in some]
+    for start in range(0, len(things), _ROWS):
+        rows = [cells(one) for one in things[start : start + _ROWS]]
+        part = f" ({start + 1} to {start + len(rows)} of {len(things)})" if things[_ROWS:] else ""
         yield f"### {title}{part}\n\n" + table(headings, rows, numbers=numbers)
+
+
+def _codes(names: Sequence[str], most: int = _ROWS) -> str:
+    """Return names of others, the first ones if there are many."""
+    shown = ", ".join(map(code, names[:most]))
+    return f"{shown} and {len(names) - most} more" if names[most:] else shown
 
 
 def _named(model: ReviewedModel) -> str:
@@ -229,54 +222,13 @@ def _named(model: ReviewedModel) -> str:
     return f"{code(model.name)} {code(model_id)}" if model_id else code(model.name)
 
 
-def _replaced(model: ReviewedModel) -> list[str]:
-    dependents = "not told" if model.dependents is None else ", ".join(map(code, model.dependents))
-    if model.dependents and len(model.dependents) > _ROWS:
-        some = ", ".join(map(code, model.dependents[:_ROWS]))
-        dependents = f"{some} and {len(model.dependents) - _ROWS} more"
-    return [
-        f"**{_named(model)}**",
-        _why(model),
-        f"**about {model.unavailable_minutes} minutes**",
-        dependents or "nothing",
-        _month_change(model),
-    ]
-
-
-def _changed(model: ReviewedModel) -> list[str]:
-    declared = model.after or model.before
-    ram = concurrency = None
-    if declared is not None:
-        concurrency = declared.concurrency
-        if declared.required_ram_gb is not None and concurrency is not None:
-            ram = declared.required_ram_gb * concurrency
-    what = _why(model) if model.reasons else f"concurrency {concurrency or 'not known'}"
-    return [_named(model), what, gigabytes(ram), _month_change(model)]
-
-
-def _anyway(model: ReviewedModel) -> list[str]:
-    done = {
-        "load": "loaded again",
-        "replace": "**replaced**",
-        "wait": "waited for",
-        "forget": "forgotten",
-        "adopt": "taken over",
-    }
-    minutes = model.unavailable_minutes
-    return [
-        _named(model),
-        done.get(model.action, "updated"),
-        _why(model) or "-",
-        "-" if minutes is None else f"**about {minutes} minutes**",
-    ]
-
-
-def _is_left_running(model: ReviewedModel) -> bool:
-    return any(reason.endswith(LEFT_RUNNING) for reason in model.reasons)
-
-
 def _why(model: ReviewedModel) -> str:
     return ", ".join(map(code, model.reasons)) or (code(model.drift) if model.drift else "")
+
+
+def _outage(model: ReviewedModel) -> str:
+    minutes = model.unavailable_minutes
+    return "-" if minutes is None else f"**about {minutes} minutes**"
 
 
 def _month_change(model: ReviewedModel) -> str:
@@ -287,76 +239,56 @@ def _month_change(model: ReviewedModel) -> str:
     )
 
 
-def _rules(review: Review) -> Iterator[str]:
-    if not review.has_policy_results or not review.broken_rules:
-        return
-
-    def row(rule: BrokenRule) -> list[str]:
-        level = "**mandatory**" if rule.is_mandatory else "advisory"
-        name = code(rule.name) if rule.name else "the stack"
-        return [name, level, code(rule.message, limit=600), code(rule.policy)]
-
-    rules = review.broken_rules
-    for start in range(0, len(rules), _ROWS):
-        rows = [row(rule) for rule in rules[start : start + _ROWS]]
-        yield "### Broken rules\n\n" + table(("model", "level", "what to change", "rule"), rows)
+def _replaced(model: ReviewedModel) -> list[str]:
+    names = model.dependents
+    dependents = "unknown" if names is None else _codes(names) or "none"
+    return [f"**{_named(model)}**", _why(model), _outage(model), dependents, _month_change(model)]
 
 
-def _running(review: Review) -> Iterator[str]:
-    live = [one for one in review.models if one.live is not None]
-    yield from _listed(
-        "What runs now",
-        live,
-        ("model", "declared", "now", "age", "idle time left"),
-        _live,
-    )
+def _changed(model: ReviewedModel) -> list[str]:
+    declared = model.after or model.before
+    instances = declared.concurrency if declared else None
+    one = declared.required_ram_gb if declared else None
+    ram = one * instances if one is not None and instances is not None else None
+    what = _why(model) if model.reasons else f"concurrency {instances or 'unknown'}"
+    return [_named(model), what, gigabytes(ram), _month_change(model)]
+
+
+def _anyway(model: ReviewedModel) -> list[str]:
+    done = _ANYWAY.get(model.action, "updated")
+    return [_named(model), done, _why(model) or "-", _outage(model)]
+
+
+def _rule(rule: BrokenRule) -> list[str]:
+    name = code(rule.name) if rule.name else "the stack"
+    level = "**mandatory**" if rule.is_mandatory else "advisory"
+    return [name, level, code(rule.message, limit=600), code(rule.policy)]
 
 
 def _live(model: ReviewedModel) -> list[str]:
-    live = model.live
-    declared = model.before
-    wanted = "-" if declared is None else f"concurrency {declared.concurrency or '?'}"
-    if live is None or live.status == "NOT_LOADED":
+    live, before = model.live, model.before
+    wanted = f"concurrency {before.concurrency or '?'}" if before else "-"
+    if live is None or live.status == NOT_LOADED:
         return [_named(model), wanted, "not loaded", "-", "-"]
-    stranger = ", **somebody else's load**" if live.is_declared_load is False else ""
     number = "" if live.concurrency is None else f", concurrency {live.concurrency}"
-    return [
-        _named(model),
-        wanted,
-        f"{code(live.status)}{number}{stranger}",
-        span(live.age_seconds),
-        span(live.idle_seconds_left),
-    ]
+    stranger = ", **somebody else's load**" if live.is_declared_load is False else ""
+    now = f"{code(live.status)}{number}{stranger}"
+    return [_named(model), wanted, now, span(live.age_seconds), span(live.idle_seconds_left)]
 
 
-def _foot(review: Review) -> str:
-    lines = [f"- {note}" for note in review.notes]
-    asleep = [code(one.name) for one in review.models if one.is_asleep and one.action == "keep"]
-    if asleep:
-        more = f" and {len(asleep) - _ROWS} more" if asleep[_ROWS:] else ""
-        names = ", ".join(asleep[:_ROWS])
-        lines.append(f"- Not loaded, and in no sum, since their expiry is accepted: {names}{more}.")
-    lines += _hidden(review)
-    of = f"Commit {code(review.commit)}, planned" if review.commit else "Planned"
-    at = f"at {review.planned_at}" if review.planned_at else "at a time that the plan does not tell"
-    price = f"${review.dollars_per_gb_second:.10f}".rstrip("0")
-    lines.append(
-        f"- {of} {at}. {price} a GB-second (the vendor's price list of {review.price_date}, or "
-        f"`bytez:pricePerGbSecond`); a month has 730 hours, a boot {review.boot_minutes} minutes; "
-        "each instance is paid for, its boot included."
-    )
-    return "### Notes\n\n" + "\n".join(lines)
-
-
-def _hidden(review: Review) -> Iterator[str]:
-    """Yield which inputs the plan hides."""
-    hidden = unreadable_of(review)
-    if hidden:
+def _notes(review: Review) -> Iterator[str]:
+    yield from review.notes
+    if asleep := [one.name for one in review.models if one.is_asleep and one.action == "keep"]:
+        yield f"Not loaded and in no total, because their expiry is accepted: {_codes(asleep)}."
+    if hidden := review.unreadable:
         some = [f"{code(name)} ({', '.join(inputs)})" for name, inputs in hidden.items()][:_ROWS]
         more = f" and {len(hidden) - _ROWS} more" if len(hidden) > _ROWS else ""
-        yield f"- Hidden, as a secret or a value not known yet: {', '.join(some)}{more}."
-
-
-def _signed(amount: float | None) -> str:
-    text = dollars(amount)
-    return f"+{text}" if amount is not None and amount > 0 else text
+        yield f"Hidden, because secret or not known yet: {', '.join(some)}{more}."
+    commit = f"Commit {code(review.commit)}, planned" if review.commit else "Planned"
+    price = f"{review.dollars_per_gb_second:.10f}".rstrip("0")
+    yield (
+        f"{commit} at {review.planned_at or 'an unknown time'}. Price: ${price} a GB-second "
+        f"(vendor price list of {review.price_date}, or `bytez:pricePerGbSecond`). A month has 730 "
+        f"hours, a boot takes {review.boot_minutes} minutes. Every instance is billed, also while "
+        "it boots."
+    )

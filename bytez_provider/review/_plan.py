@@ -1,31 +1,41 @@
-"""What Pulumi plans for a stack, whichever way it was told."""
+"""What Pulumi plans for a stack, and what one branch's plan changes in another's."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from functools import cached_property
+from typing import Any, Final
 
-from bytez_provider.base.urns import MODEL_TYPE, project_of, stack_of
-from bytez_provider.core.inputs import is_model_id
+from bytez_provider.base.urns import MODEL_TYPE, name_of, project_of, stack_of, type_of
+from bytez_provider.core.inputs import INPUTS, Change, is_model_id
+from bytez_provider.core.ownership import Named
 from bytez_provider.review._document import GapCode
+from bytez_provider.stack.marks import is_hidden
+from bytez_provider.stack.states import named_load
+
+REPLACING: Final = tuple(one.in_state for one in INPUTS.values() if one.change is Change.REPLACE)
+_INPUTS = tuple(one.in_state for one in INPUTS.values())
+_LEAVING_OUT = ("targeted", "failed", "cutOff", "samesLeftOut", "goneUnclear")
+"""The gaps through which a resource of the stack is missing altogether."""
 
 
 @dataclass(frozen=True)
 class ResourceState:
-    """A resource as it was, or as it is to be.
+    """A resource as it was, or as it will be.
 
     Attributes:
-        urn: What it is called in this state; after a rename with `aliases` the old one has another.
+        urn: Its URN in this state; after a rename with `aliases` the old state has another one.
         type: Its type token.
-        id: What the provider calls it; "" for what is not there yet.
-        inputs: What the program declares; camelCase, each secret masked (`marks`).
-        outputs: What the provider returned, as above; empty for what is not there yet.
+        id: The provider's id; "" for what is not there yet.
+        inputs: What the program declares; camelCase, each secret masked (`stack.marks`).
+        outputs: What the provider returned, in the same form; empty for what is not there yet.
         is_protected: Whether Pulumi refuses to delete it.
         is_retained: Whether Pulumi drops it without deleting it (`retain_on_delete`).
         is_external: Whether it is only read (`Model.get`).
-        can_go: Whether a refresh may find it gone: a component or a provider is always there.
+        can_go: Whether a refresh may find it gone; a component or a provider is always there.
     """
 
     urn: str
@@ -38,17 +48,48 @@ class ResourceState:
     is_external: bool = False
     can_go: bool = True
 
+    @property
+    def model_id(self) -> str | None:
+        """The id of a model; None if it is not known, such as an output before its `up`."""
+        model_id = self.inputs.get("modelId")
+        return model_id if isinstance(model_id, str) and is_model_id(model_id) else None
+
+    @property
+    def load(self) -> Named | None:
+        """The load that the state of a model names; None if it names none."""
+        return named_load(self.outputs) if self.outputs else None
+
+    @property
+    def in_fleet(self) -> bool:
+        """Whether it is a fleet's model: the fleet sets this input."""
+        return self.inputs.get("readiness") is not None
+
+    @property
+    def hidden(self) -> list[str]:
+        """The inputs of a model that are secrets, or not known before the `up`."""
+        return [name for name in _INPUTS if is_hidden(self.inputs.get(name))]
+
+    @cached_property
+    def declared(self) -> dict[str, Any]:
+        """The inputs of a model that are set; what it is equal to is declared in the same way."""
+        names = (*_INPUTS, "readiness")
+        return {name: self.inputs[name] for name in names if self.inputs.get(name) is not None}
+
+    def changed_in(self, new: ResourceState) -> list[str]:
+        """Return the inputs of a model that another state declares differently."""
+        return [name for name in _INPUTS if self.declared.get(name) != new.declared.get(name)]
+
 
 @dataclass(frozen=True)
 class Step:
-    """What is to be done with one resource; a replacement is one step.
+    """What Pulumi does with one resource; a replacement is one step.
 
     Attributes:
         op: Pulumi's word: "create", "update", "replace", "delete", "same", "read", "import" ...
         urn: The resource.
         old: As it was before the step, after a refresh; None for a new one.
-        new: As it is to be; None for one that goes.
-        changed: The inputs that Pulumi names as changed. It knows where this cannot: a secret.
+        new: As it will be; None for one that is removed.
+        changed: The inputs that Pulumi names as changed, also if the plan hides their values.
     """
 
     op: str
@@ -66,7 +107,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Refreshed:
-    """What a refresh made of one resource; `after` is None where it is gone."""
+    """What a refresh found of one resource; `after` is None if it is gone."""
 
     before: ResourceState
     after: ResourceState | None
@@ -74,15 +115,7 @@ class Refreshed:
 
 @dataclass(frozen=True)
 class Violation:
-    """A rule that the plan breaks.
-
-    Attributes:
-        pack: The policy pack.
-        policy: The rule.
-        is_mandatory: Whether it stops the `up`.
-        message: What is wrong.
-        urn: The resource; "" for the stack.
-    """
+    """A broken policy; `urn` is "" for the stack, and a mandatory one stops the `up`."""
 
     pack: str
     policy: str
@@ -93,7 +126,7 @@ class Violation:
 
 @dataclass(frozen=True)
 class Complaint:
-    """An error that the preview ended with; `urn` is "" where it is of no resource."""
+    """An error of the preview; `urn` is "" for no resource, `message` is "" without a reason."""
 
     urn: str
     message: str
@@ -101,19 +134,15 @@ class Complaint:
 
 @dataclass(frozen=True)
 class Missing:
-    """What a plan leaves out.
-
-    Attributes:
-        code: Why.
-        urns: The resources that are known to be meant; empty where the plan does not tell.
-    """
+    """Why a plan leaves something out, and which resources; empty if it does not say which."""
 
     code: GapCode
     urns: tuple[str, ...] = ()
 
-
-_LEAVING_OUT = ("targeted", "failed", "cutOff", "samesLeftOut", "goneUnclear")
-"""The gaps through which a resource of the stack is missing altogether."""
+    @property
+    def models(self) -> list[str]:
+        """The names of the models among them."""
+        return sorted({name_of(urn) for urn in self.urns if type_of(urn) == MODEL_TYPE})
 
 
 @dataclass(frozen=True)
@@ -121,16 +150,16 @@ class Plan:
     """One preview of one stack.
 
     Attributes:
-        steps: One a resource that the plan judges, in the order of the plan.
+        steps: One for each resource that the plan judges, in the order of the plan.
         refreshed: What a refresh found, by URN; empty without one.
         is_refreshed: Whether the preview refreshed first.
-        violations: Broken rules; None where this form of a plan does not carry them.
+        violations: Broken rules; None if this form of a plan does not carry them.
         complaints: Errors; a preview with one has failed.
-        made_at: When it was made, UTC; None where the plan does not tell.
-        depends_on: What each resource depends on, by URN; None where the plan does not tell.
-        deleted_with: The resource whose delete takes the place of one's own, by URN; empty where
-            the plan does not tell.
-        missing: What it leaves out, and why; empty for a plan of the whole stack.
+        made_at: When it was made, UTC; None if the plan does not say.
+        depends_on: What each resource depends on, by URN; None if the plan does not say.
+        deleted_with: By URN, the resource whose delete also deletes this one (`deleted_with`);
+            empty if the plan does not say.
+        missing: What it leaves out; empty for a plan of the whole stack.
         is_from_nothing: Whether it was made without the stack's state, for a comparison.
     """
 
@@ -147,28 +176,64 @@ class Plan:
 
     @property
     def has_all(self) -> bool:
-        """Whether every resource of the stack is in it, those that stay as they are too."""
+        """Whether every resource of the stack is in it, also those that do not change."""
         return not any(one.code in _LEAVING_OUT for one in self.missing)
 
     @property
     def stack(self) -> str:
-        """The name of the stack; "" where the plan names no resource."""
+        """The name of the stack; "" if the plan names no resource."""
         return next((stack_of(step.urn) for step in self.steps), "")
 
     @property
     def project(self) -> str:
-        """The name of the project; as above."""
+        """The name of the project; "" if the plan names no resource."""
         return next((project_of(step.urn) for step in self.steps), "")
 
     def model_ids(self) -> set[str]:
-        """Return the ids of the models in it, as they were and as they are to be."""
+        """Return the ids of the models in it, as they were and as they will be."""
         states = [state for step in self.steps for state in (step.old, step.new) if state]
         states += [refreshed.before for refreshed in self.refreshed.values()]
-        ids = {model_id_of(state) for state in states if state.type == MODEL_TYPE}
-        return {one for one in ids if one is not None}
+        return {one.model_id for one in states if one.type == MODEL_TYPE and one.model_id}
 
 
-def model_id_of(state: ResourceState) -> str | None:
-    """Return the id of a model; None where it is not known, as of an output before its `up`."""
-    model_id = state.inputs.get("modelId")
-    return model_id if isinstance(model_id, str) and is_model_id(model_id) else None
+def compared(head: Plan, base: Plan) -> Plan:
+    """Return the plan that leads from what one branch declares to what another does.
+
+    A pull request from a fork has no secret, and so no access to the stack. What the two branches
+    declare still shows what it would change.
+
+    Args:
+        head: The plan of the branch; its resources are all new.
+        base: The plan of the target branch, made in the same way, and of the whole stack.
+    """
+    before = {step.urn: step.new for step in base.steps if step.new is not None}
+    steps = [_between(step, before.pop(step.urn, None)) for step in head.steps]
+    missing = list(head.missing)
+    if head.has_all:
+        steps += [Step("delete", urn, old, None) for urn, old in before.items()]
+    else:
+        # The branch may declare them too: its plan ends before it says so.
+        missing[0] = Missing(missing[0].code, (*missing[0].urns, *before))
+    hidden = [
+        step.urn
+        for step in steps
+        if step.type == MODEL_TYPE and step.old and step.new
+        if set(step.old.hidden) & set(step.new.hidden)
+    ]
+    if hidden:
+        missing.append(Missing("notComparable", tuple(hidden)))
+    return dataclasses.replace(head, steps=steps, missing=tuple(missing), is_from_nothing=True)
+
+
+def _between(step: Step, old: ResourceState | None) -> Step:
+    new = step.new
+    if old is None or new is None:
+        return step
+    op = "update"
+    if step.type != MODEL_TYPE:
+        op = "same" if old.inputs == new.inputs else "update"
+    elif old.declared == new.declared:
+        op = "same"
+    elif not set(REPLACING).isdisjoint(old.changed_in(new)):
+        op = "replace"
+    return Step(op, step.urn, old, new)

@@ -1,20 +1,25 @@
-"""Saved plans, in both forms of `pulumi preview --json`.
+"""Plans of Pulumi: read from a file, in both forms of `pulumi preview --json`, or made here.
 
 The digest is one document (`steps`, `diagnostics`, `changeSummary`). The streaming form, asked for
-with PULUMI_ENABLE_STREAMING_JSON_PREVIEW=true, is the engine's events, one a line; only that one
-has policy results and times, only the digest says what depends on what. Neither form is documented
-as stable: what is not understood is passed over, and what is not a plan at all is refused.
+with PULUMI_ENABLE_STREAMING_JSON_PREVIEW=true, is the engine's events, one a line. Only the events
+have policy results and times; only the digest says what depends on what. Neither form is
+documented as stable: unknown parts are skipped, and what is not a plan at all is refused.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import tempfile
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from bytez_provider.base.errors import InvalidFileError, printable
+from bytez_provider.base.errors import ConfigError, InvalidFileError, printable
 from bytez_provider.base.urns import MODEL_TYPE, READINESS_TYPE
 from bytez_provider.review._document import GapCode
 from bytez_provider.review._plan import (
@@ -29,11 +34,16 @@ from bytez_provider.review._plan import (
 from bytez_provider.stack.marks import masked
 
 _REPLACING = ("replace", "create-replacement", "delete-replaced", "import-replacement")
+_NO_REASON = "preview failed"
+"""What Pulumi writes as the last diagnostic of a preview that failed for another reason."""
 _HOW = "Save one with `pulumi preview --json`"
 
 
+# ----------------------------------------------------------------------------------- a file
+
+
 def read_plan(path: Path) -> Plan:
-    """Read a saved plan, whichever form it has.
+    """Read a saved plan, in either form.
 
     Raises:
         InvalidFileError: it cannot be read, or is not a plan.
@@ -43,20 +53,15 @@ def read_plan(path: Path) -> Plan:
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "it is not UTF-8"
         raise _unreadable(path, why, "Name a file that can be read") from None
-    try:
-        document = json.loads(text)
-    except (ValueError, RecursionError):
-        document = None
-    if isinstance(document, dict) and _is_event(document):
-        return from_events([document])
-    if isinstance(document, dict):
+    document = _parsed(text)
+    if isinstance(document, dict) and not _is_event(document):
         if not isinstance(document.get("steps"), list):
             raise _unreadable(path, "it has no `steps`", _HOW)
         return from_digest(document)
-    return from_events(_events_of(text, path))
+    return from_events(_events_in(text, path))
 
 
-def _events_of(text: str, path: Path) -> list[dict[str, Any]]:
+def _events_in(text: str, path: Path) -> list[dict[str, Any]]:
     if not text.strip():
         raise _unreadable(path, "it is empty", _HOW)
     events: list[dict[str, Any]] = []
@@ -64,16 +69,20 @@ def _events_of(text: str, path: Path) -> list[dict[str, Any]]:
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
-        try:
-            event = json.loads(line)
-        except (ValueError, RecursionError):
-            event = None
+        event = _parsed(line)
         if event is None and events and number == len(lines) and line.startswith("{"):
-            break  # Cut off in the middle of an event: the end is missing, and the plan says so.
+            break  # The file ends in the middle of an event; the plan reports that as a gap.
         if not isinstance(event, dict) or not _is_event(event):
             raise _unreadable(path, f"line {number} is neither a plan nor an event of one", _HOW)
         events.append(event)
     return events
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _is_event(document: Mapping[str, Any]) -> bool:
@@ -86,187 +95,209 @@ def _unreadable(path: Path, why: str, action: str) -> InvalidFileError:
     )
 
 
-# ---------------------------------------------------------------------------------- digest
+# ------------------------------------------------------------------------------ the two forms
 
 
 def from_digest(document: Mapping[str, Any]) -> Plan:
     """Read the document of `pulumi preview --json`."""
-    told = _dicts(document.get("steps"))
-    refreshed: dict[str, Refreshed] = {}
-    steps: dict[str, Step] = {}
-    skipped: list[str] = []
+    draft = _Draft()
     depends_on: dict[str, frozenset[str]] = {}
     deleted_with: dict[str, str] = {}
-    for one in told:
-        op, urn = _text(one, "op"), _text(one, "urn")
-        old, new = _state(one.get("oldState")), _state(one.get("newState"))
-        # The last step of a resource is what it is to be.
-        depends_on[urn] = _dependencies(one.get("newState") or one.get("oldState"))
-        deleted_with[urn] = _text(_mapping(one.get("oldState")), "deletedWith")
-        if op == "refresh" and old is not None:
-            refreshed[urn] = Refreshed(old, new)
-        elif urn and not _is_leftover(op, one.get("oldState")):
-            step = Step(op, urn, old, new, _names(one, "diffReasons", "replaceReasons"))
-            if urn not in refreshed and _is_skipped(step):
-                skipped.append(urn)
-            else:
-                _put(steps, step)
-    complaints = [
-        Complaint(_text(one, "urn"), _less_prefix(_text(one, "message")))
-        for one in _dicts(document.get("diagnostics"))
-        if _text(one, "severity") == "error"
-    ]
-    refreshed = _by_new_name(steps, refreshed)
-    missing = [Missing("targeted", tuple(skipped))] if skipped else []
-    is_refreshed = bool(refreshed)
+    given = _dicts(document.get("steps"))
+    for one in given:
+        urn, old, new = _text(one, "urn"), one.get("oldState"), one.get("newState")
+        # The last step of a resource has its final state.
+        depends_on[urn] = _dependencies(new or old)
+        deleted_with[urn] = _text(_mapping(old), "deletedWith")
+        changed = _names(one, "diffReasons", "replaceReasons")
+        if _text(one, "op") == "refresh":
+            draft.refresh(urn, old, new)
+        else:
+            draft.step(_text(one, "op"), urn, old, new, changed)
+    complaints = _complaints(_dicts(document.get("diagnostics")))
+    draft.follow_aliases()
     if complaints:
-        missing.append(_not_reached(steps, refreshed, "failed"))
+        draft.leave_out_unreached("failed")
     else:
-        same = {_text(one, "urn") for one in told if one.get("op") == "same"}
-        missing += _settle(steps, refreshed, _number_of_same(document), len(same))
-    return Plan(
-        steps=_finished(steps, refreshed),
-        refreshed=refreshed,
-        is_refreshed=is_refreshed,
+        same = {_text(one, "urn") for one in given if one.get("op") == "same"}
+        draft.settle(_number_of_same(document), len(same))
+    return draft.plan(
         complaints=complaints,
         depends_on=depends_on,
         deleted_with={urn: other for urn, other in deleted_with.items() if other},
-        missing=(*missing, *_not_refreshed(steps, refreshed)),
     )
-
-
-def _number_of_same(document: Mapping[str, Any]) -> int | None:
-    """Return how many resources stay as they are, shown or not; None where it does not say."""
-    changes = document.get("changeSummary")
-    if not isinstance(changes, dict) or not changes:
-        return None
-    same = changes.get("same", 0)  # What there is none of is not in it.
-    return same if isinstance(same, int) else None
-
-
-def _settle(
-    steps: dict[str, Step], refreshed: dict[str, Refreshed], same: int | None, shown: int
-) -> list[Missing]:
-    """Add what a refresh was told of and no step is: it stays as it is, or it is gone.
-
-    The digest shows a refresh as it began, and without --show-sames not what stays. A resource
-    that was found gone, and is still declared, is created; one that no longer is has no step. How
-    many stay is known, and so is that a component or a provider is never found gone.
-
-    Args:
-        steps: The steps that are shown.
-        refreshed: What the refresh was asked of; what is gone, or cannot be told, changes in it.
-        same: How many resources stay, shown or not; None where that is not known.
-        shown: How many of them are shown.
-    """
-    stepless = {urn: one.before for urn, one in refreshed.items() if urn not in steps}
-    can_go = [urn for urn, state in stepless.items() if state.can_go]
-    staying = len(can_go) if same is None else same - shown - (len(stepless) - len(can_go))
-    missing = []
-    if staying > len(can_go):
-        missing.append(Missing("samesLeftOut"))
-        if refreshed:
-            missing.append(Missing("notRefreshed"))
-    if 0 < staying < len(can_go):
-        missing.append(Missing("goneUnclear", tuple(can_go)))
-        for urn in can_go:
-            del refreshed[urn]
-    for urn, state in stepless.items():
-        if urn in refreshed and (staying > 0 or urn not in can_go):
-            steps[urn] = Step("same", urn, state, state)
-        elif urn in refreshed:
-            refreshed[urn] = Refreshed(state, None)
-    return missing
-
-
-def _less_prefix(message: str) -> str:
-    return message.strip().removeprefix("error:").strip()
-
-
-# ---------------------------------------------------------------------------------- events
 
 
 def from_events(events: Iterable[Mapping[str, Any]]) -> Plan:
-    """Read the events of the engine, in the form in which it writes them as JSON."""
-    told = list(events)
-    refreshed: dict[str, Refreshed] = {}
-    steps: dict[str, Step] = {}
-    skipped: list[str] = []
-    for event in told:
-        before = _metadata(event, "resourcePreEvent")
-        after = _metadata(event, "resOutputsEvent")
-        if before is not None and _text(before, "op") != "refresh":
-            step = _step(before)
-            if step.urn not in refreshed and _is_skipped(step):
-                skipped.append(step.urn)
-            elif step.urn and not _is_leftover(step.op, before.get("old")):
-                _put(steps, step)
-        elif after is not None and _text(after, "op") == "refresh":
-            urn, old = _text(after, "urn"), _state(after.get("old"))
-            if urn and old is not None:
-                refreshed[urn] = Refreshed(old, _state(after.get("new")))
-    complaints = [
-        Complaint(_text(one, "urn"), _text(one, "message").strip())
-        for one in _payloads(told, "diagnosticEvent")
-        if _text(one, "severity") == "error"
-    ]
-    violations = [_violation(one) for one in _payloads(told, "policyEvent")]
-    refreshed = _by_new_name(steps, refreshed)
-    missing = [Missing("targeted", tuple(skipped))] if skipped else []
-    is_refreshed = bool(refreshed)
-    if not _has(told, "summaryEvent"):
-        missing.append(_not_reached(steps, refreshed, "cutOff"))
-    elif complaints and not _only_a_policy_failed(told, complaints, violations):
-        missing.append(_not_reached(steps, refreshed, "failed"))
-    return Plan(
-        steps=_finished(steps, refreshed),
-        refreshed=refreshed,
-        is_refreshed=is_refreshed,
-        violations=list(dict.fromkeys(violations)),
-        complaints=complaints,
-        made_at=next(filter(None, (_moment(one.get("timestamp")) for one in told)), None),
-        missing=(*missing, *_not_refreshed(steps, refreshed)),
-    )
-
-
-def _step(metadata: Mapping[str, Any]) -> Step:
-    return Step(
-        _text(metadata, "op"),
-        _text(metadata, "urn"),
-        _state(metadata.get("old")),
-        _state(metadata.get("new")),
-        _names(metadata, "diffs", "keys"),
-    )
-
-
-def _metadata(event: Mapping[str, Any], kind: str) -> Mapping[str, Any] | None:
-    payload = event.get(kind)
-    metadata = payload.get("metadata") if isinstance(payload, dict) else None
-    return metadata if isinstance(metadata, dict) else None
-
-
-def _only_a_policy_failed(
-    events: Iterable[Mapping[str, Any]],
-    complaints: Iterable[Complaint],
-    violations: Iterable[Violation],
-) -> bool:
-    """Tell whether a preview failed at its end, with all of its steps made.
-
-    The policies of the stack as a whole are asked only after the program has run to its end.
-    """
-    return (
-        _has(events, "policyAnalyzeStackSummaryEvent")
+    """Read the events of the engine, as it writes them in JSON."""
+    events = list(events)
+    draft = _Draft()
+    for event in events:
+        before, after = (
+            _mapping(_mapping(event.get(kind)).get("metadata"))
+            for kind in ("resourcePreEvent", "resOutputsEvent")
+        )
+        if before and _text(before, "op") != "refresh":
+            changed = _names(before, "diffs", "keys")
+            step = (_text(before, "op"), _text(before, "urn"))
+            draft.step(*step, before.get("old"), before.get("new"), changed)
+        elif _text(after, "op") == "refresh":
+            draft.refresh(_text(after, "urn"), after.get("old"), after.get("new"))
+    complaints = _complaints(_payloads(events, "diagnosticEvent"))
+    violations = [_violation(one) for one in _payloads(events, "policyEvent")]
+    # The policies of the stack as a whole run only after the program has run to its end.
+    is_only_policy = (
+        bool(_payloads(events, "policyAnalyzeStackSummaryEvent"))
         and any(one.is_mandatory for one in violations)
         and not any(one.urn for one in complaints)
     )
+    draft.follow_aliases()
+    if not _payloads(events, "summaryEvent"):
+        draft.leave_out_unreached("cutOff")
+    elif complaints and not is_only_policy:
+        draft.leave_out_unreached("failed")
+    return draft.plan(
+        complaints=complaints,
+        violations=list(dict.fromkeys(violations)),
+        made_at=next(filter(None, (_moment(one.get("timestamp")) for one in events)), None),
+    )
 
 
-def _has(events: Iterable[Mapping[str, Any]], kind: str) -> bool:
-    return any(True for _ in _payloads(events, kind))
+@dataclass
+class _Draft:
+    """A plan while it is read: what each form says is brought to one meaning here."""
+
+    steps: dict[str, Step] = field(default_factory=dict)
+    refreshed: dict[str, Refreshed] = field(default_factory=dict)
+    skipped: list[str] = field(default_factory=list)
+    missing: list[Missing] = field(default_factory=list)
+    is_refreshed: bool = False
+
+    def refresh(self, urn: str, old: object, new: object) -> None:
+        """Add what a refresh found."""
+        before = _state(old)
+        if urn and before is not None:
+            self.refreshed[urn] = Refreshed(before, _state(new))
+            self.is_refreshed = True
+
+    def step(self, op: str, urn: str, old: object, new: object, changed: frozenset[str]) -> None:
+        """Add a step. The parts of a replacement become one step."""
+        step = Step(op, urn, _state(old), _state(new), changed)
+        # An earlier replacement left this behind; the resource has another instance.
+        is_leftover = op == "delete" and _mapping(old).get("delete") is True
+        if not urn or is_leftover:
+            return
+        if urn not in self.refreshed and _is_skipped(step):
+            self.skipped.append(urn)
+            return
+        known = self.steps.get(urn)
+        if known is not None and not (known.op == "delete" and op == "create"):
+            # Some versions show a resource that a refresh found gone as deleted and created.
+            is_replaced = op in _REPLACING or known.op in _REPLACING
+            step = Step(
+                "replace" if is_replaced else op,
+                urn,
+                known.old or step.old,
+                step.new or known.new,
+                known.changed | changed,
+            )
+        self.steps[urn] = step
+
+    def follow_aliases(self) -> None:
+        """Give what a refresh found the URNs of the steps: it does not know `aliases` yet."""
+        renamed = {step.old.urn: step.urn for step in self.steps.values() if step.old is not None}
+        self.refreshed = {renamed.get(urn, urn): one for urn, one in self.refreshed.items()}
+
+    def leave_out_unreached(self, code: GapCode) -> None:
+        """Leave out what has no step: a refresh alone does not say what the program does."""
+        urns = tuple(urn for urn in self.refreshed if urn not in self.steps)
+        for urn in urns:
+            del self.refreshed[urn]
+        self.missing.append(Missing(code, urns))
+
+    def settle(self, same: int | None, shown: int) -> None:
+        """Decide whether a refreshed resource without a step is unchanged, or gone.
+
+        The digest shows a refresh as it began, and without --show-sames it does not show what is
+        unchanged. A resource that was found gone is created if it is still declared, and has no
+        step if it is not. The number of unchanged resources is known, and so is that a component
+        or a provider is never found gone.
+
+        Args:
+            same: How many resources are unchanged, shown or not; None if that is not known.
+            shown: How many of them are shown.
+        """
+        stepless = {urn: one.before for urn, one in self.refreshed.items() if urn not in self.steps}
+        can_go = [urn for urn, state in stepless.items() if state.can_go]
+        unchanged = len(can_go) if same is None else same - shown - (len(stepless) - len(can_go))
+        if unchanged > len(can_go):
+            self.missing.append(Missing("samesLeftOut"))
+            if self.refreshed:
+                self.missing.append(Missing("notRefreshed"))
+        is_unclear = 0 < unchanged < len(can_go)
+        if is_unclear:
+            self.missing.append(Missing("goneUnclear", tuple(can_go)))
+        for urn, state in stepless.items():
+            if urn not in can_go or (unchanged > 0 and not is_unclear):
+                self.steps[urn] = Step("same", urn, state, state)
+            elif is_unclear:
+                del self.refreshed[urn]
+            else:
+                self.refreshed[urn] = Refreshed(state, None)
+
+    def plan(self, **more: Any) -> Plan:
+        """Return the plan."""
+        targeted = [Missing("targeted", tuple(self.skipped))] if self.skipped else []
+        unrefreshed = tuple(
+            urn
+            for urn, step in self.steps.items()
+            if step.type == MODEL_TYPE and step.old is not None and not step.old.is_external
+            if urn not in self.refreshed
+            if not (step.op == "create" or step.op.startswith("read"))
+        )
+        if self.refreshed and unrefreshed:
+            self.missing.append(Missing("notRefreshed", unrefreshed))
+        for urn, step in self.steps.items():
+            if step.op == "create" and urn in self.refreshed:
+                # It is created although the state has it: the refresh found it gone.
+                self.refreshed[urn] = Refreshed(self.refreshed[urn].before, None)
+        return Plan(
+            steps=[step for step in self.steps.values() if step.op != "refresh"],
+            refreshed=self.refreshed,
+            is_refreshed=self.is_refreshed,
+            missing=(*targeted, *self.missing),
+            **more,
+        )
 
 
-def _payloads(events: Iterable[Mapping[str, Any]], kind: str) -> Iterator[Mapping[str, Any]]:
-    return (event[kind] for event in events if isinstance(event.get(kind), dict))
+def _is_skipped(step: Step) -> bool:
+    """Return whether --target or --exclude keeps a step from being made.
+
+    Pulumi calls such a step "same". What Pulumi compares comes from the program, and has no
+    outputs yet. What it skips is a copy of the state, or, if it would be new, has no id.
+    """
+    old, new = step.old, step.new
+    if step.op != "same" or step.type not in (MODEL_TYPE, READINESS_TYPE) or not old or not new:
+        return False
+    return not old.id or (bool(new.outputs) and not new.id)
+
+
+def _number_of_same(document: Mapping[str, Any]) -> int | None:
+    """Return how many resources are unchanged, shown or not; None if it does not say."""
+    changes = document.get("changeSummary")
+    if not isinstance(changes, dict) or not changes:
+        return None
+    same = changes.get("same", 0)  # A kind of step with no resource is left out.
+    return same if isinstance(same, int) else None
+
+
+def _complaints(diagnostics: Iterable[Mapping[str, Any]]) -> list[Complaint]:
+    errors = [one for one in diagnostics if _text(one, "severity") == "error"]
+    messages = (_text(one, "message").strip().removeprefix("error:").strip() for one in errors)
+    return [
+        Complaint(_text(one, "urn"), "" if message == _NO_REASON else message)
+        for one, message in zip(errors, messages, strict=True)
+    ]
 
 
 def _violation(policy: Mapping[str, Any]) -> Violation:
@@ -279,6 +310,37 @@ def _violation(policy: Mapping[str, Any]) -> Violation:
     )
 
 
+def _state(given: object) -> ResourceState | None:
+    if not isinstance(given, dict):
+        return None
+    kind = _text(given, "type")
+    inputs, outputs = (
+        {name: masked(value) for name, value in _mapping(given.get(bag)).items()}
+        for bag in ("inputs", "outputs")
+    )
+    return ResourceState(
+        urn=_text(given, "urn"),
+        type=kind,
+        id=_text(given, "id"),
+        inputs=inputs,
+        outputs=outputs,
+        can_go=given.get("custom") is True and not kind.startswith("pulumi:providers:"),
+        is_protected=given.get("protect") is True,
+        is_retained=given.get("retainOnDelete") is True,
+        is_external=given.get("external") is True,
+    )
+
+
+def _dependencies(given: object) -> frozenset[str]:
+    state = _mapping(given)
+    lists = [state.get("dependencies"), *_mapping(state.get("propertyDependencies")).values()]
+    return frozenset(urn for some in lists for urn in _texts(some))
+
+
+def _names(given: Mapping[str, Any], *lists: str) -> frozenset[str]:
+    return frozenset(name for one in lists for name in _texts(given.get(one)))
+
+
 def _moment(timestamp: object) -> datetime | None:
     if isinstance(timestamp, bool) or not isinstance(timestamp, (int, float)):
         return None
@@ -288,124 +350,8 @@ def _moment(timestamp: object) -> datetime | None:
         return None
 
 
-# ------------------------------------------------------------------------------------ both
-
-
-def _is_leftover(op: str, old: object) -> bool:
-    """Tell whether a step ends what an earlier replacement left: no instance of its own."""
-    return op == "delete" and isinstance(old, dict) and old.get("delete") is True
-
-
-def _is_skipped(step: Step) -> bool:
-    """Tell whether --target or --exclude keeps a step from being made, which Pulumi calls "same".
-
-    What Pulumi compares comes from the program, and has no outputs yet. What it leaves alone is a
-    copy of the state; what it does not create is in no state, and has no id.
-    """
-    old, new = step.old, step.new
-    if step.op != "same" or step.type not in (MODEL_TYPE, READINESS_TYPE):
-        return False
-    if old is None or new is None:
-        return False
-    return not old.id or (bool(new.outputs) and not new.id)
-
-
-def _not_reached(
-    steps: Mapping[str, Step], refreshed: dict[str, Refreshed], code: GapCode
-) -> Missing:
-    """Take out what a preview did not get to: a refresh alone does not say what becomes of it."""
-    urns = tuple(urn for urn in refreshed if urn not in steps)
-    for urn in urns:
-        del refreshed[urn]
-    return Missing(code, urns)
-
-
-def _not_refreshed(
-    steps: Mapping[str, Step], refreshed: Mapping[str, Refreshed]
-) -> Iterator[Missing]:
-    """Yield the models that a refresh left out, where there was one."""
-    urns = tuple(
-        urn
-        for urn, step in steps.items()
-        if step.type == MODEL_TYPE and step.old is not None and not step.old.is_external
-        if urn not in refreshed and not (step.op == "create" or step.op.startswith("read"))
-    )
-    if refreshed and urns:
-        yield Missing("notRefreshed", urns)
-
-
-def _put(steps: dict[str, Step], step: Step) -> None:
-    """Add a step; the parts of a replacement are made into one."""
-    known = steps.get(step.urn)
-    if known is None:
-        steps[step.urn] = step
-    elif step.op in _REPLACING or known.op in _REPLACING:
-        steps[step.urn] = _joined("replace", known, step)
-    elif known.op == "delete" and step.op == "create":
-        # A refresh that found it gone, as some versions tell it in the digest.
-        steps[step.urn] = step
-    else:
-        steps[step.urn] = _joined(step.op, known, step)
-
-
-def _joined(op: str, one: Step, other: Step) -> Step:
-    return Step(
-        op, one.urn, one.old or other.old, other.new or one.new, one.changed | other.changed
-    )
-
-
-def _by_new_name(
-    steps: Mapping[str, Step], refreshed: Mapping[str, Refreshed]
-) -> dict[str, Refreshed]:
-    """Return what a refresh found by the URNs of the steps: it knows nothing yet of `aliases`."""
-    renamed = {step.old.urn: step.urn for step in steps.values() if step.old is not None}
-    return {renamed.get(urn, urn): refresh for urn, refresh in refreshed.items()}
-
-
-def _finished(steps: Mapping[str, Step], refreshed: dict[str, Refreshed]) -> list[Step]:
-    """Return the steps; what is to be created though the refresh showed it is gone."""
-    for urn, step in steps.items():
-        known = refreshed.get(urn)
-        if known is not None and step.op == "create":
-            refreshed[urn] = Refreshed(known.before, None)
-    return [step for step in steps.values() if step.op != "refresh"]
-
-
-def _state(told: object) -> ResourceState | None:
-    if not isinstance(told, dict):
-        return None
-    kind = _text(told, "type")
-    return ResourceState(
-        urn=_text(told, "urn"),
-        type=kind,
-        id=_text(told, "id"),
-        inputs=_masked(told.get("inputs")),
-        outputs=_masked(told.get("outputs")),
-        can_go=told.get("custom") is True and not kind.startswith("pulumi:providers:"),
-        is_protected=told.get("protect") is True,
-        is_retained=told.get("retainOnDelete") is True,
-        is_external=told.get("external") is True,
-    )
-
-
-def _dependencies(told: object) -> frozenset[str]:
-    if not isinstance(told, dict):
-        return frozenset()
-    lists = [told.get("dependencies"), *_mapping(told.get("propertyDependencies")).values()]
-    return frozenset(
-        urn for some in lists if isinstance(some, list) for urn in some if isinstance(urn, str)
-    )
-
-
-def _names(told: Mapping[str, Any], *lists: str) -> frozenset[str]:
-    some = [told.get(name) for name in lists]
-    return frozenset(
-        name for one in some if isinstance(one, list) for name in one if isinstance(name, str)
-    )
-
-
-def _masked(bag: object) -> Mapping[str, Any]:
-    return {name: masked(value) for name, value in _mapping(bag).items()}
+def _payloads(events: Iterable[Mapping[str, Any]], kind: str) -> list[Mapping[str, Any]]:
+    return [event[kind] for event in events if isinstance(event.get(kind), dict)]
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
@@ -416,6 +362,94 @@ def _dicts(value: object) -> list[dict[str, Any]]:
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
-def _text(told: Mapping[str, Any], name: str) -> str:
-    value = told.get(name)
+def _texts(value: object) -> list[str]:
+    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
+
+
+def _text(given: Mapping[str, Any], name: str) -> str:
+    value = given.get(name)
     return value if isinstance(value, str) else ""
+
+
+# --------------------------------------------------------------------------------- a preview
+
+
+def run_preview(
+    stack: str | None,
+    *,
+    refresh: bool,
+    policy_packs: Sequence[Path] = (),
+    policy_pack_configs: Sequence[Path] = (),
+) -> Plan:
+    """Preview a stack of the project in the current folder; a preview that fails is a plan too.
+
+    Not by `Stack.preview`: a `Stack` object changes which stack the user has selected, and it
+    cannot overrule the refresh that a project's `refresh: always` asks for.
+
+    Args:
+        stack: Its name; None for the selected one.
+        refresh: Whether to look at what really runs. If not, the project's setting is overruled.
+        policy_packs: Folders of policy packs to run.
+        policy_pack_configs: The configuration of each, in the same order.
+
+    Raises:
+        ConfigError: there is no Pulumi, or it made no plan.
+    """
+    from pulumi.automation import CommandError, InvalidVersionError, PulumiCommand
+
+    errors: list[str] = []
+    output: list[str] = []
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "events.jsonl"
+        arguments = ["preview", "--json", "--show-sames", f"--event-log={log}"]
+        # A flag here wins over the project's options.
+        arguments.append(f"--refresh={'true' if refresh else 'false'}")
+        arguments += [f"--stack={stack}"] if stack else []
+        arguments += [f"--policy-pack={pack}" for pack in policy_packs]
+        arguments += [f"--policy-pack-config={config}" for config in policy_pack_configs]
+        environment = {"PULUMI_DEBUG_COMMANDS": "true", "PULUMI_SKIP_UPDATE_CHECK": "true"}
+        try:
+            with _quiet_when_interrupted():
+                PulumiCommand(skip_version_check=True).run(
+                    arguments, ".", environment, output.append, errors.append
+                )
+        except CommandError:
+            pass  # A preview that fails says why in its events, or else on stderr.
+        except (OSError, InvalidVersionError):
+            raise _no_plan(stack, "`pulumi` is not on PATH") from None
+        lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+    if not lines:
+        written = [line for line in errors if line.strip()]
+        first = next((one for one in written if one.startswith("error:")), " ".join(written))
+        reason = printable(first.removeprefix("error:")) or "nothing"
+        raise _no_plan(stack, f"`pulumi preview` says: {reason}")
+    plan = from_events(json.loads(line) for line in lines)
+    digest = _parsed("\n".join(output))
+    if not isinstance(digest, dict):
+        return plan
+    # Only the digest says what depends on what, and what is deleted with what.
+    other = from_digest(digest)
+    return dataclasses.replace(plan, depends_on=other.depends_on, deleted_with=other.deleted_with)
+
+
+@contextmanager
+def _quiet_when_interrupted() -> Iterator[None]:
+    """Silence the threads that read Pulumi's output: a Ctrl-C closes it while they read."""
+    before = threading.excepthook
+    threading.excepthook = lambda _failed: None
+    try:
+        yield
+    except Exception:
+        threading.excepthook = before
+        raise
+    # After a Ctrl-C they remain silent: they may notice at any moment until the process ends.
+    threading.excepthook = before
+
+
+def _no_plan(stack: str | None, observed: str) -> ConfigError:
+    return ConfigError(
+        verb="preview the stack",
+        subject=printable(stack or "", limit=100),
+        observed=observed,
+        action="Fix that, or give a saved plan with --plan",
+    )

@@ -75,8 +75,8 @@ def declared_model(
     read: Callable[[str], Any],
     catalogue: Catalogue,
     protect: bool = False,
-) -> DeclaredModel | None:
-    """Return the model that a resource declares; None if it declares none (`Model.get`).
+) -> DeclaredModel:
+    """Return the model that a resource declares.
 
     Args:
         name: The resource's name.
@@ -86,10 +86,7 @@ def declared_model(
         catalogue: Where RAM and benchmarks come from.
         protect: Whether Pulumi refuses to delete it.
     """
-    model_id = _of(str, read("modelId"))
-    if model_id is None:
-        return None
-    model_id = model_id or UNKNOWN
+    model_id = _of(str, read("modelId")) or UNKNOWN
     entry = None if model_id is UNKNOWN else catalogue.find(model_id)
     concurrency = _whole(read("concurrency"))
     return DeclaredModel(

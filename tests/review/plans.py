@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from datetime import datetime, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from bytez_provider.review import Plan, Prices, Review, ReviewedModel, Setting, assess, from_digest
+from bytez_provider.core.ownership import Owner, Phase, Record
+from bytez_provider.review import Live, Plan, Review, ReviewedModel, Setting, assess, from_digest
 from bytez_provider.service.catalogue import bundled_catalogue
+from bytez_provider.service.schemas import Instance
 
 GPT2 = "openai-community/gpt2"
 PHI = "microsoft/phi-1"
@@ -25,6 +28,11 @@ CREATED = "2024-05-27T23:35:35.863Z"
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 SECRET = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270"}
 """What stands for a secret in the engine's events; the digest has "[secret]"."""
+NOW = datetime(2024, 5, 28, tzinfo=timezone.utc)
+OTHER = "2024-05-27T23:50:00Z"
+"""When a load was created that no state names."""
+HERE, THERE = "here", "there"
+"""Where the state of the plan's stack is kept, and where that of another one is."""
 
 State = dict[str, Any]
 Step = dict[str, Any]
@@ -105,7 +113,7 @@ def gone(name: str, declared: Mapping[str, Any]) -> tuple[Step, Step]:
 
 def setting(**given: Any) -> Setting:
     """Return a setting with the catalogue that comes with the package."""
-    return Setting(Prices(bundled_catalogue(), PRICE), "bundled", **given)
+    return Setting(bundled_catalogue(), PRICE, "bundled", **given)
 
 
 def reviewed(*steps: Step, **given: Any) -> Review:
@@ -123,6 +131,37 @@ def named(review: Review, name: str) -> ReviewedModel:
     """Return a model of a review."""
     (model,) = (one for one in review.models if one.name == name)
     return model
+
+
+def running(
+    model_id: str = GPT2,
+    created: str | None = CREATED,
+    *,
+    record: Record | None = None,
+    **more: Any,
+) -> Live:
+    """Return what runs: one load, the one that the states here name unless `created` differs."""
+    given = {"model_id": model_id, "status": "RUNNING", "concurrency": 1, "created": created}
+    instance = Instance.model_validate({**given, **more})
+    records = {model_id: record} if record else {}
+    return Live({model_id: instance}, NOW, ACCOUNT["endpoint"], ACCOUNT["account"], records, HERE)
+
+
+def nothing_runs() -> Live:
+    """Return what runs: nothing."""
+    return Live({}, NOW, ACCOUNT["endpoint"], ACCOUNT["account"])
+
+
+def recorded(name: str, created: str = OTHER, *, stack: str = HERE, **more: Any) -> Record:
+    """Return what the journal has of a load of gpt2, by default an unfinished one."""
+    given = {
+        "owner": Owner(urn=urn(name), stack=stack, place=f"file:///{stack}"),
+        "phase": Phase.ACCEPTED,
+        "began": created,
+        "concurrency": 1,
+        "created": created,
+    }
+    return Record.model_validate({"model_id": GPT2, **given, **more})
 
 
 def events(steps: Iterable[Step], *more: dict[str, Any], timestamp: int = 1716853000) -> str:
@@ -146,3 +185,15 @@ def saved(folder: Path, text: str) -> Path:
     path = folder / "plan.json"
     path.write_text(text, encoding="utf-8")
     return path
+
+
+def policy(name: str = "scaled", **more: Any) -> dict[str, Any]:
+    """Return the event of a rule that a model breaks."""
+    given = {
+        "resourceUrn": urn(name),
+        "message": "concurrency 3 is more than 2\n",
+        "policyName": "concurrency-cap",
+        "policyPackName": "bytez",
+        "enforcementLevel": "mandatory",
+    }
+    return {"policyEvent": {**given, **more}}

@@ -1,21 +1,26 @@
-"""What the provider would really do: what a plan alone, read word by word, tells wrongly."""
+"""What happens to each model, and why, as codes: the provider's rules, not Pulumi's words."""
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
-from bytez_provider.core.ownership import Owner, Phase, Record
-from bytez_provider.review import Live, assess, markdown
-from bytez_provider.service.schemas import Instance
+from bytez_provider.core.ownership import Phase
+from bytez_provider.review import Live, ReviewedModel, assess, compared
+from bytez_provider.review import _messages as messages
+from bytez_provider.review._document import FailureCode, ReasonCode
 from tests.review.plans import (
-    ACCOUNT,
     CREATED,
+    FLEET,
     GPT2,
+    OTHER,
     PHI,
+    READINESS,
+    THERE,
     UNKNOWN,
+    UNPRICED,
+    State,
     Step,
     digest,
     gone,
@@ -23,10 +28,13 @@ from tests.review.plans import (
     kept,
     loaded,
     named,
+    nothing_runs,
     only,
+    recorded,
     refreshed,
     replaced,
     reviewed,
+    running,
     setting,
     state,
     step,
@@ -34,335 +42,474 @@ from tests.review.plans import (
     urn,
 )
 
-OTHER = "2024-05-27T23:50:00Z"
+OPT = "facebook/opt-1.3b"
+ACCEPTS = inputs(onExpiry="accept")
+IN_FLEET = inputs(readiness="fleet")
+SECRET = "[secret]"
+TAKEN_OVER = recorded(
+    "theirs",
+    CREATED,
+    stack=THERE,
+    adopted_at="2024-05-28T00:00:00.000Z",
+    phase=Phase.CONFIRMED,
+)
+NEW = state(inputs(), status=None)
 
 
-FLEETS = inputs(readiness="fleet")
-HERE, THERE = "here", "there"
-"""Where the state of the plan's stack is kept, and where that of another one is."""
+def scaled(**more: Any) -> Step:
+    return replaced("a", inputs(), inputs(concurrency=2), **more)
 
 
-def live(model_id: str = GPT2, *, record: Record | None = None, **given: Any) -> Live:
-    told = {"model_id": model_id, "status": "RUNNING", "concurrency": 1, "created": OTHER}
-    instance = Instance.model_validate({**told, **given})
-    now = datetime(2024, 5, 28, tzinfo=timezone.utc)
-    records = {model_id: record} if record else {}
-    account = ACCOUNT["endpoint"], ACCOUNT["account"]
-    return Live({model_id: instance}, now, *account, records, HERE)
+def updated(old: State, new: State, **more: Any) -> Step:
+    return {**step("update", "a", old, {k: v for k, v in new.items() if k != "outputs"}), **more}
 
 
-def kept_record(
-    name: str, model_id: str = GPT2, created: str = OTHER, *, stack: str = HERE, **given: Any
-) -> Record:
-    """Return what the journal has of a load; unfinished, unless a test says otherwise."""
-    told = {
-        "owner": Owner(urn=urn(name), stack=stack, place=f"file:///{stack}"),
-        "phase": Phase.ACCEPTED,
-        "began": created,
-        "concurrency": 1,
-        "created": created,
-    }
-    return Record.model_validate({"model_id": model_id, **told, **given})
+def with_outputs(declared: State, **outputs: Any) -> State:
+    there = state(declared)
+    there["outputs"] |= outputs
+    return there
+
+
+FAILED_LOAD = state(inputs(), status="FAILED")
+ASLEEP = state(ACCEPTS, status="NOT_LOADED")
+BOOTING = state(inputs(), status="DEPLOYING")
+DRIFTED = state(inputs(concurrency=2))
+HIDDEN = state(inputs(concurrency=SECRET))
+OUTPUTS_OF_NOBODY = with_outputs(inputs(), created=None)
+ELSEWHERE = with_outputs(inputs(), account="ba9876543210")
+INTERRUPTED = running(created=OTHER, record=recorded("a"))
+LATER = running(created=OTHER, record=recorded("a", phase=Phase.CONFIRMED))
+THEIRS = running(record=TAKEN_OVER)
+FATES: dict[str, tuple[list[Step], Live | None, str]] = {
+    # What Pulumi plans.
+    "a new model is loaded": ([loaded("a", inputs())], None, "load"),
+    "changed concurrency replaces": ([scaled()], None, "replace, 15 min: changed"),
+    "a removed model is unloaded": ([unloaded("a", inputs())], None, "unload"),
+    "other inputs are updated in place": (
+        [updated(state(inputs()), state(inputs(onExpiry="accept", expectedHoursPerDay=8.0)))],
+        None,
+        "update: changed changed",
+    ),
+    "a move into a fleet updates": (
+        [updated(state(inputs()), state(IN_FLEET))],
+        None,
+        "update: movedIntoFleet",
+    ),
+    "a move out of a fleet updates": (
+        [updated(state(IN_FLEET), state(inputs()))],
+        None,
+        "update: movedOutOfFleet",
+    ),
+    "a requested replacement is part of the change": (
+        [replaced("a", inputs(), inputs())],
+        None,
+        "replace, 15 min",
+    ),
+    "the rest of an earlier replacement is not an unload": (
+        [kept("a", inputs()), step("delete", "a", state(inputs(), delete=True), None)],
+        None,
+        "keep",
+    ),
+    # What the next `up` does anyway.
+    "a boot that nobody waited for": (
+        [updated(BOOTING, BOOTING)],
+        None,
+        "wait anyway: stillBooting",
+    ),
+    "a failed boot is loaded again": (
+        [updated(FAILED_LOAD, FAILED_LOAD)],
+        running(status="FAILED"),
+        "load anyway: bootFailed failed (drift: failed)",
+    ),
+    "an expired model is loaded again": (
+        [*gone("a", inputs())],
+        None,
+        "load anyway: unloaded (drift: unloaded)",
+    ),
+    "expired and changed is part of the change": (
+        [refreshed("a", state(inputs())), loaded("a", inputs(concurrency=2))],
+        None,
+        "load: changed (drift: unloaded)",
+    ),
+    "changed outside Pulumi": (
+        [refreshed("a", state(inputs()), DRIFTED), step("replace", "a", DRIFTED, NEW)],
+        None,
+        "replace anyway, 15 min: changedOutside (drift: changedOutside)",
+    ),
+    # Nothing goes down if nothing serves.
+    "asleep and updated": ([updated(ASLEEP, state(inputs()))], None, "load: changed"),
+    "asleep and replaced": ([step("replace", "a", ASLEEP, NEW)], None, "load: changed"),
+    "failed and replaced": (
+        [step("replace", "a", FAILED_LOAD, state(inputs(concurrency=2), status=None))],
+        None,
+        "load: changed bootFailed",
+    ),
+    "the refresh before a replacement found it asleep": (
+        [refreshed("a", state(ACCEPTS)), step("replace", "a", ASLEEP, NEW)],
+        None,
+        "load: changed",
+    ),
+    # Removed from the stack, but not unloaded.
+    "asleep and removed": (
+        [unloaded("a", ACCEPTS, status="NOT_LOADED")],
+        None,
+        "forget: notLoaded",
+    ),
+    "retain_on_delete leaves it running": (
+        [unloaded("a", inputs(), retainOnDelete=True)],
+        None,
+        "forget, left running: retained",
+    ),
+    "deleted_with leaves it running": (
+        [unloaded("a", inputs(), deletedWith=urn("b")), unloaded("b", inputs(PHI))],
+        None,
+        "forget, left running: deletedWith",
+    ),
+    "removed, but another stack took it over": (
+        [unloaded("a", inputs())],
+        THEIRS,
+        "forget: heldByOther (drift: heldByOther)",
+    ),
+    "removed, but its state does not say which load is its own": (
+        [step("delete", "a", OUTPUTS_OF_NOBODY, None)],
+        running(created=OTHER),
+        "forget: ownLoadUnclear",
+    ),
+    "removed, and its state is older than its load": (
+        [unloaded("a", inputs())],
+        LATER,
+        "unload (drift: loadedLater)",
+    ),
+    # A load that exists before one is asked for.
+    "somebody else has loaded a new model": (
+        [loaded("a", inputs())],
+        running(),
+        "load (fails: alreadyLoaded)",
+    ),
+    "adopted": ([loaded("a", inputs(adopt=True))], running(), "adopt: adopted"),
+    "adopted with another concurrency": (
+        [loaded("a", inputs(adopt=True, concurrency=2))],
+        running(),
+        "replace, 15 min: adopted settingsDiffer",
+    ),
+    "adopted but failed": (
+        [loaded("a", inputs(adopt=True))],
+        running(status="FAILED"),
+        "load: foundFailed",
+    ),
+    "an interrupted up has started it": (
+        [loaded("a", inputs())],
+        INTERRUPTED,
+        "wait: interrupted",
+    ),
+    "an interrupted up has started it with another concurrency": (
+        [loaded("a", inputs(concurrency=2))],
+        INTERRUPTED,
+        "replace, 15 min: interrupted settingsDiffer",
+    ),
+    "expired, and loaded by somebody else": (
+        [*gone("a", inputs())],
+        running(created=OTHER),
+        "load anyway: loadedByOthers (drift: loadedByOthers) (fails: alreadyLoaded)",
+    ),
+    "changed to a model that somebody else has loaded": (
+        [replaced("a", inputs(), inputs(PHI))],
+        running(PHI, OTHER),
+        "replace, 15 min: changed (drift: unloaded) (fails: alreadyLoaded)",
+    ),
+    "replaced, but another stack took its load over": (
+        [scaled()],
+        THEIRS,
+        "replace, 15 min: changed (drift: heldByOther) (fails: alreadyLoadedByOther)",
+    ),
+    "replaced, but its old load is retained": (
+        [scaled(retainOnDelete=True)],
+        None,
+        "replace, 15 min: changed (fails: oldLoadRetained)",
+    ),
+    # Protection.
+    "protected and replaced": (
+        [scaled(protect=True)],
+        None,
+        "replace, 15 min: changed (fails: protected)",
+    ),
+    "protected and removed": (
+        [unloaded("a", inputs(), protect=True)],
+        None,
+        "unload (fails: protected)",
+    ),
+    "protected and kept": ([kept("a", inputs(), protect=True)], None, "keep"),
+    "no longer protected and replaced": (
+        [step("replace", "a", state(inputs(), protect=True), state(DRIFTED["inputs"]))],
+        None,
+        "replace, 15 min: changed",
+    ),
+    # Values that the plan hides.
+    "an update may become a replacement once a value is known": (
+        [updated(state(inputs()), state(inputs(concurrency=UNKNOWN)))],
+        None,
+        "replace, 15 min: changed unknownValue",
+    ),
+    "a secret that does not change": ([updated(HIDDEN, HIDDEN)], None, "update"),
+    "a secret that changes without a replacement is not known yet": (
+        [updated(HIDDEN, HIDDEN, diffReasons=["concurrency"])],
+        None,
+        "replace, 15 min: secretChanged unknownValue",
+    ),
+    "a secret that changes is part of the change": (
+        [{**step("replace", "a", HIDDEN, HIDDEN), "replaceReasons": ["concurrency"]}],
+        None,
+        "replace, 15 min: secretChanged",
+    ),
+    # What runs, without a refresh.
+    "its own load runs": ([kept("a", inputs())], running(), "keep"),
+    "its load is gone": ([kept("a", inputs())], nothing_runs(), "keep (drift: unloaded)"),
+    "its load failed": (
+        [kept("a", inputs())],
+        running(status="FAILED"),
+        "keep (drift: failed)",
+    ),
+    "its resource loaded it again": ([kept("a", inputs())], LATER, "keep (drift: loadedLater)"),
+    "a service without `created`": ([kept("a", inputs())], running(created=None), "keep"),
+    "another account is not compared": (
+        [step("same", "a", ELSEWHERE, ELSEWHERE)],
+        nothing_runs(),
+        "keep",
+    ),
+}
+
+
+def fate(model: ReviewedModel) -> str:
+    """Return all codes of a model in a line."""
+    text = model.action + " anyway" * model.is_anyway
+    text += f", {model.unavailable_minutes} min" if model.unavailable_minutes else ""
+    text += ", left running" * model.is_left_running
+    text += f": {' '.join(model.reason_codes)}" if model.reason_codes else ""
+    text += f" (drift: {model.drift_code})" if model.drift_code else ""
+    return text + (f" (fails: {model.failure_code})" if model.failure_code else "")
+
+
+@pytest.mark.parametrize("case", FATES)
+def test_fate(case: str) -> None:
+    steps, live, expected = FATES[case]
+    model = named(reviewed(*steps, live=live), "a")
+    assert fate(model) == expected
+    # A sentence for each code.
+    assert len(model.reasons) == len(model.reason_codes)
+    assert (model.drift is None, model.failure is None) == (
+        model.drift_code is None,
+        model.failure_code is None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("a", "forget anyway: unloaded"), ("new", "load anyway")]
+)
+def test_an_expired_model_that_is_removed_or_renamed(name: str, expected: str) -> None:
+    new = [loaded("new", inputs())] if name == "new" else []
+    steps = (refreshed("a", state(inputs())), *new)
+    review = assess(digest(*steps, changeSummary={"update": 1}), setting())
+    assert fate(only(review)).startswith(expected)
+
+
+@pytest.mark.parametrize("code", get_args(ReasonCode) + get_args(FailureCode))
+def test_each_code_has_a_sentence(code: str) -> None:
+    facts = dict.fromkeys(
+        ("input", "before", "after", "changes", "owner", "name", "inputs", "done", "message"), "x"
+    )
+    say: Any = messages.reason if code in get_args(ReasonCode) else messages.failure
+    assert say(messages.remark(code, model="x", **facts))
+
+
+@pytest.mark.parametrize("hidden", [SECRET, UNKNOWN])
+class TestHidden:
+    """A secret, or a value not known yet, is neither the default nor what it was."""
+
+    def test_hidden_adopt_does_not_take_over(self, hidden: str) -> None:
+        model = only(reviewed(loaded("a", inputs(adopt=hidden)), live=running()))
+        assert fate(model) == "load: adoptHidden"
+
+    def test_adoption_with_hidden_concurrency_may_be_an_outage(self, hidden: str) -> None:
+        new = loaded("a", inputs(adopt=True, concurrency=hidden))
+        model = only(reviewed(new, live=running()))
+        assert fate(model) == "replace, 15 min: adopted settingsHidden"
+
+    def test_hidden_model_id_is_not_looked_up(self, hidden: str) -> None:
+        model = only(reviewed(kept("a", inputs(hidden)), live=running()))
+        assert (model.live, model.drift, model.action) == (None, None, "keep")
 
 
 class TestRenamed:
-    def test_with_neither_refresh_nor_journal_the_up_fails_and_it_is_one_model(self) -> None:
-        review = reviewed(loaded("new", inputs()), unloaded("old", inputs()))
-        assert only(review).failure == (
-            "the stack has this model loaded as old: name that in `aliases`"
-        )
+    """A resource is removed, and another one gets its model: that is one model."""
+
+    NEW, OLD = loaded("new", inputs()), unloaded("old", inputs())
+
+    def test_without_refresh_and_journal_the_up_fails(self) -> None:
+        review = reviewed(self.NEW, self.OLD)
+        assert only(review).failure_code == "renamedUnseen"
         # There is one load of it at any time.
         assert (review.peak_ram_gb, review.increase.ceiling) == (0.5, 0)
 
-    def test_a_key_of_a_fleet_is_told_what_a_fleet_has(self) -> None:
-        new, old = loaded("chat-tiny", FLEETS), unloaded("chat-small", FLEETS)
-        assert only(reviewed(new, old)).failure == (
-            "the stack has this model loaded as chat-small: set `adopt=True` on it for one up, or "
-            "use `pulumi state rename`"
-        )
+    def test_in_a_fleet_aliases_are_not_suggested(self) -> None:
+        model = only(reviewed(loaded("chat-tiny", IN_FLEET), unloaded("chat-small", IN_FLEET)))
+        assert model.failure_code == "renamedInFleet"
 
-    def test_the_provider_takes_it_over_where_a_refresh_or_the_journal_shows_it(self) -> None:
-        new, old = loaded("new", inputs()), unloaded("old", inputs())
-        there = live(created=CREATED)
-        noted = live(created=CREATED, record=kept_record("old", created=CREATED))
+    def test_a_refresh_or_the_journal_shows_the_load_to_take_over(self) -> None:
+        noted = running(record=recorded("old", CREATED))
+        refresh = refreshed("old", state(inputs()))
         for review in (
-            reviewed(refreshed("old", state(inputs())), new, old),
-            reviewed(refreshed("old", state(inputs())), new, old, live=there),
-            reviewed(new, old, live=noted),
+            reviewed(refresh, self.NEW, self.OLD),
+            reviewed(refresh, self.NEW, self.OLD, live=running()),
+            reviewed(self.NEW, self.OLD, live=noted),
         ):
             model = only(review)
-            assert (model.action, model.failure) == ("adopt", None)
-            assert model.reasons[-1] == "taken over from 'old', without a load"
-        # The journal of another stack of that name says nothing of this one.
-        foreign = kept_record("old", created=CREATED, stack=THERE)
-        failure = only(reviewed(new, old, live=live(created=CREATED, record=foreign))).failure
-        assert failure is not None
+            assert (model.action, model.failure_code) == ("adopt", None)
+            assert model.reasons == ["renamed from old", "takes over the load of 'old'"]
 
-    def test_with_other_settings_it_is_taken_over_and_loaded_again(self) -> None:
+    def test_the_journal_of_another_stack_of_that_name_does_not_count(self) -> None:
+        foreign = running(record=recorded("old", CREATED, stack=THERE))
+        assert only(reviewed(self.NEW, self.OLD, live=foreign)).failure_code is not None
+
+    def test_other_settings_load_it_again(self) -> None:
         new = loaded("new", inputs(concurrency=2))
-        old = unloaded("old", inputs())
-        model = only(reviewed(refreshed("old", state(inputs())), new, old))
-        assert (model.action, model.failure, model.unavailable_minutes) == ("replace", None, 15)
-        assert model.reasons[-1] == (
-            "taken over from 'old', and loaded again for another concurrency"
+        model = only(reviewed(refreshed("old", state(inputs())), new, self.OLD))
+        assert (model.action, model.failure_code, model.unavailable_minutes) == (
+            "replace",
+            None,
+            15,
         )
+        assert model.reason_codes[-2:] == ["takenOver", "settingsDiffer"]
 
-    def test_with_adopt_it_goes_on_running(self) -> None:
-        model = only(reviewed(loaded("new", inputs(adopt=True)), unloaded("old", inputs())))
-        assert (model.action, model.failure) == ("adopt", None)
-        assert "renamed from old" in model.reasons
+    @pytest.mark.parametrize(("concurrency", "action"), [(1, "adopt"), (2, "replace")])
+    def test_adopt_takes_it_over(self, concurrency: int, action: str) -> None:
+        new = loaded("new", inputs(adopt=True, concurrency=concurrency))
+        model = only(reviewed(new, self.OLD))
+        assert (model.action, model.failure_code) == (action, None)
 
-    def test_with_adopt_and_another_concurrency_it_is_an_outage(self) -> None:
-        new = loaded("new", inputs(adopt=True, concurrency=2))
-        model = only(reviewed(new, unloaded("old", inputs())))
-        assert (model.action, model.unavailable_minutes) == ("replace", 15)
-
-    def test_one_that_has_expired_is_loaded_again_anyway(self) -> None:
-        (old, _) = gone("old", inputs())
-        plan = digest(old, loaded("new", inputs()), changeSummary={"create": 1})
-        review = assess(plan, setting())
-        model = only(review)
-        assert (model.name, model.action, model.is_anyway) == ("new", "load", True)
-
-    def test_with_aliases_a_refresh_by_the_old_name_is_of_the_new_one(self) -> None:
+    def test_a_refresh_by_the_old_name_counts_for_the_alias(self) -> None:
         old = state(inputs(), urn=urn("old"))
-        new = state(inputs(onExpiry="accept"), status=None)
+        new = state(ACCEPTS, status=None)
         model = only(reviewed(refreshed("old", old), step("update", "new", old, new)))
         assert (model.name, model.action) == ("new", "update")
 
 
-class TestGivenUp:
-    """A key takes the model of another one, which lets go of it in the same change."""
+class TestPassedOn:
+    """A resource takes the model of another one, which gives it up in the same change."""
 
-    def test_one_that_goes_gives_its_load(self) -> None:
-        review = reviewed(
-            *(refreshed("a", state(inputs())), refreshed("b", state(inputs(PHI)))),
-            *(replaced("a", inputs(), inputs(PHI)), unloaded("b", inputs(PHI))),
-        )
+    REFRESH = (refreshed("a", state(inputs())), refreshed("b", state(inputs(PHI))))
+
+    def test_a_removed_resource_passes_its_load_on(self) -> None:
+        steps = [replaced("a", inputs(), inputs(PHI)), unloaded("b", inputs(PHI))]
+        review = reviewed(*self.REFRESH, *steps)
         assert review.failures == []
-        taker, giver = named(review, "a"), named(review, "b")
-        assert (taker.action, taker.unavailable_minutes) == ("adopt", None)
-        assert taker.reasons[-1] == "taken over from 'b', without a load"
-        assert (giver.action, giver.reasons) == ("forget", ["'a' takes its load over"])
-        assert "Left running" not in markdown(review)
+        assert fate(named(review, "a")) == "adopt: changed takenOver"
+        assert fate(named(review, "b")) == "forget: givenUp"
 
-    def test_one_that_takes_another_model_may_unload_it_first(self) -> None:
-        opt = "facebook/opt-1.3b"
-        review = reviewed(
-            *(refreshed("prod", state(inputs())), refreshed("canary", state(inputs(PHI)))),
-            *(
-                replaced("prod", inputs(), inputs(PHI)),
-                replaced("canary", inputs(PHI), inputs(opt)),
-            ),
-        )
-        assert review.failures == []
-        prod = named(review, "prod")
-        assert (prod.action, prod.unavailable_minutes) == ("replace", 15)
-        assert prod.reasons[-1] == "taken over from 'canary', unless that is unloaded first"
+    def test_a_replaced_resource_may_unload_it_first(self) -> None:
+        steps = [replaced("a", inputs(), inputs(PHI)), replaced("b", inputs(PHI), inputs(OPT))]
+        model = named(reviewed(*self.REFRESH, *steps), "a")
+        assert fate(model) == "replace, 15 min: changed takenOverOrReloaded"
 
-    def test_with_neither_refresh_nor_journal_the_up_fails(self) -> None:
-        review = reviewed(replaced("a", inputs(), inputs(PHI)), unloaded("b", inputs(PHI)))
-        (failure,) = review.failures
-        assert failure == (
-            f"a: the stack has {PHI} as b, which goes later: set `adopt=True` on it for one up, or "
-            "run `pulumi up --refresh`"
-        )
+    def test_without_refresh_and_journal_the_up_fails(self) -> None:
+        steps = [replaced("a", inputs(), inputs(PHI)), unloaded("b", inputs(PHI))]
+        assert reviewed(*steps).failure_codes == ["notReleased"]
 
-
-class TestOwner:
-    def test_a_load_that_another_stack_took_over_is_not_ours_to_unload(self) -> None:
-        taken = "2024-05-28T00:00:00.000Z"
-        record = kept_record(
-            "theirs", created=CREATED, stack=THERE, adopted_at=taken, phase=Phase.CONFIRMED
-        )
-        review = reviewed(unloaded("a", inputs()), live=live(created=CREATED, record=record))
-        model = only(review)
-        owner = "'theirs' of stack 'dev', kept in file:///there"
-        assert model.action == "forget"
-        assert model.reasons == [f"its load is that of {owner}, by the journal"]
-        review = reviewed(
-            replaced("a", inputs(), inputs(concurrency=2)),
-            live=live(created=CREATED, record=record),
-        )
-        assert review.failures == [
-            f"a: it is loaded already, by {owner}: adopt it, or unload it first"
-        ]
-
-    def test_a_state_that_was_put_back_is_not_called_a_stranger_to_its_later_load(self) -> None:
-        record = kept_record("a", phase=Phase.CONFIRMED)
-        model = only(reviewed(kept("a", inputs()), live=live(record=record)))
-        assert model.live is not None
-        assert model.live.is_declared_load
-        assert model.drift == "was loaded again by its own resource, after this state was saved"
-        removed = only(reviewed(unloaded("a", inputs()), live=live(record=record)))
-        assert removed.action == "unload"
-
-    def test_a_state_that_does_not_say_which_load_is_its_own_unloads_none(self) -> None:
-        old = state(inputs())
-        old["outputs"]["created"] = None
-        model = only(reviewed(step("delete", "a", old, None), live=live()))
-        assert (model.action, model.live and model.live.is_declared_load) == ("forget", None)
-
-    def test_a_failed_load_of_its_own_is_loaded_again(self) -> None:
-        old = state(inputs(), status="FAILED")
-        new = state(inputs(), status=None)
-        there = live(created=CREATED, status="FAILED")
-        model = only(reviewed(step("update", "a", old, new), live=there))
-        assert (model.action, model.failure) == ("load", None)
-
-
-class TestRefused:
-    def test_a_model_declared_twice(self) -> None:
+    def test_a_model_declared_twice_fails(self) -> None:
         review = reviewed(kept("a", inputs()), loaded("b", inputs()))
-        assert review.failures == [f"b: the stack has {GPT2} as a, and a model can be loaded once"]
-
-    def test_expired_and_loaded_by_somebody_else(self) -> None:
-        (failure,) = reviewed(*gone("a", inputs()), live=live()).failures
-        assert failure.startswith("a: it is loaded already, not by this stack")
-
-    def test_changed_to_a_model_that_somebody_else_has_loaded(self) -> None:
-        review = reviewed(replaced("a", inputs(), inputs(PHI)), live=live(PHI))
-        assert review.failures[0].startswith("a: it is loaded already, not by this stack")
-
-    def test_a_replacement_that_retains_its_old_load(self) -> None:
-        one = replaced("a", inputs(), inputs(concurrency=2), retainOnDelete=True)
-        assert reviewed(one).failures[0].startswith("a: retain_on_delete keeps the old load")
-
-    def test_one_no_longer_protected_may_be_replaced(self) -> None:
-        old, new = state(inputs(), protect=True), state(inputs(concurrency=2), status=None)
-        assert reviewed(step("replace", "a", old, new)).failures == []
-
-    def test_a_service_that_tells_no_created_makes_nobody_a_stranger(self) -> None:
-        model = only(reviewed(kept("a", inputs()), live=live(created=None)))
-        assert model.live is not None
-        assert (model.live.is_declared_load, model.drift) == (None, None)
-
-    def test_what_an_interrupted_up_has_begun_is_gone_on_with(self) -> None:
-        begun = live(record=kept_record("a"))
-        model = only(reviewed(loaded("a", inputs()), live=begun))
-        assert (model.action, model.failure) == ("wait", None)
-        # One of other settings is unloaded, and loaded again.
-        model = only(reviewed(loaded("a", inputs(concurrency=2)), live=begun))
-        assert (model.action, model.failure) == ("replace", None)
-
-
-class TestLeft:
-    @pytest.mark.parametrize(
-        "steps",
-        [
-            [unloaded("a", inputs(), retainOnDelete=True)],
-            [unloaded("a", inputs(), deletedWith=urn("b")), unloaded("b", inputs(PHI))],
-        ],
-    )
-    def test_what_pulumi_drops_without_a_delete_runs_on(self, steps: list[Step]) -> None:
-        review = reviewed(*steps)
-        assert named(review, "a").action == "forget"
-        assert review.counts.forgotten == 1
-        assert "**Left running, and paid for, by no stack: `a`.**" in markdown(review)
-
-    def test_what_is_asleep_has_nothing_to_unload_and_saves_nothing(self) -> None:
-        review = reviewed(unloaded("a", inputs(onExpiry="accept"), status="NOT_LOADED"))
-        assert (only(review).action, review.increase.ceiling) == ("forget", 0)
-
-
-class TestNoOutage:
-    @pytest.mark.parametrize("status", ["NOT_LOADED", "FAILED"])
-    def test_where_nothing_served_nothing_goes_down(self, status: str) -> None:
-        old = state(inputs(onExpiry="accept"), status=status)
-        new = state(inputs(onExpiry="accept", concurrency=2), status=None)
-        model = only(reviewed(step("replace", "a", old, new)))
-        assert (model.action, model.unavailable_minutes) == ("load", None)
-
-    def test_what_wakes_up_is_a_cost_from_now_on(self) -> None:
-        old = state(inputs(onExpiry="accept"), status="NOT_LOADED")
-        review = reviewed(step("update", "a", old, state(inputs(), status=None)))
-        assert (only(review).action, review.before.dollars_per_hour) == ("load", 0)
-        assert review.increase_per_hour == review.after.dollars_per_hour > 0
-
-    def test_a_boot_that_is_waited_for_takes_its_time(self) -> None:
-        there = state(inputs(), status="DEPLOYING")
-        assert reviewed(step("update", "a", there, there)).minutes_to_apply == 15
-
-    def test_what_the_step_begins_with_is_what_the_refresh_found(self) -> None:
-        asleep = state(inputs(onExpiry="accept"), status="NOT_LOADED")
-        new = state(inputs(onExpiry="accept", concurrency=2), status=None)
-        old = refreshed("a", state(inputs(onExpiry="accept")))
-        model = only(reviewed(old, step("replace", "a", asleep, new)))
-        assert (model.action, model.unavailable_minutes) == ("load", None)
-
-
-def test_a_value_not_known_yet_may_be_an_outage_though_pulumi_says_update() -> None:
-    new = state(inputs(concurrency=UNKNOWN), status=None)
-    model = only(reviewed(step("update", "a", state(inputs()), new)))
-    assert (model.action, model.unavailable_minutes) == ("replace", 15)
-    assert model.reasons[-1] == "an outage, unless the value turns out the same"
-
-
-class TestHidden:
-    """A secret, or a value not known yet, is neither the default nor what it was."""
-
-    def test_a_secret_that_is_not_known_yet_may_be_an_outage(self) -> None:
-        hidden = inputs(concurrency="[secret]")
-        one = step("update", "a", state(hidden), state(hidden, status=None))
-        assert only(reviewed(one)).action == "update"
-        model = only(reviewed({**one, "diffReasons": ["concurrency"]}))
-        assert (model.action, model.unavailable_minutes) == ("replace", 15)
-
-    @pytest.mark.parametrize("hidden", ["[secret]", UNKNOWN])
-    def test_whether_it_may_be_taken_over(self, hidden: str) -> None:
-        model = only(reviewed(loaded("a", inputs(adopt=hidden)), live=live()))
-        assert (model.action, model.failure) == ("load", None)
-        assert model.reasons == ["it is loaded already, and what adopt says of that is hidden"]
-
-    @pytest.mark.parametrize("hidden", ["[secret]", UNKNOWN])
-    def test_whether_a_take_over_is_an_outage(self, hidden: str) -> None:
-        model = only(reviewed(loaded("a", inputs(adopt=True, concurrency=hidden)), live=live()))
-        assert (model.action, model.unavailable_minutes) == ("replace", 15)
-        assert model.reasons == [
-            "taken over; an outage, unless the concurrency, which is hidden, is the same"
+        assert review.failures == [
+            f"b: the stack has {GPT2} as a, and a model can be loaded only once"
         ]
 
-    @pytest.mark.parametrize("hidden", ["[secret]", UNKNOWN])
-    def test_what_runs_of_a_model_that_is_hidden_is_not_asked(self, hidden: str) -> None:
-        model = only(reviewed(kept("a", inputs(hidden)), live=live()))
-        assert (model.live, model.drift, model.action) == (None, None, "keep")
+
+def test_only_read_models_are_left_out() -> None:
+    assert reviewed(step("read", "a", None, state(inputs(), external=True))).models == []
 
 
-class TestOfThisChange:
-    def test_a_secret_that_changes(self) -> None:
-        hidden = inputs(concurrency="[secret]")
-        one = {**replaced("a", hidden, hidden), "replaceReasons": ["concurrency"]}
-        model = only(reviewed(one))
-        assert (model.is_anyway, model.reasons) == (False, ["concurrency, a secret"])
-
-    def test_a_replacement_that_was_asked_for(self) -> None:
-        assert not only(reviewed(replaced("a", inputs(), inputs()))).is_anyway
-
-    def test_a_move_into_a_fleet(self) -> None:
-        old, new = state(inputs()), state(inputs(readiness="fleet"), status=None)
-        model = only(reviewed(step("update", "a", old, new)))
-        assert (model.is_anyway, model.reasons) == (False, ["moved into a fleet"])
-
-    def test_stack_and_provider_are_no_other_resources(self) -> None:
-        kinds = ("pulumi:pulumi:Stack", "pulumi:providers:pulumi-python")
-        steps = [step("create", "x", None, {"type": kind}, kind) for kind in kinds]
-        assert reviewed(*steps).other_changes == 0
+def test_live_facts_are_beside_the_declared_ones() -> None:
+    live = running(expires_at="2024-05-28T00:10:00Z")
+    shown = only(reviewed(kept("a", inputs()), live=live)).live
+    assert shown is not None
+    assert (shown.status, shown.age_seconds, shown.idle_seconds_left) == ("RUNNING", 1464, 600)
+    assert shown.is_declared_load
 
 
-def test_a_program_that_raises_is_told_by_its_last_line() -> None:
-    message = "Program failed\nTraceback (most recent call last):\n" + "  File x\n" * 99 + "E: no\n"
-    plan = digest(diagnostics=[{"severity": "error", "message": message}])
-    assert assess(plan, setting()).failures == ["the program failed: E: no"]
+def test_other_resources_are_counted_but_not_our_own_or_pulumis() -> None:
+    kinds = (FLEET, READINESS, "pulumi:pulumi:Stack", "pulumi:providers:pulumi-python")
+    ours = [step("create", "x", None, {"type": kind}, kind) for kind in kinds]
+    pet = step("create", "pet", None, {"type": "random:index:RandomPet"}, "random:index:RandomPet")
+    review = reviewed(*ours, pet)
+    assert (review.other_changes, review.models) == (1, [])
 
 
-def test_a_head_of_many_failures_leaves_room_for_the_rest() -> None:
-    steps = [kept("a", inputs()), *(loaded(f"m{n}", inputs()) for n in range(1000))]
-    text = markdown(reviewed(*steps))
-    assert len(text) <= 65_536
-    assert "And for 990 more reasons" in text
+class TestFailures:
+    def test_errors_of_the_preview_are_failures(self) -> None:
+        trace = (
+            "Program failed\nTraceback (most recent call last):\n" + "  File x\n" * 9 + "E: no\n"
+        )
+        plan = digest(
+            loaded("chat", inputs()),
+            diagnostics=[
+                {"severity": "error", "urn": urn("chat"), "message": "error: no\nsuch model\n"},
+                {"severity": "error", "message": trace},
+                {"severity": "error", "message": "error: preview failed\n"},
+                {"severity": "warning", "message": "warning: well\n"},
+            ],
+        )
+        review = assess(plan, setting())
+        assert review.failures == ["chat: no such model", "the program failed: E: no"]
+        assert review.failure_codes == ["previewError", "programError"]
+
+    def test_a_failure_without_a_reason_is_a_failure(self) -> None:
+        plan = digest(diagnostics=[{"severity": "error", "message": "error: preview failed\n"}])
+        assert assess(plan, setting()).failure_codes == ["unexplained"]
 
 
-def test_created_is_the_same_load() -> None:
-    model = only(reviewed(kept("a", inputs()), live=live(created=CREATED)))
-    assert model.live is not None
-    assert model.live.is_declared_load
+class TestBranches:
+    """Two plans made from nothing, for a fork that has no access to the stack."""
+
+    def test_added_changed_removed_and_unchanged(self) -> None:
+        kind = "random:index:RandomPet"
+        pet = {"type": kind, "inputs": {"length": 1}}
+        longer = {**pet, "inputs": {"length": 2}}
+        head = digest(
+            loaded("new", inputs(OPT)),
+            loaded("scaled", inputs(concurrency=2)),
+            loaded("slower", inputs("me/x", onExpiry="accept")),
+            loaded("same", inputs(PHI)),
+            step("create", "pet", None, longer, kind),
+            step("create", "pet2", None, pet, kind),
+        )
+        base = digest(
+            loaded("old", inputs(UNPRICED)),
+            loaded("scaled", inputs()),
+            loaded("slower", inputs("me/x")),
+            loaded("same", inputs(PHI)),
+            step("create", "pet", None, pet, kind),
+            step("create", "pet2", None, pet, kind),
+        )
+        review = assess(compared(head, base), setting())
+        assert {one.name: (one.action, one.is_anyway) for one in review.models} == {
+            "new": ("load", False),
+            "old": ("unload", False),
+            "scaled": ("replace", False),
+            "slower": ("update", False),
+            "same": ("keep", False),
+        }
+        assert named(review, "scaled").unavailable_minutes == 15
+        assert (review.compares, review.other_changes) == ("branches", 1)
+        assert "branchesCompared" in review.note_codes
+
+    @pytest.mark.parametrize("hidden", [UNKNOWN, SECRET])
+    def test_a_value_that_both_hide_is_not_called_unchanged(self, hidden: str) -> None:
+        both = digest(loaded("a", inputs(concurrency=hidden)), loaded("b", inputs(PHI)))
+        review = assess(compared(both, both), setting())
+        assert [(one.code, one.models) for one in review.gaps] == [("notComparable", ["a"])]
+        assert review.counts.unchanged == 1
+
+    def test_what_a_failed_preview_did_not_reach_is_not_called_removed(self) -> None:
+        error = {"severity": "error", "message": "boom"}
+        head = digest(loaded("a", inputs()), diagnostics=[error])
+        base = digest(loaded("a", inputs()), loaded("b", inputs(PHI)))
+        review = assess(compared(head, base), setting())
+        assert [(one.code, one.models) for one in review.gaps] == [("failed", ["b"])]
+        assert [one.name for one in review.models] == ["a"]

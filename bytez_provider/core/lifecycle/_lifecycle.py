@@ -388,6 +388,7 @@ class Lifecycle:
                 self._unloading.tell(caller)
                 return True
         elif judged.verdict in (Verdict.OTHER_RESOURCE, Verdict.OTHER_STACK):
+            self._ledger.doubt(judged)
             caller.note(left_alone(live, judged))
         else:
             caller.warn(left_alone(live, judged))
