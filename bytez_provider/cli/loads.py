@@ -36,7 +36,7 @@ from bytez_provider.service.schemas import RUNNING, Instance, iso, moment_of
 _AGAIN = {
     ErrorCode.BOOT_FAILED: "Fix the cause, then load it again",
     ErrorCode.BOOT_TIMEOUT: "Allow more time with --timeout, then load it again",
-    ErrorCode.LOAD_LOST: "Find out who unloaded it, then load it again",
+    ErrorCode.LOAD_LOST: "Load it again",
 }
 """What to do after a load that left nothing running."""
 
