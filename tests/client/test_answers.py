@@ -16,7 +16,8 @@ from bytez_provider.service.client._transport import Answer
 from bytez_provider.service.schemas import Instance
 from bytez_provider.service.settings import ApiVersion, Key, Settings
 from bytez_provider.service.wire import Request, Verb
-from tests.client.hostile import GPT2, KEY, PAGE, HostileServer, says
+from tests.client.conftest import Wary
+from tests.client.hostile import GPT2, KEY, PAGE, says
 from tests.clocks import FakeClock
 
 ABOUT_ONE: tuple[Verb, ...] = ("load", "read the status of", "unload", "run")
@@ -239,16 +240,16 @@ def test_an_error_beside_a_status_is_a_part_of_it() -> None:
     assert live == Instance(model_id=GPT2, status="FAILED ?", error="?")
 
 
-@pytest.mark.parametrize("api", ["2024-05", "2024-06"])
+@pytest.mark.parametrize("version", ["2024-05", "2024-06"])
 @pytest.mark.parametrize(
     "rows", [{"models": []}, [{"foo": 1}], [None], None, 7, "the other version's"]
 )
-def test_an_answer_without_a_catalogue_is_no_empty_one(api: ApiVersion, rows: Any) -> None:
+def test_an_answer_without_a_catalogue_is_no_empty_one(version: ApiVersion, rows: Any) -> None:
     if isinstance(rows, str):
-        rows = [{"modelId": "a/b"}] if api == "2024-05" else [{"name": "a/b"}]
+        rows = [{"modelId": "a/b"}] if version == "2024-05" else [{"name": "a/b"}]
     with pytest.raises(MalformedAnswerError) as caught:
-        answering(200, json.dumps(rows), api).models()
-    assert f"which is no catalogue of the {api} API" in caught.value.observed
+        answering(200, json.dumps(rows), version).models()
+    assert f"which is no catalogue of the {version} API" in caught.value.observed
     assert "Check bytez:apiVersion" in caught.value.action
 
 
@@ -298,8 +299,8 @@ def test_an_error_has_the_code_of_its_kind() -> None:
 # ------------------------------------------------------------------------------------- text
 
 
-def test_an_error_in_a_success_is_no_text(wary: BytezClient, hostile: HostileServer) -> None:
-    hostile.answers(says(200, '{ "error":\n "model is not loaded"}'))
+def test_an_error_in_a_success_is_no_text(wary: Wary) -> None:
+    wary.server.answers(says(200, '{ "error":\n "model is not loaded"}'))
     with pytest.raises(Exception, match="is not loaded") as caught:
         list(wary.run(GPT2, "x"))
     assert caught.value.code is ErrorCode.NOT_LOADED  # type: ignore[attr-defined]
@@ -318,6 +319,6 @@ def test_an_error_in_a_success_is_no_text(wary: BytezClient, hostile: HostileSer
         '{"error":' + "x" * 40_000,
     ],
 )
-def test_a_text_may_look_like_json(wary: BytezClient, hostile: HostileServer, text: str) -> None:
-    hostile.answers(says(200, text))
+def test_a_text_may_look_like_json(wary: Wary, text: str) -> None:
+    wary.server.answers(says(200, text))
     assert "".join(wary.run(GPT2, "x")) == text
