@@ -142,18 +142,18 @@ class Lifecycle:
         """Return the instance of a fleet's model, for a whole fleet with few requests."""
         return _read.glance(self._account, model_id, created)
 
-    def delete(self, old: ModelState, caller: Caller) -> None:
+    def delete(self, old: ModelState, caller: Caller) -> bool:
         """Unload the load that the state names, and wait until the status agrees.
 
         Already gone is success. Somebody else's load, or one that another resource holds, is left
-        alone.
+        alone; then it returns False.
 
         Raises:
             UnloadError: It is still loaded at the limit.
             AccountChangedError: Not found, but asked with another key or endpoint.
             ApiError: No answer.
         """
-        _unload.delete(self._account.begin(caller), old)
+        return _unload.delete(self._account.begin(caller), old)
 
     def unload_failed(self, model_id: str, claim: Claim, urn: str | None, caller: Caller) -> bool:
         """Unload a fleet's model that FAILED; return whether it still did and was unloaded.

@@ -43,7 +43,7 @@ def _request_unload(op: Operation, model_id: str, claim: Claim, limit_seconds: f
         raise messages.still_loaded(left, limit_seconds)
 
 
-def delete(op: Operation, old: ModelState) -> None:
+def delete(op: Operation, old: ModelState) -> bool:
     """Unload the load that the state names; see `Lifecycle.delete`."""
     op.ledger.deploys(is_preview=False)
     stated = Stated(op, old)
@@ -55,7 +55,7 @@ def delete(op: Operation, old: ModelState) -> None:
     if live is None:
         stated.refuse_other_account("unload")
         op.ledger.end(old.model_id, op.who)
-        return
+        return True
     if judged.is_ours:
         try:
             unload(op, live, judged, op.caller.timeout_seconds or _LIMIT_SECONDS)
@@ -66,12 +66,13 @@ def delete(op: Operation, old: ModelState) -> None:
                 raise messages.worked_on("unload", held.record) from None
         else:
             op.remember_unload()
-            return
+            return True
     if judged.verdict in (Verdict.OTHER_RESOURCE, Verdict.OTHER_STACK):
         op.ledger.doubt(judged)
         op.caller.note(messages.left_alone(live, judged))
     else:
         op.caller.warn(messages.left_alone(live, judged))
+    return False
 
 
 def unload_failed(op: Operation, model_id: str, claim: Claim) -> bool:
