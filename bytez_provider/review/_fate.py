@@ -9,13 +9,7 @@ from typing import Any
 from bytez_provider.base.urns import name_of
 from bytez_provider.core.lifecycle import named
 from bytez_provider.core.ownership import Judgement, Owner, Verdict, judge
-from bytez_provider.review._document import (
-    Action,
-    DriftCode,
-    FailureCode,
-    LiveModel,
-    ReasonCode,
-)
+from bytez_provider.review._document import Action, DriftCode, FailureCode, LiveModel, ReasonCode
 from bytez_provider.review._messages import Remark, reason, remark
 from bytez_provider.review._models import Case, Live
 from bytez_provider.review._plan import REPLACING, Plan, ResourceState
