@@ -80,7 +80,7 @@ class ModelState(ModelInputs):
     created: str | None = None
     """Identifies the load, as the service wrote it."""
     adopted_at: str | None = None
-    """Server time of the adoption, if there was one: tells the holders of a load apart."""
+    """Server time of the adoption, if there was one. Differs between the holders of a load."""
     granted: Granted | None = None
     read_only: bool | None = None
     """True if the stack only reads somebody else's load (`Model.get`)."""

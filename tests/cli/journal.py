@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from bytez_provider.base.clock import SystemClock
 from bytez_provider.base.urns import MODEL_TYPE
-from bytez_provider.core.ownership import Folder, Ledger, Named, Owner, Request
+from bytez_provider.core.ownership import Folder, Hold, Ledger, Named, Owner
 from bytez_provider.emulator import Emulator
 from bytez_provider.service.schemas import Instance, iso, moment_of
 from bytez_provider.service.settings import Key
@@ -35,7 +35,7 @@ class Journal:
 
     def asking(
         self, who: Owner, model_id: str, began: datetime | None = None
-    ) -> AbstractContextManager[Request]:
+    ) -> AbstractContextManager[Hold]:
         """Hold a record while a request is out; without an answer the request stays in it."""
         return self.ledger.requesting(
             model_id,

@@ -58,9 +58,17 @@ def fake_clock() -> FakeClock:
     return FakeClock()
 
 
+class Wary(BytezClient):
+    """A client of a hostile server."""
+
+    def __init__(self, server: HostileServer, clock: FakeClock, api: ApiVersion) -> None:
+        super().__init__(Settings(server.url, api, Key(KEY)), clock=clock)
+        self.server = server
+        self.clock = clock
+
+
 @pytest.fixture
-def wary(hostile: HostileServer, fake_clock: FakeClock, api: ApiVersion) -> Iterator[BytezClient]:
-    """A client of the hostile server."""
-    client = BytezClient(Settings(hostile.url, api, Key(KEY)), clock=fake_clock)
+def wary(hostile: HostileServer, fake_clock: FakeClock, api: ApiVersion) -> Iterator[Wary]:
+    client = Wary(hostile, fake_clock, api)
     yield client
     client.close()

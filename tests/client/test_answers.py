@@ -16,7 +16,8 @@ from bytez_provider.service.client._transport import Answer
 from bytez_provider.service.schemas import Instance
 from bytez_provider.service.settings import ApiVersion, Key, Settings
 from bytez_provider.service.wire import Request, Verb
-from tests.client.hostile import GPT2, KEY, PAGE, HostileServer, says
+from tests.client.conftest import Wary
+from tests.client.hostile import GPT2, KEY, PAGE, says
 from tests.clocks import FakeClock
 
 ABOUT_ONE: tuple[Verb, ...] = ("load", "read the status of", "unload", "run")
@@ -298,8 +299,8 @@ def test_an_error_has_the_code_of_its_kind() -> None:
 # ------------------------------------------------------------------------------------- text
 
 
-def test_an_error_in_a_success_is_no_text(wary: BytezClient, hostile: HostileServer) -> None:
-    hostile.answers(says(200, '{ "error":\n "model is not loaded"}'))
+def test_an_error_in_a_success_is_no_text(wary: Wary) -> None:
+    wary.server.answers(says(200, '{ "error":\n "model is not loaded"}'))
     with pytest.raises(Exception, match="is not loaded") as caught:
         list(wary.run(GPT2, "x"))
     assert caught.value.code is ErrorCode.NOT_LOADED  # type: ignore[attr-defined]
@@ -318,6 +319,6 @@ def test_an_error_in_a_success_is_no_text(wary: BytezClient, hostile: HostileSer
         '{"error":' + "x" * 40_000,
     ],
 )
-def test_a_text_may_look_like_json(wary: BytezClient, hostile: HostileServer, text: str) -> None:
-    hostile.answers(says(200, text))
+def test_a_text_may_look_like_json(wary: Wary, text: str) -> None:
+    wary.server.answers(says(200, text))
     assert "".join(wary.run(GPT2, "x")) == text

@@ -21,6 +21,7 @@ from bytez_provider.service.client._answers import Kind, Reading, kind_of
 from bytez_provider.service.client._call import TRIES
 from bytez_provider.service.client._transport import LIMITS, Answer, Limits, Transport, Watch
 from bytez_provider.service.settings import ApiVersion, Key, Settings
+from tests.client.conftest import Wary
 from tests.client.hostile import (
     GPT2,
     KEY,
@@ -130,28 +131,28 @@ def test_the_longest_status_that_is_read_takes_24_mebibytes(hostile: HostileServ
 
 @pytest.mark.parametrize("pack", [gzip.compress, zlib.compress])
 def test_a_small_answer_that_unpacks_to_a_large_one_is_cut(
-    wary: BytezClient, hostile: HostileServer, pack: Callable[[bytes], bytes]
+    wary: Wary, pack: Callable[[bytes], bytes]
 ) -> None:
     coding = {"Content-Encoding": "gzip" if pack is gzip.compress else "deflate"}
-    hostile.answers(says(200, pack(b'{"status": "RUNNING"}'), coding))
+    wary.server.answers(says(200, pack(b'{"status": "RUNNING"}'), coding))
     assert wary.status(GPT2) is not None
-    hostile.answers(says(200, pack(b" " * 10_000_000), coding))
+    wary.server.answers(says(200, pack(b" " * 10_000_000), coding))
     with pytest.raises(MalformedAnswerError, match="answers with more than 262144 bytes"):
         wary.status(GPT2)
-    hostile.answers(says(200, b"neither", coding))
+    wary.server.answers(says(200, b"neither", coding))
     with pytest.raises(MalformedAnswerError, match="answers with broken compression"):
         wary.status(GPT2)
 
 
-def test_a_flood_is_left_while_it_flows(hostile: HostileServer, wary: BytezClient) -> None:
-    hostile.answers(floods(OK_HEAD + b"\r\n[", b'"x",' * 100_000))
+def test_a_flood_is_left_while_it_flows(wary: Wary) -> None:
+    wary.server.answers(floods(OK_HEAD + b"\r\n[", b'"x",' * 100_000))
     with pytest.raises(MalformedAnswerError) as caught:
         wary.models()
     assert str(caught.value) == (
-        f"could not list the models: {hostile.url} answers with more than 4194304 bytes"
+        f"could not list the models: {wary.server.url} answers with more than 4194304 bytes"
         " (HTTP 200). Nothing was changed. Check bytez:endpoint."
     )
-    assert len(hostile.requests) == 1
+    assert len(wary.server.requests) == 1
 
 
 # ------------------------------------------------------------------------------------- words
@@ -313,10 +314,8 @@ def test_a_watch_that_has_ended_or_is_of_another_exchange_shuts_nothing(pair: Pa
         OK_HEAD + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\n{}",
     ],
 )
-def test_bytes_that_are_not_http_end_in_an_error_of_ours(
-    wary: BytezClient, hostile: HostileServer, rubbish: bytes
-) -> None:
-    hostile.answers(sends(rubbish))
+def test_bytes_that_are_not_http_end_in_an_error_of_ours(wary: Wary, rubbish: bytes) -> None:
+    wary.server.answers(sends(rubbish))
     with pytest.raises(BytezError) as caught:
         wary.status(GPT2)
     assert caught.value.code in (ErrorCode.UNREACHABLE, ErrorCode.MALFORMED_ANSWER)

@@ -15,6 +15,7 @@ from bytez_provider.emulator import Emulator
 from bytez_provider.service.client import BytezClient
 from bytez_provider.service.schemas import CatalogueEntry, LoadAnswer, LoadOutcome, Phase, iso
 from bytez_provider.service.settings import ApiVersion, Key, Settings
+from tests.client.conftest import Wary
 from tests.client.hostile import GPT2, KEY, HostileServer, says
 from tests.clocks import EmulatorClock, FakeClock
 
@@ -120,7 +121,7 @@ def test_stopped_models_are_not_loaded(api: ApiVersion) -> None:
         assert client.status(GPT2) is None
 
 
-def test_instances_show_as_much_as_the_list_does(wary: BytezClient, hostile: HostileServer) -> None:
+def test_instances_show_as_much_as_the_list_does(wary: Wary) -> None:
     rows = [
         {"modelId": "a/whole", "status": "RUNNING", "concurrency": 2},
         {"modelId": "a/name-only"},
@@ -129,7 +130,7 @@ def test_instances_show_as_much_as_the_list_does(wary: BytezClient, hostile: Hos
         {"modelId": "a/gone", "status": "stopped"},
         *({"status": "RUNNING"}, {"modelId": 7}, "a/string", None),
     ]
-    hostile.answers(says(200, json.dumps(rows)))
+    wary.server.answers(says(200, json.dumps(rows)))
     found = {one.model_id: (one.status, one.concurrency) for one in wary.instances()}
     unknown = dict.fromkeys(["a/name-only", "a/2024-06", "a/odd"], ("UNKNOWN", None))
     assert found == {"a/whole": ("RUNNING", 2), **unknown}
@@ -178,9 +179,7 @@ def test_a_run_of_a_model_that_is_not_running_is_refused(client: BytezClient) ->
     assert "Wait until it is RUNNING" in str(caught.value)
 
 
-def test_a_run_yields_text_before_the_answer_is_whole(
-    wary: BytezClient, hostile: HostileServer
-) -> None:
+def test_a_run_yields_text_before_the_answer_is_whole(wary: Wary) -> None:
     """Letters that arrive in two pieces are put together."""
     head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
     letter = "ü".encode()
@@ -191,7 +190,7 @@ def test_a_run_yields_text_before_the_answer_is_whole(
         assert is_first_seen.wait(10)
         connection.sendall(b"1\r\n%b\r\n2\r\n%bn\r\n0\r\n\r\n" % (letter[:1], letter[1:]))
 
-    hostile.answers(handle)
+    wary.server.answers(handle)
     text = wary.run(GPT2, PROMPT)
     first = next(text)
     is_first_seen.set()
@@ -215,13 +214,11 @@ NOON = datetime(2024, 5, 27, 12, 0, 0, tzinfo=timezone.utc)
         "Mon May 27 12:00:00 2024",
     ],
 )
-def test_server_time_follows_the_date_header(
-    wary: BytezClient, hostile: HostileServer, fake_clock: FakeClock, date: str
-) -> None:
-    hostile.answers(says(200, "[]", {"Date": date}))
+def test_server_time_follows_the_date_header(wary: Wary, date: str) -> None:
+    wary.server.answers(says(200, "[]", {"Date": date}))
     wary.instances()
     assert wary.server_now() == NOON
-    fake_clock.wait(90)
+    wary.clock.wait(90)
     assert wary.server_now() == NOON + timedelta(seconds=90)
 
 
@@ -235,14 +232,12 @@ def test_server_time_follows_the_date_header(
         "yesterday",
     ],
 )
-def test_a_date_that_is_missing_or_impossible_changes_nothing(
-    wary: BytezClient, hostile: HostileServer, fake_clock: FakeClock, date: str | None
-) -> None:
+def test_a_date_that_is_missing_or_impossible_changes_nothing(wary: Wary, date: str | None) -> None:
     """At the ends of the calendar the first sum would raise an exception of Python's."""
     bad = says(200, "[]", {"Date": date} if date else {})
-    hostile.answers(bad, says(200, "[]", {"Date": "Mon, 27 May 2024 12:00:00 GMT"}), bad)
+    wary.server.answers(bad, says(200, "[]", {"Date": "Mon, 27 May 2024 12:00:00 GMT"}), bad)
     wary.instances()
-    assert wary.server_now() == fake_clock.now()
+    assert wary.server_now() == wary.clock.now()
     assert iso(wary.server_now() - timedelta(days=1))
     wary.instances()
     wary.instances()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bytez_provider.base.errors import MalformedAnswerError
-from bytez_provider.service.client import BytezClient
+from tests.client.conftest import Wary
 from tests.client.hostile import GPT2, KEY, HostileServer, says
 
 RUNNING = says(200, '{"modelId": "openai-community/gpt2", "status": "RUNNING"}')
@@ -14,36 +14,36 @@ RUNNING = says(200, '{"modelId": "openai-community/gpt2", "status": "RUNNING"}')
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("location", ["/v2/status", "{url}/v2/status", "../v2/status#top"])
 def test_a_redirect_on_the_same_origin_repeats_the_request(
-    wary: BytezClient, hostile: HostileServer, status: int, location: str
+    wary: Wary, status: int, location: str
 ) -> None:
-    hostile.answers(says(status, headers={"Location": location.format(url=hostile.url)}), RUNNING)
+    wary.server.answers(
+        says(status, headers={"Location": location.format(url=wary.server.url)}), RUNNING
+    )
     assert wary.status(GPT2) is not None
-    first, second = hostile.requests
+    first, second = wary.server.requests
     assert second == first.replace(b"/model/status", b"/v2/status")
 
 
-def test_three_redirects_are_followed_and_a_fourth_is_not(
-    wary: BytezClient, hostile: HostileServer
-) -> None:
+def test_three_redirects_are_followed_and_a_fourth_is_not(wary: Wary) -> None:
     again = says(302, headers={"Location": "/again"})
-    hostile.answers(again, again, again, RUNNING)
+    wary.server.answers(again, again, again, RUNNING)
     assert wary.status(GPT2) is not None
-    hostile.answers(again)
+    wary.server.answers(again)
     with pytest.raises(MalformedAnswerError, match="redirects more than 3 times"):
         wary.status(GPT2)
-    assert len(hostile.requests) == 8
+    assert len(wary.server.requests) == 8
 
 
-def test_a_run_follows_too(wary: BytezClient, hostile: HostileServer) -> None:
-    hostile.answers(says(308, headers={"Location": "/v2/run"}), says(200, "Once"))
+def test_a_run_follows_too(wary: Wary) -> None:
+    wary.server.answers(says(308, headers={"Location": "/v2/run"}), says(200, "Once"))
     assert list(wary.run(GPT2, "x")) == ["Once"]
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_the_key_is_not_sent_to_another_port(
-    wary: BytezClient, hostile: HostileServer, elsewhere: HostileServer, status: int
+    wary: Wary, elsewhere: HostileServer, status: int
 ) -> None:
-    hostile.answers(says(status, headers={"Location": f"{elsewhere.url}/model/status"}))
+    wary.server.answers(says(status, headers={"Location": f"{elsewhere.url}/model/status"}))
     with pytest.raises(MalformedAnswerError) as caught:
         wary.load(GPT2, 1)
     where = f"redirects to {elsewhere.url}, and the key is not sent to another host"
@@ -51,7 +51,7 @@ def test_the_key_is_not_sent_to_another_port(
     assert "set bytez:endpoint to its address" in caught.value.action
     assert not caught.value.maybe_done
     assert elsewhere.requests == []
-    assert len(hostile.requests) == 1
+    assert len(wary.server.requests) == 1
 
 
 @pytest.mark.parametrize(
@@ -71,14 +71,12 @@ def test_the_key_is_not_sent_to_another_port(
         ("javascript:alert(1)", "to javascript://:None"),
     ],
 )
-def test_another_address_is_named_and_not_asked(
-    wary: BytezClient, hostile: HostileServer, location: str, named: str
-) -> None:
-    port = hostile.url.rpartition(":")[2]
+def test_another_address_is_named_and_not_asked(wary: Wary, location: str, named: str) -> None:
+    port = wary.server.url.rpartition(":")[2]
     target = location.replace("{port}", port)
-    hostile.answers(says(307, headers={"Location": target} if target else {}))
+    wary.server.answers(says(307, headers={"Location": target} if target else {}))
     with pytest.raises(MalformedAnswerError) as caught:
         wary.status(GPT2)
     assert f"redirects{' ' * (named[0] != ',')}{named.replace('{port}', port)}" in str(caught.value)
-    assert len(hostile.requests) == 1
+    assert len(wary.server.requests) == 1
     assert KEY not in str(caught.value)

@@ -25,6 +25,7 @@ from bytez_provider.emulator import Emulator
 from bytez_provider.service.client import BytezClient
 from bytez_provider.service.schemas import LoadOutcome
 from bytez_provider.service.settings import ApiVersion, Key, Settings
+from tests.client.conftest import Wary
 from tests.client.hostile import GPT2, KEY, Handler, HostileServer, cut_off, says, sends
 from tests.clocks import EmulatorClock, FakeClock
 
@@ -100,31 +101,27 @@ def test_a_service_that_broke_down_is_asked_again_if_that_does_no_harm(
         assert requests_of(emulator, endpoint) == [500, 500, 200]
 
 
-def test_patience_ends_after_five_tries(
-    wary: BytezClient, hostile: HostileServer, fake_clock: FakeClock
-) -> None:
-    hostile.answers(says(503, '{"error": "busy"}'))
+def test_patience_ends_after_five_tries(wary: Wary) -> None:
+    wary.server.answers(says(503, '{"error": "busy"}'))
     with pytest.raises(UnreachableError) as caught:
         wary.status(GPT2)
-    assert len(hostile.requests) == 5
+    assert len(wary.server.requests) == 5
     assert str(caught.value) == (
         "could not read the status of 'openai-community/gpt2': the service answered HTTP 503:"
         " busy (5 tries). Nothing was changed. Try again in a few minutes."
     )
-    for pause, least, most in zip(fake_clock.waits, (0.5, 1, 2, 4), (1, 2, 4, 8), strict=True):
+    for pause, least, most in zip(wary.clock.waits, (0.5, 1, 2, 4), (1, 2, 4, 8), strict=True):
         assert least <= pause <= most
 
 
-def test_a_caller_who_asks_again_anyway_asks_once(
-    wary: BytezClient, hostile: HostileServer, fake_clock: FakeClock
-) -> None:
+def test_a_caller_who_asks_again_anyway_asks_once(wary: Wary) -> None:
     for answer in (says(503), says(429), cut_off):
-        hostile.answers(answer)
+        wary.server.answers(answer)
         for call in (lambda: wary.status(GPT2, tries=1), lambda: wary.instances(tries=1)):
             with pytest.raises((UnreachableError, RateLimitedError)):
                 call()
-    assert len(hostile.requests) == 6
-    assert fake_clock.waits == []
+    assert len(wary.server.requests) == 6
+    assert wary.clock.waits == []
 
 
 def test_nobody_listens(api: ApiVersion, fake_clock: FakeClock) -> None:
@@ -157,10 +154,10 @@ def test_a_host_name_without_an_address(
 # --------------------------------------------------------------------------------- the stop
 
 
-def test_a_stop_ends_the_waits_but_not_the_call(wary: BytezClient, hostile: HostileServer) -> None:
+def test_a_stop_ends_the_waits_but_not_the_call(wary: Wary) -> None:
     stop = threading.Event()
     stop.set()
-    hostile.answers(says(503))
+    wary.server.answers(says(503))
     for call in (
         lambda: wary.load(GPT2, 1, stop=stop),
         lambda: wary.status(GPT2, stop=stop),
@@ -168,7 +165,7 @@ def test_a_stop_ends_the_waits_but_not_the_call(wary: BytezClient, hostile: Host
     ):
         with pytest.raises(UnreachableError):
             call()
-    assert len(hostile.requests) == 3
+    assert len(wary.server.requests) == 3
 
 
 def test_a_stop_wakes_a_wait_that_is_under_way(hostile: HostileServer, api: ApiVersion) -> None:
@@ -188,54 +185,46 @@ def test_a_stop_wakes_a_wait_that_is_under_way(hostile: HostileServer, api: ApiV
 # ------------------------------------------------------------------------------ rate limits
 
 
-def test_retry_after_is_waited_for(
-    wary: BytezClient, hostile: HostileServer, fake_clock: FakeClock
-) -> None:
+def test_retry_after_is_waited_for(wary: Wary) -> None:
     # The machine's clock is a day off; what counts is the difference to the server's `Date`.
-    server = fake_clock.now() - timedelta(days=1)
+    server = wary.clock.now() - timedelta(days=1)
     dates = {
         "Date": format_datetime(server, usegmt=True),
         "Retry-After": format_datetime(server + timedelta(seconds=50), usegmt=True),
     }
-    hostile.answers(
+    wary.server.answers(
         says(429, headers={"Retry-After": "40"}), says(429, headers=dates), says(200, "[]")
     )
     assert wary.instances() == []
-    assert 40 <= fake_clock.waits[0] <= 41
-    assert 50 <= fake_clock.waits[1] <= 52
+    assert 40 <= wary.clock.waits[0] <= 41
+    assert 50 <= wary.clock.waits[1] <= 52
 
 
 @pytest.mark.parametrize("value", ["", "soon", "-5", "1.5", "Wed, 99 Foo 2024", "١٢", "0"])
-def test_a_retry_after_without_a_time_is_ignored(
-    wary: BytezClient, hostile: HostileServer, fake_clock: FakeClock, value: str
-) -> None:
-    hostile.answers(
+def test_a_retry_after_without_a_time_is_ignored(wary: Wary, value: str) -> None:
+    wary.server.answers(
         sends(f"HTTP/1.1 429 No\r\nContent-Length: 0\r\nRetry-After: {value}\r\n\r\n".encode()),
         says(200, "[]"),
     )
     assert wary.instances() == []
-    assert fake_clock.waits[0] <= 1
+    assert wary.clock.waits[0] <= 1
 
 
 @pytest.mark.parametrize("seconds", ["181", "999999999999999999999"])
-def test_a_longer_wait_than_patience_is_an_error_at_once(
-    wary: BytezClient, hostile: HostileServer, fake_clock: FakeClock, seconds: str
-) -> None:
-    hostile.answers(says(429, '{"error": "slow down"}', {"Retry-After": seconds}))
+def test_a_longer_wait_than_patience_is_an_error_at_once(wary: Wary, seconds: str) -> None:
+    wary.server.answers(says(429, '{"error": "slow down"}', {"Retry-After": seconds}))
     with pytest.raises(RateLimitedError) as caught:
         wary.status(GPT2)
-    assert fake_clock.waits == []
+    assert wary.clock.waits == []
     assert caught.value.action.startswith("Try again in ")
     assert caught.value.status == 429
 
 
-def test_waiting_at_a_rate_limit_is_bounded(
-    wary: BytezClient, hostile: HostileServer, fake_clock: FakeClock
-) -> None:
-    hostile.answers(says(429, headers={"Retry-After": "20"}))
+def test_waiting_at_a_rate_limit_is_bounded(wary: Wary) -> None:
+    wary.server.answers(says(429, headers={"Retry-After": "20"}))
     with pytest.raises(RateLimitedError):
         wary.status(GPT2)
-    assert 140 <= sum(fake_clock.waits) <= 180
+    assert 140 <= sum(wary.clock.waits) <= 180
 
 
 def test_a_fleet_queues_at_a_rate_limit(emulator: Emulator, api: ApiVersion) -> None:
@@ -289,10 +278,8 @@ def test_a_refused_connection_is_no_lost_answer(emulator: Emulator, api: ApiVers
 
 
 @pytest.mark.parametrize("lost", [None, cut_off, HALF, says(504)])
-def test_already_loaded_may_be_this_calls_own_doing(
-    wary: BytezClient, hostile: HostileServer, lost: Handler | None
-) -> None:
-    hostile.answers(*([lost] if lost else []), ALREADY)
+def test_already_loaded_may_be_this_calls_own_doing(wary: Wary, lost: Handler | None) -> None:
+    wary.server.answers(*([lost] if lost else []), ALREADY)
     answer = wary.load(GPT2, 1)
     assert answer.outcome is LoadOutcome.ALREADY_LOADED
     assert answer.answer_lost is (lost is not None)
@@ -307,23 +294,21 @@ def test_already_loaded_may_be_this_calls_own_doing(
     ],
 )
 def test_an_error_says_whether_the_load_may_exist(
-    wary: BytezClient, hostile: HostileServer, answer: Handler, maybe_done: bool
+    wary: Wary, answer: Handler, maybe_done: bool
 ) -> None:
     """Also after a 500: a service may break down after it has accepted the load."""
-    hostile.answers(answer)
+    wary.server.answers(answer)
     with pytest.raises(ApiError) as caught:
         wary.load(GPT2, 1)
     assert caught.value.maybe_done is maybe_done
     expected = "It may be loading all the same" if maybe_done else "Nothing was changed"
     assert caught.value.state == expected
     if isinstance(caught.value, MalformedAnswerError):
-        assert len(hostile.requests) == 1
+        assert len(wary.server.requests) == 1
 
 
-def test_a_loss_is_remembered_whatever_the_last_answer_was(
-    wary: BytezClient, hostile: HostileServer
-) -> None:
-    hostile.answers(cut_off, says(401, '{"error": "bad key"}'))
+def test_a_loss_is_remembered_whatever_the_last_answer_was(wary: Wary) -> None:
+    wary.server.answers(cut_off, says(401, '{"error": "bad key"}'))
     with pytest.raises(AuthenticationError) as caught:
         wary.load(GPT2, 1)
     assert caught.value.maybe_done
@@ -340,10 +325,8 @@ def test_a_delete_whose_answer_was_lost_did_delete(client: BytezClient, emulator
 # ------------------------------------------------------------------------------------- runs
 
 
-def test_a_text_that_breaks_off_is_not_tried_again(
-    wary: BytezClient, hostile: HostileServer
-) -> None:
-    hostile.answers(sends(CHUNKS + b"4\r\nOnce\r\n"))
+def test_a_text_that_breaks_off_is_not_tried_again(wary: Wary) -> None:
+    wary.server.answers(sends(CHUNKS + b"4\r\nOnce\r\n"))
     text = wary.run(GPT2, "x")
     assert next(text) == "Once"
     with pytest.raises(UnreachableError) as caught:
@@ -352,30 +335,24 @@ def test_a_text_that_breaks_off_is_not_tried_again(
         "could not run 'openai-community/gpt2': the text broke off: the connection broke off."
         " What came so far is not the whole text. Run it again."
     )
-    assert len(hostile.requests) == 1
+    assert len(wary.server.requests) == 1
 
 
-def test_what_came_before_a_text_broke_off_is_yielded(
-    wary: BytezClient, hostile: HostileServer
-) -> None:
-    hostile.answers(sends(CHUNKS + b'3\r\n{"e\r\n'))
+def test_what_came_before_a_text_broke_off_is_yielded(wary: Wary) -> None:
+    wary.server.answers(sends(CHUNKS + b'3\r\n{"e\r\n'))
     text = wary.run(GPT2, "x")
     assert next(text) == '{"e'
     with pytest.raises(UnreachableError):
         next(text)
 
 
-def test_a_text_that_breaks_off_before_its_first_word_is_tried_again(
-    wary: BytezClient, hostile: HostileServer
-) -> None:
+def test_a_text_that_breaks_off_before_its_first_word_is_tried_again(wary: Wary) -> None:
     half = sends(b"HTTP/1.1 400 No\r\nContent-Length: 9\r\n\r\nno")
-    hostile.answers(sends(CHUNKS), half, says(200, "Once upon"))
+    wary.server.answers(sends(CHUNKS), half, says(200, "Once upon"))
     assert "".join(wary.run(GPT2, "x")) == "Once upon"
 
 
-def test_a_text_that_nobody_reads_to_its_end_is_let_go(
-    wary: BytezClient, hostile: HostileServer
-) -> None:
+def test_a_text_that_nobody_reads_to_its_end_is_let_go(wary: Wary) -> None:
     is_gone = threading.Event()
 
     def talks(connection: socket.socket, _request: bytes) -> None:
@@ -386,7 +363,7 @@ def test_a_text_that_nobody_reads_to_its_end_is_let_go(
         except OSError:
             is_gone.set()
 
-    hostile.answers(talks)
+    wary.server.answers(talks)
     text = wary.run(GPT2, "x")
     assert next(text).startswith("Once")
     text.close()  # type: ignore[attr-defined]

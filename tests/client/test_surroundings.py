@@ -15,6 +15,7 @@ from bytez_provider.base.errors import UnreachableError
 from bytez_provider.emulator import Emulator
 from bytez_provider.service.client import BytezClient
 from bytez_provider.service.settings import ApiVersion, Key, Settings
+from tests.client.conftest import Wary
 from tests.client.hostile import GPT2, KEY, HostileServer, says
 from tests.clocks import FakeClock
 
@@ -188,13 +189,13 @@ def test_a_server_without_tls_is_an_error(hostile: HostileServer, remote: Remote
 
 
 def test_netrc_and_cookies_are_ignored(
-    wary: BytezClient, hostile: HostileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    wary: Wary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login somebody password netrc-secret\n")
     monkeypatch.setenv("NETRC", str(netrc))
-    hostile.answers(says(200, "[]", {"Set-Cookie": "session=1; Path=/"}))
+    wary.server.answers(says(200, "[]", {"Set-Cookie": "session=1; Path=/"}))
     wary.instances()
     wary.instances()
-    assert b"Authorization: Basic" not in hostile.requests[0]
-    assert b"cookie" not in hostile.requests[1].lower()
+    assert b"Authorization: Basic" not in wary.server.requests[0]
+    assert b"cookie" not in wary.server.requests[1].lower()

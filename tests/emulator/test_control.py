@@ -125,17 +125,6 @@ def test_reset_starts_the_first_script_again_and_keeps_the_time() -> None:
         assert [client.v05("/model/list").status_code for _ in range(2)] == [503, 200]
 
 
-def test_unknown_controls_are_json_errors(client: Client, bytez_emulator: Emulator) -> None:
-    for method, path, status in [
-        ("GET", "/_emulator/nothing", 404),
-        ("GET", "/_emulator/clock", 405),
-        ("POST", "/_emulator/ledger", 405),
-    ]:
-        answer = client.send(method, path)
-        assert (answer.status_code, list(answer.json())) == (status, ["error"])
-    assert bytez_emulator.requests() == []
-
-
 def test_stop_cuts_waiting_requests_and_leaves_no_thread(bytez_emulator: Emulator) -> None:
     bytez_emulator.set_faults([{"do": {"delaySeconds": 1}}])
     failures = []

@@ -44,30 +44,23 @@ def test_the_life_of_a_model_in_the_2024_06_api(client: Client, bytez_emulator: 
     assert client.v06_list("/model/instances").json() == []
 
 
-def test_a_loaded_model_is_not_loaded_again(client: Client, bytez_emulator: Emulator) -> None:
+def test_refusals_have_the_status_codes_of_the_readme(
+    client: Client, bytez_emulator: Emulator
+) -> None:
+    for path in ("/model/status", "/model/delete", "/model/run"):
+        answer = client.v05(path, modelId=GPT2, text="Once")
+        assert (answer.status_code, answer.json()) == (404, NOT_LOADED)
+        answer = client.v05(path, modelId="no/such", text="Once")
+        assert (answer.status_code, answer.json()) == (404, {"error": "model 'no/such' not found"})
     client.load()
     busy = client.load(concurrency=4)
     assert (busy.status_code, "in progress" in busy.json()["error"]) == (429, True)
+    run = client.v05("/model/run", modelId=GPT2, text="Once")
+    assert (run.status_code, "DEPLOYING" in run.json()["error"]) == (409, True)
     bytez_emulator.advance(403)
     loaded = client.load(concurrency=4)
     assert (loaded.status_code, "already loaded" in loaded.json()["error"]) == (209, True)
-    assert client.status()["concurrency"] == 1
-
-
-@pytest.mark.parametrize("path", ["/model/status", "/model/delete", "/model/run"])
-def test_a_model_that_is_not_loaded_or_not_known_is_404(client: Client, path: str) -> None:
-    answer = client.v05(path, modelId=GPT2, text="Once")
-    assert (answer.status_code, answer.json()) == (404, NOT_LOADED)
-    answer = client.v05(path, modelId="no/such", text="Once")
-    assert (answer.status_code, answer.json()) == (404, {"error": "model 'no/such' not found"})
-
-
-def test_a_model_that_is_not_running_cannot_run(client: Client) -> None:
-    client.load()
-    answer = client.v05("/model/run", modelId=GPT2, text="Once")
-    assert answer.status_code == 409
-    assert "DEPLOYING" in answer.json()["error"]
-    assert client.status()["inferences"] == 0
+    assert (client.status()["concurrency"], client.status()["inferences"]) == (1, 0)
 
 
 def test_a_run_streams_a_few_words_at_a_time(client: Client, bytez_emulator: Emulator) -> None:
@@ -184,15 +177,23 @@ def test_a_request_that_mixes_up_the_api_versions_is_refused_with_the_reason(
     ]
 
 
-def test_unknown_paths_and_wrong_methods_are_json_errors(client: Client) -> None:
-    for method, path, status in [
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
         ("POST", "/model/lost", 404),
         ("GET", "/", 404),
         ("GET", "/model/load", 405),
         ("PUT", "/model/list", 405),
-    ]:
-        answer = client.send(method, path)
-        assert (answer.status_code, list(answer.json())) == (status, ["error"])
+        ("GET", "/_emulator/nothing", 404),
+        ("GET", "/_emulator/clock", 405),
+        ("POST", "/_emulator/ledger", 405),
+    ],
+)
+def test_unknown_paths_and_wrong_methods_are_json_errors(
+    client: Client, method: str, path: str, status: int
+) -> None:
+    answer = client.send(method, path)
+    assert (answer.status_code, list(answer.json())) == (status, ["error"])
 
 
 def test_the_status_of_a_model_that_is_not_loaded_may_be_stopped() -> None:

@@ -6,7 +6,6 @@ import http.client
 import json
 import threading
 from email.utils import parsedate_to_datetime
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -91,54 +90,31 @@ def test_a_client_that_leaves_before_its_delayed_answer_harms_nobody(
     assert client.v05("/model/list").status_code == 200
 
 
-def test_a_failed_boot_gives_its_reason(client: Client, bytez_emulator: Emulator) -> None:
-    bytez_emulator.set_faults([{"first": 1, "do": {"boot": "failed", "error": "out of memory"}}])
-    client.load()
-    bytez_emulator.advance(403)
-    status = client.status()
-    assert (status["status"], status["error"]) == ("FAILED", "out of memory")
-    assert status["expiresAt"] is None
-    assert client.load().status_code == 209
-    assert client.v05("/model/instances").json() == [status]
-    client.v05("/model/delete", modelId=GPT2)
-    assert client.load().status_code == 200
-
-
-def test_a_slow_shutdown_answers_as_loaded(client: Client, bytez_emulator: Emulator) -> None:
-    bytez_emulator.set_faults([{"do": {"shutdownSeconds": 45}}])
-    client.load()
-    bytez_emulator.advance(403)
-    before = client.status()
-    assert client.v05("/model/delete", modelId=GPT2).json()["status"] == "stopped"
-    bytez_emulator.advance(44)
-    assert client.v05("/model/instances").json() == [client.status()] == [before]
-    assert client.load().status_code == 209
-    assert bytez_emulator.instances() == []
-    bytez_emulator.advance(1)
-    assert client.v05("/model/status", modelId=GPT2).status_code == 404
-
-
-@pytest.mark.parametrize("endpoint", [{}, {"endpoint": "/model/status"}])
-def test_a_status_that_lags(
-    client: Client, bytez_emulator: Emulator, endpoint: dict[str, Any]
-) -> None:
-    bytez_emulator.set_faults([{**endpoint, "do": {"statusLagSeconds": 20}}])
+def test_faults_of_a_load_reach_its_status(client: Client, bytez_emulator: Emulator) -> None:
+    bytez_emulator.set_faults(
+        [
+            {"do": {"boot": "failed", "error": "out of memory"}},
+            {"do": {"shutdownSeconds": 45}},
+            {"endpoint": "/model/status", "do": {"statusLagSeconds": 20}},
+            {"endpoint": "/model/instances", "do": {"statusLagSeconds": 30}},
+        ]
+    )
     client.load()
     bytez_emulator.advance(19)
     assert client.v05("/model/status", modelId=GPT2).status_code == 404
-    assert bytez_emulator.instances()[0]["status"] == "DEPLOYING"
-    assert client.load().status_code == 429
     bytez_emulator.advance(1)
     assert client.status()["status"] == "DEPLOYING"
-
-
-def test_a_rate_limit_says_when_to_try_again(client: Client, bytez_emulator: Emulator) -> None:
-    bytez_emulator.set_faults([{"endpoint": "/model/list", "do": {"rateLimitPerSecond": 2}}])
-    answers = [client.v05("/model/list") for _ in range(3)]
-    assert [answer.status_code for answer in answers] == [200, 200, 429]
-    assert answers[2].json() == {"error": "rate limit exceeded"}
-    assert answers[2].headers["retry-after"] == "1"
-    assert client.v05("/model/instances").status_code == 200
+    assert client.v05("/model/instances").json() == []
+    bytez_emulator.advance(403)
+    failed = client.status()
+    assert (failed["status"], failed["error"]) == ("FAILED", "out of memory")
+    assert failed["expiresAt"] is None
+    assert client.v05("/model/delete", modelId=GPT2).json()["status"] == "stopped"
+    bytez_emulator.advance(44)
+    assert client.v05("/model/instances").json() == [client.status()] == [failed]
+    assert client.load().status_code == 209
+    bytez_emulator.advance(1)
+    assert client.load().status_code == 200
 
 
 def test_a_clock_skew_changes_only_the_date_header(

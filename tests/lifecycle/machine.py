@@ -93,7 +93,8 @@ class Process:
 
     def keep(self, record: Record) -> None:
         """Write what an earlier deployment left in the journal."""
-        self.ledger._put(record.model_id, record, self.ledger._entry(record.model_id))
+        journal = self.ledger.journal
+        journal.put(record.model_id, record, journal.entry(record.model_id))
 
 
 class Machine:

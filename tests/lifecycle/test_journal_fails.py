@@ -47,7 +47,7 @@ class Bucket:
 def bucket(machine: Machine, process: Process) -> Bucket:
     """The place of the records of `process`."""
     bucket = Bucket(Folder(machine.folder))
-    process.ledger.store = bucket
+    process.ledger.journal.store = bucket
     return bucket
 
 

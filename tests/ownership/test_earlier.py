@@ -1,4 +1,4 @@
-"""Records of the format before this one: carried over, and removed when they are replaced."""
+"""Records of the earlier format: carried over, and removed when they are replaced."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ CARRIED = Record(
 
 
 class Kept:
-    """A folder that an earlier version wrote to."""
+    """A folder that an earlier version has written to."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -81,7 +81,7 @@ def test_a_note_without_an_answer(kept: Kept) -> None:
     assert (record.phase, record.created) == (Phase.REQUESTED, None)
 
 
-def test_of_two_notes_of_a_model_the_later_counts(kept: Kept) -> None:
+def test_the_later_of_two_notes_of_a_model_counts(kept: Kept) -> None:
     later = {**NOTE, "began": (BEGAN + timedelta(hours=1)).isoformat(), "concurrency": 3}
     kept.write("load-1.json", later)
     kept.write("load-2.json", NOTE)
@@ -89,7 +89,7 @@ def test_of_two_notes_of_a_model_the_later_counts(kept: Kept) -> None:
     assert record.concurrency == 3
 
 
-def test_a_holder_is_of_we_know_not_whom(kept: Kept) -> None:
+def test_a_holder_has_an_unknown_owner(kept: Kept) -> None:
     kept.write("holder-1.json", HOLDER)
     (record,) = kept.ledger.records()
     assert (record.owner.urn, record.adopted_at, record.created) == ("", ADOPTED, CREATED)
@@ -100,14 +100,14 @@ def test_a_holder_is_of_we_know_not_whom(kept: Kept) -> None:
     assert kept.ledger.judge(MODEL, live, who, Named(CREATED, ADOPTED)).is_ours
 
 
-def test_a_holder_of_a_noted_load_makes_one_record_with_it(kept: Kept) -> None:
+def test_a_note_and_a_holder_of_one_load_make_one_record(kept: Kept) -> None:
     kept.write("load-1.json", NOTE)
     kept.write("holder-1.json", HOLDER)
     (record,) = kept.ledger.records()
     assert record == CARRIED.model_copy(update={"adopted_at": ADOPTED})
 
 
-def test_a_holder_of_another_load_than_the_noted_one_says_nothing_of_it(kept: Kept) -> None:
+def test_a_holder_of_another_load_does_not_change_a_note(kept: Kept) -> None:
     kept.write("load-1.json", NOTE)
     kept.write("holder-1.json", {**HOLDER, "created": BEGAN.isoformat()})
     assert kept.ledger.records() == [CARRIED]
@@ -126,13 +126,13 @@ def test_a_holder_of_another_load_than_the_noted_one_says_nothing_of_it(kept: Ke
         {k: v for k, v in NOTE.items() if k != "modelId"},
     ],
 )
-def test_what_is_no_note_of_this_account_is_none(kept: Kept, content: object) -> None:
+def test_anything_else_is_ignored(kept: Kept, content: object) -> None:
     kept.write("load-1.json", content)
     (kept.folder / "load-2.json").write_bytes(b"\xff{")
     assert kept.ledger.records() == []
 
 
-def test_what_replaces_it_removes_it_and_nothing_else(kept: Kept) -> None:
+def test_a_new_record_removes_what_it_replaces_and_nothing_else(kept: Kept) -> None:
     kept.write("load-1.json", NOTE)
     kept.write("load-2.json", {**NOTE, "began": BEGAN.replace(year=2023).isoformat()})
     kept.write("holder-1.json", HOLDER)
@@ -150,13 +150,13 @@ def test_what_replaces_it_removes_it_and_nothing_else(kept: Kept) -> None:
     assert old == ["load-3.json", "load-4.json"]
 
 
-def test_what_is_forgotten_is_removed_too(kept: Kept) -> None:
+def test_a_forgotten_record_is_removed(kept: Kept) -> None:
     kept.write("load-1.json", NOTE)
     kept.ledger.forget(CARRIED)
     assert kept.names() == []
 
 
-def test_what_nobody_in_particular_holds_is_not_ended_by_a_nameless_resource(kept: Kept) -> None:
+def test_a_nameless_resource_ends_no_record(kept: Kept) -> None:
     kept.write("holder-1.json", HOLDER)
     kept.ledger.end(MODEL, kept.ledger.who(None))
     assert kept.names() == ["holder-1.json"]

@@ -32,7 +32,7 @@ def emulator() -> Iterator[Emulator]:
 
 
 class Story:
-    """Two deployments that begin at once, with what was there before, as a seed decides."""
+    """Two deployments that begin at once; the seed decides what was there before."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class Story:
     ) -> None:
         self.emulator = emulator
         self.folder = folder
-        self.random = random.Random(seed)  # noqa: S311 - it is to be repeated
+        self.random = random.Random(seed)  # noqa: S311 - it must be repeatable
         self.turns = Turns(seed)
         self.states: dict[str, ModelState] = {}
         self.foreign: str | None = None
@@ -54,7 +54,7 @@ class Story:
         emulator.reset()
 
     def before(self) -> None:
-        """Let there be nothing, a load of a stack that is in its state, or somebody else's."""
+        """Load nothing, the model of a stack that has it in its state, or somebody else's."""
         if self.first == "somebody's":
             self.foreign = str(self.emulator.load_by_somebody_else(GPT2))
         elif self.first != "nothing":
@@ -77,7 +77,8 @@ class Story:
                 return exchange(request)
 
             process.client._transport.exchange = stepped  # type: ignore[method-assign]
-            process.ledger.store = SteppingStore(process.ledger.store, step)
+            journal = process.ledger.journal
+            journal.store = SteppingStore(journal.store, step)
         return process
 
     def end(self, process: Process) -> None:
@@ -86,7 +87,7 @@ class Story:
         process.client.close()
 
     def deployment(self, name: str, process: Process) -> Callable[[], ModelState | None]:
-        """Return what one of the two does."""
+        """Return the operation of a stack."""
         caller = FakeCaller(URNS[name])
         state = self.states.get(name)
         kinds = ["delete", "replace", "keep"] if state else ["load", "adopt", "adopt other"]
@@ -111,7 +112,7 @@ class Story:
         return lambda: lifecycle.create(declared, caller)
 
     def play(self, *, may_die: bool = True) -> dict[str, Any]:
-        """Run both; return what came of each."""
+        """Run both; return the outcome of each."""
         self.before()
         processes = {name: self.process(name) for name in STACKS}
         if may_die and self.random.random() < 0.3:
@@ -123,15 +124,15 @@ class Story:
             for process in processes.values():
                 self.end(process)
 
-    def hold(self, outcomes: dict[str, Any]) -> None:
-        """Hold what has become against the promises."""
+    def check(self, outcomes: dict[str, Any]) -> None:
+        """Check the promises."""
         try:
-            self._hold(outcomes)
+            self._check(outcomes)
         except AssertionError as error:
-            told = f"{self.first}, {self.kinds}, {self.turns.order}, {outcomes}"
-            raise AssertionError(f"{told}\n{error}") from None
+            story = f"{self.first}, {self.kinds}, {self.turns.order}, {outcomes}"
+            raise AssertionError(f"{story}\n{error}") from None
 
-    def _hold(self, outcomes: dict[str, Any]) -> None:
+    def _check(self, outcomes: dict[str, Any]) -> None:
         live = {one["created"]: one for one in self.emulator.instances()}
         named = set()
         for name, outcome in outcomes.items():
@@ -139,12 +140,12 @@ class Story:
                 raise outcome
             if isinstance(outcome, ModelState):
                 named.add(outcome.created)
-                # Nobody has unloaded what this one says is loaded, who was not allowed to.
+                # Only somebody who was allowed to may have unloaded it.
                 other = self.kinds["b" if name == "a" else "a"]
                 is_held = outcome.created in live or other.startswith("adopt")
                 assert is_held, f"{name} says that {outcome.created} is loaded"
             elif name in self.states:
-                # It failed or was killed, and its state is as it was.
+                # It failed or was killed, and its state has not changed.
                 named.add(self.states[name].created)
         reader = self.process("a", stepping=False)
         recorded = {r.created for r in reader.ledger.records()}
@@ -170,11 +171,11 @@ def test_two_deployments_never_hurt_each_other(emulator: Emulator, tmp_path: Pat
     for seed in range(INTERLEAVINGS):
         story = Story(emulator, tmp_path / str(seed), seed)
         outcomes = story.play()
-        story.hold(outcomes)
+        story.check(outcomes)
         kinds[tuple(sorted(story.kinds.values()))] += 1
         ends.update(type(one).__name__ for one in outcomes.values())
         orders.add(tuple(story.turns.order))
-    # They would hold for stories that are all alike.
+    # The stories must differ, or they would prove little.
     assert len(kinds) >= 8
     assert len(orders) >= 0.9 * INTERLEAVINGS
     assert {"ModelState", "NoneType", "AlreadyLoadedError", Killed.__name__} <= set(ends)
@@ -194,16 +195,16 @@ def test_two_deployments_never_hurt_each_other(emulator: Emulator, tmp_path: Pat
     ],
 )
 @pytest.mark.parametrize("who", ["a", "b"])
-def test_wherever_one_stands_still_while_the_other_does_all_it_has_to_do(
+def test_one_pauses_at_each_step_while_the_other_runs_to_its_end(
     emulator: Emulator, tmp_path: Path, first: str, of_a: str, of_b: str, who: str
 ) -> None:
-    """What is lost by a long pause in the wrong place, chance seldom finds."""
+    """Random orders seldom have a long pause in the wrong place."""
     for at in range(2, 100):
         kinds = {"a": of_a, "b": of_b}
         story = Story(emulator, tmp_path / str(at), seed=0, first=first, kinds=kinds)
-        story.turns.stands_still(who, at)
+        story.turns.pauses(who, at)
         outcomes = story.play(may_die=False)
-        story.hold(outcomes)
+        story.check(outcomes)
         if story.turns.order.count(who) < at:
             break
-    assert at > 5, "it has steps to stand still at"
+    assert at > 5, "it has steps to pause at"

@@ -13,219 +13,164 @@ from bytez_provider.service.schemas import Instance
 MODEL = "openai-community/gpt2"
 BEGAN = datetime(2024, 5, 27, 23, 35, tzinfo=timezone.utc)
 CREATED = BEGAN + timedelta(seconds=1)
-LATER = CREATED + timedelta(hours=1)
+EARLIER, LATER = BEGAN - timedelta(minutes=1), CREATED + timedelta(hours=1)
 ADOPTED, ADOPTED_LATER = "2024-05-27T23:40:00.000Z", "2024-05-27T23:50:00.000Z"
 
 
-def urn(name: str, *, stack: str = "dev", project: str = "fleet") -> str:
-    return f"urn:pulumi:{stack}::{project}::pulumi-python:dynamic/bytez:Model::{name}"
+def owner(name: str, stack: str | None, urn_stack: str = "dev", project: str = "fleet") -> Owner:
+    urn = f"urn:pulumi:{urn_stack}::{project}::pulumi-python:dynamic/bytez:Model::{name}"
+    return Owner(urn=urn, stack=stack)
 
 
-ME = Owner(urn=urn("gpt2"), stack="here", place="file:///here")
-ME_ELSEWHERE = Owner(urn=ME.urn, stack="there", place="file:///there")
-SIBLING = Owner(urn=urn("chat"), stack="here")
-OTHER = Owner(urn=urn("gpt2", stack="prod"), stack="here")
-OTHER_PROJECT = Owner(urn=urn("gpt2", project="web"), stack="here")
+ME = owner("gpt2", "here")
+ME_ELSEWHERE = owner("gpt2", "there")
+ME_ANYWHERE = owner("gpt2", None)
+SIBLING = owner("chat", "here")
+OTHER = owner("gpt2", "here", urn_stack="prod")
+OTHER_PROJECT = owner("gpt2", "here", project="web")
 NAMELESS = Owner(urn="")
 
 
-def live(created: datetime | None = CREATED, concurrency: int = 1) -> Instance:
-    return Instance(model_id=MODEL, status="RUNNING", created=created, concurrency=concurrency)
+def live(created: datetime | None = CREATED) -> Instance:
+    return Instance(model_id=MODEL, status="RUNNING", created=created, concurrency=1)
 
 
-def record(owner: Owner = ME, **given: Any) -> Record:
-    kept = {"phase": Phase.CONFIRMED, "began": BEGAN, "concurrency": 1, "created": CREATED}
-    return Record(model_id=MODEL, owner=owner, **{**kept, **given})
+def confirmed(who: Owner = ME, created: datetime | None = CREATED, **given: Any) -> Record:
+    kept = {"phase": Phase.CONFIRMED, "began": BEGAN, "concurrency": 1, **given}
+    return Record(model_id=MODEL, owner=who, created=created, **kept)
 
 
-REQUESTED: dict[str, Any] = {"phase": Phase.REQUESTED, "created": None}
-ACCEPTED: dict[str, Any] = {"phase": Phase.ACCEPTED, "created": None}
+def requested(who: Owner = ME, **given: Any) -> Record:
+    return confirmed(who, None, **{"phase": Phase.REQUESTED, **given})
 
-TABLE: dict[str, tuple[Verdict, dict[str, Any]]] = {
-    "nothing runs": (Verdict.NOT_LOADED, {"live": None, "named": Named(CREATED)}),
+
+def accepted(who: Owner = ME, **given: Any) -> Record:
+    return requested(who, phase=Phase.ACCEPTED, **given)
+
+
+OURS, OURS_LATER, FOREIGN, UNSURE, OTHER_RESOURCE, OTHER_STACK = (
+    Verdict.OURS,
+    Verdict.OURS_LATER,
+    Verdict.FOREIGN,
+    Verdict.UNSURE,
+    Verdict.OTHER_RESOURCE,
+    Verdict.OTHER_STACK,
+)
+NAMED, ADOPTER = Named(CREATED), Named(CREATED, ADOPTED)
+Case = tuple[Verdict, Instance | None, Named | None, Record | None]
+
+TABLE: dict[str, Case] = {
+    "nothing runs": (Verdict.NOT_LOADED, None, NAMED, None),
     # --- the state names it
-    "the state names it": (Verdict.OURS, {"named": Named(CREATED), "record": None}),
-    "state and journal agree": (Verdict.OURS, {"named": Named(CREATED), "record": record()}),
-    "the journal has an older load": (
-        Verdict.OURS,
-        {"named": Named(LATER), "live": live(LATER), "record": record()},
+    "the state names it": (OURS, live(), NAMED, None),
+    "state and journal agree": (OURS, live(), NAMED, confirmed()),
+    "the journal has an older load": (OURS, live(LATER), Named(LATER), confirmed()),
+    "another resource adopted it": (
+        OTHER_RESOURCE, live(), NAMED, confirmed(SIBLING, adopted_at=ADOPTED),
     ),
-    "another resource took it over": (
-        Verdict.OTHER_RESOURCE,
-        {"named": Named(CREATED), "record": record(SIBLING, adopted_at=ADOPTED)},
+    "another stack adopted it": (OTHER_STACK, live(), NAMED, confirmed(OTHER, adopted_at=ADOPTED)),
+    "another resource adopted it after us": (
+        OTHER_RESOURCE, live(), ADOPTER, confirmed(SIBLING, adopted_at=ADOPTED_LATER),
     ),
-    "another stack took it over": (
-        Verdict.OTHER_STACK,
-        {"named": Named(CREATED), "record": record(OTHER, adopted_at=ADOPTED)},
+    "another stack adopted it after us": (
+        OTHER_STACK, live(), ADOPTER, confirmed(OTHER, adopted_at=ADOPTED_LATER),
     ),
-    "another took it over after us": (
-        Verdict.OTHER_RESOURCE,
-        {"named": Named(CREATED, ADOPTED), "record": record(SIBLING, adopted_at=ADOPTED_LATER)},
-    ),
-    "taken over from another stack with another journal": (
-        Verdict.OURS,
-        {"named": Named(CREATED, ADOPTED), "record": record(OTHER)},
-    ),
-    "taken over by another stack after us": (
-        Verdict.OTHER_STACK,
-        {"named": Named(CREATED, ADOPTED), "record": record(OTHER, adopted_at=ADOPTED_LATER)},
-    ),
-    "kept by another resource of the stack": (
-        Verdict.OTHER_RESOURCE,
-        {"named": Named(CREATED, ADOPTED), "record": record(SIBLING)},
-    ),
-    "renamed": (Verdict.OURS, {"named": Named(CREATED), "record": record(SIBLING)}),
-    "renamed after a take-over": (
-        Verdict.OURS,
-        {"named": Named(CREATED, ADOPTED), "record": record(SIBLING, adopted_at=ADOPTED)},
-    ),
-    "moved to another stack": (Verdict.OURS, {"named": Named(CREATED), "record": record(OTHER)}),
+    "adopted from another stack with another journal": (OURS, live(), ADOPTER, confirmed(OTHER)),
+    "kept by another resource of the stack": (OTHER_RESOURCE, live(), ADOPTER, confirmed(SIBLING)),
+    "renamed": (OURS, live(), NAMED, confirmed(SIBLING)),
+    "renamed after an adoption": (OURS, live(), ADOPTER, confirmed(SIBLING, adopted_at=ADOPTED)),
+    "moved to another stack": (OURS, live(), NAMED, confirmed(OTHER)),
     # --- the state names another load, or none
-    "a restored state": (
-        Verdict.OURS_LATER,
-        {"named": Named(CREATED), "live": live(LATER), "record": record(created=LATER)},
+    "a restored state": (OURS_LATER, live(LATER), NAMED, confirmed(created=LATER)),
+    "a save that failed": (OURS_LATER, live(), None, confirmed(phase=Phase.ACCEPTED)),
+    "no answer was seen": (OURS_LATER, live(), None, requested()),
+    "requested by an unknown stack of this name": (
+        OURS_LATER, live(), None, requested(ME_ANYWHERE),
     ),
-    "a save that failed": (Verdict.OURS_LATER, {"record": record(phase=Phase.ACCEPTED)}),
-    "no answer was seen": (Verdict.OURS_LATER, {"record": record(**REQUESTED)}),
-    "begun by an unknown stack of this name": (
-        Verdict.OURS_LATER,
-        {"record": record(Owner(urn=ME.urn), **REQUESTED)},
+    "requested at another concurrency": (FOREIGN, live(), None, requested(concurrency=2)),
+    "created before the request, within the clock tolerance": (
+        OURS_LATER, live(BEGAN - timedelta(seconds=2)), None, requested(),
     ),
-    "asked for at another concurrency": (
-        Verdict.FOREIGN,
-        {"record": record(**REQUESTED, concurrency=2)},
+    "created before the request": (FOREIGN, live(BEGAN - timedelta(seconds=3)), None, requested()),
+    "created long after the request": (
+        FOREIGN, live(BEGAN + timedelta(minutes=6)), None, requested(),
     ),
-    "made before the request, by another clock": (
-        Verdict.OURS_LATER,
-        {"live": live(BEGAN - timedelta(seconds=2)), "record": record(**REQUESTED)},
+    "ours from before a request that changed nothing": (
+        OURS_LATER, live(EARLIER), None, requested(before=confirmed(created=EARLIER)),
     ),
-    "made long before the request": (
-        Verdict.FOREIGN,
-        {"live": live(BEGAN - timedelta(seconds=3)), "record": record(**REQUESTED)},
+    "another stack's from before our request": (
+        OTHER_STACK, live(EARLIER), None, requested(before=confirmed(OTHER, EARLIER)),
     ),
-    "made long after the request": (
-        Verdict.FOREIGN,
-        {"live": live(BEGAN + timedelta(minutes=6)), "record": record(**REQUESTED)},
+    "begun by another resource": (OTHER_RESOURCE, live(), None, confirmed(SIBLING)),
+    "begun by a stack of this name elsewhere": (
+        OTHER_STACK, live(), None, confirmed(ME_ELSEWHERE),
     ),
-    "begun before a request that came to nothing": (
-        Verdict.OURS_LATER,
-        {
-            "live": live(BEGAN - timedelta(minutes=1)),
-            "record": record(**REQUESTED, before=record(created=BEGAN - timedelta(minutes=1))),
-        },
+    "begun by another stack": (OTHER_STACK, live(), None, confirmed(OTHER)),
+    "begun by another project": (OTHER_STACK, live(), None, confirmed(OTHER_PROJECT)),
+    "nobody knows it": (FOREIGN, live(), None, None),
+    "ours is gone, and somebody loaded the model": (FOREIGN, live(LATER), NAMED, confirmed()),
+    # --- the shown load may be outdated
+    "another resource has loaded the model again": (
+        OTHER_RESOURCE, live(), NAMED, confirmed(SIBLING, LATER),
     ),
-    "begun by another stack before our request": (
-        Verdict.OTHER_STACK,
-        {
-            "live": live(BEGAN - timedelta(minutes=1)),
-            "record": record(
-                **REQUESTED, before=record(OTHER, created=BEGAN - timedelta(minutes=1))
-            ),
-        },
+    "another stack's load is accepted and not shown yet": (
+        OTHER_STACK, live(), NAMED, accepted(OTHER, concurrency=2),
     ),
-    "begun by another resource": (Verdict.OTHER_RESOURCE, {"record": record(SIBLING)}),
-    "begun by the same stack name elsewhere": (
-        Verdict.OTHER_STACK,
-        {"record": record(ME_ELSEWHERE)},
+    "another's request may have changed nothing": (
+        OURS, live(), NAMED, requested(OTHER, concurrency=2),
     ),
-    "begun by another stack": (Verdict.OTHER_STACK, {"record": record(OTHER)}),
-    "begun by another project": (Verdict.OTHER_STACK, {"record": record(OTHER_PROJECT)}),
-    "nobody knows it": (Verdict.FOREIGN, {}),
-    "ours is gone, and somebody loaded it": (
-        Verdict.FOREIGN,
-        {"named": Named(CREATED), "live": live(LATER), "record": record()},
+    "another's load was earlier": (OURS, live(LATER), Named(LATER), confirmed(OTHER)),
+    "another's accepted load was earlier": (
+        FOREIGN, live(LATER), None, accepted(OTHER, concurrency=2),
     ),
-    "outdated, another resource has loaded it again": (
-        Verdict.OTHER_RESOURCE,
-        {"named": Named(CREATED), "record": record(SIBLING, created=LATER)},
+    "our own load is later": (OURS, live(), NAMED, confirmed(created=LATER)),
+    "a later load of an unknown owner": (OURS, live(), NAMED, confirmed(NAMELESS, LATER)),
+    # --- records of the earlier format, which did not know the resource
+    "adopted by an unknown resource": (
+        OTHER_RESOURCE, live(), NAMED, confirmed(NAMELESS, adopted_at=ADOPTED),
     ),
-    "outdated, another stack's load was accepted and is not seen yet": (
-        Verdict.OTHER_STACK,
-        {
-            "named": Named(CREATED),
-            "record": record(OTHER, **ACCEPTED, concurrency=2),
-        },
+    "adopted by this resource": (OURS, live(), ADOPTER, confirmed(NAMELESS, adopted_at=ADOPTED)),
+    "a nameless record claims nothing": (FOREIGN, live(), None, confirmed(NAMELESS)),
+    # --- the service or the state has no `created`
+    "loads cannot be told apart": (OURS, live(None), NAMED, None),
+    "and another adopted it": (
+        OTHER_RESOURCE, live(None), Named(None), confirmed(SIBLING, None, adopted_at=ADOPTED),
     ),
-    "what another has asked for in vain makes nothing outdated": (
-        Verdict.OURS,
-        {"named": Named(CREATED), "record": record(OTHER, **REQUESTED, concurrency=2)},
-    ),
-    "what another had before makes nothing outdated": (
-        Verdict.OURS,
-        {"named": Named(LATER), "live": live(LATER), "record": record(OTHER)},
-    ),
-    "what another had before it was seen does not either": (
-        Verdict.FOREIGN,
-        {"live": live(LATER), "record": record(OTHER, **ACCEPTED, concurrency=2)},
-    ),
-    "its own later load makes nothing another's": (
-        Verdict.OURS,
-        {"named": Named(CREATED), "record": record(created=LATER)},
-    ),
-    "what nobody in particular had later says nothing": (
-        Verdict.OURS,
-        {"named": Named(CREATED), "record": record(NAMELESS, created=LATER)},
-    ),
-    "a sibling's state names it": (Verdict.OTHER_RESOURCE, {"sibling": SIBLING}),
-    "the journal knows better than a sibling's state": (
-        Verdict.OURS_LATER,
-        {"record": record(), "sibling": SIBLING},
-    ),
-    # --- carried over from the earlier format, which knew no resource
-    "taken over by we know not whom": (
-        Verdict.OTHER_RESOURCE,
-        {"named": Named(CREATED), "record": record(NAMELESS, adopted_at=ADOPTED)},
-    ),
-    "taken over by this one": (
-        Verdict.OURS,
-        {"named": Named(CREATED, ADOPTED), "record": record(NAMELESS, adopted_at=ADOPTED)},
-    ),
-    "a nameless record claims nothing": (Verdict.FOREIGN, {"record": record(NAMELESS)}),
-    "a nameless resource claims nothing": (
-        Verdict.FOREIGN,
-        {"who": NAMELESS, "record": record(NAMELESS)},
-    ),
-    # --- the service or the state gives no `created`
-    "no load can be told from another": (
-        Verdict.OURS,
-        {"live": live(None), "named": Named(CREATED), "record": None},
-    ),
-    "and another took it over": (
-        Verdict.OTHER_RESOURCE,
-        {
-            "live": live(None),
-            "named": Named(None),
-            "record": record(SIBLING, created=None, adopted_at=ADOPTED),
-        },
-    ),
-    "the state does not know which": (Verdict.UNSURE, {"named": Named(None)}),
-    "the state does not know which, the journal does": (
-        Verdict.OURS,
-        {"named": Named(None), "record": record()},
-    ),
+    "the state does not know which": (UNSURE, live(), Named(None), None),
+    "the state does not know which, the journal does": (OURS, live(), Named(None), confirmed()),
     "the state does not know which, another has it": (
-        Verdict.OTHER_STACK,
-        {"named": Named(None), "record": record(OTHER)},
+        OTHER_STACK, live(), Named(None), confirmed(OTHER),
     ),
-}
+}  # fmt: skip
 
 
-@pytest.mark.parametrize(("verdict", "given"), TABLE.values(), ids=TABLE.keys())
-def test_judged(verdict: Verdict, given: dict[str, Any]) -> None:
-    known = {"live": live(), "who": ME, "named": None, "record": None, "sibling": None, **given}
-    judged = judge(known.pop("live"), **known)
+@pytest.mark.parametrize("case", TABLE.values(), ids=TABLE.keys())
+def test_judged(case: Case) -> None:
+    verdict, shown, named, record = case
+    judged = judge(shown, who=ME, named=named, record=record)
     assert judged.verdict is verdict
-    assert judged.is_ours is (verdict in (Verdict.OURS, Verdict.OURS_LATER))
-    if verdict in (Verdict.OTHER_RESOURCE, Verdict.OTHER_STACK):
-        record = given.get("record")
-        record = record.before or record if record else None
-        assert judged.owner == (record.owner if record else given["sibling"])
-    else:
-        assert judged.owner is None
+    assert judged.is_ours is (verdict in (OURS, OURS_LATER))
+    known = record and (record.before or record)
+    is_other = verdict in (OTHER_RESOURCE, OTHER_STACK)
+    assert judged.owner == (known.owner if known and is_other else None)
 
 
-def test_a_record_of_another_load_is_not_given_out() -> None:
-    judged = judge(live(LATER), who=ME, named=Named(LATER), record=record())
-    assert (judged.verdict, judged.record) == (Verdict.OURS, None)
-    judged = judge(live(), who=ME, named=None, record=record())
-    assert judged.record == record()
+@pytest.mark.parametrize(
+    ("record", "verdict", "expected"),
+    [(None, OTHER_RESOURCE, SIBLING), (confirmed(), OURS_LATER, None)],
+)
+def test_a_load_in_a_siblings_state_is_the_siblings_unless_the_journal_says_otherwise(
+    record: Record | None, verdict: Verdict, expected: Owner | None
+) -> None:
+    judged = judge(live(), who=ME, named=None, record=record, sibling=SIBLING)
+    assert (judged.verdict, judged.owner) == (verdict, expected)
+
+
+def test_a_nameless_resource_claims_nothing() -> None:
+    judged = judge(live(), who=NAMELESS, named=None, record=confirmed(NAMELESS))
+    assert judged.verdict is FOREIGN
+
+
+def test_only_a_record_of_this_load_is_returned() -> None:
+    assert judge(live(LATER), who=ME, named=Named(LATER), record=confirmed()).record is None
+    assert judge(live(), who=ME, named=None, record=confirmed()).record == confirmed()

@@ -1,4 +1,4 @@
-"""Threads that run one at a time, in an order that a seed decides, or one after the other."""
+"""Threads that run one at a time, in an order that a seed decides."""
 
 from __future__ import annotations
 
@@ -12,37 +12,33 @@ from bytez_provider.core.ownership._stores import Stored
 
 
 class Killed(BaseException):
-    """The process of an actor is no more."""
+    """The process of an actor was killed."""
 
 
 class Turns:
-    """Lets one of several actors go on at a time, from each of its steps to the next.
-
-    Args:
-        seed: Decides who goes on at each step, where nobody is to stand still.
-    """
+    """Lets one actor run at a time, from one of its steps to the next; `seed` decides which."""
 
     def __init__(self, seed: int) -> None:
-        self._random = random.Random(seed)  # noqa: S311 - it is to be repeated
+        self._random = random.Random(seed)  # noqa: S311 - it must be repeatable
         self._changed = threading.Condition()
         self._waiting: set[str] = set()
         self._running: set[str] = set()
         self._current: str | None = None
         self._dies_at: dict[str, int] = {}
-        self._stands: tuple[str, int] | None = None
+        self._pause: tuple[str, int] | None = None
         self._steps: dict[str, int] = {}
         self.order: list[str] = []
 
     def dies(self, actor: str, at: int) -> None:
-        """Let an actor be killed at one of its steps, counted from 1."""
+        """Kill an actor at one of its steps, counted from 1."""
         self._dies_at[actor] = at
 
-    def stands_still(self, actor: str, at: int) -> None:
-        """Let an actor go first, and stand still at one of its steps until all others are done."""
-        self._stands = (actor, at)
+    def pauses(self, actor: str, at: int) -> None:
+        """Let an actor run first, and pause at one of its steps until all others are done."""
+        self._pause = (actor, at)
 
     def run(self, actors: dict[str, Callable[[], Any]]) -> dict[str, Any]:
-        """Run all to their ends; return what each returned, or what it raised."""
+        """Run all to their ends; return what each returned or raised."""
         outcomes: dict[str, Any] = {}
 
         def play(name: str, act: Callable[[], Any]) -> None:
@@ -51,7 +47,7 @@ class Turns:
                 outcomes[name] = act()
             except Killed as dead:
                 outcomes[name] = dead
-            except Exception as error:  # noqa: BLE001 - it is what came of it
+            except Exception as error:  # noqa: BLE001 - it is the outcome
                 outcomes[name] = error
             finally:
                 with self._changed:
@@ -71,7 +67,7 @@ class Turns:
         """Wait until it is this actor's turn.
 
         Raises:
-            Killed: It is dead.
+            Killed: It was killed.
         """
         with self._changed:
             if actor not in self._running:
@@ -87,15 +83,15 @@ class Turns:
             raise Killed(actor)
 
     def _may_go_on(self) -> set[str]:
-        if self._stands is None:
+        if self._pause is None:
             return self._waiting
-        actor, at = self._stands
+        actor, at = self._pause
         others = self._waiting - {actor}
         is_first = actor in self._waiting and self._steps[actor] < at
         return {actor} if is_first or not others else others
 
     def _choose(self) -> None:
-        """Choose who goes on, once all who live wait for it."""
+        """Choose who runs, once all that live wait."""
         if self._waiting == self._running and self._waiting:
             self._current = self._random.choice(sorted(self._may_go_on()))
             self.order.append(self._current)
@@ -105,7 +101,7 @@ class Turns:
 
 
 class SteppingStore:
-    """A store at each use of which another actor may go on."""
+    """A store at each use of which another actor may run."""
 
     def __init__(self, store: Store, step: Callable[[], None]) -> None:
         self._store = store
@@ -114,16 +110,16 @@ class SteppingStore:
         self.is_shared = store.is_shared
 
     def read(self, name: str) -> Stored:
-        """Read, when it is time."""
+        """Take a step first."""
         self._step()
         return self._store.read(name)
 
     def write(self, name: str, content: bytes | None, version: object, *, durable: bool) -> Stored:
-        """Write, when it is time."""
+        """Take a step first."""
         self._step()
         return self._store.write(name, content, version, durable=durable)
 
     def read_all(self) -> dict[str, Stored]:
-        """Read all, when it is time."""
+        """Take a step first."""
         self._step()
         return self._store.read_all()

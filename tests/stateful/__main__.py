@@ -1,7 +1,7 @@
-"""`python -m tests.stateful --examples 3000 --steps 60`: the machine, for as long as one likes.
+"""`python -m tests.stateful --examples 3000 --steps 60`: the machine, for as long as wanted.
 
-Prints how many examples and steps were run, which faults struck how often, and the seed. A broken
-promise ends it with exit code 1 and the shortest story that breaks it.
+Prints the seed, and the counts of examples, steps and faults. If a promise is broken, prints the
+shortest story that breaks it, and exits with 1.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tests.stateful.run import outcome
 
 
 def main() -> int:
-    """Run the examples in as many processes as are asked for."""
+    """Run the examples in several processes."""
     parser = argparse.ArgumentParser(prog="python -m tests.stateful", description=__doc__)
     parser.add_argument("--examples", type=int, default=3000, help="how many in all (3000)")
     parser.add_argument("--steps", type=int, default=60, help="the most of one example (60)")
@@ -51,14 +51,14 @@ def _report(tallies: list[Tally], seed: int) -> None:
     _say(f"{sum(tally.requests for tally in tallies)} requests")
     for title, name in (
         ("deployments", "ends"),
-        ("operations of theirs", "steps"),
-        ("what befell them", "blows"),
+        ("operations", "steps"),
+        ("interruptions", "blows"),
         ("faults that struck", "struck"),
         ("events of the world", "world"),
     ):
         counts = total(name)
-        told = ", ".join(f"{what} {count}" for what, count in counts.most_common())
-        _say(f"{sum(counts.values())} {title}: {told}")
+        listed = ", ".join(f"{what} {count}" for what, count in counts.most_common())
+        _say(f"{sum(counts.values())} {title}: {listed}")
 
 
 def _say(text: str) -> None:

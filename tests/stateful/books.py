@@ -1,7 +1,7 @@
-"""The world's model: which loads there are, whose each is, and which ended of themselves.
+"""The oracle's model of the account: which loads exist, whose they are, and which expired.
 
-Kept from what the machine itself does in the part of somebody else, and from comparing what is
-really loaded before and after each deployment; never from what the provider says.
+It follows from what the machine does as somebody else, and from what is really loaded before and
+after each deployment; never from what the provider reports.
 """
 
 from __future__ import annotations
@@ -20,27 +20,32 @@ OTHERS = "somebody else"
 BOOT_SECONDS = 4.0
 
 Identity = tuple[str, str]
-"""What tells a load from all others: its model and its `created`."""
+"""What identifies a load: its model and its `created`."""
 
 
 @dataclass
 class Load:
-    """A load that there is.
-
-    Attributes:
-        owner: The stack whose deployment made it or took it over last; or `OTHERS`.
-        answer: What the service would truly say of it.
-        told: Whether its owner's user was told that it may be running.
-        journal: Where its owner's deployment kept what it began.
-        allowed: The stacks that were allowed to take it over, and began to: what was killed
-            then goes on without being allowed again. By stack, the journals.
-    """
+    """A load that exists."""
 
     owner: str
+    """The stack whose deployment made it or took it over last, or `OTHERS`."""
     answer: dict[str, Any]
-    told: bool = False
+    """The true answer of the service."""
+    is_reported: bool = False
+    """Whether a message to its owner's user said that it may be running."""
     journal: str = ""
+    """The journal of its owner's deployment."""
     allowed: dict[str, set[str]] = field(default_factory=dict)
+    """The stacks that were allowed to take it over, and were killed: they go on without being
+    allowed again. Their journals, by stack."""
+    formers: set[tuple[str, str]] = field(default_factory=set)
+    """Earlier owners, with journals that do not know the take-over since."""
+
+    def hand_over(self, stack: str, journal: str) -> None:
+        """Give the load a new owner, which only one journal knows."""
+        formers = {*self.formers, (self.owner, self.journal)}
+        self.formers = {(one, known) for one, known in formers if known != journal}
+        self.owner, self.journal, self.is_reported = stack, journal, False
 
     @property
     def model_id(self) -> str:
@@ -53,17 +58,17 @@ class Load:
         return str(self.answer["created"])
 
     def runs_at(self, concurrency: int) -> bool:
-        """Tell whether it is RUNNING, at that concurrency."""
+        """Return whether it is RUNNING at this concurrency."""
         return bool(
             self.answer["status"] == "RUNNING" and self.answer["concurrency"] == concurrency
         )
 
     def expired_by(self, now: datetime) -> bool:
-        """Tell whether it has been idle for its period, at the latest at a moment."""
+        """Return whether it has been idle for its period by a moment."""
         if self.answer["status"] == "FAILED":
             return False
         expires = moment_of(self.answer["expiresAt"])
-        if expires is None:  # As long as it boots: at the earliest a period after that.
+        if expires is None:  # It is booting: at the earliest a period after that.
             created = moment_of(self.created)
             assert created is not None
             period = self.answer["expirationPeriodSeconds"]
@@ -73,55 +78,51 @@ class Load:
 
 @dataclass(frozen=True)
 class Ended:
-    """A load that is no more, though its time was not over."""
+    """A load that was ended before it expired."""
 
     load: Load
     by: str
-    """The stack whose deployment was under way, or `OTHERS`."""
+    """The stack that was deployed, or `OTHERS`."""
 
 
 class Books:
-    """What is loaded, and whose it is.
-
-    Attributes:
-        loads: All loads that there are.
-    """
+    """What is loaded, and whose it is."""
 
     def __init__(self, emulator: Emulator) -> None:
         self._emulator = emulator
         self.loads: dict[Identity, Load] = {}
         self.unloaded_by_others: set[Identity] = set()
 
-    # -------------------------------------------------------------- what somebody else does
+    # ---------------------------------------------------------------------- somebody else
 
     def somebody_loads(self, model_id: str, concurrency: int) -> None:
-        """Load a model in the part of somebody else, where the service takes the load."""
+        """Load a model as somebody else, if the service accepts it."""
         with contextlib.suppress(WorldError):
             created = self._emulator.load_by_somebody_else(model_id, concurrency)
             self.loads[model_id, created] = Load(OTHERS, self._real()[model_id, created])
 
     def somebody_unloads(self, model_id: str) -> None:
-        """Unload a model in the part of somebody else, whoever loaded it."""
+        """Unload a model as somebody else, no matter who loaded it."""
         live = self.of_model(model_id)
         if live is not None:
             self._emulator.unload_by_somebody_else(model_id)
             self.unloaded_by_others.add((model_id, str(live["created"])))
 
     def somebody_runs(self, model_id: str) -> None:
-        """Use a model, which puts its expiry off."""
+        """Use a model, which delays its expiry."""
         live = self.of_model(model_id)
         if live is not None and live["status"] == "RUNNING":
             with self._emulator.changing() as (world, now):
                 world.run(model_id, now)
 
-    # ----------------------------------------------------------------------- what has become
+    # ------------------------------------------------------------------------------ state
 
     def take_stock(self, by: str, journal: str = "") -> list[Ended]:
-        """Enter what has changed since the last time; return which loads were ended.
+        """Enter what has changed since the last time; return the loads that were ended.
 
         Args:
-            by: Whose doing it is if it was not somebody else's: the stack that was deployed.
-            journal: Where that deployment kept what it began.
+            by: The stack that was deployed, and so has made or ended them.
+            journal: The journal of that deployment.
         """
         now, real = self._emulator.now(), self._real()
         ended = []
@@ -137,21 +138,21 @@ class Books:
         return ended
 
     def of_model(self, model_id: str) -> dict[str, Any] | None:
-        """Return what the service would truly say of the load of a model."""
+        """Return the service's true answer for a model."""
         return next((one for (name, _), one in self._real().items() if name == model_id), None)
 
     def lingering(self) -> frozenset[str]:
-        """Return the models that were unloaded, and of which the service says they are loaded."""
+        """Return the models that are unloaded, and that the service still reports as loaded."""
         with self._emulator.reading() as (world, now):
-            told = {load.model_id for load in world.instances(now)}
-        return frozenset(told) - {model_id for model_id, _ in self._real()}
+            shown = {load.model_id for load in world.instances(now)}
+        return frozenset(shown) - {model_id for model_id, _ in self._real()}
 
     def _real(self) -> dict[Identity, dict[str, Any]]:
         return {(one["modelId"], one["created"]): one for one in self._emulator.instances()}
 
 
-def begin_anew(emulator: Emulator) -> None:
-    """Let an emulator be as it was at its start, but for the day: its time never runs back."""
+def reset(emulator: Emulator) -> None:
+    """Reset an emulator, on a later day: its time never goes back."""
     emulator.reset()
     emulator.set_faults([])
     day = timedelta(days=1)

@@ -1,4 +1,4 @@
-"""`bytez-fleet unload --unfinished`, as the user of a stack runs it on one machine."""
+"""`bytez-fleet unload --unfinished`, as a user of a stack runs it on one machine."""
 
 from __future__ import annotations
 
@@ -29,16 +29,7 @@ def unload_unfinished(
     file: Path,
     machine: str,
 ) -> None:
-    """Unload what deployments have begun and not finished, by the state of a stack.
-
-    Args:
-        emulator: The service.
-        environ: The environment of the command.
-        root: The URN of the stack.
-        state: What its state holds.
-        file: Where to put it for the command.
-        machine: The machine that the command runs on.
-    """
+    """Unload unfinished loads, given the state of a stack (`root` is its URN) in a file."""
     stack: dict[str, object] = {"urn": root, "type": "pulumi:pulumi:Stack"}
     resources = [stack]
     resources += [
@@ -50,7 +41,7 @@ def unload_unfinished(
             "outputs": one.outputs,
         }
         for one in state.values()
-        # One that is deleted and not yet created again names nothing.
+        # A resource that is deleted and not yet created again names nothing.
         if not one.pending_replacement
     ]
     file.write_text(json.dumps({"deployment": {"resources": resources}}), encoding="utf-8")

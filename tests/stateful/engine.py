@@ -1,22 +1,20 @@
 """A model of Pulumi's engine: what it calls in each command, and what it saves.
 
-One step at a time, as with `--parallel 1`. Made after the engine's own step generator and snapshot
-manager, and held against the real command line by `tests/e2e/test_engine_model.py`:
+One step at a time, as with `--parallel 1`. It follows the engine's step generator and snapshot
+manager, and `tests/e2e/test_engine_model.py` compares it with the real command line:
 
-- The state is saved after each step that succeeded; a step that failed changes nothing, and after
-  it no other begins.
-- A replacement deletes first. The state then says `pending_replacement`: no later operation deletes
-  or reads it again; an `up` creates it, and a `destroy` only strikes it off.
-- What the program has no longer is deleted last, and only after all else succeeded. So after a
-  rename without an alias the new resource is created before the old one is deleted.
-- A first Ctrl-C lets the step that is under way end, and saves what it answers. After a kill
-  nothing is saved.
-- Where the provider's process died, the step failed: nothing is left pending.
+- The state is saved after each step that succeeded. A failed step changes nothing and is the last.
+- A replacement deletes first. The state is then `pending_replacement`: no later operation deletes
+  or reads the resource; an `up` creates it, and a `destroy` only removes it from the state.
+- Resources that the program no longer has are deleted last, after everything else succeeded. So
+  after a rename without an alias the new resource is created before the old one is deleted.
+- After a first Ctrl-C the current step ends, and its answer is saved. After a kill it is not.
+- If the provider's process dies, the step failed: nothing is left pending.
 - A refresh reads a resource and then asks for its diff.
-- A preview asks the same questions and saves nothing. With `--target` nothing is asked about other
-  resources: they are read, changed, created and deleted by no one. A target whose dependency is
-  neither in state nor a target is an error, and so is one that a refresh does not find.
-- A backend that refuses to save ends the deployment at the step that it refuses.
+- A preview makes the same calls and saves nothing. With `--target` there are no calls for other
+  resources. A target is an error if its dependency is neither in state nor a target, or if a
+  refresh does not find it.
+- A backend that refuses to save ends the deployment at that step.
 """
 
 from __future__ import annotations
@@ -53,25 +51,21 @@ class Resource:
 
     @property
     def is_model(self) -> bool:
-        """Whether it is a model, and not a fleet's readiness."""
+        """Whether it is a model and not a fleet's readiness."""
         return READINESS_TYPE not in self.urn
 
 
 @dataclass
 class Result:
-    """How a deployment ended.
-
-    Attributes:
-        end: "succeeded", "failed", "cancelled" or "killed".
-        steps: What was done to which resource, in order, failed steps included.
-        errors: What the user was shown of those that failed.
-        said: What the user was shown besides.
-    """
+    """How a deployment ended."""
 
     end: str = "succeeded"
+    """Or "failed", "cancelled" or "killed"."""
     steps: list[tuple[str, str]] = field(default_factory=list)
+    """What was done to which resource, failed steps included."""
     errors: list[str] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
+    """The messages besides the errors."""
 
     @property
     def succeeded(self) -> bool:
@@ -100,9 +94,8 @@ class Engine:
     """The engine of one stack, and the stack's state.
 
     Attributes:
-        state: What is saved, by URN, in the order of creation.
-        timeouts: Those of every resource.
-        history: What was saved by each deployment so far.
+        state: By URN, in the order of creation.
+        history: The state after each deployment that changed it.
         saves: How many more steps the backend saves before it refuses; None for all.
     """
 
@@ -142,7 +135,7 @@ class Engine:
             self._previews = False
 
     def restore(self, number: int) -> None:
-        """Put an earlier state back, as `pulumi stack export --version` and `import` do."""
+        """Restore an earlier state, as `pulumi stack export --version` and `import` do."""
         self.state = dict(self.history[number % len(self.history)])
         self._saved = dict(self.state)
 
@@ -192,14 +185,14 @@ class Engine:
             return
         inputs = old.inputs if found.inputs is None else wired(found.inputs)
         new = dataclasses.replace(old, inputs=inputs, outputs=wired(found.outs))
-        # What the refresh has changed is shown by the provider's own diff.
+        # The provider's diff shows what the refresh has changed.
         self._ask(
             old.urn, lambda provider: provider.diff(old.id, dict(new.outputs), dict(old.inputs))
         )
         self._save(new)
 
     def _register(self, goal: Goal) -> str:
-        """Make a resource what the program wants it to be; return its URN."""
+        """Bring a resource to what the program declares; return its URN."""
         if self._process.cancelled:
             raise _OverError("cancelled")
         old = next(
@@ -260,7 +253,7 @@ class Engine:
         self._save(self._resource(goal, made.id, inputs, wired(made.outs)))
 
     def _replace(self, goal: Goal, old: Resource, inputs: Bag) -> None:
-        """Delete, then create; what depends on it is asked, and never replaced with it."""
+        """Delete, then create; dependents are asked for a diff, and never replaced with it."""
         for one in self._olds.values():
             if old.urn in one.depends_on:
                 asked = self._ask(
@@ -270,7 +263,7 @@ class Engine:
                 assert not asked.replaces, f"{one.urn} asks for a replacement"
         if not old.pending_replacement:
             self._delete(old)
-            # It stays until what comes in its place is there.
+            # It remains in state until its replacement is there.
             self._save(dataclasses.replace(old, pending_replacement=True))
         self._create(goal, inputs)
         if goal.urn != old.urn:
@@ -278,7 +271,7 @@ class Engine:
             self._commit()
 
     def _delete_all_but(self, kept: set[str]) -> None:
-        """Delete what the program has no longer, what depends on others first."""
+        """Delete what the program no longer has, dependents first."""
         for old in sorted(self.state.values(), key=lambda one: one.is_model):
             if old.urn not in kept and self._is_targeted(old.urn) and not self._previews:
                 if not old.pending_replacement:
@@ -316,7 +309,7 @@ class Engine:
         self._commit()
 
     def _commit(self) -> None:
-        """Save what a step has changed; what the backend refuses is lost."""
+        """Save what a step has changed, unless the backend refuses."""
         if self._previews or self.state == self._saved:
             return
         if self.saves == 0:
@@ -327,7 +320,7 @@ class Engine:
         self._saved = dict(self.state)
 
     def _step(self, what: str, urn: str, timeout: float, do: Any) -> Any:
-        """Begin and end a step; return the answer where there is a state to put it in."""
+        """Run a step; return the answer if it can be saved."""
         if self._process.cancelled:
             raise _OverError("cancelled")
         self._result.steps.append((what, urn))

@@ -1,4 +1,4 @@
-"""The faults that are switched on and off, and a count of how often each kind struck."""
+"""The faults that are switched on and off, and how often each kind had an effect."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _answer(status: int, body: Any, **headers: str) -> dict[str, Any]:
 
 
 def answers(key: str) -> list[dict[str, Any]]:
-    """Return what may come in place of the service's own answer; some of it echoes the key."""
+    """Return answers that may replace the service's own; some of them echo the key."""
     return [
         _answer(500, {"error": f"the key {key} broke it"}),
         {"respond": {"status": 502, "body": f"<h1>Bad {key}</h1>", "headers": _HTML}},
@@ -39,7 +39,7 @@ def answers(key: str) -> list[dict[str, Any]]:
         _answer(200, '{"modelId": "openai-comm'),
         _answer(200, ""),
         _answer(302, "", location="http://192.0.2.1/elsewhere"),
-        # No evidence of anything: not in the form of this API, or with a status of no answer.
+        # No evidence: not in the form of this API, or with a status of 500 and more.
         _answer(404, {"detail": "Not Found"}),
         _answer(404, {"message": "no route and no API found with those values"}),
         _answer(404, ""),
@@ -52,11 +52,11 @@ def answers(key: str) -> list[dict[str, Any]]:
 
 
 def menu(key: str) -> list[Rule]:
-    """Return every rule that may be switched on, `first` and `probability` left out.
+    """Return every rule that may be switched on, without `first` and `probability`.
 
-    Where time is lied about it is by so much as the design allows: a second, for the `Date`; as
-    long as a load may not show after its acceptance, for the status. What a service says is there
-    is there: no client can see through a lie about that.
+    Wrong times remain within what the design allows: a second for the `Date` header, and for the
+    status as long as an accepted load may not show. A service never shows a load that does not
+    exist: no client could detect that.
     """
     rules: list[Rule] = [{"do": answer} for answer in answers(key)]
     rules += [{"endpoint": path, "do": answer} for path in ENDPOINTS for answer in answers(key)]
@@ -73,14 +73,14 @@ def menu(key: str) -> list[Rule]:
     rules += [{"do": {"boot": "never"}}] * 3
     rules += [{"do": {"shutdownSeconds": seconds}} for seconds in (4, 4, 4, 150)]
     rules += [{"endpoint": LOAD, "do": {"statusLagSeconds": seconds}} for seconds in (3, 45)]
-    # Shown to one who asks and hidden from the next, but not where it was seen RUNNING.
+    # Shown once and hidden from the next request, but not after it was RUNNING.
     rules += [{"endpoint": STATUS, "do": {"statusLagSeconds": BOOT_SECONDS - 1}}] * 2
     rules += [{"endpoint": LISTS, "do": {"statusLagSeconds": seconds}} for seconds in (3, 300)]
     return rules
 
 
 def kind_of(rule: Rule) -> str:
-    """Return what a kind of fault is called in the count."""
+    """Return the name of a kind of fault in the counts."""
     do = rule["do"]
     if "respond" in do:
         status, body = do["respond"]["status"], do["respond"]["body"]
@@ -93,10 +93,7 @@ def kind_of(rule: Rule) -> str:
 
 
 def switch_on(emulator: Emulator, rules: Sequence[Rule], struck: Counter[str]) -> None:
-    """Put faults in force in place of those before; count in `struck` each time that one strikes.
-
-    A rule that matched and changed nothing, as a rate limit that is kept, is not counted.
-    """
+    """Replace the faults; count in `struck` each time that one changes an answer."""
     emulator.set_faults(rules)
     for rule, made in zip(rules, emulator._faults._rules, strict=True):
         made.effect = _counted(made.effect, kind_of(rule), struck)
@@ -113,7 +110,7 @@ def _counted(effect: Effect, kind: str, struck: Counter[str]) -> Effect:
 
 
 def let_time_pass(emulator: Emulator) -> None:
-    """Let a delayed request move the emulator's clock: nobody else does while it is awaited."""
+    """Let a delayed request move the emulator's clock: nothing else does during it."""
 
     async def sleep_until(until: datetime) -> None:
         emulator.advance(max(0.0, (until - emulator.now()).total_seconds()))

@@ -1,9 +1,8 @@
-"""One provider process, in this one: what the dynamic host does between engine and provider.
+"""One provider process, within this one: what the dynamic host does between engine and provider.
 
-The providers, the bridge to the host, the config and all the rooms below are the real ones. Where
-the host's own process begins, this stands in for it: a `Create(self, request, context)` further up
-the stack, property bags as the wire makes them, a `Cancel` that arrives, an engine that vanishes,
-and the process's death at a request, after which nothing of it runs.
+The providers, the bridge to the host, the config and everything below are real. This replaces the
+host's own process: a `Create(self, request, context)` further up the stack, property bags as the
+wire makes them, a `Cancel`, an engine that vanishes, and the death of the process at a request.
 """
 
 from __future__ import annotations
@@ -40,15 +39,15 @@ CHANGING = ("/model/load", "/model/delete")
 
 
 class SuddenDeath(BaseException):
-    """The process is no more: no handler of an error sees this."""
+    """The process was killed: no handler of an error sees this."""
 
 
 class CallFailedError(Exception):
-    """The provider answered with an error; `str(error)` is what the user is shown."""
+    """The provider answered with an error; `str(error)` is shown to the user."""
 
 
 class _Request:
-    """What the host knows of a call beside its properties."""
+    """What the host knows of a call besides its properties."""
 
     def __init__(self, urn: str, timeout: float) -> None:
         self.urn = urn
@@ -72,13 +71,13 @@ class _Context(grpc.ServicerContext):
         return self._active
 
     def end(self) -> None:
-        """Let go of the call: it has been answered, or the engine is gone."""
+        """End the call: it was answered, or the engine is gone."""
         self._active = False
         for callback in self._callbacks:
             callback()
 
 
-# What else gRPC offers is of no use here, and nothing of ours asks for it.
+# Nothing here uses the rest of gRPC's context.
 _Context.__abstractmethods__ = frozenset()
 
 
@@ -86,14 +85,11 @@ class Process:
     """One provider process, from its start to its end.
 
     Attributes:
-        said: Every line that the user was shown, in order.
+        said: Every message to the user; `rows` has them with their resources.
         cancelled: Whether Ctrl-C was pressed.
-        engine_lives: False as soon as the engine was killed.
-        is_dead: Whether the process itself was killed.
         requests: How many requests it has made.
-        rows: The lines of `said`, each with the resource that it stands under.
-        asked: Path and model of each request that changes something, in order.
-        struck: What befell it.
+        asked: Path and model of each request that changes something.
+        struck: The blows that happened.
     """
 
     def __init__(
@@ -126,7 +122,7 @@ class Process:
 
     @contextlib.contextmanager
     def running(self) -> Iterator[Process]:
-        """Be the process of whatever is called within."""
+        """Be the process of everything that is called within."""
         others = [name for name in os.environ if name.startswith("BYTEZ_") or name == "CI"]
         with contextlib.ExitStack() as world:
             world.enter_context(mock.patch.dict(os.environ, self._environ))
@@ -148,7 +144,7 @@ class Process:
                 for client in self._clients:
                     client.close()
 
-    # ---------------------------------------------------------------- for the engine's model
+    # ------------------------------------------------------------------------- the engine
 
     def call(self, urn: str, timeout: float, do: Callable[[Any], _T]) -> _T:
         """Let the provider of a resource do something, as the host's servicer does.
@@ -178,17 +174,17 @@ class Process:
             del request
 
     def end(self) -> None:
-        """Be ended in order: the engine has saved everything, and says so with `Cancel`."""
+        """End in order: the engine has saved everything, and sends `Cancel`."""
         if self.engine_lives and not self.is_dead:
             host._cancellation.arrive()
 
     def Log(self, request: engine_pb2.LogRequest, timeout: float) -> None:  # noqa: N802
-        """Take what is to be shown; the service of the engine that the bridge talks to."""
+        """Take a message, as the engine's service that the bridge calls."""
         self.said.append(request.message)
         self.rows.append((request.urn, request.message))
 
     def _be_present(self) -> Presence:
-        """Return this process as the records of its journal have it."""
+        """Return this process as its records name it."""
         presence = Presence(machine=self._machine, host=self._machine)
         self._presences.append(presence)
         return presence
@@ -210,10 +206,10 @@ class Process:
             self._providers[kind] = made
         return self._providers[kind]
 
-    # ----------------------------------------------------------------------- what befalls it
+    # ------------------------------------------------------------------------------ blows
 
     def _listen(self, client: BytezClient) -> None:
-        """Let things happen at the requests of a client."""
+        """Let blows happen at the requests of a client."""
         self._clients.append(client)
         exchange = client._transport.exchange
 
@@ -254,7 +250,7 @@ class Process:
             raise SuddenDeath
 
     def _bury(self) -> None:
-        """Undo what the process may have written on its way out: the dead write nothing."""
+        """Undo what the process may have written after its death."""
         self._vanish()
         for path in self._journal.glob("*"):
             if path not in self._relics:

@@ -1,4 +1,4 @@
-"""Three stacks of one account, deployed again and again from two machines, whatever comes."""
+"""Three stacks of one account, deployed again and again from two machines, with trouble."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from bytez_provider.emulator import Emulator
 from tests.stateful import faults, promises
-from tests.stateful.books import OTHERS, Books, Load, begin_anew
+from tests.stateful.books import OTHERS, Books, Load, reset
 from tests.stateful.cleaning import unload_unfinished
 from tests.stateful.engine import NOT_SAVED, Engine, Result, Timeouts
 from tests.stateful.host import Process
@@ -32,12 +32,7 @@ HERE, THERE = "here", "there"
 
 @dataclass(frozen=True)
 class Site:
-    """A stack, and where its state is kept.
-
-    Attributes:
-        stack: Its name, which two of them share.
-        backend: The address of its state.
-    """
+    """A stack, and the backend of its state; two stacks share a name."""
 
     stack: str
     backend: str
@@ -52,9 +47,9 @@ SITES = {
 
 _TIMEOUTS = (Timeouts(12, 12, 6), Timeouts(100, 100, 6))
 _PEACEFUL_UPS = 4
-"""So many until a stack has come to terms with all that went wrong before."""
+"""How many a stack needs at most to recover from everything before."""
 _UNCLEAR_SECONDS = 310
-"""For so long a request whose answer nobody saw may be taken for another's load."""
+"""How long another's load may be mistaken for one that was requested without an answer."""
 
 STAYS = re.compile(r"'([^' ]+)' was still [A-Z]+ after [\dms]+, and stays")
 """How a fleet's error names a model that was booting at the limit."""
@@ -96,11 +91,11 @@ def fault(draw: st.DrawFn) -> faults.Rule:
 
 
 weather = st.none() | st.lists(fault(), max_size=3)
-"""What the service does from now on: as before, or other faults, or none."""
+"""The faults from now on: the same as before, or others."""
 
 
 class Tally:
-    """What was done in all examples of a run."""
+    """Counts of a run."""
 
     def __init__(self) -> None:
         self.examples = 0
@@ -115,12 +110,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class Asked:
-    """A load that a deployment asked for, and of which no state has named the outcome.
-
-    Attributes:
-        at: Emulated seconds.
-        journal: Where that deployment kept what it began.
-    """
+    """A requested load that no state names: when, in emulated seconds, and in which journal."""
 
     at: float
     journal: Path
@@ -130,7 +120,7 @@ class Deployments(RuleBasedStateMachine):
     """Three stacks of one account, and somebody else who uses the account too."""
 
     emulator: Emulator
-    """One for all examples: to start a server takes longer than most of them."""
+    """One for all examples: a server takes longer to start than most of them."""
     tally = Tally()
 
     @initialize(
@@ -141,17 +131,11 @@ class Deployments(RuleBasedStateMachine):
         clone=st.dictionaries(names, declared, max_size=2),
     )
     def begin(self, timeouts: Timeouts, shared: bool, **given: dict[str, Declared]) -> None:
-        """Begin with programs; the second machine has a journal of its own, or shares the first's.
-
-        Args:
-            timeouts: Those of every resource.
-            shared: Whether both machines have one journal.
-            **given: What the stacks declare.
-        """
+        """Begin with programs; the machines share a journal, or have one each."""
         self.tally.examples += 1
         self.keys = [KEY]
         self.emulator.keys = tuple(self.keys)
-        begin_anew(self.emulator)
+        reset(self.emulator)
         self.folder = Path(tempfile.mkdtemp(prefix="bytez-stateful-"))
         own = self.folder / THERE
         self.journals = {HERE: self.folder / HERE, THERE: self.folder / HERE if shared else own}
@@ -167,7 +151,7 @@ class Deployments(RuleBasedStateMachine):
                 self.programs[stack].declare(name, one)
 
     def check_invariants(self, *args: Any, **given: Any) -> None:
-        """Count the step that was just done: hypothesis calls this after each."""
+        """Count the step; hypothesis calls this after each."""
         self.tally.rules += 1
         super().check_invariants(*args, **given)
 
@@ -178,11 +162,11 @@ class Deployments(RuleBasedStateMachine):
             finally:
                 shutil.rmtree(self.folder)
 
-    # --------------------------------------------------------------------- what users write
+    # ------------------------------------------------------------------------- programs
 
     @rule(stack=stacks, name=names, declared=declared)
     def declare(self, stack: str, name: str, declared: Declared) -> None:
-        """Add a model, or change one: what it is, its settings, whether it adopts."""
+        """Add a model, or change one."""
         self.programs[stack].declare(name, declared)
 
     @precondition(lambda self: any(one.models for one in self.programs.values()))
@@ -201,19 +185,19 @@ class Deployments(RuleBasedStateMachine):
     @precondition(lambda self: any(len(one.models) > 1 for one in self.programs.values()))
     @rule(data=st.data())
     def swap(self, data: st.DataObject) -> None:
-        """Let one resource have the model of another, and the other that of the first or none."""
+        """Give a resource the model of another, which gets the first one's or is dropped."""
         program, name = data.draw(self.resource())
         others = [one for one in program.models if one != name]
         if others:
             program.swap(name, data.draw(st.sampled_from(others)), keep=data.draw(st.booleans()))
 
     def resource(self) -> st.SearchStrategy[tuple[Program, str]]:
-        """Return one of the resources that are declared."""
+        """Return a declared resource."""
         return st.sampled_from(
             [(program, name) for program in self.programs.values() for name in program.models]
         )
 
-    # ------------------------------------------------------------------------- what happens
+    # ----------------------------------------------------------------------------- events
 
     @rule(model_id=models, concurrency=st.integers(1, 2))
     def somebody_loads(self, model_id: str, concurrency: int) -> None:
@@ -236,32 +220,32 @@ class Deployments(RuleBasedStateMachine):
 
     @rule(stack=stacks, saves=st.sampled_from([0, 1, 1, 2, 4, None, None]))
     def backend_turns(self, stack: str, saves: int | None) -> None:
-        """Let a backend refuse to save: at once, after some steps, for good; or save again."""
+        """Let a backend refuse to save, at once or after some steps; or save again."""
         self.engines[stack].saves = saves
 
     @rule(stack=stacks, number=st.integers(0, 9))
     def restore(self, stack: str, number: int) -> None:
-        """Put an earlier state back. What only the later one named the user gave up."""
+        """Restore an earlier state: the user gives up what only the later one named."""
         engine = self.engines[stack]
         engine.restore(number)
         self.tally.world["restored checkpoints"] += 1
         for load in self.books.loads.values():
             if load.owner == stack and not self.is_named(stack, load):
-                load.told = True
+                load.is_reported = True
 
     @precondition(lambda self: len(self.keys) < 3)
     @rule()
     def rotate_the_key(self) -> None:
-        """Make a new key and revoke the one before; all use the new one from now on."""
+        """Make a new key for everybody, and revoke the old one."""
         self.keys.append(f"{KEY}-{len(self.keys)}")
         self.emulator.keys = (self.keys[-1],)
         self.tally.world["rotated keys"] += 1
         for load in self.books.loads.values():
-            # A request that nobody saw the end of cannot be told from another key's.
+            # A request without an answer cannot be told from another key's.
             if load.model_id in self.unclear and not self.is_named(load.owner, load):
-                load.told = True
+                load.is_reported = True
 
-    # -------------------------------------------------------------------- what users command
+    # ------------------------------------------------------------------------- commands
 
     @rule(
         stack=stacks,
@@ -282,7 +266,7 @@ class Deployments(RuleBasedStateMachine):
         targeted: bool,
         data: st.DataObject,
     ) -> None:
-        self.let_be(weather)
+        self.set_weather(weather)
         targets = None
         if targeted:
             urns = [goal.urn for goal in self.programs[stack].goals()]
@@ -303,8 +287,8 @@ class Deployments(RuleBasedStateMachine):
     def up_in_trouble(
         self, machine: str, weather: list[faults.Rule], refresh: bool, data: st.DataObject
     ) -> None:
-        """Deploy what has something to deploy, and let something happen soon."""
-        self.let_be(weather)
+        """Deploy a stack that declares something, and let something happen soon."""
+        self.set_weather(weather)
         stack = data.draw(st.sampled_from([k for k, one in self.programs.items() if one.models]))
         soon = self.moment(st.integers(1, 6))
         moments = data.draw(st.lists(soon, min_size=1, max_size=2))
@@ -314,7 +298,7 @@ class Deployments(RuleBasedStateMachine):
     def refresh(
         self, stack: str, machine: str, weather: list[faults.Rule] | None, data: st.DataObject
     ) -> None:
-        self.let_be(weather)
+        self.set_weather(weather)
         moments = data.draw(st.lists(self.moment(), max_size=1))
         self.deploy(stack, "refresh", True, moments, machine=machine)
 
@@ -327,7 +311,7 @@ class Deployments(RuleBasedStateMachine):
         refresh: bool,
         data: st.DataObject,
     ) -> None:
-        self.let_be(weather)
+        self.set_weather(weather)
         moments = data.draw(st.lists(self.moment(), max_size=1))
         self.deploy(stack, "destroy", refresh, moments, machine=machine)
 
@@ -340,8 +324,8 @@ class Deployments(RuleBasedStateMachine):
         refresh: bool,
         data: st.DataObject,
     ) -> None:
-        """Preview, and see that nothing is asked for, written or saved."""
-        self.let_be(weather)
+        """Preview: nothing may be requested, written or saved."""
+        self.set_weather(weather)
         engine, journal = self.engines[stack], self.journals[machine]
         moments = data.draw(st.lists(self.moment(), max_size=1))
         before = (dict(engine.state), promises.content_of(journal))
@@ -358,7 +342,7 @@ class Deployments(RuleBasedStateMachine):
 
     @rule(stack=stacks, machine=machines)
     def clean_up(self, stack: str, machine: str) -> None:
-        """End what a stack has begun and not finished; nothing else, and all of it."""
+        """Unload the unfinished loads of a stack: all of them, and nothing else."""
         self.emulator.set_faults([])
         self.emulator.advance(61)
         self.books.take_stock("nobody")
@@ -372,6 +356,7 @@ class Deployments(RuleBasedStateMachine):
         )
         for one in self.books.take_stock(stack):
             is_own = one.load.owner == stack or stack in one.load.allowed
+            is_own |= (stack, str(self.journals[machine])) in one.load.formers
             assert is_own, f"a clean-up of {stack} ended {one.load}"
             assert not self.is_named(stack, one.load), f"a clean-up ended {one.load}"
         promises.nothing_is_left(
@@ -380,19 +365,19 @@ class Deployments(RuleBasedStateMachine):
         self.tally.world["clean-ups"] += 1
 
     def clean_up_everywhere(self) -> None:
-        """See at the end of each example that nothing paid is left without a name."""
+        """Check at the end of each example that no load is left without a name."""
         for stack in SITES:
             for machine in (HERE, THERE) if not self.shared else (HERE,):
                 self.clean_up(stack, machine)
 
-    def let_be(self, weather: list[faults.Rule] | None) -> None:
+    def set_weather(self, weather: list[faults.Rule] | None) -> None:
         """Switch faults on and off."""
         if weather is not None:
             faults.switch_on(self.emulator, weather, self.tally.struck)
 
     @rule(stack=stacks, machine=machines)
     def up_in_peace(self, stack: str, machine: str) -> None:
-        """With nothing in the way any more, a few ups make it so."""
+        """Without faults, a few ups bring the stack to what it declares."""
         self.emulator.set_faults([])
         self.engines[stack].saves = None
         accepts = False
@@ -401,7 +386,7 @@ class Deployments(RuleBasedStateMachine):
             result = self.deploy(stack, "up", True, [], machine=machine, accepts=accepts)
             if result.succeeded:
                 return
-            # The errors say what to do, and that is done.
+            # Do what the errors say.
             accepts = "BYTEZ_ACCEPT_ACCOUNT_CHANGE=1" in result.errors[-1]
             for model_id in STAYS.findall(result.errors[-1]):
                 # It may be one that never boots.
@@ -409,22 +394,22 @@ class Deployments(RuleBasedStateMachine):
         assert self.is_in_the_way(stack, machine, result.errors[-1]), result.errors
 
     def is_in_the_way(self, stack: str, machine: str, error: str) -> bool:
-        """Tell whether an `up` is right to be refused: what is loaded is not its resource's."""
+        """Return whether an `up` is rightly refused: the load is not its resource's."""
         for load in self.books.loads.values():
             if f"could not load '{load.model_id}': " in error and "loaded" in error:
                 own_journal = load.journal == str(self.journals[machine])
-                return load.owner != stack or load.told or not own_journal
+                return load.owner != stack or load.is_reported or not own_journal
         return False
 
     def moment(self, at: st.SearchStrategy[int] | None = None) -> st.SearchStrategy[Moment]:
-        """Return what may happen in the midst of a deployment, and when."""
+        """Return what may happen during a deployment, and when."""
         at = st.integers(1, 14) if at is None else at
         blows = st.sampled_from([blow for blow in Blow if blow is not Blow.OTHERS_ACT])
         acts = st.builds(self.by_others, models, st.booleans())
         return st.builds(Moment, at, blows) | st.builds(Moment, at, st.just(Blow.OTHERS_ACT), acts)
 
     def by_others(self, model_id: str, loads: bool) -> Callable[[], None]:
-        """Return what somebody else does when the moment has come."""
+        """Return an act of somebody else."""
 
         def act() -> None:
             self.disturbed.add(model_id)
@@ -435,12 +420,12 @@ class Deployments(RuleBasedStateMachine):
 
         return act
 
-    # ------------------------------------------------------------- what nobody could tell apart
+    # ------------------------------------------------- what cannot be told apart by anybody
 
     def is_awaited(self, model_id: str) -> bool:
-        """Tell whether a load was asked for that nobody may have seen yet.
+        """Return whether a load was requested that nobody may have seen yet.
 
-        One that somebody else makes within minutes of it cannot be told from it.
+        A load that somebody else makes minutes later cannot be told from it.
         """
         if self.process is not None and ("/model/load", model_id) in self.process.asked:
             return True
@@ -448,10 +433,9 @@ class Deployments(RuleBasedStateMachine):
         return asked is not None and self.seconds() - asked.at < _UNCLEAR_SECONDS
 
     def is_known(self, model_id: str) -> bool:
-        """Tell whether the load of a model is one that could be told from a later one.
+        """Return whether the load of a model can be told from a later one.
 
-        Where it is gone before anybody has seen its `created`, and another is made at once, then
-        nothing that the service says tells them apart.
+        It cannot if it is gone before anybody has seen its `created`, and another is made at once.
         """
         live = self.books.of_model(model_id)
         if live is None:
@@ -461,7 +445,7 @@ class Deployments(RuleBasedStateMachine):
             return True
         if any(self.is_in_state(stack, model_id, live["created"]) for stack in SITES):
             return True
-        # Who was shown its status has seen it.
+        # Its status was shown.
         shown = self.process.rows if self.process is not None else []
         return any(model_id in self.declared_as(urn) and "DEPLOYING" in row for urn, row in shown)
 
@@ -475,14 +459,14 @@ class Deployments(RuleBasedStateMachine):
         }
 
     def is_in_state(self, stack: str, model_id: str, created: str) -> bool:
-        """Tell whether the state of a stack names a load."""
+        """Return whether the state of a stack names a load."""
         return stack in self.engines and any(
             one.is_model and (one.id, one.outputs.get("created")) == (model_id, created)
             for one in self.engines[stack].state.values()
         )
 
     def is_named(self, stack: str, load: Load) -> bool:
-        """Tell whether the state of a stack names a load."""
+        """Return whether the state of a stack names a load."""
         return self.is_in_state(stack, load.model_id, load.created)
 
     def seconds(self) -> float:
@@ -490,10 +474,10 @@ class Deployments(RuleBasedStateMachine):
         return self.emulator.now().timestamp()
 
     def wait_where_it_is_unclear(self, stack: str, machine: str) -> None:
-        """Let time pass where another journal has a request that nobody saw the end of.
+        """Let time pass if another journal has a request without an answer.
 
-        Two journals know nothing of each other, so that a load made within minutes of it would
-        be taken for it: that is why machines should share one.
+        Two journals do not know each other, so a load made minutes later would be taken for it:
+        that is why machines should share a journal.
         """
         journal = self.journals[machine]
         wanted = {one.model_id for one in self.programs[stack].models.values()}
@@ -516,7 +500,7 @@ class Deployments(RuleBasedStateMachine):
         targets: frozenset[str] | None = None,
         accepts: bool = False,
     ) -> Result:
-        """Run a command in a provider process of its own, then hold it against the promises."""
+        """Run a command in a provider process of its own, then check the promises."""
         self.wait_where_it_is_unclear(stack, machine)
         self.books.take_stock("nobody")
         self.disturbed = set()
@@ -564,7 +548,7 @@ class Deployments(RuleBasedStateMachine):
         return result
 
     def note_what_is_unclear(self, process: Process, journal: Path) -> None:
-        """Keep in mind which loads were asked for, and which of them a state names by now."""
+        """Note which loads were requested, and which of them a state names by now."""
         for path, model_id in process.asked:
             if path == "/model/load":
                 self.unclear[model_id] = Asked(self.seconds(), journal)
@@ -576,10 +560,10 @@ class Deployments(RuleBasedStateMachine):
                 del self.unclear[model_id]
 
     def hold(self, done: promises.Deployment, ended: list[Any]) -> None:
-        """Hold what has become against the promises."""
+        """Check the promises."""
         promises.nothing_of_others_was_touched(done, ended)
         promises.take_overs_are_allowed(done, self.books)
-        promises.take_note_of_what_was_told(done, self.books)
+        promises.note_reports(done, self.books)
         promises.success_is_true(done, self.books)
         promises.texts_are_sentences(done.result.errors)
         promises.a_failure_says_why(done)

@@ -1,4 +1,4 @@
-"""What happens to a deployment in its midst: at one of its requests, or as it answers."""
+"""What happens during a deployment: at one of its requests, or as it answers."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from dataclasses import dataclass
 
 
 class Blow(enum.Enum):
-    """What happens to a deployment in its midst."""
+    """What happens during a deployment."""
 
     CTRL_C = "Ctrl-C"
     ENGINE_KILLED = "engine killed"
-    """As by `kill -9`, or at a second Ctrl-C: the provider process goes on to the end of the
-    call, and nothing that it answers is saved."""
+    """By `kill -9` or a second Ctrl-C: the provider process continues to the end of the call, and
+    its answer is not saved."""
     KILLED_BEFORE = "provider process killed before a request"
     KILLED_AFTER = "provider process killed after a request"
-    """The service had it, and the process never saw the answer."""
+    """The service got it, and the process never saw the answer."""
     ENGINE_KILLED_SAVING = "engine killed before it saved an answer"
     KILLED_ANSWERING = "provider process killed before it answered"
     OTHERS_ACT = "somebody else acts"
@@ -27,7 +27,7 @@ class Moment:
     """When it happens.
 
     Attributes:
-        at: The request of the deployment, counted from 1; or the call, where it happens at its end.
+        at: The request of the deployment, counted from 1; or the call, if it happens at its end.
         blow: What happens.
         act: What somebody else does then.
     """

@@ -1,4 +1,4 @@
-"""What a stack's program declares, and what the SDK makes of it for the engine."""
+"""What a stack's program declares, and what the SDK registers with the engine."""
 
 from __future__ import annotations
 
@@ -40,30 +40,18 @@ class Declared:
 
 @dataclass(frozen=True)
 class Goal:
-    """A resource that the program registers.
-
-    Attributes:
-        urn: The resource.
-        inputs: Makes its properties of the outputs of what it depends on, by their URN.
-        depends_on: What must be there before it.
-        aliases: URNs that it had before.
-    """
+    """A resource that the program registers."""
 
     urn: str
     inputs: Callable[[Mapping[str, Bag]], Bag]
+    """Returns its properties, given the outputs of its dependencies by URN."""
     depends_on: tuple[str, ...] = ()
     aliases: frozenset[str] = frozenset()
 
 
 @dataclass
 class Program:
-    """The models of one stack by their resources' names; those of a fleet are `crew-<key>`.
-
-    Attributes:
-        stack: The name of the stack.
-        models: What is declared.
-        aliases: What a resource was called before, as its URN.
-    """
+    """The models of one stack by the names of their resources; a fleet's are `crew-<key>`."""
 
     stack: str
     models: dict[str, Declared] = field(default_factory=dict)
@@ -110,7 +98,7 @@ class Program:
         self.aliases.pop(name, None)
 
     def rename(self, old: str, new: str, *, alias: bool) -> None:
-        """Give a resource another name, with or without the alias that tells the engine so."""
+        """Give a resource another name, with or without an alias."""
         if old not in self.models or new in self.models:
             return
         was = self.aliases.get(old, frozenset()) | {self.urn(old)}
@@ -147,19 +135,19 @@ class Program:
         return found
 
     def _waited_for(self, outputs: Mapping[str, Bag]) -> Bag:
-        """Return what the fleet tells its readiness."""
+        """Return the properties of the fleet's readiness."""
         members: Bag = {}
         for name in self.members:
-            told: Bag = {
+            member: Bag = {
                 "modelId": self.models[name].model_id,
                 "created": outputs[self.urn(name)].get("created", ""),
             }
             if self.models[name].on_expiry == "accept":
-                told["acceptIdle"] = True
-            members[name.removeprefix(f"{FLEET}-")] = told
+                member["acceptIdle"] = True
+            members[name.removeprefix(f"{FLEET}-")] = member
         return {"fleet": FLEET, "members": members}
 
 
 def is_member(name: str) -> bool:
-    """Tell whether a resource is the fleet's."""
+    """Return whether a resource is the fleet's."""
     return name.startswith(f"{FLEET}-")

@@ -1,4 +1,4 @@
-"""What holds after every deployment, whatever came."""
+"""What holds after every deployment."""
 
 from __future__ import annotations
 
@@ -22,21 +22,15 @@ MAY_RUN = re.compile(
 
 @dataclass(frozen=True)
 class Deployment:
-    """One deployment that has ended, and what was so before it.
+    """A deployment that has ended.
 
     Attributes:
-        stack: Which stack was deployed.
         command: "up", "refresh" or "destroy".
-        refreshed: Whether it read all resources first.
-        program: What the stack declares.
-        before: The state before it.
-        state: The state after it.
-        result: How it ended.
-        adopt: Models that the user allowed to be taken over, for this deployment.
+        before: The state before it; `state` is the one after it.
+        adopt: Models that the user allowed this deployment to take over.
         disturbed: Models that somebody else touched meanwhile.
         expired: Models of which a load expired meanwhile.
         lasted: Emulated seconds that it took.
-        journal: Where it kept what it began.
         targets: The URNs that it was limited to; None for all.
     """
 
@@ -55,18 +49,18 @@ class Deployment:
     targets: frozenset[str] | None = None
 
     def consents(self, load: Load) -> bool:
-        """Tell whether a load that it did not make may be taken over."""
+        """Return whether the stack may take over a load of another."""
         may = self.program.adopts(load.model_id) or load.model_id in self.adopt
         is_begun = self.journal in load.allowed.get(self.stack, ())
         return self.command == "up" and (may or is_begun)
 
     def concerns(self, urn: str) -> bool:
-        """Tell whether the deployment was to deal with a resource."""
+        """Return whether the deployment included a resource."""
         return self.targets is None or urn in self.targets
 
 
 def nothing_of_others_was_touched(done: Deployment, ended: Iterable[Ended]) -> None:
-    """What it did not make and was not told to adopt, it never unloads."""
+    """It unloads only what it has loaded or may adopt."""
     for one in ended:
         allowed = one.load.owner == done.stack or done.consents(one.load)
         allowed = allowed or _is_apart(done, one.load)
@@ -74,7 +68,7 @@ def nothing_of_others_was_touched(done: Deployment, ended: Iterable[Ended]) -> N
 
 
 def take_overs_are_allowed(done: Deployment, books: Books) -> None:
-    """A load passes from one owner to the other only where the program says so."""
+    """A load changes its owner only if the program or the user allows it."""
     for urn, one in done.state.items():
         load = books.loads.get((one.id, one.outputs.get("created", "")))
         was = done.before.get(urn)
@@ -82,28 +76,28 @@ def take_overs_are_allowed(done: Deployment, books: Books) -> None:
         if is_new and one.is_model and load is not None and load.owner != done.stack:
             allowed = done.consents(load) or _is_apart(done, load)
             assert allowed, f"{urn} took over {load}"
-            load.owner, load.journal, load.told = done.stack, done.journal, False
-    # What was allowed and did not come to its end goes on without being allowed again.
+            load.hand_over(done.stack, done.journal)
+    # An allowed take-over that was interrupted goes on without being allowed again.
     for load in books.loads.values():
         if load.owner != done.stack and done.consents(load) and not done.result.succeeded:
             load.allowed.setdefault(done.stack, set()).add(done.journal)
 
 
 def _is_apart(done: Deployment, load: Load) -> bool:
-    """Tell whether a stack cannot know that another has taken its load over.
+    """Return whether a stack cannot know that another has taken its load over.
 
-    Its state names the load, and the take-over is in another journal.
+    Its state or its journal names the load, and the take-over is in another journal.
     """
     was_own = any(_names(was, load) for was in done.before.values())
-    return was_own and load.journal != done.journal
+    return load.journal != done.journal and (was_own or (done.stack, done.journal) in load.formers)
 
 
 def nothing_is_left(
     stack: str, journal: object, state: Mapping[str, Resource], books: Books
 ) -> None:
-    """After a clean-up, all that a stack began and that runs is in its state."""
+    """After a clean-up, the state of a stack names every load of it."""
     for load in books.loads.values():
-        if load.owner == stack and load.journal == str(journal) and not load.told:
+        if load.owner == stack and load.journal == str(journal) and not load.is_reported:
             named = any(_names(one, load) for one in state.values())
             assert named, f"{stack} has no name for {load.answer}"
 
@@ -117,17 +111,17 @@ def _names(resource: Resource, load: Load) -> bool:
     )
 
 
-def take_note_of_what_was_told(done: Deployment, books: Books) -> None:
-    """A load of which the user was told that it may be running is not nameless."""
+def note_reports(done: Deployment, books: Books) -> None:
+    """Note loads that the user knows of, because a message says that they may be running."""
     for text in (*done.result.errors, *done.result.said):
         if done.result.end != "killed" and MAY_RUN.search(text):
             for load in books.loads.values():
                 if load.owner == done.stack and f"'{load.model_id}'" in text:
-                    load.told = True
+                    load.is_reported = True
 
 
 def success_is_true(done: Deployment, books: Books) -> None:
-    """What Pulumi says is loaded is loaded; what it says is gone is gone."""
+    """After a success, what Pulumi shows as loaded is loaded, and what it removed is gone."""
     if not done.result.succeeded:
         return
     declared = {goal.urn for goal in done.program.goals()} if done.command != "destroy" else set()
@@ -139,16 +133,18 @@ def success_is_true(done: Deployment, books: Books) -> None:
     for urn, old in done.before.items():
         if urn not in done.state and old.is_model and not old.pending_replacement:
             load = books.loads.get((old.id, old.outputs.get("created", "")))
-            left_alone = load is None or load.owner != done.stack or load.told
+            left_alone = load is None or load.owner != done.stack or load.is_reported
+            # Left to a resource that a restored state may lack: the clean-up must find it then.
+            left_alone |= any(f"'{old.id}' was left running" in text for text in done.result.said)
             named = load is not None and any(_names(one, load) for one in done.state.values())
-            # A take-over of it that did not come to its end is found by the clean-up.
+            # An interrupted take-over of it is found by the clean-up.
             is_begun = load is not None and load.journal != done.journal
             assert left_alone or named or is_begun, f"{urn} is gone from the state, and {load} runs"
 
 
 def _is_as_declared(done: Deployment, urn: str, books: Books) -> None:
     if urn not in done.state:
-        assert done.targets is not None  # What it depends on was not there.
+        assert done.targets is not None  # A dependency was missing.
         return
     one = done.state[urn]
     assert not one.pending_replacement
@@ -163,7 +159,7 @@ def _is_as_declared(done: Deployment, urn: str, books: Books) -> None:
         ready = done.program.ready_urn
         if ready not in done.state or not done.concerns(ready):
             return  # With `--target` nobody waits for a fleet's model.
-        # With `--target` the readiness may be missing, or of before this model.
+        # With `--target` the readiness may be missing, or older than this model.
         waits = done.state.get(ready)
         seen = waits and waits.outputs["statuses"].get(one.name.removeprefix(f"{FLEET}-"))
         touched = any(on == ready and what != "same" for what, on in done.result.steps)
@@ -182,7 +178,7 @@ def _is_as_declared(done: Deployment, urn: str, books: Books) -> None:
 
 
 def texts_are_sentences(errors: Iterable[str]) -> None:
-    """Every error is one sentence that says what to do."""
+    """Every error says what was observed, what state things are in and what to do."""
     for text in errors:
         is_known = text in (EOF, NOT_SAVED, NOT_TARGETED) or text.startswith("'")
         assert is_known or SENTENCE.fullmatch(text), text
@@ -195,7 +191,7 @@ def a_failure_says_why(done: Deployment) -> None:
 
 
 def content_of(journal: Path) -> dict[str, bytes]:
-    """Return all that a journal holds, by file."""
+    """Return the files of a journal."""
     if not journal.exists():
         return {}
     return {path.name: path.read_bytes() for path in journal.rglob("*") if path.is_file()}

@@ -1,8 +1,10 @@
-"""Running the machine: the same way in CI and for as long as one likes."""
+"""Running the machine, in CI and for as long as wanted."""
 
 from __future__ import annotations
 
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from hypothesis import HealthCheck, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
@@ -14,20 +16,21 @@ from tests.stateful.books import BOOT_SECONDS
 from tests.stateful.machine import KEY, Deployments, Tally
 
 
-def run(*, examples: int, steps: int, number: int, tally: Tally) -> None:
-    """Run so many examples.
-
-    Args:
-        examples: How many.
-        steps: The most steps of one.
-        number: The seed; the same one makes the same examples.
-        tally: Takes the counts of what was done.
-
-    Raises:
-        AssertionError: A promise was broken; its notes tell the shortest story that breaks it.
-    """
+@contextmanager
+def served() -> Iterator[Emulator]:
+    """Start the service; its time moves only when somebody waits."""
     with Emulator(keys=[KEY], clock="manual", boot_seconds=BOOT_SECONDS, start=START) as emulator:
         faults.let_time_pass(emulator)
+        yield emulator
+
+
+def run(*, examples: int, steps: int, number: int, tally: Tally) -> None:
+    """Run a number of examples of at most so many steps; a seed (`number`) repeats them.
+
+    Raises:
+        AssertionError: A promise was broken; its notes are the shortest story that breaks it.
+    """
+    with served() as emulator:
 
         @seed(number)
         class Seeded(Deployments):
@@ -48,11 +51,11 @@ def run(*, examples: int, steps: int, number: int, tally: Tally) -> None:
 
 
 def outcome(examples: int, steps: int, number: int) -> tuple[Tally, str | None]:
-    """Run so many examples; return what was done, and the story where a promise was broken."""
+    """Run examples; return the counts, and the story if a promise was broken."""
     tally = Tally()
     try:
         run(examples=examples, steps=steps, number=number, tally=tally)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is a finding, and is told
+    except Exception as error:  # noqa: BLE001 - every error is a finding
         notes = "\n".join(getattr(error, "__notes__", []))
         where = "".join(traceback.format_tb(error.__traceback__)[-3:])
         return tally, f"{where}{type(error).__name__}: {error}\n{notes}"

@@ -45,82 +45,64 @@ def test_a_model_is_read_whole() -> None:
     assert (model.model_id, model.urn) == (GPT2, URN)
     assert dict(model.inputs) == {"modelId": GPT2, "concurrency": 2}
     assert model.created == moment_of(CREATED)
-    assert (model.protect, model.external, model.pending_deletion) == (False, False, False)
     assert model.is_managed
-    assert model.readiness is None
+    assert (model.readiness, model.unreadable) == (None, frozenset())
     assert model.state is not None
     assert (model.state.concurrency, model.state.status) == (2, "RUNNING")
 
 
 def test_what_pulumi_says_of_a_resource_is_kept() -> None:
-    protected, read_only, replaced = models(
-        resource(protect=True), resource(external=True), resource(delete=True)
-    )
-    assert (protected.protect, protected.is_managed) == (True, True)
-    assert (read_only.external, read_only.is_managed) == (True, False)
-    assert (replaced.pending_deletion, replaced.is_managed) == (True, False)
+    for more, flags in (
+        ({"protect": True}, (True, False, False, True)),
+        ({"external": True}, (False, True, False, False)),
+        ({"delete": True}, (False, False, True, False)),
+    ):
+        (one,) = models(resource(**more))
+        assert (one.protect, one.external, one.pending_deletion, one.is_managed) == flags
 
 
-def test_a_model_of_a_fleet_says_so() -> None:
-    (model,) = models(resource(outputs={**OUTPUTS, "readiness": "fleet"}))
-    assert model.readiness == "fleet"
-
-
-def test_a_child_has_the_types_of_its_parents_in_its_urn() -> None:
-    (model,) = models(resource(urn=f"urn:pulumi:dev::fleet::bytez:index:Fleet${MODEL_TYPE}::a::b"))
-    assert model.name == "a::b"
+def test_a_model_of_a_fleet_is_known_as_one() -> None:
+    urn = f"urn:pulumi:dev::fleet::bytez:index:Fleet${MODEL_TYPE}::a::b"
+    (model,) = models(resource(urn=urn, outputs={**OUTPUTS, "readiness": "fleet"}))
+    assert (model.name, model.readiness) == ("a::b", "fleet")
 
 
 @pytest.mark.parametrize(
     "hidden",
     [
         {**SECRET, "ciphertext": "v1:abc"},
-        {**SECRET, "plaintext": json.dumps("laid open")},
+        {**SECRET, "plaintext": json.dumps("in the open")},
         "04da6b54-80e4-46f7-96ec-b56ff0331ba9",
-        {"within": [{**SECRET, "plaintext": json.dumps("laid open")}]},
+        {"within": [{**SECRET, "plaintext": json.dumps("in the open")}]},
     ],
 )
-def test_a_secret_and_what_is_not_known_is_unreadable_and_not_unset(hidden: object) -> None:
+def test_a_secret_or_unknown_value_is_unreadable_and_not_unset(hidden: object) -> None:
     inputs = {"modelId": hidden, "concurrency": hidden}
     outputs = {**OUTPUTS, **inputs, "created": hidden, "endpoint": hidden}
     (model,) = models(resource(inputs=inputs, outputs=outputs))
-    assert model.model_id == GPT2  # Of the resource's id, which Pulumi never encrypts.
+    assert model.model_id == GPT2  # From the resource's id, which Pulumi never encrypts.
     assert model.unreadable == {"modelId", "concurrency", "created", "endpoint"}
     assert dict(model.inputs) == {}
     assert model.created is None
     assert model.outputs.keys() == {"adopt", "onExpiry", "status", "account"}
     assert model.is_of("https://anywhere.example", "0123456789ab")
-    assert "laid open" not in repr(model)
+    assert "in the open" not in repr(model)
 
 
-def test_what_can_be_read_is_not_unreadable() -> None:
+def test_account_and_endpoint_say_whose_it_is() -> None:
     (model,) = models(resource())
-    assert model.unreadable == frozenset()
+    assert model.is_of("https://api.bytez.com", "0123456789ab")
+    assert not model.is_of("https://api.bytez.com", "another")
+    assert not model.is_of("http://127.0.0.1:1", "0123456789ab")
 
 
-@pytest.mark.parametrize(
-    ("endpoint", "account", "is_of"),
-    [
-        ("https://api.bytez.com", "0123456789ab", True),
-        ("https://api.bytez.com", "another", False),
-        ("http://127.0.0.1:1", "0123456789ab", False),
-    ],
-)
-def test_account_and_endpoint_tell_whose_it_is(endpoint: str, account: str, is_of: bool) -> None:
-    (model,) = models(resource())
-    assert model.is_of(endpoint, account) is is_of
-
-
-def test_what_is_missing_is_unknown_and_no_error() -> None:
+def test_a_missing_value_is_unknown_and_no_error() -> None:
     (model,) = models({"type": MODEL_TYPE, "id": GPT2})
     assert (model.urn, model.name, model.project) == ("", "", "")
     assert (model.created, model.state) == (None, None)
     (model,) = models({"type": MODEL_TYPE, "inputs": {"modelId": GPT2}, "outputs": None})
     assert model.model_id == GPT2
     assert models({"type": MODEL_TYPE}, {"type": MODEL_TYPE, "id": 7}, None, [], "x") == []
-
-
-def test_an_empty_stack_has_no_models() -> None:
     assert models_of({"version": 3, "deployment": {"manifest": {}}}) == []
     assert models_of({"version": 3, "deployment": {"resources": None}}) == []
 
@@ -128,7 +110,7 @@ def test_an_empty_stack_has_no_models() -> None:
 @pytest.mark.parametrize(
     "document", [None, [], "x", {}, {"deployment": None}, {"deployment": {"resources": {}}}]
 )
-def test_what_is_no_state_is_refused(document: object) -> None:
+def test_a_document_that_is_no_state_is_refused(document: object) -> None:
     with pytest.raises(ValueError, match=r"deployment|not a list"):
         models_of(document)
 
@@ -149,7 +131,7 @@ PARTS = st.dictionaries(
 
 
 @given(part=PARTS)
-def test_no_state_makes_it_fail(part: dict[str, Any]) -> None:
+def test_any_state_is_read(part: dict[str, Any]) -> None:
     for model in models(resource(**part), {"type": MODEL_TYPE, **part}):
         assert isinstance(model.model_id, str)
         assert all(isinstance(text, str) for text in (model.name, model.stack, model.project))

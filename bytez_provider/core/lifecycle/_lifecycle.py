@@ -383,6 +383,7 @@ class Lifecycle:
             else:
                 self._unloading.tell(caller)
         elif judged.verdict in (Verdict.OTHER_RESOURCE, Verdict.OTHER_STACK):
+            self._ledger.doubt(judged)
             caller.note(left_alone(live, judged))
         else:
             caller.warn(left_alone(live, judged))

@@ -28,10 +28,10 @@ from bytez_provider.core.lifecycle._unloading import Unloading
 from bytez_provider.core.ownership import (
     Claim,
     HeldError,
+    Hold,
     Judgement,
     Ledger,
     Record,
-    Request,
     Verdict,
 )
 from bytez_provider.core.waiter import NOT_FOUND_GRACE_SECONDS, Caller, Ended, Stop, Wait, Waiter
@@ -152,7 +152,7 @@ class Loading:
         return self._refused_load(inputs, caller, request, answer_lost=answer.answer_lost)
 
     def _refused_load(
-        self, inputs: ModelInputs, caller: Caller, request: Request, *, answer_lost: bool
+        self, inputs: ModelInputs, caller: Caller, request: Hold, *, answer_lost: bool
     ) -> ModelState:
         """Deal with a load that the service has already, though the status did not show it.
 

@@ -1,10 +1,12 @@
-"""Whose a load is: one journal of records, and one judgement that everybody uses."""
+"""Whose a load is: one journal of records, and one judgement that all parts use."""
 
 from __future__ import annotations
 
+from bytez_provider.core.ownership._bucket import Bucket
+from bytez_provider.core.ownership._hold import HeldError, Hold
+from bytez_provider.core.ownership._identity import Presence, StackIdentity, stack_identity
 from bytez_provider.core.ownership._judgement import Judgement, Named, Verdict, judge
 from bytez_provider.core.ownership._ledger import Ledger
-from bytez_provider.core.ownership._machine import Presence
 from bytez_provider.core.ownership._record import (
     ANSWER_WINDOW,
     CLOCK_TOLERANCE,
@@ -14,19 +16,17 @@ from bytez_provider.core.ownership._record import (
     Phase,
     Record,
 )
-from bytez_provider.core.ownership._stack import StackIdentity, stack_identity
-from bytez_provider.core.ownership._stores import Bucket, ChangedError, Folder, Store, open_store
-from bytez_provider.core.ownership._work import Adoption, HeldError, Request
+from bytez_provider.core.ownership._stores import ChangedError, Folder, Store, open_store
 
 __all__ = [
     "ANSWER_WINDOW",
     "CLOCK_TOLERANCE",
-    "Adoption",
     "Bucket",
     "ChangedError",
     "Claim",
     "Folder",
     "HeldError",
+    "Hold",
     "Holder",
     "Judgement",
     "Ledger",
@@ -35,7 +35,6 @@ __all__ = [
     "Phase",
     "Presence",
     "Record",
-    "Request",
     "StackIdentity",
     "Store",
     "Verdict",

@@ -1,4 +1,4 @@
-"""Whose a load is. The one place that decides it, as a function of what is known."""
+"""Whose a load is, as a pure function of what is known. Nothing else decides it."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import enum
 from dataclasses import dataclass
 from datetime import datetime
 
-from bytez_provider.core.ownership._record import Owner, Record
+from bytez_provider.core.ownership._record import Owner, Phase, Record
 from bytez_provider.service.schemas import Instance
 
 
 class Verdict(enum.Enum):
-    """Whose the load is that runs of a model."""
+    """Whose the running load of a model is."""
 
     NOT_LOADED = "not loaded"
     OURS = "ours"
     """The state of the resource names it."""
     OURS_LATER = "ours, begun later than the state knows"
-    """The journal says that the resource began it or took it over, and its state does not."""
+    """The journal names the resource as its owner, and its state does not name the load."""
     OTHER_RESOURCE = "another resource of this stack"
     OTHER_STACK = "another stack of ours"
     FOREIGN = "somebody else's"
@@ -30,28 +30,28 @@ class Named:
     """The load that the state of a resource names.
 
     Attributes:
-        created: What identifies it; None where the state does not know.
-        adopted_at: When the resource took it over, None for an own load. Of several resources
-            that name one load, it tells which of them the journal speaks of.
+        created: What identifies it; None if the state does not know.
+        adopted_at: When the resource took it over, None if it began the load. If several resources
+            name one load, this says which of them the journal means.
     """
 
     created: datetime | None
     adopted_at: str | None = None
 
     def is_surely(self, live: Instance) -> bool:
-        """Return whether this is the very load, which its `created` says."""
+        """Return whether `created` proves that this is the load."""
         return live.created is not None and live.created == self.created
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """Whose a load is, and what says so.
+    """Whose a load is, and why.
 
     Attributes:
         verdict: Whose it is.
-        owner: The resource that it belongs to, where that is another one and known.
-        record: What the journal keeps of this very load; None where it does not know it.
-        kept: What it kept of the model when this was judged, of whatever load.
+        owner: The other resource that it belongs to, if it is known.
+        record: The journal's record of this very load; None if it has none.
+        kept: The journal's record of the model when this was judged, whichever load it is of.
     """
 
     verdict: Verdict
@@ -65,7 +65,7 @@ class Judgement:
         return self.verdict in (Verdict.OURS, Verdict.OURS_LATER)
 
 
-def judge(  # noqa: C901, PLR0911 - one line a case
+def judge(  # noqa: PLR0911 - one line a case
     live: Instance | None,
     *,
     who: Owner,
@@ -73,31 +73,29 @@ def judge(  # noqa: C901, PLR0911 - one line a case
     record: Record | None,
     sibling: Owner | None = None,
 ) -> Judgement:
-    """Say whose the load of a model is.
+    """Return whose the load of a model is.
 
     Args:
-        live: What runs; None only where the service says that the model is not loaded.
+        live: What runs; None only if the service says that the model is not loaded.
         who: The resource that asks.
-        named: The load that its state names; None for no state, or for one that names no load.
-        record: What the journal keeps of the model.
+        named: The load that its state names; None without a state, or if it names no load.
+        record: The journal's record of the model.
         sibling: Another resource of the same stack whose state names this very load, as far as
             this process has seen.
     """
     if live is None:
         return Judgement(Verdict.NOT_LOADED)
-    record = record.speaking_of(live) if record is not None else None
+    record = record.about(live) if record is not None else None
     if record is not None and not record.claim.covers(live):
-        # What shows is outdated: it has made way for the load of another.
+        # The shown load is outdated if another owner has loaded the model since.
         if record.owner.urn and not record.owner.is_same(who) and record.is_later_than(live):
             return _of_another(record.owner, who, record)
         record = None
     owner = record.owner if record is not None else None
     is_own_record = owner is not None and owner.is_same(who)
     if named is not None and _names(named, live, record if is_own_record else None):
-        if record is None or owner is None or is_own_record:
-            return Judgement(Verdict.OURS, record=record)
-        if record.adopted_at == named.adopted_at or is_overtaken(record, named, who):
-            # The same claim under an older name: the resource or its stack was renamed or moved.
+        # An equal claim of another owner: the resource or its stack was renamed or moved.
+        if record is None or owner is None or is_own_record or _is_claim(record, named, who):
             return Judgement(Verdict.OURS, record=record)
         return _of_another(owner, who, record)
     if is_own_record:
@@ -111,18 +109,58 @@ def judge(  # noqa: C901, PLR0911 - one line a case
     return Judgement(Verdict.FOREIGN)
 
 
-def is_overtaken(record: Record, named: Named, who: Owner) -> bool:
-    """Return whether the state of another stack names a later take-over than the journal knows.
+def confirmed(
+    known: Record | None, stated: Record, *, is_kept: bool, may_be_held: bool
+) -> Record | None:
+    """Return the record to write when a state names a load; None to leave what is there.
 
-    It was entered in another journal. Within one stack the journal is right: of two resources
-    that name one load, the one that the program keeps has it.
+    Args:
+        known: The journal's record of the model.
+        stated: What the state says, as a record.
+        is_kept: Whether the program keeps the resource and its load.
+        may_be_held: Whether a process may work on the load right now.
     """
-    return not record.owner.is_of_stack(who) and record.is_before(named.adopted_at)
+    if known is None:
+        return stated
+    created, who = stated.created, stated.owner
+    if may_be_held or created is None:
+        return None
+    if known.created is None:
+        seen = Instance(model_id=known.model_id, status="", created=created)
+        is_it = known.owner.is_same(who) and known.claim.covers(seen)
+        return stated.model_copy(update={"host": known.host}) if is_it else None
+    if known.created != created:
+        # A state is no proof against a load that began after the one that it names.
+        is_later = created > max(known.created, known.began)
+        return stated if is_later and known.owner.is_of_stack(who) else None
+    named = Named(created, stated.adopted_at)
+    if not _is_claim(known, named, who) and not (is_kept and known.owner.is_of_stack(who)):
+        return None
+    update = {
+        "owner": who,
+        "phase": Phase.CONFIRMED,
+        "adopted_at": stated.adopted_at,
+        "before": None,
+        "holder": None,
+    }
+    changed = known.model_copy(update=update)
+    return changed if changed != known else None
+
+
+def _is_claim(record: Record, named: Named, who: Owner) -> bool:
+    """Return whether a state makes the record's claim, or a later one.
+
+    A later take-over by another stack was written in another journal. Within one stack the journal
+    is right: of two resources that name one load, the one that the program keeps has it.
+    """
+    if record.adopted_at == named.adopted_at:
+        return True
+    return not record.owner.is_of_stack(who) and record.is_before_take_over(named.adopted_at)
 
 
 def _names(named: Named, live: Instance, own: Record | None) -> bool:
     if live.created is None:
-        return True  # This service tells no load from another: whoever names one acts as owner.
+        return True  # Without `created`, any load counts as the one that the state names.
     if named.created is not None:
         return named.created == live.created
     return own is not None

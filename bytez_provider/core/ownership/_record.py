@@ -1,4 +1,4 @@
-"""What is kept of a load: whose it is, and how far it has come."""
+"""What the journal keeps of a load: whose it is, and how far it has come."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ CLOCK_TOLERANCE = timedelta(seconds=2)
 """The `Date` header is whole seconds, and two servers of one service may disagree by one more."""
 
 ANSWER_WINDOW = timedelta(minutes=5)
-"""A request without an answer stands for a load made within this time after it (choice): all
-tries of one request end before that."""
+"""A load that began within this time after a request without an answer may come from that request
+(choice): all tries of one request end before that."""
 
 
 class _Kept(BaseModel):
-    # What a later version adds must not make a record unreadable.
+    # A field that a later version adds must not make a record unreadable.
     model_config = ConfigDict(
         alias_generator=to_camel,
         populate_by_name=True,
@@ -37,7 +37,7 @@ class Phase(enum.Enum):
     REQUESTED = "requested"
     """The request was about to be sent; no answer was seen."""
     ACCEPTED = "accepted"
-    """The service took it, or it was taken over; no state has been seen that names it."""
+    """The service accepted it, or it was taken over; no state has been seen that names it."""
     CONFIRMED = "confirmed"
     """A later call brought a state that names it."""
     UNLOADING = "unloading"
@@ -45,17 +45,14 @@ class Phase(enum.Enum):
 
 
 class Owner(_Kept):
-    """A resource that a load may belong to.
-
-    Attributes:
-        urn: The resource; "" where it is not known.
-        stack: Tells two stacks of one name apart, see `StackIdentity`; None where not known.
-        place: Where the state of that stack is kept, for people.
-    """
+    """A resource that a load may belong to."""
 
     urn: str
+    """The resource; "" if it is not known."""
     stack: str | None = None
+    """The key of its `StackIdentity`; None if it is not known."""
     place: str = ""
+    """Where the state of its stack is kept, for people."""
 
     @property
     def name(self) -> str:
@@ -68,7 +65,7 @@ class Owner(_Kept):
         return stack_of(self.urn)
 
     def is_of_stack(self, other: Owner) -> bool:
-        """Return whether two resources are of one stack; what is not known may be the same."""
+        """Return whether two resources may be of one stack: an unknown identity equals any."""
         names = (project_of(self.urn), stack_of(self.urn))
         if not self.urn or names != (project_of(other.urn), stack_of(other.urn)):
             return False
@@ -80,44 +77,36 @@ class Owner(_Kept):
 
 
 class Holder(_Kept):
-    """The process that works on a load right now.
-
-    Attributes:
-        machine: Tells machines apart.
-        host: The name of the machine, for people.
-        pid: The process.
-        started: Tells two processes with one number apart; "" where the system does not say.
-        token: Tells two journals of one process apart.
-        beat: Counts up for as long as the process lives.
-    """
+    """The process that works on a load right now."""
 
     machine: str
+    """Differs between machines."""
     host: str
+    """The name of the machine, for people."""
     pid: int
     started: str
+    """When the process began, because a pid is used again; "" if the system does not say."""
     token: str
+    """Differs between the journals of one process."""
     beat: int = 0
+    """Counts up as long as the process lives."""
 
 
 @dataclass
 class Claim:
-    """Which load is meant: the one with this `created`, or one made within a time.
+    """Which load is meant: the one with this `created`, or one that began within a period.
 
-    A server that gives no `created` cannot tell loads apart; any load is then the one meant.
-
-    Attributes:
-        created: What identifies the load; None as long as it is not known.
-        not_before: Server time before which it cannot have been made.
-        not_after: Server time after which it cannot have been made.
-        concurrency: What was asked for, where nothing but the time speaks for it.
-        accepted_at: Server time of its acceptance; None where it is not known to be accepted.
+    If a server sends no `created`, loads cannot be told apart, and any load is the one meant.
+    All moments are server time.
     """
 
     created: datetime | None = None
     not_before: datetime | None = None
     not_after: datetime | None = None
     concurrency: int | None = None
+    """The requested value, which must match if `created` is not known."""
     accepted_at: datetime | None = None
+    """When the service accepted it; None if it is not known to have."""
 
     def covers(self, live: Instance) -> bool:
         """Return whether an instance is the load that is meant."""
@@ -133,33 +122,26 @@ class Claim:
 
 
 class Record(_Kept):
-    """What the journal keeps of the one load that an account may have of a model.
-
-    Attributes:
-        model_id: The model.
-        owner: The resource that began the load or took it over.
-        phase: How far it has come.
-        began: Server time just before the request, or of the take-over.
-        concurrency: What was asked for; what runs may differ, where the service rounds.
-        expiration_period_seconds: What was asked for; None for nothing.
-        created: What identifies the load; None as long as it is not known.
-        adopted_at: When it was taken over, as the state names it; None for an own load.
-        host: The name of the machine that began it, for people.
-        holder: The process that works on it right now.
-        before: The record that stood here before a request whose answer is not known.
-    """
+    """What the journal keeps of the one load that an account may have of a model."""
 
     model_id: str
     owner: Owner
+    """The resource that began the load or took it over."""
     phase: Phase
     began: datetime
+    """Server time just before the request, or of the take-over."""
     concurrency: int
+    """As requested; the service may have rounded it."""
     expiration_period_seconds: int | None = None
     created: datetime | None = None
+    """What identifies the load; None until it is known."""
     adopted_at: str | None = None
+    """When the load was taken over, as the state names it; None if the owner began it."""
     host: str = ""
+    """The name of the machine that began it, for people."""
     holder: Holder | None = None
     before: Record | None = None
+    """The record that a request replaced, until its answer is known."""
 
     @property
     def claim(self) -> Claim:
@@ -173,10 +155,27 @@ class Record(_Kept):
             accepted_at=self.began,
         )
 
-    def is_later_than(self, live: Instance) -> bool:
-        """Return whether the service took this load after another one, which is gone since then.
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether no state is known to name the load."""
+        return self.phase in (Phase.REQUESTED, Phase.ACCEPTED)
 
-        A status may be older than what the journal says: it was asked for before, or lags.
+    def asks_for(self, concurrency: int, expiration_period_seconds: int | None) -> bool:
+        """Return whether the load was requested with these settings."""
+        asked = (self.concurrency, self.expiration_period_seconds)
+        return asked == (concurrency, expiration_period_seconds)
+
+    def about(self, live: Instance) -> Record:
+        """Return the record that a request replaced if it is the one that fits the load."""
+        before = self.before
+        if before is None or self.claim.covers(live) or not before.claim.covers(live):
+            return self
+        return before
+
+    def is_later_than(self, live: Instance) -> bool:
+        """Return whether the service accepted this load after a shown one, which is gone then.
+
+        A status may be older than the journal: it was requested earlier, or it lags.
         """
         if live.created is None or self.phase is Phase.REQUESTED:
             return False
@@ -184,28 +183,7 @@ class Record(_Kept):
             return self.created > live.created
         return self.began + CLOCK_TOLERANCE >= live.created and not self.claim.covers(live)
 
-    @property
-    def is_unfinished(self) -> bool:
-        """Whether no state is known to name the load."""
-        return self.phase in (Phase.REQUESTED, Phase.ACCEPTED)
-
-    def asks_for(self, concurrency: int, expiration_period_seconds: int | None) -> bool:
-        """Return whether the load was asked for with these settings."""
-        asked = (self.concurrency, self.expiration_period_seconds)
-        return asked == (concurrency, expiration_period_seconds)
-
-    def speaking_of(self, live: Instance) -> Record:
-        """Return what stood here before, if a load is that one's: nothing came of this request."""
-        before = self.before
-        if before is None or self.claim.covers(live) or not before.claim.covers(live):
-            return self
-        return before
-
-    def is_before(self, adopted_at: str | None) -> bool:
-        """Return whether a take-over is later than all that is kept here."""
+    def is_before_take_over(self, adopted_at: str | None) -> bool:
+        """Return whether a take-over is later than everything in this record."""
         taken_over, known = moment_of(adopted_at), moment_of(self.adopted_at)
         return taken_over is not None and taken_over > max(self.began, known or self.began)
-
-    def released(self) -> Record:
-        """Return the record as it is when nobody works on the load."""
-        return self.model_copy(update={"holder": None})
