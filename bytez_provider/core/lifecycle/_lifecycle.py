@@ -348,11 +348,14 @@ class Lifecycle:
 
     # -------------------------------------------------------------------------------- delete
 
-    def delete(self, old: ModelState, caller: Caller) -> None:
+    def delete(self, old: ModelState, caller: Caller) -> bool:
         """Unload the load that the state names, and wait until the status agrees.
 
         Already gone is success; somebody else's load, or one that another resource holds, is
         left alone.
+
+        Returns:
+            Whether the load is gone; False if it was left alone.
 
         Raises:
             UnloadError: It is still loaded at the limit.
@@ -370,7 +373,8 @@ class Lifecycle:
         if live is None:
             self._refuse_other_account("unload", old)
             self._ledger.end(model_id, who)
-        elif judged.is_ours:
+            return True
+        if judged.is_ours:
             limit = caller.timeout_seconds or UNLOAD_LIMIT_SECONDS
             try:
                 self._unloading.unload(live, judged, who, limit)
@@ -382,11 +386,13 @@ class Lifecycle:
                 caller.note(left_alone(live, judged))
             else:
                 self._unloading.tell(caller)
+                return True
         elif judged.verdict in (Verdict.OTHER_RESOURCE, Verdict.OTHER_STACK):
             self._ledger.doubt(judged)
             caller.note(left_alone(live, judged))
         else:
             caller.warn(left_alone(live, judged))
+        return False
 
     def unload_failed(self, model_id: str, claim: Claim, urn: str | None) -> bool:
         """Unload a fleet's model that FAILED, where it still does and is the load that is meant.
