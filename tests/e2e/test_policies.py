@@ -164,7 +164,7 @@ def test_nothing_is_in_the_way_of_what_keeps_the_rules(
     ("config", "said"),
     [
         ({"bytez-model-ram": {"maxRamGb": "much"}}, "maxRamGb"),
-        ({"bytez-model-ram": {"maxRam": 1}}, "sets 'maxRam', which 'bytez-model-ram' does not"),
+        ({"bytez-model-ram": {"maxRam": 1}}, "sets 'maxRam', and 'bytez-model-ram' has no"),
     ],
 )
 def test_a_mistake_in_the_config_is_found_at_preview(

@@ -114,7 +114,7 @@ def test_a_provider_of_its_own_gets_no_settings(
         f"bytez.Model('gpt2', model_id='{GPT2}', opts=pulumi.ResourceOptions(provider=own))"
     )
     said = sentence(stack.up())
-    assert ("it is given a provider of its own" in said) is not disabled
+    assert ("it has its own provider" in said) is not disabled
     assert "without pulumi-python" in said
     assert emulator.requests() == []
     assert stack.models() == {}
