@@ -23,7 +23,7 @@ from pulumi.dynamic import Config, ConfigureRequest
 from pulumi.output import UNKNOWN
 from pulumi.runtime.proto import engine_pb2
 
-from bytez_provider.base import clock
+from bytez_provider.core import rooms
 from bytez_provider.core.ownership import Presence, _ledger
 from bytez_provider.dynamic import host
 from bytez_provider.dynamic import providers as provider
@@ -164,7 +164,7 @@ class Process:
                 if name not in self._environ:
                     del os.environ[name]
             own = EmulatorClock(self._emulator)
-            world.enter_context(mock.patch.object(clock, "SystemClock", return_value=own))
+            world.enter_context(mock.patch.object(rooms, "SystemClock", return_value=own))
             cancellation = host._Cancellation()
             world.enter_context(mock.patch.object(host, "_cancellation", cancellation))
             world.enter_context(mock.patch.object(host, "_engine", return_value=self))
