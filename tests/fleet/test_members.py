@@ -129,15 +129,6 @@ class TestUnchanged:
 
 
 class TestChanged:
-    def test_a_changed_concurrency_replaces(
-        self, machine: Machine, emulator: Emulator, state: ModelState
-    ) -> None:
-        rows = [{**emulator.instances()[0], "concurrency": 4}]
-        emulator.set_faults([{"endpoint": LISTS, "do": {"respond": {"status": 200, "body": rows}}}])
-        found = read(machine, state)
-        assert (found.concurrency, found.status) == (4, None)
-        assert diff(found, member(), frozenset()).replaces == ["concurrency"]
-
     def test_a_failed_load_is_loaded_again_without_a_wait(
         self, crew: Crew, machine: Machine, emulator: Emulator
     ) -> None:
@@ -153,16 +144,6 @@ class TestChanged:
         assert again.created != state.created
         assert emulator.instances()[0]["status"] == "DEPLOYING"
         assert machine.changes() == ["/model/load", "/model/delete", "/model/load"]
-
-    def test_an_update_in_place_sends_no_request(
-        self, machine: Machine, emulator: Emulator, state: ModelState
-    ) -> None:
-        seen = len(emulator.requests())
-        hours = member(expectedHoursPerDay=8)
-        assert diff(state, hours, frozenset()).needed
-        later = machine.process().lifecycle.update(state, hours, FakeCaller(MEMBER))
-        assert later == state.model_copy(update={"expected_hours_per_day": 8.0})
-        assert len(emulator.requests()) == seen
 
 
 class TestIdle:
