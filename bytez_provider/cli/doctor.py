@@ -22,7 +22,7 @@ from bytez_provider.cli.stacks import (
     pulumi_version,
     source_of_stack,
 )
-from bytez_provider.core.lifecycle import named
+from bytez_provider.core.messages import named
 from bytez_provider.core.ownership import ChangedError, Phase, Record, Store
 from bytez_provider.service.catalogue import Catalogue
 from bytez_provider.service.client import BytezClient

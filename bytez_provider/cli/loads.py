@@ -28,9 +28,9 @@ from bytez_provider.cli.screen import DONE, INTERRUPTED, Screen, code_of
 from bytez_provider.cli.session import NOBODY, Session
 from bytez_provider.cli.stacks import Wanted, is_in_project, source_of_stack
 from bytez_provider.core.declared import ModelInputs, ModelState
-from bytez_provider.core.lifecycle import named
+from bytez_provider.core.messages import named
 from bytez_provider.core.ownership import Record
-from bytez_provider.core.waiter import NOT_FOUND_GRACE_SECONDS, Stop
+from bytez_provider.core.waiting import NOT_FOUND_GRACE_SECONDS, Stop
 from bytez_provider.service.schemas import RUNNING, Instance, iso, moment_of
 
 _AGAIN = {

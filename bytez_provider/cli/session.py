@@ -24,7 +24,7 @@ from bytez_provider.core.ownership import (
     open_store,
     stack_identity,
 )
-from bytez_provider.core.waiter import Waiter
+from bytez_provider.core.waiting import Waiter
 from bytez_provider.service.catalogue import CatalogueSource
 from bytez_provider.service.client import BytezClient
 from bytez_provider.service.schemas import Instance

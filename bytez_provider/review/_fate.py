@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bytez_provider.base.urns import name_of
-from bytez_provider.core.lifecycle import named
+from bytez_provider.core.messages import named
 from bytez_provider.core.ownership import Judgement, Owner, Verdict, judge
 from bytez_provider.review._document import Action, DriftCode, FailureCode, LiveModel, ReasonCode
 from bytez_provider.review._messages import Remark, reason, remark
