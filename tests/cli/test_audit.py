@@ -8,7 +8,7 @@ import pytest
 from inline_snapshot import snapshot
 
 from bytez_provider.emulator import Emulator
-from tests.cli.fleet import CODER, GPT2, UNPRICED, Finished, Fleet
+from tests.cli.fleet import GPT2, UNPRICED, Finished, Fleet
 from tests.cli.journal import Journal, resource
 
 PHI = "microsoft/phi-1"
@@ -43,23 +43,6 @@ def test_an_orphan_is_exit_3_and_its_command_fixes_it(
     fleet.run(*unload.split()[1:]).ok()
     assert [one["modelId"] for one in emulator.instances()] == [GPT2]
     assert kinds(audit(fleet, "--state", saved)) == []
-
-
-def test_expired_failed_and_booting_models(
-    fleet: Fleet, emulator: Emulator, running: Load, state: State
-) -> None:
-    gone = running(GPT2)
-    emulator.advance(1801)
-    failing = {"model": CODER, "do": {"boot": "failed", "error": "CUDA out of memory"}}
-    emulator.set_faults([failing])
-    fleet.run("load", CODER, "--no-wait").ok()
-    failed = str(emulator.instances()[0]["created"])
-    emulator.advance(403)
-    booting = emulator.load_by_somebody_else(PHI)
-    done = audit(fleet, "--state", state((GPT2, gone), (CODER, failed), (PHI, booting)))
-    assert kinds(done) == [("notRunning", CODER), ("notRunning", PHI), ("notRunning", GPT2)]
-    quoted = [one["quoted"] for one in done.document["findings"]]
-    assert quoted == ["CUDA out of memory", None, None]
 
 
 def test_the_command_of_an_idle_model_postpones_its_expiry(
