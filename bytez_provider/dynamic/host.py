@@ -1,19 +1,18 @@
-"""The bridge to the inside of Pulumi's dynamic host, and the only module that knows of it.
+"""The bridge to the inside of Pulumi's dynamic host; no other module knows about it.
 
 A dynamic provider runs in a process of its own, `python -m pulumi.dynamic <engine address>`. That
-process knows things it does not pass on (the resource's URN, its `customTimeouts`, that the user
-pressed Ctrl-C) and has habits that hurt (four calls at a time, errors as tracebacks). Here they
-are reached for:
+process does not pass on all that it knows (the resource's URN, its `customTimeouts`, a Ctrl-C),
+runs only four calls at a time, and reports errors as tracebacks. This module reaches for:
 
-    what                  where it is found                    where it is not found
-    URN, timeout, context the servicer method's frame, above   None, and nothing is shown
-    calls at a time       the pool, at the bottom of the stack four at a time
-    Ctrl-C, the end       gRPC's table of handlers             the operation runs to its end
-    errors in one line    `traceback` in the host's module     `sys.tracebacklimit = 0`
-    rows and warnings     the engine's address in `sys.argv`   nothing is shown
+    what                     where it is                         fallback
+    URN, timeout, context    the frame of the servicer's method  None; no messages are shown
+    number of calls          the thread pool of the server       four at a time
+    Ctrl-C, end of process   gRPC's table of handlers            the operation runs to its end
+    errors on one line       `traceback` in the host's module    `sys.tracebacklimit = 0`
+    messages                 the engine's address in `sys.argv`  no messages are shown
 
-None of it is an interface that Pulumi promises, so each item falls back on its own, and
-`tests/host` holds each against the real host. Read `pulumi/dynamic/__main__.py` beside it.
+Pulumi promises none of these, so each has its own fallback, and `tests/host` checks each against
+the real host. Read it beside `pulumi/dynamic/__main__.py`.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ import re
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from types import FrameType, TracebackType
+from types import FrameType, SimpleNamespace
 from typing import Any, final
 
 import grpc
@@ -34,10 +33,9 @@ from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc
 
 from bytez_provider.base.errors import BytezError, printable
 from bytez_provider.base.urns import name_of
-from bytez_provider.core.waiter import Stop
+from bytez_provider.core.waiting import Stop
 
-# Threads are started only when calls ask for them, and how many calls there are at once is the
-# user's `--parallel`. This is merely above any that makes sense.
+# More than any sensible `--parallel`. The pool starts a thread only when a call needs it.
 _WORKERS = 512
 _CANCEL = "/pulumirpc.ResourceProvider/Cancel"
 _LOG_DEADLINE_SECONDS = 1.0
@@ -49,10 +47,10 @@ class Call:
     """One operation that the engine asked for; use it in a `with` statement.
 
     Attributes:
-        urn: The resource's URN, or None where the host does not say.
-        name: The resource's name in the program, or None where the host does not say.
-        timeout_seconds: The `customTimeouts` of this operation in seconds, or None when unset.
-        wake: Set as soon as `stop()` is not None, so that a wait ends at once.
+        urn: The resource's URN, or None if unknown.
+        name: The resource's name in the program, or None if unknown.
+        timeout_seconds: The `customTimeouts` of this operation in seconds, or None if unset.
+        wake: Set as soon as `stop()` is not None, to end a wait.
     """
 
     def __init__(
@@ -72,18 +70,13 @@ class Call:
     def __enter__(self) -> Call:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         _cancellation.forget(self)
 
     def stop(self) -> Stop | None:
-        """Return why this operation should end now, or None while it should go on.
+        """Return why this operation should end now, or None if it should go on.
 
-        Whoever is gone takes no answer, so `ENGINE_GONE` outranks `CANCELLED`.
+        `ENGINE_GONE` outranks `CANCELLED`: nobody would receive an answer.
         """
         if self._context is None:
             return None
@@ -91,23 +84,22 @@ class Call:
             return Stop.ENGINE_GONE
         return Stop.CANCELLED if _cancellation.arrived else None
 
-    def report(self, message: str, *, urn: str | None = None) -> None:
-        """Show `message` in the resource's own row, or another's, until the next one.
+    # None of these raises: a message that cannot be shown must not fail its operation.
 
-        Never raises.
-        """
+    def report(self, message: str, *, urn: str | None = None) -> None:
+        """Show a message in the row of the resource, or of another, until the next message."""
         self._log(engine_pb2.INFO, message, ephemeral=True, urn=urn)
 
     def note(self, message: str) -> None:
-        """Show `message` under the resource, to stay. Never raises."""
+        """Show a permanent message under the resource."""
         self._log(engine_pb2.INFO, message)
 
     def warn(self, message: str) -> None:
-        """Show `message` under the resource as a warning, to stay. Never raises."""
+        """Show a permanent warning under the resource."""
         self._log(engine_pb2.WARNING, message)
 
     def debug(self, message: str) -> None:
-        """Show `message` to those who asked for `--debug`. Never raises."""
+        """Show a message if `--debug` is set."""
         self._log(engine_pb2.DEBUG, message)
 
     def _log(
@@ -130,15 +122,13 @@ class Call:
         try:
             engine.Log(request, timeout=_LOG_DEADLINE_SECONDS)
         except grpc.RpcError:
-            # A message that cannot be shown must not fail the operation it speaks of.
             return
 
 
 class _Cancellation:
-    """That the engine called `Cancel`, and the operations which want to know.
+    """Whether the engine has called `Cancel`, and the operations to wake when it does.
 
-    It stays: the engine calls `Cancel` at a Ctrl-C, after which it starts nothing more in this
-    process, and just before it ends this process. Preview and update are two processes.
+    It never resets: after `Cancel` the engine starts nothing more in this process.
     """
 
     def __init__(self) -> None:
@@ -167,10 +157,10 @@ _cancellation = _Cancellation()
 
 
 def current_call() -> Call:
-    """Return the operation that the calling thread is working on.
+    """Return the operation that the calling thread works on.
 
-    To be called on the thread that the host called the provider on. Elsewhere, as in unit tests,
-    the call knows nothing, is never stopped and shows nothing.
+    Call it on the thread on which the host called the provider. On other threads, and outside a
+    host, the call knows nothing, never stops and shows nothing.
     """
     frame = _servicer_frame()
     if frame is None:
@@ -184,7 +174,7 @@ def current_call() -> Call:
         context=context,
     )
     _cancellation.watch(call)
-    # False says that the context ended before we could ask to be told of it.
+    # False: the context has already ended.
     if not context.add_callback(call.wake.set):
         call.wake.set()
     return call
@@ -195,31 +185,31 @@ _prepared = threading.Event()
 
 
 def prepare() -> None:
-    """Mend this process: more calls at once, `Cancel` heard, our errors in one line.
+    """Change this process: more calls at a time, `Cancel` heard, our errors on one line.
 
-    Once a process is enough, more do no harm, and outside the host it does nothing. What cannot
-    be mended stays as Pulumi made it, and the debug log says so.
+    Calls after the first do nothing; neither does a call outside the host. What cannot be changed
+    remains as it is, and the debug log says so.
     """
     with _prepare_lock:
         frame = _servicer_frame()
         if frame is None or _prepared.is_set():
             return
         _prepared.set()
-        mends: dict[str, Callable[[], None]] = {
+        changes: dict[str, Callable[[], None]] = {
             "the formatting of errors": functools.partial(_shorten_errors, frame.f_globals),
             "the thread pool": _lift_pool,
             "the table of handlers": _hook_cancel,
         }
-        for what, mend in mends.items():
+        for what, change in changes.items():
             try:
-                mend()
-            except Exception as error:  # noqa: BLE001 - whatever a new release made of it
+                change()
+            except Exception as error:  # noqa: BLE001 - a new release may break it in any way
                 with current_call() as call:
                     call.debug(f"bytez: {what} is not where it was in Pulumi's host: {error!r}")
 
 
 def _frames() -> Iterator[FrameType]:
-    """Yield the calling thread's frames, from the innermost outwards."""
+    """Yield the frames of the calling thread, innermost first."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         yield frame
@@ -227,7 +217,7 @@ def _frames() -> Iterator[FrameType]:
 
 
 def _servicer_frame() -> FrameType | None:
-    """Return the frame of the host's `Create(self, request, context)` or its like."""
+    """Return the frame of the host's `Create(self, request, context)` or a similar method."""
     for frame in _frames():
         seen = frame.f_locals
         if "request" in seen and isinstance(seen.get("context"), grpc.ServicerContext):
@@ -236,15 +226,15 @@ def _servicer_frame() -> FrameType | None:
 
 
 def _lift_pool() -> None:
-    """Let the server's pool start more threads than four, for queued calls at once."""
+    """Let the server's pool start more than four threads, for calls already queued too."""
     worker = concurrent.futures.thread._worker.__code__
     bottom = next(frame for frame in _frames() if frame.f_code is worker)
     pool = bottom.f_locals["executor_reference"]()
-    with pool._shutdown_lock:  # Which `submit` takes too: nothing is queued in the meantime.
+    with pool._shutdown_lock:  # `submit` takes it too, so nothing is queued in the meantime.
         pool._max_workers = max(pool._max_workers, _WORKERS)
-        # Only a submission starts a thread. Calls queued before this one came so far (the deletes
-        # of a `destroy`, which no check precedes) would go on four at a time. And while the pool
-        # was full it counted threads as idle that took a queued call at once.
+        # Only `submit` starts threads, so calls in the queue (the deletes of a `destroy`, which
+        # come before any check) would still run four at a time. The count of idle threads is
+        # wrong too: a full pool counts a thread as idle that took a queued call.
         while pool._idle_semaphore.acquire(blocking=False):
             pass
         for _ in range(pool._work_queue.qsize()):
@@ -252,73 +242,63 @@ def _lift_pool() -> None:
 
 
 def _hook_cancel() -> None:
-    """Hear the engine's `Cancel`, to which the host itself turns a deaf ear."""
-    # gRPC keeps its handlers in one dict or two, depending on how the stubs were generated.
+    """Handle the engine's `Cancel`, which the host ignores."""
+    # gRPC has one table of handlers or two, depending on how the stubs were generated.
     tables = [found for found in gc.get_objects() if type(found) is dict and _CANCEL in found]
     if not tables:
         raise LookupError(_CANCEL)
     for table in tables:
         plain = table[_CANCEL]
         table[_CANCEL] = grpc.unary_unary_rpc_method_handler(
-            _hearing(plain.unary_unary), plain.request_deserializer, plain.response_serializer
+            _cancelling(plain.unary_unary), plain.request_deserializer, plain.response_serializer
         )
 
 
 _Handler = Callable[[empty_pb2.Empty, grpc.ServicerContext], empty_pb2.Empty]
 
 
-def _hearing(plain: _Handler) -> _Handler:
+def _cancelling(plain: _Handler) -> _Handler:
     """Return a handler of `Cancel` that ends our waits, then does what `plain` does."""
 
     def cancel(request: empty_pb2.Empty, context: grpc.ServicerContext) -> empty_pb2.Empty:
         _cancellation.arrive()
         return plain(request, context)
 
-    # gRPC runs a handler with this attribute on a pool of its own: where the server's is full of
-    # waiting calls, Cancel would queue behind the very calls that it is to end.
+    # gRPC runs a handler with this attribute on that pool. In a full server pool, `Cancel` would
+    # wait for the very calls that it must end.
     own = concurrent.futures.ThreadPoolExecutor(max_workers=1, thread_name_prefix="bytez-cancel")
     cancel.experimental_thread_pool = own  # type: ignore[attr-defined]
     return cancel
 
 
 def _shorten_errors(host: dict[str, Any]) -> None:
-    """Make the host answer our errors as their one sentence; all others keep their traceback."""
-    plain = host.get("traceback")
-    if hasattr(plain, "format_exc"):
-        host["traceback"] = _Traceback(plain)
-    else:
-        # For every provider in this process: worse than the above, better than 5,000 characters.
+    """Make the host send our errors as one sentence; all others keep their traceback."""
+    plain: Any = host.get("traceback")
+    if not hasattr(plain, "format_exc"):
+        # This affects every provider in the process, but is better than 5,000 characters.
         sys.tracebacklimit = 0
+        return
 
-
-class _Traceback:
-    """Stands in for the module `traceback` in the host's own module, and nowhere else."""
-
-    def __init__(self, plain: Any) -> None:
-        self._plain = plain
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._plain, name)
-
-    def format_exc(self) -> str:
-        """Return what the host sends to the engine about the exception being handled."""
+    def format_exc() -> str:
         error = sys.exc_info()[1]
-        text = str(error) if isinstance(error, BytezError) else self._plain.format_exc()
-        return _encodable(text)
+        return _encodable(str(error) if isinstance(error, BytezError) else plain.format_exc())
+
+    # Replaces the name in the host's own module only.
+    host["traceback"] = SimpleNamespace(**{**vars(plain), "format_exc": format_exc})
 
 
 @functools.cache
 def _engine() -> engine_pb2_grpc.EngineStub | None:
-    """Return the engine's own service, at the address that it started this process with."""
+    """Return the engine's service, at the address that this process was started with."""
     addresses = (word for word in sys.argv[1:] if re.fullmatch(r"[\w.\[\]:-]+:\d+", word))
     address = next(addresses, None)
     if address is None:
         return None
-    # The engine is on this machine: a proxy from the environment is not for it.
+    # The engine is on this machine, so a proxy from the environment must not be used.
     channel = grpc.insecure_channel(address, options=[("grpc.enable_http_proxy", 0)])
     return engine_pb2_grpc.EngineStub(channel)
 
 
 def _encodable(text: str) -> str:
-    """Return `text` without lone surrogates, which JSON can hold and gRPC cannot send."""
+    """Return text without lone surrogates, which JSON can contain but gRPC cannot send."""
     return text.encode("utf-8", "replace").decode("utf-8")

@@ -1,7 +1,7 @@
 """`Model`: a loaded Bytez model, as a program declares it."""
 
-# Without `from __future__ import annotations`: Pulumi looks at a resource's annotations anew for
-# each resource, and as strings they cost the program a millisecond a model to compile.
+# Without `from __future__ import annotations`: Pulumi evaluates the annotations for each resource,
+# and compiling them from strings takes a millisecond per model.
 
 import inspect
 from typing import TYPE_CHECKING, Any
@@ -17,9 +17,10 @@ from bytez_provider.dynamic.providers import PREVIEW, ModelProvider
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-# Python's names, and the names in state. Only a fleet's models have `readiness`.
-_INPUTS = {**{one.name: one.in_state for one in INPUTS.values()}, "readiness": "readiness"}
-_OUTPUTS = {
+# Names in state by names in Python. Only a fleet's models have `readiness`.
+_IN_STATE = {
+    **{one.name: one.in_state for one in INPUTS.values()},
+    "readiness": "readiness",
     "status": "status",
     "created": "created",
     "adopted_at": "adoptedAt",
@@ -29,69 +30,70 @@ _OUTPUTS = {
     "endpoint": "endpoint",
     "account": "account",
 }
-_IN_STATE = {**_INPUTS, **_OUTPUTS}
 _IN_PYTHON = {state: python for python, state in _IN_STATE.items()}
 
 
 class Model(Resource, module="bytez", name="Model"):
     """A Bytez model that is loaded for as long as the stack declares it.
 
-    A change of `model_id`, `concurrency` or `expiration_period_seconds` replaces the instance:
-    the API cannot rescale in place, so the old one is unloaded first and the model is away for
-    one boot, 6 to 15 minutes. The other arguments change nothing that runs.
+    A change of `model_id`, `concurrency` or `expiration_period_seconds` replaces the load, because
+    the API cannot change one: the old load is unloaded first, and the model is not available for
+    one boot, 6 to 15 minutes. A change of another argument affects nothing that runs.
 
-    The boot may take `customTimeouts` (create, and update), 30 minutes when unset; the unload
-    (delete) 2 minutes.
+    `customTimeouts` limit the boot (create and update, 30 minutes if unset) and the unload
+    (delete, 2 minutes).
 
-    A subclass, with defaults of your own, is a Model to policies, review and audit too.
+    To policies, review and audit, a subclass with your own defaults is a Model too.
     """
 
     model_id: pulumi.Output[str]
     """The model as `owner/name`; also the resource's id."""
     concurrency: pulumi.Output[int]
     """Instances behind the model's address; each is paid for."""
-    # Under its name in state Pulumi finds the type, and makes the engine's float a whole number.
+    # With its name in state, Pulumi finds the type and converts the engine's float.
     expiration_period_seconds: pulumi.Output[int | None] = pulumi.property(
-        _INPUTS["expiration_period_seconds"]
+        _IN_STATE["expiration_period_seconds"]
     )
     """Idle seconds after which the service unloads the model; the service's own (1800) if None."""
     adopt: pulumi.Output[bool]
-    """Whether a load that this resource did not make may be taken over."""
+    """Whether to take over a load of the model that already exists."""
     on_expiry: pulumi.Output[str]
-    """"reload": a model found unloaded is loaded again by the next `up`; "accept": it is not."""
+    """"reload": the next `up` loads a model again that is no longer loaded; "accept": it does not.
+    """
     expected_hours_per_day: pulumi.Output[float | None]
-    """Hours a day that it is expected to be loaded, 0 to 24; for the cost in reviews only."""
+    """Hours a day that the model is expected to be loaded, 0 to 24; only for the cost in reviews.
+    """
     status: pulumi.Output[str]
-    """RUNNING; DEPLOYING after an interrupted wait; FAILED; NOT_LOADED where expiry is accepted."""
+    """RUNNING; DEPLOYING after an interrupted wait; FAILED; NOT_LOADED if expiry is accepted."""
     created: pulumi.Output[str | None]
     """When the load was accepted, ISO 8601 in UTC. Identifies the load."""
     adopted_at: pulumi.Output[str | None]
-    """When the load was taken over, ISO 8601 in UTC; None for a load of its own."""
+    """When the load was taken over, ISO 8601 in UTC; None if this resource made it."""
     granted: pulumi.Output[dict[str, int] | None]
-    """What the service made of the settings, where that is not what was asked."""
+    """The settings that the service reports, if they differ from those requested."""
     required_ram_gb: pulumi.Output[float | None]
-    """GPU RAM of one instance in GB, from the catalogue; None where it is unknown."""
+    """GPU RAM of one instance in GB, from the catalogue; None if it is unknown."""
     benchmarked: pulumi.Output[bool | None]
     """Whether the catalogue calls the model benchmarked."""
     endpoint: pulumi.Output[str]
-    """The address of the API it is loaded at."""
+    """The address of the API where it is loaded."""
     account: pulumi.Output[str]
-    """A hash that tells accounts apart and nothing else."""
+    """A hash that only distinguishes accounts."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Give a subclass the type of `Model`, by which policies, review and audit find it."""
+        """Give a subclass the type of `Model`: policies, review and audit know only that type."""
         if {"module", "name"} & kwargs.keys():
             error = InvalidInputError(
                 verb="define the class",
                 subject=cls.__name__,
-                observed="it gives `module=` or `name=`, and a subclass of Model has the type of "
-                "Model: policies, review and audit know no other",
-                action="Leave them out",
+                observed="it sets `module=` or `name=`, but a subclass of Model must have the type "
+                "of Model, the only one that policies, review and audit know",
+                action="Remove them",
             )
             raise pulumi.RunError(str(error)) from None
         super().__init_subclass__(module="bytez", name="Model", **kwargs)
-        # Pulumi looks for the types of outputs at the class alone, not at those that it inherits
-        # from: without them whole numbers would come out as floats.
+        # Pulumi ignores the annotations of base classes. Without the types of outputs, whole
+        # numbers would be floats.
         models = (one for one in reversed(cls.__mro__) if issubclass(one, Model))
         cls.__annotations__ = {
             name: hint for one in models for name, hint in inspect.get_annotations(one).items()
@@ -115,17 +117,17 @@ class Model(Resource, module="bytez", name="Model"):
             resource_name: The name of the resource in the stack.
             model_id: The model, as `owner/name`. A change replaces.
             concurrency: Instances behind the model's address, at least 1. A change replaces.
-            expiration_period_seconds: Idle seconds until the service unloads it, 60 to 604800;
-                sent only when given. A change replaces.
-            adopt: Take over a load of the model that exists already, instead of refusing.
-            on_expiry: What to do with a model found unloaded: "reload" or "accept".
-            expected_hours_per_day: For the cost in reviews only, 0 to 24.
-            opts: Pulumi's resource options; `delete_before_replace` is always on. Properties
-                may be named as in Python or as in state.
+            expiration_period_seconds: Idle seconds after which the service unloads it, 60 to
+                604800; the service's own (1800) if None. A change replaces.
+            adopt: Take over a load of the model that already exists, instead of refusing.
+            on_expiry: What to do with a model that is no longer loaded: "reload" or "accept".
+            expected_hours_per_day: Only for the cost in reviews, 0 to 24.
+            opts: Pulumi's resource options. `delete_before_replace` is always on. Properties may
+                be named as in Python or as in state.
 
         Raises:
-            pulumi.RunError: An option that cannot work, a key in plain text in the config, or a
-                default provider that is disabled.
+            pulumi.RunError: An option cannot work, the API key in the config is plain text, or
+                the default provider is disabled.
         """
         given = {
             "model_id": model_id,
@@ -141,10 +143,10 @@ class Model(Resource, module="bytez", name="Model"):
     def get(
         cls,
         resource_name: str,
-        id: pulumi.Input[str],  # noqa: A002  (the name that Pulumi gives it everywhere)
+        id: pulumi.Input[str],  # noqa: A002  (Pulumi's own name for it)
         opts: pulumi.ResourceOptions | None = None,
     ) -> "Self":
-        """Read a loaded model that this stack does not manage; a failure where it is not loaded.
+        """Read a loaded model that this stack does not manage; it fails if it is not loaded.
 
         Args:
             resource_name: The name of the resource in the stack.
@@ -164,7 +166,7 @@ class Model(Resource, module="bytez", name="Model"):
     def _in_fleet(
         cls, resource_name: str, given: dict[str, Any], opts: pulumi.ResourceOptions
     ) -> "Model":
-        """Declare a model that does not wait to be RUNNING: its fleet waits for all of them."""
+        """Declare a model that does not wait until it is RUNNING: its fleet does."""
         model = cls.__new__(cls)
         defaults = {
             n: one.default for n, one in INPUTS.items() if one.default not in (None, REQUIRED)
@@ -177,9 +179,9 @@ class Model(Resource, module="bytez", name="Model"):
     ) -> None:
         ours = pulumi.ResourceOptions(delete_before_replace=True)
         if type(self) is not Model:
-            # The type that Pulumi gave to a subclass before `__init_subclass__` did.
+            # Pulumi's own type for a subclass, from before `__init_subclass__` set it.
             ours.aliases = [pulumi.Alias(type_="pulumi-python:dynamic:Resource")]
-        # The provider cannot know otherwise that nothing of this will be saved.
+        # Without the marker, the provider could not recognize a preview.
         marker = {PREVIEW: True} if given and pulumi.runtime.is_dry_run() else {}
         super().__init__(
             ModelProvider(),
@@ -200,7 +202,7 @@ class Model(Resource, module="bytez", name="Model"):
 def usable_options(
     verb: str, name: str, opts: pulumi.ResourceOptions | None
 ) -> pulumi.ResourceOptions:
-    """Return the options of a model, or of a fleet for its models, before anything is registered.
+    """Check the options of a model or a fleet before anything is registered, and return them.
 
     Raises:
         pulumi.RunError: An option cannot work, or no model may be declared under this config.
@@ -209,5 +211,5 @@ def usable_options(
         refuse_config(verb, name)
         return checked(verb, name, opts, _IN_STATE)
     except BytezError as error:
-        # Pulumi shows the message of a RunError and the traceback of anything else.
+        # Of other errors Pulumi shows the traceback.
         raise pulumi.RunError(str(error)) from None

@@ -1,8 +1,8 @@
-"""Which of Pulumi's resource options a model and a fleet take; the others are refused.
+"""Which of Pulumi's resource options a model and a fleet accept.
 
-Pulumi says nothing about an option that cannot work, and hands on only some of a component's
-options to its children. So each option is taken, handed on or refused here. Pulumi itself hands on
-these of a fleet: parent, depends_on, protect, retain_on_delete, aliases, transformations,
+Pulumi reports nothing for an option that cannot work, and hands on only some of a component's
+options to its children. So each option is accepted, handed on or refused here. Pulumi itself hands
+on these of a fleet: parent, depends_on, protect, retain_on_delete, aliases, transformations,
 transforms, state_migrations.
 """
 
@@ -19,15 +19,21 @@ from pulumi.runtime import get_config, is_config_secret
 
 from bytez_provider.base.errors import ConfigError, InvalidInputError
 from bytez_provider.base.urns import MODEL_TYPE
+from bytez_provider.core.inputs import INPUTS, Change
 from bytez_provider.service.settings import refuse_plain_key
 
 
 class Refusal(NamedTuple):
-    """Why an option is refused, and what to do about it."""
+    """Why an option is refused, and what to do instead."""
 
     reason: str
     action: str
 
+
+_ONLY_READ = Refusal(
+    "the arguments of a model that is only read have no effect",
+    "Remove the option; `bytez.Model.get` reads a model that this stack does not manage",
+)
 
 HANDED_ON: Final = (
     "custom_timeouts",
@@ -38,65 +44,54 @@ HANDED_ON: Final = (
     "replacement_trigger",
     "replace_with",
 )
-"""Options of a fleet that it hands on to its models, because Pulumi does not."""
+"""Options that a fleet hands on to its models, because Pulumi does not."""
 
 REFUSED: Final[Mapping[str, Refusal]] = {
     "import_": Refusal(
         "Pulumi cannot import a resource of a dynamic provider",
-        "Leave the option out; `adopt=True` takes over a load that exists",
+        "Remove the option; `adopt=True` takes over an existing load",
     ),
-    "id": Refusal(
-        "the arguments of a model that is only read have no effect",
-        "Leave the option out; `bytez.Model.get` reads a model that this stack does not manage",
-    ),
-    "urn": Refusal(
-        "the arguments of a model that is only read have no effect",
-        "Leave the option out; `bytez.Model.get` reads a model that this stack does not manage",
-    ),
+    "id": _ONLY_READ,
+    "urn": _ONLY_READ,
     "version": Refusal(
-        "the provider comes with the Python package",
-        "Leave the option out, and pin the version of the package instead",
+        "the provider is a part of the Python package",
+        "Remove the option, and pin the version of the package instead",
     ),
     "plugin_download_url": Refusal(
-        "the provider comes with the Python package",
-        "Leave the option out",
+        "the provider is a part of the Python package", "Remove the option"
     ),
     "env_var_mappings": Refusal(
-        "Pulumi takes it for provider resources only",
-        "Leave the option out",
+        "Pulumi accepts it only for provider resources", "Remove the option"
     ),
     "replace_on_changes": Refusal(
-        "it has no effect on a resource of a dynamic provider; a change of `model_id`, "
-        "`concurrency` or `expiration_period_seconds` always replaces a model",
-        "Leave the option out; `replacement_trigger` replaces a model for any other reason",
+        "it has no effect on a resource of a dynamic provider; a change of "
+        f"{', '.join(f'`{one.name}`' for one in INPUTS.values() if one.change is Change.REPLACE)} "
+        "always replaces a model",
+        "Remove the option; `replacement_trigger` replaces a model for any other reason",
     ),
     "deleted_with": Refusal(
-        "the deletion of another resource does not unload a model, which would stay loaded and "
-        "paid for",
-        "Leave the option out; `retain_on_delete` leaves a model loaded on purpose",
+        "the deletion of another resource does not unload a model, which would remain loaded at "
+        "your cost",
+        "Remove the option; `retain_on_delete` leaves a model loaded on purpose",
     ),
 }
-"""Options that cannot work, each with the reason and the way out."""
+"""Options that cannot work."""
 
 _PACKAGE = "pulumi-python"
 _DISABLED = "pulumi:disable-default-providers"
 _OF_PROPERTIES = ("ignore_changes", "additional_secret_outputs", "hide_diffs")
 _PROVIDER_KEY = "__provider"
-_FIRST_NAME = re.compile(r"[^.\[]*")
 
 
 def checked(
-    verb: str,
-    name: str,
-    opts: pulumi.ResourceOptions | None,
-    properties: Mapping[str, str],
+    verb: str, name: str, opts: pulumi.ResourceOptions | None, properties: Mapping[str, str]
 ) -> pulumi.ResourceOptions:
-    """Return the options of a model, or of a fleet for its models, as Pulumi wants them.
+    """Return the options of a model, or of a fleet for its models, as Pulumi needs them.
 
     Args:
-        verb: What is tried, for an error.
-        name: The resource's name, for an error.
-        opts: The options as the program gives them.
+        verb: For an error: what is being done.
+        name: For an error: the resource's name.
+        opts: The options from the program.
         properties: The names in state of a model's properties, by their Python names.
 
     Raises:
@@ -106,7 +101,7 @@ def checked(
         return pulumi.ResourceOptions()
     for observed, action in _problems(opts, properties):
         raise InvalidInputError(verb=verb, subject=name, observed=observed, action=action)
-    # Of the options that name properties this is the only one that Pulumi does not translate.
+    # The only option with names of properties that Pulumi does not translate.
     hidden = [properties.get(one, one) for one in getattr(opts, "hide_diffs", None) or ()]
     if not hidden:
         return opts
@@ -114,12 +109,12 @@ def checked(
 
 
 def handed_on(opts: pulumi.ResourceOptions) -> pulumi.ResourceOptions:
-    """Return the options of a fleet that its models need to be given."""
+    """Return the options that a fleet must give to its models."""
     return pulumi.ResourceOptions(**{one: getattr(opts, one) for one in HANDED_ON})
 
 
 def refuse_config(verb: str, name: str) -> None:
-    """Refuse a stack's config under which no model may be declared.
+    """Refuse a stack's config that does not allow models.
 
     Raises:
         PlainTextKeyError: `bytez:key` is in plain text.
@@ -131,30 +126,29 @@ def refuse_config(verb: str, name: str) -> None:
         raise ConfigError(
             verb=verb,
             subject=name,
-            observed=f"`{_DISABLED}` has '{min(disabled)}', and models need the default provider of"
-            f" {_PACKAGE}: Pulumi hands the stack's `bytez:` settings to no other",
-            action=f"Name the packages there one by one, without {_PACKAGE}",
+            observed=f"`{_DISABLED}` contains '{min(disabled)}', but models need the default "
+            f"provider of {_PACKAGE}: only that one gets the stack's `bytez:` settings",
+            action=f"List the packages in it one by one, without {_PACKAGE}",
         )
 
 
 def _problems(opts: pulumi.ResourceOptions, properties: Mapping[str, str]) -> Iterator[Refusal]:
-    """Yield what is wrong with options, and what to do about it."""
     if opts.delete_before_replace is False:
         yield Refusal(
-            "`delete_before_replace=False` is set, and the service holds one instance a model, so "
-            "a new one cannot stand beside the old one",
-            "Leave the option out; to swap models without a gap, declare the new model beside the "
+            "`delete_before_replace=False` is set, but the service loads a model only once, so a "
+            "new load cannot exist beside the old one",
+            "Remove the option; to change models without a gap, declare the new model beside the "
             "old one, and remove the old one in a later `up`",
         )
     for option, (reason, action) in REFUSED.items():
         if getattr(opts, option, None) is not None:
-            yield Refusal(f"`{option}` is set, and {reason}", action)
+            yield Refusal(f"`{option}` is set, but {reason}", action)
     if _has_own_provider(opts):
         yield Refusal(
-            f"it is given a provider of its own for {_PACKAGE}, and Pulumi hands the stack's "
-            "`bytez:` settings to the default provider only, so a key could go to another address "
-            "than the one configured",
-            f"Leave that provider out; if `{_DISABLED}` has '*', name the packages there one by "
+            f"it has its own provider for {_PACKAGE}, but only the default provider gets the "
+            "stack's `bytez:` settings, so the API key could go to another address than the one "
+            "configured",
+            f"Remove that provider; if `{_DISABLED}` contains '*', list the packages in it one by "
             f"one, without {_PACKAGE}",
         )
     for option in _OF_PROPERTIES:
@@ -172,21 +166,19 @@ def _has_own_provider(opts: pulumi.ResourceOptions) -> bool:
 
 
 def _misnamed(option: str, path: str, properties: Mapping[str, str]) -> Iterator[Refusal]:
-    """Yield a problem where a path begins with the name of no property."""
-    match = _FIRST_NAME.match(path)
-    name = match.group() if match else ""
+    name = re.split(r"[.\[]", path, maxsplit=1)[0]
     if name in {*properties, *properties.values(), _PROVIDER_KEY} or "*" in name:
         return
     near = get_close_matches(name, properties, n=1)
-    hint = f"; did you mean '{near[0]}'?" if near else ""
+    hint = f" (did you mean '{near[0]}'?)" if near else ""
     yield Refusal(
-        f"`{option}` names '{path}', and a model has no such property{hint}",
+        f"`{option}` names '{path}', but a model has no such property{hint}",
         f"Name one of {', '.join(properties)}",
     )
 
 
 def _listed(value: str | None) -> list[str]:
-    """Return the texts of a JSON list; none where it is something else."""
+    """Return the texts in a JSON list; none if it is something else."""
     try:
         listed = json.loads(value or "[]")
     except ValueError:

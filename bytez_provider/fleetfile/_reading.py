@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from bytez_provider.base.errors import Problem, printable
+from bytez_provider.base.errors import Problem
 from bytez_provider.core.declared import ModelInputs
 from bytez_provider.core.inputs import INPUTS, UnfitError
 from bytez_provider.fleetfile._problems import (
@@ -143,20 +143,12 @@ def unknown_models(fleet: FleetFile, catalogue: Catalogue) -> list[Problem]:
     If the catalogue is not the service's own, each is only a warning: the model may be newer.
     """
     problems: list[Problem] = []
-    if not catalogue.entries():
-        return problems
-    source = "the Bytez catalogue" if catalogue.is_live else "the catalogue of this package"
     for key, inputs in fleet.models.items():
-        if catalogue.find(inputs.model_id) is None and len(problems) < MOST_PROBLEMS:
-            near = catalogue.nearest(inputs.model_id)
-            problems.append(
-                Problem(
-                    *fleet.id_lines[key],
-                    reason=f"{quoted(inputs.model_id)} is not in {source}",
-                    meant=tuple(printable(name, limit=100) for name in near),
-                    is_warning=not catalogue.is_live,
-                )
-            )
+        unknown = catalogue.unknown(inputs.model_id)
+        if unknown is not None and len(problems) < MOST_PROBLEMS:
+            reason, meant = unknown.reason, unknown.meant
+            is_warning = not unknown.is_certain
+            problems.append(Problem(*fleet.id_lines[key], reason, meant, is_warning=is_warning))
     return problems
 
 

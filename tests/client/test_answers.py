@@ -240,16 +240,16 @@ def test_an_error_beside_a_status_is_a_part_of_it() -> None:
     assert live == Instance(model_id=GPT2, status="FAILED ?", error="?")
 
 
-@pytest.mark.parametrize("api", ["2024-05", "2024-06"])
+@pytest.mark.parametrize("version", ["2024-05", "2024-06"])
 @pytest.mark.parametrize(
     "rows", [{"models": []}, [{"foo": 1}], [None], None, 7, "the other version's"]
 )
-def test_an_answer_without_a_catalogue_is_no_empty_one(api: ApiVersion, rows: Any) -> None:
+def test_an_answer_without_a_catalogue_is_no_empty_one(version: ApiVersion, rows: Any) -> None:
     if isinstance(rows, str):
-        rows = [{"modelId": "a/b"}] if api == "2024-05" else [{"name": "a/b"}]
+        rows = [{"modelId": "a/b"}] if version == "2024-05" else [{"name": "a/b"}]
     with pytest.raises(MalformedAnswerError) as caught:
-        answering(200, json.dumps(rows), api).models()
-    assert f"which is no catalogue of the {api} API" in caught.value.observed
+        answering(200, json.dumps(rows), version).models()
+    assert f"which is no catalogue of the {version} API" in caught.value.observed
     assert "Check bytez:apiVersion" in caught.value.action
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bytez_provider.core.lifecycle import OUTAGE
+from bytez_provider.core.messages import OUTAGE
 from bytez_provider.emulator import Emulator
 from tests.e2e.conftest import KEY
 from tests.e2e.helpers import CHANGING, DELETE, GPT2, LOAD, OPT, PHI, running, until

@@ -104,7 +104,7 @@ def test_a_provider_of_its_own_gets_no_settings(
         f"bytez.Model('gpt2', model_id='{GPT2}', opts=pulumi.ResourceOptions(provider=own))"
     )
     error = sentence(stack.up())
-    assert ("it is given a provider of its own" in error) is not disabled
+    assert ("it has its own provider" in error) is not disabled
     assert "without pulumi-python" in error
     assert emulator.requests() == []
 

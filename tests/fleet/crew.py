@@ -1,4 +1,4 @@
-"""What one provider process has for a fleet, with the real client and a clock that is moved."""
+"""One provider process for a fleet, with the real client and a clock that tests move."""
 
 from __future__ import annotations
 
@@ -34,35 +34,31 @@ def of_model(key: str) -> str:
 
 
 class FleetCaller(FakeCaller):
-    """A caller that remembers in which row it was told what.
-
-    Attributes:
-        rows: The URN of each row and what was shown in it, in order.
-    """
+    """A caller that remembers the lines of each row."""
 
     def __init__(self, urn: str | None = OWN, *, timeout_seconds: float | None = None) -> None:
         super().__init__(urn, timeout_seconds=timeout_seconds)
         self.rows: list[tuple[str | None, str]] = []
 
     def report(self, message: str, *, urn: str | None = None) -> None:
-        """Remember a line of progress."""
+        """Remember a line and its row."""
         self.rows.append((urn or self.urn, message))
         super().report(message)
 
     def shown(self, urn: str | None) -> list[str]:
-        """Return what was shown in one row, in order."""
+        """Return the lines of one row, in order."""
         return [message for row, message in self.rows if row == urn]
 
 
 class PlannedClock(EmulatorClock):
-    """A clock on which things happen while somebody waits: the world goes on meanwhile."""
+    """A clock on which things happen while somebody waits."""
 
     def __init__(self, emulator: Emulator) -> None:
         super().__init__(emulator)
         self._plans: list[tuple[float, Callable[[], object]]] = []
 
     def after(self, seconds: float, action: Callable[[], object]) -> None:
-        """Do something as soon as so much emulated time has passed from now."""
+        """Do something after some emulated time."""
         self._plans.append((self.monotonic() + seconds, action))
 
     def wait(self, seconds: float, wake: threading.Event | None = None) -> None:
@@ -75,20 +71,14 @@ class PlannedClock(EmulatorClock):
 
 
 class Crew:
-    """The rooms of one provider process, and short ways to use them."""
+    """One provider process, and short ways to use it."""
 
     def __init__(self, machine: Machine, *, quiet: bool = False, key: str = KEY) -> None:
-        self.process = machine.process(quiet=quiet, key=key)
+        self.clock = PlannedClock(machine.emulator)
+        self.process = machine.process(quiet=quiet, key=key, clock=self.clock)
         self.lifecycle = self.process.lifecycle
         self.poller = self.process.waiter.poller
-        self.clock = PlannedClock(machine.emulator)
-        self.readiness = Readiness(
-            lifecycle=self.lifecycle,
-            poller=self.poller,
-            clock=self.clock,
-            server_now=self.process.client.server_now,
-            quiet=quiet,
-        )
+        self.readiness = Readiness(lifecycle=self.lifecycle, waiter=self.process.waiter)
 
     def load(self, *model_ids: str, **given: Any) -> dict[str, ModelState]:
         """Create members of the fleet; return their states by key, the part after the slash."""
@@ -102,7 +92,7 @@ class Crew:
     def wait(
         self, states: dict[str, ModelState], caller: FleetCaller | None = None
     ) -> ReadinessState:
-        """Wait for members as their fleet's readiness does."""
+        """Wait for members as the readiness does."""
         return self.readiness.wait(waited_for(states), caller or FleetCaller())
 
 
@@ -112,7 +102,7 @@ def key_of(model_id: str) -> str:
 
 
 def waited_for(states: dict[str, ModelState]) -> ReadinessInputs:
-    """Return what a fleet tells its readiness."""
+    """Return the inputs of the readiness."""
     members = {
         key: MemberOfFleet(
             model_id=state.model_id,

@@ -1,4 +1,4 @@
-"""A fleet's models through the lifecycle: they do not wait, and have no status in state."""
+"""Models of a fleet in the lifecycle: they do not wait, and the state has no status of them."""
 
 from __future__ import annotations
 
@@ -6,19 +6,18 @@ import pytest
 
 from bytez_provider.core.declared import MemberInputs, ModelInputs, ModelState
 from bytez_provider.core.lifecycle import diff
-from bytez_provider.core.waiter import Stop
+from bytez_provider.core.waiting import Stop
 from bytez_provider.emulator import Emulator
-from bytez_provider.service.schemas import moment_of
 from tests.fleet.crew import LISTS, MANY, STATUSES, Crew, of_model
 from tests.lifecycle.caller import URN, FakeCaller
-from tests.lifecycle.machine import BOOT_SECONDS, GPT2, PHI, Machine
+from tests.lifecycle.machine import BOOT_SECONDS, GPT2, Machine
 
 FAILS = {"endpoint": "/model/load", "do": {"boot": "failed", "error": "out of memory"}}
 MEMBER = of_model("gpt2")
 
 
 def member(model_id: str = GPT2, **given: object) -> MemberInputs:
-    """Return what a fleet declares of a model."""
+    """Return the inputs of a fleet's model."""
     return MemberInputs.model_validate({"modelId": model_id, **given})
 
 
@@ -29,14 +28,14 @@ def state(crew: Crew) -> ModelState:
 
 
 def read(machine: Machine, state: ModelState) -> ModelState:
-    """Read in a process of its own; it is still there."""
+    """Read in another process; the load is still there."""
     found = machine.process().lifecycle.read(state, FakeCaller(MEMBER))
     assert found is not None
     return found
 
 
 class TestCreate:
-    def test_it_ends_as_soon_as_its_load_is_seen(
+    def test_it_ends_as_soon_as_the_load_is_seen(
         self, machine: Machine, emulator: Emulator, state: ModelState
     ) -> None:
         assert emulator.instances()[0]["status"] == "DEPLOYING"
@@ -44,28 +43,14 @@ class TestCreate:
         assert "status" not in state.bag()
         assert state.bag()["readiness"] == "fleet"
 
-    def test_the_journal_names_it(self, crew: Crew, state: ModelState) -> None:
-        kept = crew.process.ledger.record(state.model_id)
-        assert kept is not None
-        assert (kept.created, kept.holder) == (moment_of(state.created), None)
-
-    def test_it_waits_for_a_load_that_does_not_show_yet(
-        self, crew: Crew, emulator: Emulator
-    ) -> None:
+    def test_it_waits_until_the_load_shows(self, crew: Crew, emulator: Emulator) -> None:
         emulator.set_faults([{"endpoint": "/model/load", "do": {"statusLagSeconds": 20}}])
         began = emulator.now()
         state = crew.load(GPT2)["gpt2"]
         assert state.created is not None
         assert 20 <= (emulator.now() - began).total_seconds() < 25
 
-    def test_a_load_that_fails_at_once_is_for_the_readiness_to_tell(
-        self, crew: Crew, emulator: Emulator
-    ) -> None:
-        emulator.set_faults([FAILS, {"endpoint": "/model/load", "do": {"statusLagSeconds": 40}}])
-        assert crew.load(GPT2)["gpt2"].status is None
-        assert emulator.instances()[0]["status"] == "FAILED"
-
-    def test_two_statuses_a_model(self, crew: Crew, emulator: Emulator) -> None:
+    def test_two_status_requests_per_model(self, crew: Crew, emulator: Emulator) -> None:
         crew.load(*MANY[:10])
         assert len(emulator.requests("/model/load")) == 10
         assert len(emulator.requests(STATUSES)) <= 20
@@ -77,23 +62,23 @@ class TestCreate:
         state = crew.lifecycle.create(member(), caller)
         assert (state.created, state.status) == (None, None)
         machine.emulator.advance(60)
-        # The note tells which load was begun, so that it can be told from others.
+        # The record identifies the load that was begun.
         assert read(machine, state).created == machine.created()
 
 
 class TestUnchanged:
-    def test_its_diff_is_none(self, machine: Machine, state: ModelState) -> None:
+    def test_the_diff_is_empty(self, machine: Machine, state: ModelState) -> None:
         assert not diff(state, member(), frozenset()).needed
         assert not diff(read(machine, state), member(), frozenset()).needed
 
-    def test_read_while_it_boots_or_runs_is_as_it_was(
+    def test_a_read_during_and_after_the_boot_changes_nothing(
         self, machine: Machine, emulator: Emulator, state: ModelState
     ) -> None:
         assert read(machine, state) == state
         emulator.advance(BOOT_SECONDS)
         assert read(machine, state) == state
 
-    def test_all_of_a_fleet_are_read_from_one_list(
+    def test_one_list_is_enough_to_read_a_fleet(
         self, crew: Crew, machine: Machine, emulator: Emulator
     ) -> None:
         states = crew.load(*MANY)
@@ -102,7 +87,7 @@ class TestUnchanged:
         assert all(later.read(state, FakeCaller()) == state for state in states.values())
         assert [record.path for record in emulator.requests()[seen:]] == [LISTS]
 
-    def test_gone_is_what_its_own_status_says(
+    def test_only_its_own_status_says_that_it_is_gone(
         self, machine: Machine, emulator: Emulator, state: ModelState
     ) -> None:
         emulator.set_faults([{"endpoint": LISTS, "do": {"respond": {"status": 200, "body": []}}}])
@@ -110,17 +95,17 @@ class TestUnchanged:
         emulator.unload_by_somebody_else(GPT2)
         assert machine.process().lifecycle.read(state, FakeCaller(MEMBER)) is None
 
-    def test_shown_and_then_not_for_a_moment_is_not_gone(
+    def test_a_load_that_disappears_for_a_moment_is_not_gone(
         self, machine: Machine, emulator: Emulator, state: ModelState
     ) -> None:
-        """The stateful test's story: taken for gone, it ran on, and nothing named it."""
+        """If a read took it for gone, it would run on, and nothing would name it."""
         emulator.set_faults(
             [{"endpoint": path, "do": {"statusLagSeconds": 3}} for path in (LISTS, STATUSES)]
         )
         assert machine.process().lifecycle.read(state, FakeCaller(MEMBER)) == state
         assert [one["modelId"] for one in emulator.instances()] == [GPT2]
 
-    def test_not_shown_within_a_minute_of_its_acceptance_is_unloaded_all_the_same(
+    def test_a_delete_unloads_a_new_load_that_does_not_show_yet(
         self, machine: Machine, emulator: Emulator, state: ModelState
     ) -> None:
         emulator.set_faults(
@@ -131,16 +116,7 @@ class TestUnchanged:
 
 
 class TestChanged:
-    def test_drift_of_concurrency_is_corrected_by_a_replacement(
-        self, machine: Machine, emulator: Emulator, state: ModelState
-    ) -> None:
-        rows = [{**emulator.instances()[0], "concurrency": 4}]
-        emulator.set_faults([{"endpoint": LISTS, "do": {"respond": {"status": 200, "body": rows}}}])
-        found = read(machine, state)
-        assert (found.concurrency, found.status) == (4, None)
-        assert diff(found, member(), frozenset()).replaces == ["concurrency"]
-
-    def test_failed_is_in_state_and_loaded_again_without_a_wait(
+    def test_a_failed_load_is_loaded_again_without_a_wait(
         self, crew: Crew, machine: Machine, emulator: Emulator
     ) -> None:
         emulator.set_faults([FAILS])
@@ -156,19 +132,9 @@ class TestChanged:
         assert emulator.instances()[0]["status"] == "DEPLOYING"
         assert machine.changes() == ["/model/load", "/model/delete", "/model/load"]
 
-    def test_what_changes_nothing_that_runs_sends_nothing(
-        self, machine: Machine, emulator: Emulator, state: ModelState
-    ) -> None:
-        seen = len(emulator.requests())
-        hours = member(expectedHoursPerDay=8)
-        assert diff(state, hours, frozenset()).needed
-        later = machine.process().lifecycle.update(state, hours, FakeCaller(MEMBER))
-        assert later == state.model_copy(update={"expected_hours_per_day": 8.0})
-        assert len(emulator.requests()) == seen
-
 
 class TestIdle:
-    def test_found_unloaded_it_stays_as_not_loaded_where_that_is_accepted(
+    def test_an_accepted_expiry_remains_not_loaded(
         self, crew: Crew, machine: Machine, emulator: Emulator
     ) -> None:
         accepting = member(onExpiry="accept")
@@ -179,22 +145,11 @@ class TestIdle:
         assert not diff(idle, accepting, frozenset()).needed
         assert read(machine, idle) == idle
 
-    def test_another_declaration_loads_it_without_a_wait(
-        self, crew: Crew, machine: Machine, emulator: Emulator
-    ) -> None:
-        state = crew.load(GPT2, on_expiry="accept")["gpt2"]
-        emulator.advance(3600)
-        idle = read(machine, state)
-        assert diff(idle, member(), frozenset()).needed
-        later = machine.process().lifecycle.update(idle, member(), FakeCaller(MEMBER))
-        assert (later.status, later.created) == (None, machine.created())
-        assert emulator.instances()[0]["status"] == "DEPLOYING"
-
 
 class TestMoved:
-    """A resource gets another URN by `aliases`, and goes on with its load."""
+    """With `aliases` a resource gets another URN, and keeps its load."""
 
-    def test_into_a_fleet_a_running_model_sends_nothing(
+    def test_a_move_into_a_fleet_sends_no_request(
         self, crew: Crew, machine: Machine, emulator: Emulator
     ) -> None:
         plain = crew.lifecycle.create(ModelInputs(model_id=GPT2), FakeCaller(URN))
@@ -207,7 +162,7 @@ class TestMoved:
         assert not diff(moved, member(), frozenset()).needed
         assert read(machine, moved) == moved
 
-    def test_out_of_a_fleet_it_waits_and_has_its_status(
+    def test_a_move_out_of_a_fleet_waits_and_has_a_status(
         self, machine: Machine, state: ModelState
     ) -> None:
         change = diff(state, ModelInputs(model_id=GPT2), frozenset())
@@ -218,6 +173,3 @@ class TestMoved:
         assert "readiness" not in plain.bag()
         assert not diff(plain, ModelInputs(model_id=GPT2), frozenset()).needed
         assert machine.changes() == ["/model/load"]
-
-    def test_with_another_model_it_is_a_replacement_all_the_same(self, state: ModelState) -> None:
-        assert diff(state, ModelInputs(model_id=PHI), frozenset()).replaces == ["model_id"]

@@ -238,7 +238,7 @@ def test_an_unknown_model_is_a_warning_if_the_service_was_not_asked(write: Write
     (problem,) = unknown_models(fleet, bundled_catalogue())
     assert problem.is_warning
     assert problem.message == snapshot(
-        "'nobody/nothing-like-it' is not in the catalogue of this package"
+        "'nobody/nothing-like-it' is not in the catalogue that came with this package"
     )
 
 

@@ -131,7 +131,3 @@ def test_json(fleet: Fleet) -> None:
         "severity": "error",
         "meant": ["concurrency"],
     }
-
-
-def test_no_file_is_wrong_usage(fleet: Fleet) -> None:
-    assert "Missing argument 'FILE...'" in fleet.run("validate").failed(2)

@@ -1,4 +1,4 @@
-"""The real dynamic host in a process of its own, driven over gRPC as the engine drives it.
+"""The real dynamic host in its own process, called over gRPC as the engine calls it.
 
     with DynamicHost(ModelProvider(), {"bytez:endpoint": url}, env={"BYTEZ_KEY": key}) as host:
         created = host.create({"modelId": "openai-community/gpt2"}, name="gpt2", timeout=60)
@@ -7,10 +7,9 @@
         host.cancel()
         waiting.result()
 
-What the test process does here is the engine's part: it serves `Engine.Log`, starts
-`python -m pulumi.dynamic <address>`, and calls the `ResourceProvider` that this process serves.
-The provider must be an instance of a class in a module that the host's process can import; the
-repository's root is on its path.
+The test plays the engine: it serves `Engine.Log`, starts `python -m pulumi.dynamic <address>`, and
+calls the `ResourceProvider` of that process. The provider's class must be in a module that the
+process can import; the repository's root is on its path.
 """
 
 from __future__ import annotations
@@ -39,36 +38,35 @@ Props = Mapping[str, Any]
 T = TypeVar("T")
 
 UNKNOWN: str = rpc.UNKNOWN
-"""Stands for a value that a preview does not know, anywhere in the properties given."""
+"""A value that a preview does not know, anywhere in the properties."""
 
 PROVIDER_KEY = "__provider"
 ROOT = Path(__file__).resolve().parents[2]
 
 _PATIENCE_SECONDS = 60.0
-"""How long anything here may take before the test fails; a hang is a failure, not a wait."""
+"""How long anything here may take before the test fails."""
 
 
 def urn(name: str, type_: str = "pulumi-python:dynamic/bytez:Model") -> str:
-    """Return the URN that `DynamicHost` gives a resource of this name; a URN stays as it is."""
+    """Return the URN that `DynamicHost` gives a resource; a URN remains as it is."""
     return name if name.startswith("urn:") else f"urn:pulumi:s::p::{type_}::{name}"
 
 
 def pickled(provider: ResourceProvider) -> str:
-    """Return `provider` as the SDK stores it in every resource under `__provider`."""
+    """Return a provider as the SDK stores it in each resource, under `__provider`."""
     text: str = serialize_provider(provider)
     return text
 
 
 @dataclass(frozen=True)
 class Logged:
-    """One `Engine.Log` call: what the user would see."""
+    """One `Engine.Log` call."""
 
     severity: str
-    """"DEBUG", "INFO", "WARNING" or "ERROR"."""
     message: str
     urn: str
     ephemeral: bool
-    """True for a message that only lives in the resource's row."""
+    """Whether it is shown only in the row of the resource, until the next one."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +90,7 @@ class Diffed:
 
 @dataclass(frozen=True)
 class Resource:
-    """The answer to `create` and `read`; an id of "" is a resource that is gone."""
+    """The answer to `create` and `read`; the id "" means that the resource is gone."""
 
     id: str
     outputs: dict[str, Any]
@@ -101,11 +99,7 @@ class Resource:
 
 
 class OperationError(Exception):
-    """The operation failed; `str(error)` is the whole text that the engine gets.
-
-    Attributes:
-        code: The gRPC status: UNKNOWN for an exception in the provider, CANCELLED after `drop`.
-    """
+    """The operation failed; `str(error)` is the text that the engine gets."""
 
     def __init__(self, code: grpc.StatusCode, text: str) -> None:
         super().__init__(text)
@@ -139,18 +133,17 @@ class Pending(Generic[T]):
 
 @final
 class DynamicHost:
-    """The real `python -m pulumi.dynamic`, and the engine that it talks to.
+    """The real `python -m pulumi.dynamic`, and its engine.
 
     Args:
-        provider: What the operations are done by; pickled into the properties of each, unless
-            they hold a `__provider` of their own (see `pickled`).
-        config: Stack config as the host is given it: full keys ("bytez:endpoint"), plain strings.
-        env: Added to the environment of the process. Nothing else of the test's environment that
-            begins with `BYTEZ_` gets there.
+        provider: Pickled into the properties of each operation, unless they have a `__provider`
+            (see `pickled`).
+        config: Stack config with full keys ("bytez:endpoint").
+        env: Added to the environment of the process, which has no other `BYTEZ_` variables.
         project: The Pulumi project, which config keys without a namespace belong to.
 
-    An operation comes in two kinds: `create` waits for the answer, `create_async` returns at once
-    a `Pending`. Times are in seconds. `name` is the resource's; its URN is `urn(name)`.
+    `create` waits for the answer; `create_async` returns a `Pending`. Times are in seconds. `name`
+    is the resource's; its URN is `urn(name)`.
     """
 
     def __init__(
@@ -166,7 +159,7 @@ class DynamicHost:
         self._project = project
         self._log = _Log()
         self._engine = grpc.server(futures.ThreadPoolExecutor(max_workers=8))
-        # A file: nobody reads while the process runs, and a full pipe would stop it.
+        # A file, because nobody reads it meanwhile and a full pipe would block the process.
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
 
     def __enter__(self) -> DynamicHost:
@@ -197,7 +190,7 @@ class DynamicHost:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """End the process as the engine does: an interrupt, and a kill where that is not enough."""
+        """End the process as the engine does: with an interrupt, then a kill."""
         self._channel.close()
         self._process.send_signal(signal.SIGINT)
         try:
@@ -217,68 +210,62 @@ class DynamicHost:
 
     @property
     def stderr(self) -> str:
-        """What the process has written to stderr so far; the CLI would show it to the user."""
+        """What the process has written to stderr so far."""
         self._stderr.seek(0)
         return self._stderr.read().decode()
 
     def wait_for_log(self, wanted: Callable[[Logged], bool]) -> Logged:
-        """Return the first line that is `wanted`, now or as soon as it comes."""
+        """Return the first line that is `wanted`; wait for it."""
         return self._log.wait_for(wanted)
 
     def cancel(self) -> None:
-        """Call `Cancel`, as the engine does at the first Ctrl-C; return when it is answered."""
+        """Call `Cancel`, as the engine does at the first Ctrl-C, and wait for the answer."""
         self._stub.Cancel(empty_pb2.Empty(), timeout=_PATIENCE_SECONDS)
 
     def cancel_at_once(self, times: int) -> None:
-        """Call `Cancel` so often at the same time; return when all are answered."""
+        """Call `Cancel` several times at once, and wait for the answers."""
         calls = [self._stub.Cancel.future(empty_pb2.Empty()) for _ in range(times)]
         for call in calls:
             call.result(timeout=_PATIENCE_SECONDS)
 
     def drop(self) -> None:
-        """Cut the connection, as a killed engine does; no operation is possible after it."""
+        """Cut the connection, as a killed engine does."""
         self._channel.close()
 
     def kill(self) -> None:
-        """Kill the process, as the kernel does where memory runs out; return when it is dead."""
+        """Kill the process, and wait until it is dead."""
         self._process.kill()
         self._process.wait()
 
     def stall(self) -> None:
-        """Answer no `Engine.Log` from now on, as an engine stopped with Ctrl-Z does."""
+        """Stop answering `Engine.Log`, as an engine stopped with Ctrl-Z does."""
         self._log.stalled.set()
 
     def hang_up(self) -> None:
-        """Serve no `Engine.Log` from now on: who calls it is refused."""
+        """Stop serving `Engine.Log`: calls are refused."""
         self._log.hang_up()
         self._engine.stop(None).wait()
 
     def check(self, olds: Props, news: Props, *, name: str = "r") -> Checked:
         """Do `check`."""
-        request = provider_pb2.CheckRequest(
-            urn=urn(name), name=name, olds=self._bag(olds), news=self._bag(news)
-        )
-        return Pending(self._stub.Check.future(request), _checked).result()
+        request = provider_pb2.CheckRequest(olds=self._bag(olds), news=self._bag(news))
+        return self._begin(self._stub.Check, request, name, _checked).result()
 
     def diff(self, id_: str, olds: Props, news: Props, *, name: str = "r") -> Diffed:
-        """Do `diff`: old outputs against new inputs."""
-        request = provider_pb2.DiffRequest(
-            id=id_, urn=urn(name), name=name, olds=self._bag(olds), news=self._bag(news)
-        )
-        return Pending(self._stub.Diff.future(request), _diffed).result()
+        """Do `diff`."""
+        request = provider_pb2.DiffRequest(id=id_, olds=self._bag(olds), news=self._bag(news))
+        return self._begin(self._stub.Diff, request, name, _diffed).result()
 
     def create(self, props: Props, *, name: str = "r", timeout: float = 0) -> Resource:
-        """Do `create`, with `timeout` as the user's `customTimeouts.create`; 0 is unset."""
+        """Do `create`; a `timeout` of 0 is unset."""
         return self.create_async(props, name=name, timeout=timeout).result()
 
     def create_async(
         self, props: Props, *, name: str = "r", timeout: float = 0
     ) -> Pending[Resource]:
         """Begin a `create`."""
-        request = provider_pb2.CreateRequest(
-            urn=urn(name), name=name, properties=self._bag(props), timeout=timeout
-        )
-        return Pending(self._stub.Create.future(request), _resource)
+        request = provider_pb2.CreateRequest(properties=self._bag(props), timeout=timeout)
+        return self._begin(self._stub.Create, request, name, _resource)
 
     def read(
         self, id_: str, props: Props, *, inputs: Props | None = None, name: str = "r"
@@ -286,12 +273,10 @@ class DynamicHost:
         """Do `read`: a refresh with `props`, a `Model.get` with `inputs` and empty `props`."""
         request = provider_pb2.ReadRequest(
             id=id_,
-            urn=urn(name),
-            name=name,
             properties=self._bag(props) if props else None,
             inputs=None if inputs is None else self._bag(inputs),
         )
-        return Pending(self._stub.Read.future(request), _resource).result()
+        return self._begin(self._stub.Read, request, name, _resource).result()
 
     def update(
         self, id_: str, olds: Props, news: Props, *, name: str = "r", timeout: float = 0
@@ -304,14 +289,11 @@ class DynamicHost:
     ) -> Pending[dict[str, Any]]:
         """Begin an `update`."""
         request = provider_pb2.UpdateRequest(
-            id=id_,
-            urn=urn(name),
-            name=name,
-            olds=self._bag(olds),
-            news=self._bag(news),
-            timeout=timeout,
+            id=id_, olds=self._bag(olds), news=self._bag(news), timeout=timeout
         )
-        return Pending(self._stub.Update.future(request), lambda answer: _dict(answer.properties))
+        return self._begin(
+            self._stub.Update, request, name, lambda answer: _dict(answer.properties)
+        )
 
     def delete(self, id_: str, props: Props, *, name: str = "r", timeout: float = 0) -> None:
         """Do `delete`."""
@@ -321,10 +303,14 @@ class DynamicHost:
         self, id_: str, props: Props, *, name: str = "r", timeout: float = 0
     ) -> Pending[None]:
         """Begin a `delete`."""
-        request = provider_pb2.DeleteRequest(
-            id=id_, urn=urn(name), name=name, properties=self._bag(props), timeout=timeout
-        )
-        return Pending(self._stub.Delete.future(request), lambda _answer: None)
+        request = provider_pb2.DeleteRequest(id=id_, properties=self._bag(props), timeout=timeout)
+        return self._begin(self._stub.Delete, request, name, lambda _answer: None)
+
+    def _begin(
+        self, method: Any, request: Any, name: str, convert: Callable[[Any], T]
+    ) -> Pending[T]:
+        request.urn, request.name = urn(name), name
+        return Pending(method.future(request), convert)
 
     def _bag(self, props: Props) -> struct_pb2.Struct:
         return _struct({PROVIDER_KEY: self._provider, **props})
@@ -336,7 +322,7 @@ class DynamicHost:
 
 
 class _Log(engine_pb2_grpc.EngineServicer):
-    """The engine's `Log`, remembering what it was told."""
+    """The engine's `Log`, which remembers its calls."""
 
     def __init__(self) -> None:
         self._lines: list[Logged] = []
@@ -361,7 +347,7 @@ class _Log(engine_pb2_grpc.EngineServicer):
         return empty_pb2.Empty()
 
     def hang_up(self) -> None:
-        """Let go of the calls that are not answered."""
+        """Release the calls that are not answered."""
         self._hung_up.set()
 
     def lines(self) -> list[Logged]:

@@ -1,7 +1,7 @@
 """A provider that shows what `bytez_provider.dynamic.host` gives it; it runs in the host's process.
 
-What an operation does is the property `do`. `PROBE_DOCTOR` in the environment moves one thing of
-the host's inside out of place before `prepare` looks for it, as a new release of the SDK might.
+The property `do` says what an operation does. `PROBE_DOCTOR` in the environment removes one thing
+before `prepare` looks for it, as a new release of the SDK might.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ LONE_SURROGATE = "\ud800"
 
 
 class ProbeProvider(ResourceProvider):
-    """Does as it is told."""
+    """Does what the property `do` says."""
 
     serialize_as_secret_always = False
 
     def configure(self, req: ConfigureRequest) -> None:
-        """Prepare the host, twice: it must do no harm."""
+        """Prepare the host, twice."""
         _doctor(os.environ.get("PROBE_DOCTOR", ""))
         host.prepare()
         host.prepare()
@@ -46,7 +46,7 @@ class ProbeProvider(ResourceProvider):
         return CheckResult({**news, **_seen()}, [])
 
     def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
-        """Say which resource it was asked about, as what to replace."""
+        """Return the name of the resource as what to replace."""
         return DiffResult(changes=True, replaces=[str(_seen()["name"])])
 
     def create(self, props: dict[str, Any]) -> CreateResult:
@@ -72,7 +72,7 @@ def _seen() -> dict[str, Any]:
 
 
 def _shown(call: host.Call) -> dict[str, Any]:
-    """Return the call as properties; None becomes "", because Pulumi drops what is None."""
+    """Return the call as properties, with "" for None, which Pulumi drops."""
     stop = call.stop()
     return {
         "urn": call.urn or "",
@@ -90,20 +90,20 @@ def _act(props: dict[str, Any]) -> dict[str, Any]:
 
 
 def _hold(_call: host.Call, props: dict[str, Any]) -> None:
-    """Stand at the rendezvous, deaf to everything but the test."""
+    """Wait for the test only."""
     test = meet(props["at"])
     test.hear()
 
 
 def _wait(call: host.Call, props: dict[str, Any]) -> None:
-    """Wait as the waiter does, and tell the test why it ended."""
+    """Wait as the waiter does, and report why it ended."""
     test = meet(props["at"])
     call.wake.wait()
     test.say(str(_shown(call)["stop"]))
 
 
 def _wait_twice(call: host.Call, props: dict[str, Any]) -> None:
-    """Be woken, tell the test why, and wait on as if nothing had happened."""
+    """Report why the wait ended, and wait again."""
     test = meet(props["at"])
     for _ in range(2):
         call.wake.wait()
@@ -119,7 +119,7 @@ def _speak(call: host.Call, _props: dict[str, Any]) -> None:
 
 
 def _come_late(call: host.Call, props: dict[str, Any]) -> None:
-    """Ask for the call when its engine has dropped it already."""
+    """Ask for the call after its engine has dropped it."""
     test = meet(props["at"])
     call.wake.wait()
     with host.current_call() as again:

@@ -1,7 +1,7 @@
-"""Where code in the host's process and the test meet, so that no test has to sleep.
+"""Where the test meets code in the host's process, so that no test has to sleep.
 
-The probe says that it has come to a point and stands there until the test lets it go on. A test
-that has met N probes, and let none of them go, knows that N calls are in flight at once.
+A probe connects and waits until the test lets it go on. If N probes have connected and none has
+gone on, N calls are in flight.
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ class Guest:
         self._lines = connection.makefile("r", encoding="utf-8")
 
     def say(self, word: str) -> None:
-        """Tell the other end one line."""
+        """Send one line."""
         self._connection.sendall(f"{word}\n".encode())
 
     def hear(self) -> str:
-        """Wait for one line from the other end; "" when it has gone."""
+        """Wait for one line; "" if the other end is gone."""
         return self._lines.readline().rstrip("\n")
 
     def close(self) -> None:
-        """End the meeting."""
+        """Close the connection."""
         self._lines.close()
         self._connection.close()
 
 
 def meet(address: str) -> Guest:
-    """Come to the rendezvous at "host:port", from the probe's side."""
+    """Connect to the test at "host:port"."""
     host, _, port = address.rpartition(":")
     return Guest(socket.create_connection((host, int(port)), timeout=_PATIENCE_SECONDS))
 
 
 @final
 class Rendezvous:
-    """The test's side: waits for probes to come."""
+    """The test's side."""
 
     def __init__(self) -> None:
         self._socket = socket.create_server(("127.0.0.1", 0), backlog=512)
@@ -65,7 +65,7 @@ class Rendezvous:
         self._socket.close()
 
     def await_guests(self, count: int) -> list[Guest]:
-        """Return when `count` probes have come; all of them stand there until told to go on."""
+        """Wait until `count` probes have connected."""
         came = [Guest(self._socket.accept()[0]) for _ in range(count)]
         self._guests += came
         return came

@@ -1,4 +1,4 @@
-"""The room `host` inside the real dynamic host: these fail when an SDK release moves it."""
+"""`host` inside the real dynamic host: these fail if an SDK release moves what it needs."""
 
 from __future__ import annotations
 
@@ -33,6 +33,15 @@ def debug(line: Logged) -> bool:
     return line.severity == "DEBUG"
 
 
+def hold(host: DynamicHost, rendezvous: Rendezvous) -> None:
+    """Check that many creates are in flight at the same time."""
+    props = {"do": "hold", "at": rendezvous.address}
+    pending = [host.create_async(props) for _ in range(MORE_THAN_THE_HOSTS_FOUR)]
+    for guest in rendezvous.await_guests(MORE_THAN_THE_HOSTS_FOUR):
+        guest.say("go on")
+    assert [each.result().id for each in pending] == ["probe"] * MORE_THAN_THE_HOSTS_FOUR
+
+
 class TestCall:
     def test_every_operation_knows_its_resource(self, host: DynamicHost) -> None:
         assert host.check({}, {}, name="a").inputs["urn"] == urn("a")
@@ -40,16 +49,12 @@ class TestCall:
         assert host.create({}, name="c").outputs["urn"] == urn("c")
         assert host.read("probe", {"x": 1}, name="d").outputs["name"] == "d"
         assert host.update("probe", {}, {}, name="e")["name"] == "e"
-
-    def test_delete_knows_its_resource(self, host: DynamicHost) -> None:
         host.delete("probe", {"do": "speak"}, name="f")
         assert {line.urn for line in host.logged} == {urn("f")}
 
     def test_custom_timeouts_are_seconds(self, host: DynamicHost) -> None:
         assert host.create({}, timeout=1020).outputs["timeoutSeconds"] == 1020.0
         assert host.update("probe", {}, {}, timeout=7)["timeoutSeconds"] == 7.0
-
-    def test_unset_timeout_is_none(self, host: DynamicHost) -> None:
         assert host.create({}).outputs["timeoutSeconds"] == ""
         assert host.check({}, {}).inputs["timeoutSeconds"] == ""
 
@@ -65,7 +70,7 @@ class TestCall:
 
 
 class TestMessages:
-    def test_arrive_with_severity_and_urn_each_on_one_line(self, host: DynamicHost) -> None:
+    def test_they_have_severity_and_urn_and_are_one_line(self, host: DynamicHost) -> None:
         host.create({"do": "speak"}, name="gpt2")
         assert host.logged == [
             Logged("INFO", "live", urn("gpt2"), ephemeral=True),
@@ -74,12 +79,13 @@ class TestMessages:
             Logged("DEBUG", "debugged", urn("gpt2"), ephemeral=False),
         ]
 
-    def test_an_engine_that_hung_up_does_not_fail_the_operation(self, host: DynamicHost) -> None:
+    def test_an_engine_that_is_gone_does_not_fail_the_operation(self, host: DynamicHost) -> None:
         host.create({"do": "speak"})
+        assert host.stderr == ""
         host.hang_up()
         assert host.create({"do": "speak"}, name="gpt2").outputs["name"] == "gpt2"
 
-    def test_an_engine_that_does_not_answer_does_not_hold_the_operation(self) -> None:
+    def test_an_engine_that_does_not_answer_does_not_delay_the_operation(self) -> None:
         with doctored("little patience") as host:
             host.stall()
             assert host.create({"do": "speak"}, name="gpt2").outputs["name"] == "gpt2"
@@ -89,23 +95,15 @@ class TestMessages:
             assert host.create({"do": "speak"}, name="gpt2").outputs["name"] == "gpt2"
             assert host.logged == []
 
-    def test_nothing_is_printed(self, host: DynamicHost) -> None:
-        host.create({"do": "speak"})
-        assert host.stderr == ""
-
 
 class TestPool:
-    def test_calls_are_in_flight_all_at_once(
+    def test_many_calls_run_at_the_same_time(
         self, host: DynamicHost, rendezvous: Rendezvous
     ) -> None:
-        host.check({}, {})  # As the engine does, so that the provider is configured.
-        props = {"do": "hold", "at": rendezvous.address}
-        pending = [host.create_async(props) for _ in range(MORE_THAN_THE_HOSTS_FOUR)]
-        for guest in rendezvous.await_guests(MORE_THAN_THE_HOSTS_FOUR):
-            guest.say("go on")
-        assert [each.result().id for each in pending] == ["probe"] * MORE_THAN_THE_HOSTS_FOUR
+        host.check({}, {})  # As the engine does, which configures the provider.
+        hold(host, rendezvous)
 
-    def test_calls_queued_before_the_provider_was_configured_are_too(
+    def test_so_do_calls_queued_before_the_provider_is_configured(
         self, host: DynamicHost, rendezvous: Rendezvous
     ) -> None:
         """A destroy begins with its deletes; no check comes before them."""
@@ -116,19 +114,15 @@ class TestPool:
         for each in pending:
             each.result()
 
-    def test_calls_before_the_provider_was_configured_do_not_count_as_idle_threads(
+    def test_earlier_calls_do_not_count_as_idle_threads(
         self, host: DynamicHost, rendezvous: Rendezvous
     ) -> None:
-        """While the pool is full it takes each call that it has done for an idle thread."""
+        """A full pool counts a thread as idle that took a queued call."""
         host.cancel_at_once(4 * MORE_THAN_THE_HOSTS_FOUR)
-        props = {"do": "hold", "at": rendezvous.address}
         host.check({}, {})
-        pending = [host.create_async(props) for _ in range(MORE_THAN_THE_HOSTS_FOUR)]
-        for guest in rendezvous.await_guests(MORE_THAN_THE_HOSTS_FOUR):
-            guest.say("go on")
-        assert [each.result().id for each in pending] == ["probe"] * MORE_THAN_THE_HOSTS_FOUR
+        hold(host, rendezvous)
 
-    def test_not_found_is_said_in_the_debug_log_and_all_else_works(
+    def test_if_it_is_not_found_the_debug_log_says_so_and_all_else_works(
         self, rendezvous: Rendezvous
     ) -> None:
         with doctored("pool not found") as host:
@@ -141,7 +135,7 @@ class TestPool:
 
 
 class TestCancel:
-    def test_wakes_everything_that_waits_and_its_answers_arrive(
+    def test_it_wakes_all_that_wait_and_their_answers_arrive(
         self, host: DynamicHost, rendezvous: Rendezvous
     ) -> None:
         props = {"do": "wait", "at": rendezvous.address}
@@ -152,7 +146,7 @@ class TestCancel:
         assert {each["stop"] for each in outputs} == {"CANCELLED"}
         assert [each["name"] for each in outputs] == [f"r{n}" for n in range(11)]
 
-    def test_gets_through_where_the_pool_is_full(self, rendezvous: Rendezvous) -> None:
+    def test_it_gets_through_if_the_pool_is_full(self, rendezvous: Rendezvous) -> None:
         with doctored("pool stays small") as host:
             props = {"do": "wait", "at": rendezvous.address}
             pending = [host.create_async(props) for _ in range(4)]
@@ -160,17 +154,17 @@ class TestCancel:
             host.cancel()
             assert {each.result().outputs["stop"] for each in pending} == {"CANCELLED"}
 
-    def test_holds_for_a_call_that_was_on_its_way(self, host: DynamicHost) -> None:
+    def test_it_applies_to_later_calls(self, host: DynamicHost) -> None:
         host.check({}, {})
         host.cancel()
         outputs = host.create({}).outputs
         assert (outputs["stop"], outputs["awake"]) == ("CANCELLED", True)
 
-    def test_before_the_provider_is_configured_is_not_heard(self, host: DynamicHost) -> None:
+    def test_it_has_no_effect_before_the_provider_is_configured(self, host: DynamicHost) -> None:
         host.cancel()
         assert host.create({}).outputs["stop"] == ""
 
-    def test_not_found_is_said_in_the_debug_log_and_the_call_goes_on(
+    def test_if_the_table_is_not_found_the_debug_log_says_so_and_the_call_goes_on(
         self, rendezvous: Rendezvous
     ) -> None:
         with doctored("table not found") as host:
@@ -183,7 +177,7 @@ class TestCancel:
 
 
 class TestEngineGone:
-    def test_wakes_the_call_whose_engine_dropped_it(
+    def test_it_wakes_the_call_that_the_engine_dropped(
         self, host: DynamicHost, rendezvous: Rendezvous
     ) -> None:
         props = {"do": "wait", "at": rendezvous.address}
@@ -193,15 +187,15 @@ class TestEngineGone:
         assert guest.hear() == "ENGINE_GONE"
         assert kept.result().outputs["stop"] == ""
 
-    def test_is_known_to_who_asks_after_it(self, host: DynamicHost, rendezvous: Rendezvous) -> None:
+    def test_a_call_that_asks_later_knows_it(
+        self, host: DynamicHost, rendezvous: Rendezvous
+    ) -> None:
         dropped = host.create_async({"do": "come late", "at": rendezvous.address})
         (guest,) = rendezvous.await_guests(1)
         dropped.drop()
         assert guest.hear() == "ENGINE_GONE True"
 
-    def test_wakes_all_when_the_connection_is_cut(
-        self, host: DynamicHost, rendezvous: Rendezvous
-    ) -> None:
+    def test_a_cut_connection_wakes_all(self, host: DynamicHost, rendezvous: Rendezvous) -> None:
         props = {"do": "wait", "at": rendezvous.address}
         pending = [host.create_async(props) for _ in range(6)]
         guests = rendezvous.await_guests(6)
@@ -210,8 +204,8 @@ class TestEngineGone:
         with pytest.raises(OperationError):
             pending[0].result()
 
-    def test_outranks_cancel(self, host: DynamicHost, rendezvous: Rendezvous) -> None:
-        """The second Ctrl-C: an answer would reach nobody."""
+    def test_it_outranks_cancel(self, host: DynamicHost, rendezvous: Rendezvous) -> None:
+        """After a second Ctrl-C an answer would reach nobody."""
         waiting = host.create_async({"do": "wait twice", "at": rendezvous.address})
         (guest,) = rendezvous.await_guests(1)
         host.cancel()
@@ -221,15 +215,19 @@ class TestEngineGone:
 
 
 class TestErrors:
-    def test_ours_is_one_sentence_without_its_cause(self, host: DynamicHost) -> None:
+    @pytest.mark.parametrize(
+        ("act", "text"),
+        [
+            ("fail", SENTENCE),
+            ("fail with what cannot be sent", SENTENCE.replace("probe", "probe?")),
+        ],
+    )
+    def test_ours_is_one_sentence_without_its_cause(
+        self, host: DynamicHost, act: str, text: str
+    ) -> None:
         with pytest.raises(OperationError) as caught:
-            host.create({"do": "fail"})
-        assert str(caught.value) == SENTENCE
-
-    def test_ours_arrives_whatever_a_server_put_in_it(self, host: DynamicHost) -> None:
-        with pytest.raises(OperationError) as caught:
-            host.create({"do": "fail with what cannot be sent"})
-        assert str(caught.value) == SENTENCE.replace("probe", "probe?")
+            host.create({"do": act})
+        assert str(caught.value) == text
 
     def test_a_bug_keeps_its_traceback(self, host: DynamicHost) -> None:
         with pytest.raises(OperationError) as caught:

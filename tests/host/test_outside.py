@@ -1,4 +1,4 @@
-"""`bytez_provider.dynamic.host` outside a host, and in one that is not as we know it."""
+"""`bytez_provider.dynamic.host` outside a host, and in a changed one."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import sys
 import threading
 import traceback
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -16,13 +17,12 @@ ERROR = NotLoadedError(verb="read", subject="a/b", observed="it is not loaded", 
 
 
 def formatted(module: dict[str, object], error: Exception) -> str:
-    """Return what the host whose globals are `module` would send of `error`."""
-    stand_in = module["traceback"]
-    assert isinstance(stand_in, host._Traceback)
+    """Return what the host with these globals would send."""
+    stand_in: Any = module["traceback"]
     try:
         raise error
     except type(error):
-        return stand_in.format_exc()
+        return str(stand_in.format_exc())
 
 
 def test_the_call_knows_nothing_and_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
@@ -37,14 +37,14 @@ def test_the_call_knows_nothing_and_shows_nothing(capsys: pytest.CaptureFixture[
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_frame_that_only_looks_like_the_servicers_is_not_taken_for_it() -> None:
+def test_a_frame_that_only_looks_like_the_servicers_is_ignored() -> None:
     request, context = SimpleNamespace(urn="urn:pulumi:s::p::t::n"), SimpleNamespace()
     call = host.current_call()
     assert (request.urn, vars(context), call.urn) == ("urn:pulumi:s::p::t::n", {}, None)
 
 
 def test_prepare_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    # In a process of its own: another test may have prepared this one.
+    # Another test may have prepared this process.
     monkeypatch.setattr(host, "_prepared", threading.Event())
     host.prepare()
     assert not host._prepared.is_set()
@@ -56,12 +56,13 @@ def test_errors_are_shortened_in_the_hosts_module_only() -> None:
     host._shorten_errors(module)
     assert formatted(module, ERROR) == str(ERROR)
     assert formatted(module, ValueError("theirs")).startswith("Traceback (most recent call last):")
-    assert isinstance(module["traceback"], host._Traceback)
-    assert module["traceback"].print_exc is traceback.print_exc
+    stand_in: Any = module["traceback"]
+    assert stand_in is not traceback
+    assert stand_in.print_exc is traceback.print_exc
     assert not hasattr(sys, "tracebacklimit")
 
 
-def test_where_the_module_has_no_such_name_tracebacks_are_cut(
+def test_without_that_name_all_tracebacks_are_cut(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(sys, "tracebacklimit", 1000, raising=False)
@@ -69,7 +70,7 @@ def test_where_the_module_has_no_such_name_tracebacks_are_cut(
     assert sys.tracebacklimit == 0
 
 
-def test_a_table_that_is_not_there_is_an_error_for_prepare_to_log(
+def test_a_missing_table_is_an_error_for_prepare_to_log(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(host, "_CANCEL", "/pulumirpc.ResourceProvider/Moved")

@@ -211,9 +211,6 @@ def test_the_order_of_violations_does_not_depend_on_the_engine(pack: Pack) -> No
     assert pack.preview(models, config=config) == pack.preview(models[::-1], config=config)
 
 
-# ---------------------------------------------------------------------------------- speed
-
-
 def calls_for(pack: Pack, models: int) -> int:
     """Return the number of function calls for so many models that break every rule."""
     resources = [
@@ -238,9 +235,6 @@ def calls_for(pack: Pack, models: int) -> int:
 
 def test_the_work_grows_linearly_with_the_models(pack: Pack) -> None:
     assert calls_for(pack, 256) < 2.2 * calls_for(pack, 128)
-
-
-# ---------------------------------------------------------------------------------- rooms
 
 
 def test_the_rules_need_no_pulumi() -> None:

@@ -46,14 +46,14 @@ def test_every_option_of_this_sdk_is_decided_once() -> None:
 def test_an_option_that_cannot_work_is_refused_in_one_sentence(option: str) -> None:
     # An empty text is as good as given: Pulumi takes `id=""` for an id.
     said = refusal(**{option: ""})
-    assert said.startswith(f"could not declare 'chat': `{option}` is set, and ")
-    assert ". Nothing was changed. Leave the option out" in said
+    assert said.startswith(f"could not declare 'chat': `{option}` is set, but ")
+    assert ". Nothing was changed. Remove the option" in said
 
 
 @pytest.mark.parametrize("option", ["ignore_changes", "additional_secret_outputs", "hide_diffs"])
 def test_a_property_that_a_model_does_not_have_is_refused(option: str) -> None:
     said = refusal(**{option: ["model_id", "concurency"]})
-    assert f"`{option}` names 'concurency', and a model has no such property" in said
+    assert f"`{option}` names 'concurency', but a model has no such property" in said
     assert "did you mean 'concurrency'?" in said
     for known in ("modelId", "model_id", "*", "__provider", 'concurrency["a"]', "concurrency[0].b"):
         named: dict[str, Any] = {option: [known]}

@@ -20,8 +20,7 @@ from tests.stateful import faults, promises
 from tests.stateful.books import OTHERS, Books, Load, reset
 from tests.stateful.cleaning import unload_unfinished
 from tests.stateful.engine import NOT_SAVED, Engine, Result, Timeouts
-from tests.stateful.host import Process
-from tests.stateful.moments import Blow, Moment
+from tests.stateful.host import Blow, Moment, Process
 from tests.stateful.program import FLEET, Declared, Program
 
 KEY = "stateful-key-0123456789"
@@ -51,7 +50,7 @@ _PEACEFUL_UPS = 4
 _UNCLEAR_SECONDS = 310
 """How long another's load may be mistaken for one that was requested without an answer."""
 
-STAYS = re.compile(r"'([^' ]+)' was still [A-Z]+ after [\dms]+, and stays")
+STAYS = re.compile(r"'([^' ]+)' was still [A-Z]+ after [\dms]+, and is left to boot")
 """How a fleet's error names a model that was booting at the limit."""
 
 models = st.sampled_from(MODELS)

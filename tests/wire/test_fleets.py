@@ -166,7 +166,7 @@ class TestErrors:
         said = refused(host.create, readiness(load(host)), name=READY)
         assert said.startswith(
             f"could not bring up the fleet 'chat': 1 of 2 models did not come up: '{PHI}' "
-            'reported FAILED: "out of memory", and was unloaded. The other one stays.'
+            'reported FAILED: "out of memory", and was unloaded. The other one is left as before.'
         )
         assert [one["modelId"] for one in emulator.instances()] == [GPT2]
 

@@ -1,4 +1,4 @@
-"""`python -m tools.schema` writes the schemas of fleet files again; a test says when it must."""
+"""`python -m tools.schema` writes the schemas again; a test fails if that is needed."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""JSON Schemas (2020-12) of a fleet file and of an overlay, and of what commands print.
+"""JSON Schemas (2020-12) of fleet files, overlays and the output of commands.
 
-The properties of a model come from the table of inputs. The schema of what a command prints is that
-of the pydantic model that it prints.
+The properties of a model come from the table of inputs, the schemas of output from its pydantic
+models.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ PRINTED: dict[str, tuple[type[BaseModel], str]] = {
     "audit.schema.json": (Audit, "What `bytez-fleet audit --json` prints"),
     "review.schema.json": (Review, "What `bytez-fleet review --json` prints"),
 }
-"""What commands print: the file of its schema, its model, its title."""
+"""Output of commands: model and title by the file of the schema."""
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 _CHANGE = {
-    Change.REPLACE: "A change replaces the loaded model: it is away for one boot, 6 to 15 minutes.",
+    Change.REPLACE: "A change replaces the load, with an outage of one boot, 6 to 15 minutes.",
     Change.UPDATE: "A change sends no request.",
 }
 
@@ -52,22 +52,22 @@ def schemas() -> dict[str, str]:
 def _document(*, is_overlay: bool) -> dict[str, Any]:
     properties = _properties()
     model: dict[str, Any] = {
-        "description": "A model that is kept loaded.",
+        "description": "A model to keep loaded.",
         "type": "object",
         "properties": properties,
         "required": [MODEL_ID],
         "additionalProperties": False,
     }
     if is_overlay:
-        model["description"] = "A model that is added, or changed in these properties; null: none."
+        model["description"] = "A model to add or to change in these properties; null removes it."
         model["type"] = ["object", "null"]
         del model["required"]
     document: dict[str, Any] = {
         "$schema": _DRAFT,
         "title": "An overlay of a Bytez fleet" if is_overlay else "A fleet of Bytez models",
-        "description": "What is different in one environment: fleet.prod.yaml, over fleet.yaml."
+        "description": "The differences of one environment: fleet.prod.yaml for fleet.yaml."
         if is_overlay
-        else "The models that are kept loaded, and what holds for all of them.",
+        else "The models to keep loaded, and their defaults.",
         "type": ["object", "null"] if is_overlay else "object",
         "properties": {
             SCHEMA_KEY: {
@@ -75,7 +75,7 @@ def _document(*, is_overlay: bool) -> dict[str, Any]:
                 "type": "string",
             },
             "defaults": {
-                "description": "Properties of the models that do not say otherwise.",
+                "description": "Properties of each model that does not set them itself.",
                 "type": ["object", "null"],
                 "properties": {
                     name: {"$ref": f"#/$defs/model/properties/{name}"}
@@ -86,7 +86,7 @@ def _document(*, is_overlay: bool) -> dict[str, Any]:
             },
             "models": {
                 "description": "The models by their names within the fleet: letters, digits, '-' "
-                f"and '_', and not '{TAKEN_KEY}'.",
+                f"and '_', but not '{TAKEN_KEY}'.",
                 "type": ["object", "null"],
                 "propertyNames": {"pattern": KEY_PATTERN, "not": {"const": TAKEN_KEY}},
                 "additionalProperties": {"$ref": "#/$defs/model"},
@@ -94,8 +94,8 @@ def _document(*, is_overlay: bool) -> dict[str, Any]:
         },
         "patternProperties": {
             f"^{OWN_PREFIX}": {
-                "description": "Yours: it is not read. A place for anchors, as in "
-                "x-common: &common {concurrency: 2}, to be merged into models with <<: *common.",
+                "description": "Yours, not read. A place for anchors: merge "
+                "x-common: &common {concurrency: 2} into models with <<: *common.",
             },
         },
         "additionalProperties": False,
@@ -107,7 +107,6 @@ def _document(*, is_overlay: bool) -> dict[str, Any]:
 
 
 def _properties() -> dict[str, Any]:
-    """Return the schema of each property of a model."""
     properties = {}
     for one in INPUTS.values():
         made = {"description": f"{one.help} {_CHANGE[one.change]}", **one.schema}
@@ -120,13 +119,12 @@ def _properties() -> dict[str, Any]:
 
 
 def _printed(model: type[BaseModel], title: str) -> dict[str, Any]:
-    """Return the schema of what a command prints."""
     made = model.model_json_schema(by_alias=True, mode="serialization")
     return {"$schema": _DRAFT, "title": title, **_untitled(made)}
 
 
 def _untitled(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return a schema without the titles of its parts, which only repeat their names."""
+    """Return a schema without titles of its parts, which repeat their names."""
     bare = {name: value for name, value in schema.items() if name != "title"}
     for within in ("properties", "$defs"):
         parts = bare.get(within, {})

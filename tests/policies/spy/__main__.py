@@ -1,4 +1,4 @@
-"""A pack that breaks nothing, and writes down all that a policy is shown."""
+"""A pack without violations that writes all that its policies see to a file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from pulumi_policy.proxy import UnknownValueError
 
 
 def shown(value: object) -> Any:
-    """Return a value as JSON, with what is told of an unknown one in its place."""
+    """Return a value as JSON, with the error message for each unknown value."""
     if isinstance(value, Mapping):
         return {key: within(value, key) for key in value}
     if isinstance(value, Sequence) and not isinstance(value, str):
@@ -39,8 +39,8 @@ def within(container: Any, place: object) -> Any:
         return error.message
 
 
-def told(resource: ResourceValidationArgs | PolicyResource) -> dict[str, Any]:
-    """Return what policies of one resource and of the stack are both told of it."""
+def common(resource: ResourceValidationArgs | PolicyResource) -> dict[str, Any]:
+    """Return what both kinds of policies see of a resource."""
     opts = resource.opts
     return {
         "type": resource.resource_type,
@@ -59,7 +59,7 @@ def told(resource: ResourceValidationArgs | PolicyResource) -> dict[str, Any]:
 
 
 def provider(of: PolicyProviderResource | None) -> dict[str, Any] | None:
-    """Return what is told of a provider."""
+    """Return what policies see of a provider."""
     if of is None:
         return None
     return {"type": of.resource_type, "name": of.name, "urn": of.urn, "props": shown(of.props)}
@@ -72,13 +72,13 @@ def write(kind: str, facts: Mapping[str, Any]) -> None:
 
 
 def one(args: ResourceValidationArgs, _report: ReportViolation) -> None:
-    """See a resource."""
+    """Write a resource."""
     more = {"config": shown(args.get_config()), "tags": dict(args.stack_tags)}
-    write("resource", {**told(args), **more})
+    write("resource", {**common(args), **more})
 
 
 def every(args: StackValidationArgs, _report: ReportViolation) -> None:
-    """See the stack."""
+    """Write the resources of the stack."""
     for resource in args.resources:
         more = {
             "parent": resource.parent.urn if resource.parent else None,
@@ -88,7 +88,7 @@ def every(args: StackValidationArgs, _report: ReportViolation) -> None:
                 for name, those in resource.property_dependencies.items()
             },
         }
-        write("stack", {**told(resource), **more})
+        write("stack", {**common(resource), **more})
 
 
 schema = PolicyConfigSchema({"most": {"type": "integer", "default": 3}, "names": {"type": "array"}})
