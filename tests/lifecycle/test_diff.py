@@ -8,7 +8,7 @@ import pytest
 
 from bytez_provider.core.declared import Granted, MemberInputs, ModelInputs, ModelState
 from bytez_provider.core.inputs import EXPIRY_MAX_SECONDS, EXPIRY_MIN_SECONDS
-from bytez_provider.core.lifecycle._compare import diff, drift_of, granted_of, stands
+from bytez_provider.core.lifecycle._diff import diff, drift_of, granted_of, needs_no_load
 from bytez_provider.service.schemas import Instance
 
 GPT2 = "openai-community/gpt2"
@@ -52,7 +52,7 @@ def test_an_update_is_needed(old: ModelState, new: ModelInputs, *, needed: bool)
 )
 def test_a_load_needs_nothing(status: str, *, in_fleet: bool, expected: bool) -> None:
     kind = MemberInputs if in_fleet else ModelInputs
-    assert stands(state(status=status), kind(model_id=GPT2)) is expected
+    assert needs_no_load(state(status=status), kind(model_id=GPT2)) is expected
 
 
 @pytest.mark.parametrize(
