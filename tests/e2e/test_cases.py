@@ -196,7 +196,7 @@ def test_a_restored_state(stack: Stack, emulator: Emulator) -> None:
 
     shutil.rmtree(stack.folder / "journal")
     restore(stack, old)
-    assert stack.destroy().ok().lines("if the state was restored and the load is yours")
+    assert stack.destroy().ok().lines("or by this resource, if this state was restored")
     assert stack.models() == {}
     assert running(emulator) == {GPT2: 2}
     assert "not by this resource. Nothing was changed. Take it over with" in sentence(stack.up())
