@@ -1,47 +1,46 @@
-"""What is loaded in an account, beside what stacks declare: an assessment, and how it is shown.
+"""What is loaded in an account, compared with what stacks declare.
 
-`assess` is a function of `Facts`, the moment among them; `Audit` is its plain data, of which
-`data/audit.schema.json` is the published schema. The renderers take that data and nothing else.
+`assess` makes an `Audit` from `Facts`, which include the time. `Audit` is plain data;
+`data/audit.schema.json` is its published schema. Each form (table, Markdown, page) is made from
+that data alone.
 """
 
 from __future__ import annotations
 
 from bytez_provider.audit._assess import assess, undeclared
-from bytez_provider.audit._document import Audit, AuditedModel, Finding, Owner
-from bytez_provider.audit._facts import Facts
-from bytez_provider.audit._markdown import markdown
+from bytez_provider.audit._document import Audit, AuditedModel, Finding
+from bytez_provider.audit._facts import Facts, Source, Standing, States
 from bytez_provider.audit._page import page
-from bytez_provider.audit._states import Source, Standing, States
-from bytez_provider.audit._words import (
+from bytez_provider.audit._rendering import (
     KIND_WORDS,
-    NOT_JUDGED,
     basis,
+    cells,
     headline,
-    hidden_names,
-    model_cells,
+    markdown,
+    owners,
+    remarks,
     status_word,
-    summary,
+    sums,
 )
 
 __all__ = [
     "KIND_WORDS",
-    "NOT_JUDGED",
     "Audit",
     "AuditedModel",
     "Facts",
     "Finding",
-    "Owner",
     "Source",
     "Standing",
     "States",
     "assess",
     "basis",
+    "cells",
     "headline",
-    "hidden_names",
     "markdown",
-    "model_cells",
+    "owners",
     "page",
+    "remarks",
     "status_word",
-    "summary",
+    "sums",
     "undeclared",
 ]

@@ -1,7 +1,7 @@
 """The document of an audit: plain data, and the source of its published schema.
 
-Every text in it is one line without control characters. Amounts are US dollars, RAM is in GB. A
-key is always there; what is not known is null, and no sum has it in as nothing.
+Every text is one line without control characters. Amounts are US dollars, RAM is in GB. A key is
+always there: an unknown value is null, and is left out of every sum.
 """
 
 from __future__ import annotations
@@ -11,17 +11,15 @@ from typing import Literal
 from bytez_provider.base.document import Document
 
 Kind = Literal["orphan", "unfinished", "notRunning", "duplicate", "drift", "idle"]
-KINDS: tuple[Kind, ...] = ("orphan", "unfinished", "notRunning", "duplicate", "drift", "idle")
-"""Findings come in this order."""
 
 
 class SourceRead(Document):
     """A state that was read."""
 
     kind: Literal["stack", "state"]
-    """A stack, asked of Pulumi, or the file of a saved export."""
+    """A stack, read through Pulumi, or a file with a saved export."""
     name: str
-    """The stack or the file, as it was named."""
+    """The stack or the file, as the command line named it."""
     models: int
     """How many models it declares in this account."""
 
@@ -40,10 +38,10 @@ class Owner(Document):
 
 
 class Mend(Document):
-    """A command that mends a finding."""
+    """A command that fixes a finding."""
 
     command: str
-    """To be typed in a shell; of several commands of a finding, any one is enough."""
+    """For a shell. If a finding has several commands, each one alone is enough."""
     effect: str
     """What the command does."""
 
@@ -52,19 +50,20 @@ class Finding(Document):
     """Something that is not in order."""
 
     kind: Kind
-    """orphan: loaded, and no state given names this load; unfinished: a deployment began it and
+    """orphan: loaded, and no given state names this load; unfinished: a deployment began it and
     did not finish it; notRunning: declared, and FAILED, booting or not loaded; duplicate: declared
-    more than once; drift: runs otherwise than declared; idle: runs, and is not used."""
+    more than once; drift: runs with other settings than declared; idle: runs, and nobody uses
+    it."""
     model_id: str
     """The model, as owner/name."""
     declared_by: list[Owner]
-    """The resources that it is about."""
+    """The resources concerned."""
     detail: str
     """What was seen."""
     quoted: str | None
-    """What the service says of it, in its own words."""
+    """What the service says about it, in its own words."""
     mends: list[Mend]
-    """What to do; empty where no command of a safe spelling does it."""
+    """What to do; empty if no command can be written safely."""
 
 
 class AuditedModel(Document):
@@ -73,11 +72,11 @@ class AuditedModel(Document):
     model_id: str
     """The model, as owner/name."""
     status: str
-    """The word of the service, or NOT_LOADED."""
+    """The status that the service reports, or NOT_LOADED."""
     declared_by: list[Owner]
-    """The resources whose load this is; of a model that is not loaded, those that declare it."""
+    """The resources that own this load; if the model is not loaded, those that declare it."""
     concurrency: int | None
-    """Instances that are loaded."""
+    """Loaded instances."""
     inferences: int | None
     """Runs since it was loaded."""
     created: str | None
@@ -85,69 +84,69 @@ class AuditedModel(Document):
     age_seconds: int | None
     """Seconds since then."""
     idle_since: str | None
-    """When it last ran, or became RUNNING; of one that is RUNNING only."""
+    """When it last ran or became RUNNING; only for a model that is RUNNING."""
     idle_seconds_left: int | None
     """Seconds until the service unloads it if nobody runs it."""
     required_ram_gb: float | None
     """GPU RAM of one instance."""
     ram_gb: float | None
-    """GPU RAM of all instances that are loaded; of one that FAILED, null."""
+    """GPU RAM of all loaded instances; null if it FAILED."""
     dollars_per_hour: float | None
-    """What an hour costs; of one that FAILED, null: it costs nothing from then on."""
+    """Cost of an hour; null if it FAILED, because a failed load costs nothing more."""
     dollars_so_far: float | None
-    """What the load has cost since it was created, in billed minutes."""
+    """Cost of the load since it was created, in billed minutes."""
 
 
 class LeftOut(Document):
-    """A resource of another account or endpoint, of which this audit tells nothing."""
+    """A resource of another account or endpoint, which this audit does not judge."""
 
     model_id: str
     """The model, as owner/name."""
     declared_by: Owner
     """The resource."""
     differs: Literal["endpoint", "account"]
-    """What of it is not that of this audit."""
+    """What is not that of this audit."""
 
 
 class NotJudged(Document):
-    """A resource of which the state hides something that this audit would have judged."""
+    """A resource whose state hides properties that this audit would have judged."""
 
     model_id: str
     """The model, as owner/name."""
     declared_by: Owner
     """The resource."""
     properties: list[str]
-    """The properties that the state keeps as a secret, or without a known value."""
+    """The properties that the state keeps as a secret or without a known value."""
 
 
 class Totals(Document):
-    """Sums of what is loaded, without what is not known; null where nothing of a sum is."""
+    """Sums of what is loaded, without unknown values; null if every value of a sum is unknown."""
 
     models: int
-    """Models that are loaded."""
+    """Loaded models."""
     ram_gb: float | None
     """GPU RAM of all their instances."""
     dollars_per_hour: float | None
-    """What an hour of all costs."""
+    """Cost of an hour of all of them."""
     undeclared_dollars_per_hour: float | None
-    """What an hour of those costs that no state given declares."""
+    """Cost of an hour of those that no given state declares."""
     dollars_so_far: float | None
-    """What all have cost since each was created."""
+    """Cost of all of them, each since it was created."""
     unknown_cost: list[str]
-    """The models that a sum above leaves out, since a cost or the RAM of theirs is unknown."""
+    """Models that a sum above leaves out, because a cost or their RAM is unknown."""
 
 
 class Audit(Document):
-    """What is loaded in an account, beside what stacks declare."""
+    """What is loaded in an account, compared with what stacks declare."""
 
     version: Literal[1]
-    """The version of this form."""
+    """The version of this format."""
     time: str
-    """The server time that all of this is of."""
+    """Server time of the audit."""
     endpoint: str
     """The address of the service."""
     price_per_gb_second: str
-    """The price in all costs, in US dollars."""
+    """The price behind all costs, in US dollars."""
     price_date: str
     """When the vendor's own price was read."""
     sources: list[SourceRead]
@@ -161,4 +160,4 @@ class Audit(Document):
     left_out: list[LeftOut]
     """Resources of another account or endpoint."""
     not_judged: list[NotJudged]
-    """Resources of which not everything can be read, and so not everything is judged."""
+    """Resources that were judged only in part, because the state hides properties."""

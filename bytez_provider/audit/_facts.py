@@ -1,51 +1,180 @@
-"""What an audit is made of, and which load is whose."""
+"""What an audit looks at, and which load belongs to which resource."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import enum
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
+from typing import Literal
 
-from bytez_provider.audit._states import Declared, Source, States
-from bytez_provider.core.ownership import Judgement, Record, Verdict, judge
+from bytez_provider.core.ownership import Judgement, Owner, Phase, Record, Verdict, judge
 from bytez_provider.service.catalogue import Catalogue
 from bytez_provider.service.schemas import Instance
+from bytez_provider.stack.states import StackModel, named_load
 
-_BELONGING = (Verdict.OURS, Verdict.OURS_LATER, Verdict.UNSURE)
-"""A resource whose state does not say which load is its own is not accused of having none."""
+NO_STACK = Owner(urn="")
+"""For a state that does not say which stack it belongs to."""
+
+# A resource whose state does not identify its load gets the benefit of the doubt.
+_NAMING = (Verdict.OURS, Verdict.UNSURE)
+_BELONGING = (*_NAMING, Verdict.OURS_LATER)
+
+_CREDIBLE = {
+    "concurrency": 1_000_000,
+    "inferences": 10**12,
+    "expiration_period_seconds": 10**9,
+}
+"""The largest numbers that the service is believed; a larger one would spoil every sum."""
 
 
 @dataclass(frozen=True)
-class Facts:
-    """All that an audit looks at; the same facts give the same audit.
+class Source:
+    """The state of one stack."""
 
-    Attributes:
-        now: Server time.
-        endpoint: The address of the service.
-        account: The account that was asked, as it is kept in state.
-        price_per_gb_second: US dollars.
-        catalogue: Says how much RAM a model takes.
-        live: What is loaded in the account.
-        records: What the journal has of the account's loads.
-        held: The models on whose load a living process works right now.
-        sources: The states to compare with.
-        flags: The flags that gave the sources, each with its value, for the commands that mend.
-        keyed_by: The stack that key and settings come from; None for the environment.
-    """
+    kind: Literal["stack", "state"]
+    """Read through Pulumi, or from a file."""
+    name: str
+    """The stack or the file, as the command line named it."""
+    models: Sequence[StackModel]
+    stack: Owner = NO_STACK
+    """Any resource of the stack: the state decides about the records of this stack."""
 
-    now: datetime
+
+@dataclass(frozen=True)
+class Declared:
+    """A model in a state."""
+
+    model: StackModel
+    stack: str
+    """The name by which Pulumi knows the stack here."""
+    who: Owner
+
+    def judged(self, live: Instance | None, record: Record | None) -> Judgement:
+        """Judge a load from the view of this resource; without a record, by the state alone."""
+        return judge(live, who=self.who, named=named_load(self.model.outputs), record=record)
+
+
+class Standing(enum.Enum):
+    """What a record in the journal means, given the states that were read."""
+
+    HELD = "a running process is working on the load"
+    FINISHED = "a state names the load, or did once"
+    LEFT = "unfinished: no answer was seen, or the state of its stack does not name the load"
+    UNDECIDED = "the state of its stack was not read, and may name the load"
+
+
+@dataclass(frozen=True)
+class States:
+    """The states that were read, and the account they are compared with."""
+
+    sources: Sequence[Source]
     endpoint: str
     account: str
+    """A hash of the key, as it is kept in state."""
+
+    @cached_property
+    def declared(self) -> Sequence[Declared]:
+        """What the states name in this account, in a fixed order, without `Model.get`."""
+        return [one for one in self._managed if one.model.is_of(self.endpoint, self.account)]
+
+    @cached_property
+    def elsewhere(self) -> Sequence[Declared]:
+        """What the states name in another account or at another endpoint."""
+        return [one for one in self._managed if not one.model.is_of(self.endpoint, self.account)]
+
+    def naming(self, model_id: str) -> list[Declared]:
+        """Return the resources that name a model, whether or not this load is theirs."""
+        return list(self._by_id.get(model_id, ()))
+
+    def claims(self, model_id: str) -> list[Declared]:
+        """Return the resources that name a model and are to keep it."""
+        return [one for one in self.naming(model_id) if one.model.is_managed]
+
+    def source_of(self, owner: Owner) -> Source | None:
+        """Return the state of a resource's stack; None if it was not read."""
+        return next((one for one in self.sources if one.stack.is_of_stack(owner)), None)
+
+    def standing(self, record: Record, live: Instance | None, *, is_held: bool) -> Standing:
+        """Return what a record means.
+
+        If no state was read, only a request without an answer is certain to be in none.
+        """
+        if is_held:
+            return Standing.HELD
+        if not record.is_unfinished or self._names(record, live):
+            return Standing.FINISHED
+        is_unanswered = record.phase is Phase.REQUESTED and not self.sources
+        is_read = self.source_of(record.owner) is not None
+        return Standing.LEFT if is_read or is_unanswered else Standing.UNDECIDED
+
+    def _names(self, record: Record, live: Instance | None) -> bool:
+        """Return whether a state names the load of a record."""
+        seen, candidates = live, self.naming(record.model_id)
+        if record.created is not None:
+            seen = Instance(model_id=record.model_id, status="", created=record.created)
+            # `created` identifies the load, so a state under an earlier key counts too.
+            candidates = [one for one in self._managed if one.model.model_id == record.model_id]
+        # If the journal gives the load to another resource, a state that still names it can
+        # unload it in the regular way: judge without the record too.
+        return any(
+            one.judged(seen, known).verdict in _NAMING
+            for one in candidates
+            for known in (record, None)
+        )
+
+    @cached_property
+    def _by_id(self) -> Mapping[str, list[Declared]]:
+        by_id: dict[str, list[Declared]] = {}
+        for one in self.declared:
+            by_id.setdefault(one.model.model_id, []).append(one)
+        return by_id
+
+    @cached_property
+    def _managed(self) -> Sequence[Declared]:
+        return sorted(
+            (one for one in self._each_once() if not one.model.external),
+            key=lambda one: (
+                *(one.model.model_id, one.stack, one.model.urn),
+                *(one.model.pending_deletion, str(one.model.outputs.get("created"))),
+            ),
+        )
+
+    def _each_once(self) -> Iterator[Declared]:
+        """Yield what the states name; of a stack that is given twice, the first state counts."""
+        seen: set[str] = set()
+        for source in self.sources:
+            for model in source.models:
+                if not model.urn or model.urn not in seen:
+                    yield Declared(
+                        model,
+                        source.name if source.kind == "stack" else model.stack,
+                        Owner(urn=model.urn, stack=source.stack.stack, place=source.stack.place),
+                    )
+            seen.update(model.urn for model in source.models)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts(States):
+    """All that an audit looks at; the same facts give the same audit."""
+
+    now: datetime
+    """Server time."""
     price_per_gb_second: Decimal
+    """US dollars."""
     catalogue: Catalogue
     live: Sequence[Instance]
+    """What is loaded in the account."""
     records: Sequence[Record]
-    sources: Sequence[Source]
+    """What the journal has about the account's loads."""
     held: Collection[str] = ()
+    """Models on whose load a running process is working."""
     flags: Sequence[tuple[str, ...]] = ()
+    """The flags that named the sources, each with its value; the commands of findings use them."""
     keyed_by: str | None = None
+    """The stack that gives key and settings; None for the environment."""
 
     @cached_property
     def live_by_id(self) -> Mapping[str, Instance]:
@@ -56,61 +185,36 @@ class Facts:
         return by_id
 
     @cached_property
-    def states(self) -> States:
-        """The states, as far as they are of this account."""
-        return States(self.sources, self.endpoint, self.account)
-
-    @property
-    def declared(self) -> Sequence[Declared]:
-        """What the states name in this account, external ones left out, in a fixed order."""
-        return self.states.declared
-
-    @property
-    def elsewhere(self) -> Sequence[Declared]:
-        """What the states name in another account or at another endpoint."""
-        return self.states.elsewhere
-
-    def declared_of(self, model_id: str) -> list[Declared]:
-        """Return the resources that name a model, whichever load they mean."""
-        return self.states.declared_of(model_id)
+    def record_by_id(self) -> Mapping[str, Record]:
+        """What the journal has, by model."""
+        return {one.model_id: one for one in self.records}
 
     def owners(self, live: Instance) -> list[Declared]:
-        """Return the resources whose load an instance is, those that are to unload it too."""
-        return [one for one in self.declared_of(live.model_id) if self.belongs(one, live)]
+        """Return the resources that own a load, including those that are to unload it."""
+        return [one for one in self.naming(live.model_id) if self.belongs(one, live)]
 
     def belongs(self, declared: Declared, live: Instance) -> bool:
-        """Tell whether an instance is the load of a resource, and not one made anew."""
+        """Return whether a resource owns a load."""
         return self.judged(declared, live).verdict in _BELONGING
 
     def judged(self, declared: Declared, live: Instance) -> Judgement:
-        """Say whose an instance is, as the resource of a state sees it."""
-        return declared.judged(live, self._record_of.get(live.model_id))
+        """Judge a load from the view of a resource, by its state and the journal."""
+        return declared.judged(live, self.record_by_id.get(live.model_id))
 
     def record_of(self, live: Instance) -> Record | None:
-        """Return what the journal has of this very instance."""
-        record = self._record_of.get(live.model_id)
-        if record is None:
-            return None
-        return judge(live, who=record.owner, named=None, record=record).record
+        """Return what the journal has about this very load."""
+        record = self.record_by_id.get(live.model_id)
+        return record and judge(live, who=record.owner, named=None, record=record).record
 
-    @cached_property
-    def _record_of(self) -> Mapping[str, Record]:
-        return {one.model_id: one for one in self.records}
-
-
-_MOST_INSTANCES = 1_000_000
-_MOST_RUNS = 10**12
-_LONGEST_SECONDS = 10**9
+    def standing_of(self, record: Record) -> Standing:
+        """Return what a record means, see `standing`."""
+        is_held = record.model_id in self.held
+        return self.standing(record, self.live_by_id.get(record.model_id), is_held=is_held)
 
 
-def _credible(told: Instance) -> Instance:
-    """Return an instance without the numbers that cannot be, which would make nonsense of a sum."""
-    most = {
-        "concurrency": _MOST_INSTANCES,
-        "inferences": _MOST_RUNS,
-        "expiration_period_seconds": _LONGEST_SECONDS,
-    }
-    wrong = {name: None for name, limit in most.items() if (getattr(told, name) or 0) > limit}
-    # Nothing is loaded at no instances: it would cost nothing.
-    nothing = {"concurrency": None} if told.concurrency == 0 else {}
-    return told.model_copy(update={**wrong, **nothing})
+def _credible(live: Instance) -> Instance:
+    """Return an instance without impossible numbers."""
+    wrong = {name: None for name, most in _CREDIBLE.items() if (getattr(live, name) or 0) > most}
+    # A load of 0 instances would cost nothing.
+    none = {"concurrency": None} if live.concurrency == 0 else {}
+    return live.model_copy(update={**wrong, **none})

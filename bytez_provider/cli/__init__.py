@@ -1,4 +1,4 @@
-"""`bytez-fleet`: what is loaded, and loading and unloading by hand. Thin over the other rooms."""
+"""`bytez-fleet`: look at models, load and unload them by hand, review and audit."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import io
 import os
 import sys
 
-from bytez_provider.cli import exits
+from bytez_provider.cli.screen import FAILED, USAGE
 
 
 def main() -> int:
     """Run the command line of this process and return its exit code."""
-    # What is written need not fit the terminal's encoding: better a "?" than a traceback.
+    # A "?" for what the terminal's encoding lacks, instead of a traceback.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
@@ -26,19 +26,19 @@ def main() -> int:
         sys.stderr.write(
             f"bytez-fleet: {error.name} is missing; install the extra 'cli' of this package\n"
         )
-        return exits.USAGE
+        return USAGE
     except BrokenPipeError:
-        # The reader has had enough, as `head` does.
+        # The reader stopped reading, as `head` does.
         _give_up_stdout()
-        return exits.FAILED
+        return FAILED
     except OSError as error:
-        # Of reading stdin or writing stdout: what the network does has become an error of ours.
+        # From stdin or stdout: an error of the network has become a `BytezError`.
         sys.stderr.write(f"bytez-fleet: {error.strerror or error}\n")
         _give_up_stdout()
-        return exits.FAILED
+        return FAILED
     return code
 
 
 def _give_up_stdout() -> None:
-    """Let what is still buffered go nowhere: at its end Python would complain of it again."""
+    """Drop what is still buffered: at exit Python would complain about it again."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

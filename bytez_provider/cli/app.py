@@ -1,6 +1,6 @@
 """The commands and their arguments. What they do is in the modules beside this one.
 
-Those are imported by the command that is run, so that `--help` waits for none of them.
+A command imports its module when it runs, so that `--help` does not wait for all of them.
 """
 
 from __future__ import annotations
@@ -9,17 +9,22 @@ import math
 import sys
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
+from typer import Argument, Option
 
-from bytez_provider.base.errors import BytezError
-from bytez_provider.cli import exits
-from bytez_provider.cli.screen import Screen
+from bytez_provider.base.errors import BytezError, ErrorCode
+from bytez_provider.cli.screen import INTERRUPTED, USAGE, Screen, code_of, error_document
+from bytez_provider.core.inputs import INPUTS
+
+if TYPE_CHECKING:
+    from bytez_provider.cli.session import Session
+    from bytez_provider.cli.stacks import Wanted
 
 _PROGRAM = "bytez-fleet"
 
-# The base of all that typer says of wrong usage has a public name in no version of it.
+# No version of typer has a public name for the base class of its usage errors.
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 
 app = typer.Typer(
@@ -27,47 +32,30 @@ app = typer.Typer(
     help="Look at Bytez models, and load, run and unload them by hand.\n\n"
     "The key comes from the stack that --stack names, or from BYTEZ_KEY.",
     epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, settings or file, 3 audit, "
-    "review or doctor found something, 130 interrupted.",
+    "review or doctor found something, 130 interrupted. With --json, a command that fails prints "
+    '{"error": {"code": "...", "message": "..."}}.',
     add_completion=False,
     pretty_exceptions_enable=False,
-    # Plain help: rich's frames are as wide as the terminal and load as slowly as they look.
+    # Plain help: rich's frames are wide, and rich is slow to import.
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Json = Annotated[bool, typer.Option("--json", help="Print a JSON document, for programs.")]
+Json = Annotated[bool, Option("--json", help="Print a JSON document, for programs.")]
+_STACKS_HELP = "A stack of this folder's project. May be repeated; the first gives the settings."
+_STATE_HELP = "A file with the output of `pulumi stack export`. May be repeated."
 Stack = Annotated[
     str | None,
-    typer.Option(
-        "--stack",
-        metavar="NAME",
-        help="Take key and settings from this Pulumi stack of the project in this folder.",
-    ),
+    Option("--stack", metavar="NAME", help="Use the settings of this stack, and its key."),
 ]
-Stacks = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--stack",
-        metavar="NAME",
-        help="A Pulumi stack of the project in this folder. May be repeated; the first gives key "
-        "and settings.",
-    ),
-]
-States = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--state",
-        metavar="FILE",
-        help="A file with what `pulumi stack export` printed. May be repeated.",
-    ),
-]
-AllStacks = Annotated[
-    bool, typer.Option("--all", help="Every stack that the project in this folder has.")
-]
+Stacks = Annotated[list[str] | None, Option("--stack", metavar="NAME", help=_STACKS_HELP)]
+States = Annotated[list[Path] | None, Option("--state", metavar="FILE", help=_STATE_HELP)]
+AllStacks = Annotated[bool, Option("--all", help="Every stack of this folder's project.")]
+ModelId = Annotated[str, Argument(metavar="MODEL", help="The model, as owner/name.")]
 
 
 class FailOn(str, Enum):
-    """What is a finding of a review where it is asked for."""
+    """What a review can be asked to fail on."""
 
     REPLACE = "replace"
     DRIFT = "drift"
@@ -75,20 +63,17 @@ class FailOn(str, Enum):
     UNKNOWN_COST = "unknown-cost"
 
 
-ModelId = Annotated[str, typer.Argument(metavar="MODEL", help="The model, as owner/name.")]
-
-
-# The members of these two are defaults of options. Releases of click show a default by its name or
-# by its value, and look for that among the choices: they are the same here.
+# Members of these two are defaults. Some releases of click look up a default by its name among the
+# choices, others by its value: here the two are equal.
 class ReviewForm(str, Enum):
-    """How a review is shown to people."""
+    """How to show a review to people."""
 
     table = "table"
     md = "md"
 
 
 class AuditForm(str, Enum):
-    """How an audit is shown to people."""
+    """How to show an audit to people."""
 
     table = "table"
     md = "md"
@@ -97,116 +82,149 @@ class AuditForm(str, Enum):
 
 def run_app() -> int:
     """Run the command that the process was started with, and return its exit code."""
+    arguments = sys.argv[1:] or ["--help"]
     try:
-        arguments = sys.argv[1:] or ["--help"]
         return cast(int, app(arguments, prog_name=_PROGRAM, standalone_mode=False))
     except _UsageError as error:
-        return _say(_usage_line(error), exits.USAGE)
+        return _fail(arguments, USAGE, ErrorCode.INVALID_INPUT, _usage_line(error))
     except BytezError as error:
-        return _say(str(error), exits.code_of(error))
+        return _fail(arguments, code_of(error), error.code, str(error))
     except (KeyboardInterrupt, typer.Abort):
         # The terminal shows the ^C. A command that has more to say has said it.
-        return exits.INTERRUPTED
+        return INTERRUPTED
+
+
+def _fail(arguments: list[str], exit_code: int, code: ErrorCode, sentence: str) -> int:
+    sys.stderr.write(sentence + "\n")
+    # Usage can be wrong before any option was read.
+    if "--json" in arguments:
+        sys.stdout.write(error_document(code, sentence) + "\n")
+    return exit_code
+
+
+def _usage_line(error: Exception) -> str:
+    said = getattr(error, "format_message", error.__str__)()
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else _PROGRAM
+    return f"{command}: {' '.join(said.split()).rstrip('.')} (see `{command} --help`)"
+
+
+def _session(stack: str | None, as_json: bool) -> Session:
+    from bytez_provider.cli.session import Session
+
+    return Session(stack, Screen(as_json=as_json))
+
+
+def _wanted(stack: list[str] | None, state: list[Path] | None, every: bool) -> Wanted:
+    from bytez_provider.cli.stacks import Wanted
+
+    return Wanted(stack or [], state or [], every)
+
+
+def _refuse_format(as_json: bool, form: Enum) -> None:
+    if as_json and form.value != "table":
+        raise typer.BadParameter("use either --json or --format", param_hint="--format")
+
+
+# ---------------------------------------------------------------------------------------- look
 
 
 @app.command()
 def models(
-    search: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="Only names that contain this text.")
-    ] = None,
-    benchmarked: Annotated[
-        bool, typer.Option("--benchmarked", help="Only models that are benchmarked.")
-    ] = False,
+    search: Annotated[str | None, Option(metavar="TEXT", help="Only names with this text.")] = None,
+    benchmarked: Annotated[bool, Option("--benchmarked", help="Only benchmarked models.")] = False,
     stack: Stack = None,
     as_json: Json = False,
 ) -> int:
     """List the models that can be loaded."""
     from bytez_provider.cli import look
-    from bytez_provider.cli.session import Session
 
-    session = Session(stack, Screen(as_json=as_json))
-    return look.models(session, search=search, benchmarked_only=benchmarked)
+    return look.models(_session(stack, as_json), search=search, benchmarked_only=benchmarked)
 
 
 @app.command()
 def instances(stack: Stack = None, as_json: Json = False) -> int:
     """List the models that are loaded."""
     from bytez_provider.cli import look
-    from bytez_provider.cli.session import Session
 
-    return look.instances(Session(stack, Screen(as_json=as_json)))
+    return look.instances(_session(stack, as_json))
 
 
 @app.command()
 def status(
     model: ModelId,
-    watch: Annotated[
-        bool, typer.Option("--watch", help="Go on until Ctrl-C; in a pipe, a line on each change.")
-    ] = False,
+    watch: Annotated[bool, Option("--watch", help="Show each change until Ctrl-C.")] = False,
     stack: Stack = None,
     as_json: Json = False,
 ) -> int:
     """Show status, idle time left and cost of a model."""
     from bytez_provider.cli import look
-    from bytez_provider.cli.session import Session
 
-    session = Session(stack, Screen(as_json=as_json))
-    return look.watch(session, model) if watch else look.status(session, model)
+    show = look.watch if watch else look.status
+    return show(_session(stack, as_json), model)
+
+
+@app.command()
+def run(
+    model: ModelId,
+    text: Annotated[str, Argument(metavar="TEXT", help='The prompt; "-" reads stdin.')],
+    param: Annotated[
+        list[str] | None,
+        Option(metavar="K=V", help="A parameter, like max_length=256. May be repeated."),
+    ] = None,
+    no_stream: Annotated[bool, Option("--no-stream", help="Print it when complete.")] = False,
+    stack: Stack = None,
+    as_json: Json = False,
+) -> int:
+    """Run a loaded model on a text and print the answer as it comes."""
+    from bytez_provider.cli import look
+
+    params = look.params_of(param or [])
+    return look.run(_session(stack, as_json), model, text, params, stream=not no_stream)
+
+
+# ----------------------------------------------------------------------------- load and unload
 
 
 @app.command()
 def load(
     model: ModelId,
-    concurrency: Annotated[
-        int, typer.Option(metavar="N", help="Instances of the model; each is paid for.")
-    ] = 1,
+    concurrency: Annotated[int, Option(metavar="N", help=INPUTS["concurrency"].help)] = 1,
     expiration_period_seconds: Annotated[
-        int | None,
-        typer.Option(
-            metavar="S", help="Idle seconds until it is unloaded. [default: the service's, 1800]"
-        ),
+        int | None, Option(metavar="S", help=INPUTS["expiration_period_seconds"].help)
     ] = None,
-    no_wait: Annotated[
-        bool, typer.Option("--no-wait", help="Return as soon as the load is accepted.")
-    ] = False,
+    no_wait: Annotated[bool, Option("--no-wait", help="Return once it is accepted.")] = False,
     timeout: Annotated[
-        float,
-        typer.Option(
-            metavar="SECONDS", min=1, help="Unload it if it is not RUNNING within so long."
-        ),
+        float, Option(metavar="S", min=1, help="Seconds; unload it if it is not RUNNING by then.")
     ] = 1800,
     stack: Stack = None,
     as_json: Json = False,
 ) -> int:
     """Load a model by hand and wait until it is RUNNING.
 
-    No stack owns such a load. Ctrl-C ends the wait and leaves it booting; a load that fails is
-    unloaded.
+    No stack owns such a load. Ctrl-C ends the wait and leaves the model booting. A load that fails
+    is unloaded.
     """
-    from bytez_provider.cli import loading
-    from bytez_provider.cli.session import Session
+    from bytez_provider.cli import loads
 
-    session = Session(stack, Screen(as_json=as_json))
+    session = _session(stack, as_json)
     inputs = session.inputs(
         "load",
         model,
         concurrency=concurrency,
         expirationPeriodSeconds=expiration_period_seconds,
     )
-    return loading.load(session, inputs, waits=not no_wait, limit_seconds=timeout)
+    return loads.load(session, inputs, waits=not no_wait, limit_seconds=timeout)
 
 
 @app.command()
 def unload(
     models: Annotated[
-        list[str] | None, typer.Argument(metavar="[MODEL]...", help="The models, as owner/name.")
+        list[str] | None, Argument(metavar="MODEL", help="The models, as owner/name.")
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Unload also what a stack has.")] = False,
+    yes: Annotated[bool, Option("--yes", help="Unload it even if a stack has it.")] = False,
     unfinished: Annotated[
-        bool,
-        typer.Option(
-            "--unfinished", help="Unload what deployments began and did not finish, by the journal."
-        ),
+        bool, Option("--unfinished", help="Unload what deployments left behind.")
     ] = False,
     stack: Stacks = None,
     state: States = None,
@@ -215,97 +233,69 @@ def unload(
 ) -> int:
     """Unload models and wait until they are gone.
 
-    A model that a state declares (of --stack, --state or --all, else of the selected stack of the
-    project in this folder), or that a stack has by the journal, is only unloaded with --yes.
+    --yes is needed for a model that a stack declares or, by the journal, owns. The states to check
+    are those of --stack, --state or --all; without these, that of the project's selected stack.
 
-    With --unfinished, a load that a state given names is left alone, and so is one of a stack
-    whose state is not given. Without a state, only loads are unloaded for which no deployment has
-    seen an answer. Not while a `pulumi up` of the stack runs: it may wait for such a load.
+    --unfinished leaves alone what a given state names, and loads of stacks whose state is not
+    given. Without any state, it unloads only loads whose request got no answer. Do not use it
+    during a `pulumi up` of the stack, which may be waiting for such a load.
     """
-    from bytez_provider.cli import unloading
-    from bytez_provider.cli.session import Session
-    from bytez_provider.cli.sources import Wanted
+    from bytez_provider.cli import loads
 
     if bool(models) == unfinished:
         raise typer.BadParameter("name the models, or give --unfinished", param_hint="MODEL")
     if unfinished and yes:
-        raise typer.BadParameter("goes with models that are named", param_hint="--yes")
-    wanted = Wanted(stack or [], state or [], every=all_stacks)
-    session = Session(wanted.keyed_by, Screen(as_json=as_json))
+        raise typer.BadParameter("needs the names of models", param_hint="--yes")
+    wanted = _wanted(stack, state, all_stacks)
+    session = _session(wanted.keyed_by, as_json)
     if unfinished:
-        return unloading.unload_unfinished(session, wanted)
-    return unloading.unload(session, wanted, models or [], yes=yes)
+        return loads.unload_unfinished(session, wanted)
+    return loads.unload(session, wanted, models or [], yes=yes)
 
 
-@app.command()
-def run(
-    model: ModelId,
-    text: Annotated[str, typer.Argument(metavar="TEXT", help='The prompt; "-" reads stdin.')],
-    param: Annotated[
-        list[str] | None,
-        typer.Option(metavar="K=V", help="A parameter, as max_length=256. May be repeated."),
-    ] = None,
-    no_stream: Annotated[
-        bool, typer.Option("--no-stream", help="Have the text sent when it is whole.")
-    ] = False,
-    stack: Stack = None,
-    as_json: Json = False,
-) -> int:
-    """Run a loaded model on a text and print the answer.
-
-    The answer is printed as it comes.
-    """
-    from bytez_provider.cli import running
-    from bytez_provider.cli.session import Session
-
-    params = running.params_of(param or [])
-    session = Session(stack, Screen(as_json=as_json))
-    return running.run(session, model, text, params, stream=not no_stream)
+# --------------------------------------------------------------------------------- fleet files
 
 
 @app.command()
 def validate(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Fleet files.")],
+    files: Annotated[list[Path], Argument(metavar="FILE", help="Fleet files.")],
     environment: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help='Lay its overlay over each: "prod" is fleet.prod.yaml.'),
+        Option(metavar="NAME", help='Add its overlay to each: "prod" is fleet.prod.yaml.'),
     ] = None,
     stack: Stack = None,
     as_json: Json = False,
 ) -> int:
-    """Check fleet files, and tell every mistake by its line.
+    """Check fleet files, and show every mistake with its line.
 
-    A model that does not exist is a mistake where there is a key to ask the service with, else a
-    warning.
+    With a key, a model that the service does not have is a mistake; without one, a warning.
     """
-    from bytez_provider.cli import validating
-    from bytez_provider.cli.session import Session
+    from bytez_provider.cli import fleetfiles
 
-    session = Session(stack, Screen(as_json=as_json))
-    return validating.validate(session, files, environment=environment)
+    return fleetfiles.validate(_session(stack, as_json), files, environment=environment)
 
 
 @app.command()
 def export(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The fleet file to write.")],
-    add: Annotated[
-        bool, typer.Option("--add", help="Add to a file that is there what it does not have.")
-    ] = False,
+    file: Annotated[Path, Argument(metavar="FILE", help="The fleet file to write.")],
+    add: Annotated[bool, Option("--add", help="Add what is missing to an existing file.")] = False,
     stack: Stacks = None,
     state: States = None,
     all_stacks: AllStacks = False,
     as_json: Json = False,
 ) -> int:
-    """Write a fleet file of what runs and no stack given declares.
+    """Write a fleet file of what runs and no given stack declares.
 
-    Declared with `bytez.Fleet.from_yaml`, it is taken over by the next `pulumi up` as it runs,
-    without a load.
+    Declare it with `bytez.Fleet.from_yaml`: the next `pulumi up` takes over what runs without
+    loading it.
     """
-    from bytez_provider.cli import exporting
-    from bytez_provider.cli.sources import Wanted
+    from bytez_provider.cli import fleetfiles
 
-    wanted = Wanted(stack or [], state or [], every=all_stacks)
-    return exporting.export(file, wanted, Screen(as_json=as_json), add=add)
+    wanted = _wanted(stack, state, all_stacks)
+    return fleetfiles.export(file, wanted, Screen(as_json=as_json), add=add)
+
+
+# ---------------------------------------------------------------------- audit, review and doctor
 
 
 @app.command()
@@ -313,102 +303,82 @@ def audit(
     stack: Stacks = None,
     state: States = None,
     all_stacks: AllStacks = False,
-    form: Annotated[
-        AuditForm, typer.Option("--format", help="How it is shown to people; html is a page.")
-    ] = AuditForm.table,
+    form: Annotated[AuditForm, Option("--format", help="The form for people.")] = AuditForm.table,
     as_json: Json = False,
 ) -> int:
     """Compare what is loaded with what stacks declare.
 
-    Tells what no stack given declares, what is declared and not running, what idles, and what it
-    costs; beside each finding the command that mends it.
+    Shows what no given stack declares, what is declared and not running, what is idle, and what it
+    all costs. Each finding comes with the command that fixes it.
     """
     from bytez_provider.cli import auditing
-    from bytez_provider.cli.sources import Wanted
 
     if not (stack or state or all_stacks):
         raise typer.BadParameter("name a stack or a state, or give --all", param_hint="--stack")
-    if as_json and form is not AuditForm.table:
-        raise typer.BadParameter("it is either --json or --format", param_hint="--format")
-    wanted = Wanted(stack or [], state or [], every=all_stacks)
-    return auditing.audit(wanted, Screen(as_json=as_json), form)
+    _refuse_format(as_json, form)
+    wanted = _wanted(stack, state, all_stacks)
+    return auditing.audit(wanted, Screen(as_json=as_json), form.value)
 
 
 @app.command()
 def review(  # noqa: PLR0913, PLR0917 - each is an option of the command
     plan: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="A saved plan: what `pulumi preview --json` printed, either form."
-        ),
+        Path | None, Option(metavar="FILE", help="A saved output of `pulumi preview --json`.")
     ] = None,
     base: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="With --plan: the plan of the target branch, both made from an empty stack.",
-        ),
+        Option(metavar="FILE", help="The plan of the target branch; both from an empty stack."),
     ] = None,
     policy_pack: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="DIR", help="A policy pack to run. May be repeated."),
+        list[Path] | None, Option(metavar="DIR", help="A policy pack to run. May be repeated.")
     ] = None,
     policy_pack_config: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="FILE", help="The configuration of each, in the same order."),
+        list[Path] | None, Option(metavar="FILE", help="Its configuration, in the same order.")
     ] = None,
     form: Annotated[
-        ReviewForm, typer.Option("--format", help="How it is shown to people; md is a comment.")
+        ReviewForm, Option("--format", help="The form for people; md is a comment.")
     ] = ReviewForm.table,
-    commit: Annotated[
-        str | None, typer.Option(metavar="SHA", help="The commit that is reviewed, to be shown.")
-    ] = None,
+    commit: Annotated[str | None, Option(metavar="SHA", help="The reviewed commit.")] = None,
     link: Annotated[
-        str | None,
-        typer.Option(metavar="URL", help="Where all of it is, for a comment that must be cut."),
+        str | None, Option(metavar="URL", help="Where to read the whole review if it is cut.")
     ] = None,
     boot_minutes: Annotated[
-        int, typer.Option(metavar="N", min=1, help="How long a boot is taken to last.")
+        int, Option(metavar="N", min=1, help="Minutes that a boot is assumed to take.")
     ] = 15,
     max_increase: Annotated[
-        float | None,
-        typer.Option(metavar="USD", help="Most that an always loaded month may cost more."),
+        float | None, Option(metavar="USD", help="Maximum cost increase of a fully loaded month.")
     ] = None,
     max_monthly: Annotated[
-        float | None,
-        typer.Option(metavar="USD", min=0, help="Most that an always loaded month may cost."),
+        float | None, Option(metavar="USD", min=0, help="Maximum cost of a fully loaded month.")
     ] = None,
     fail_on: Annotated[
         list[FailOn] | None,
-        typer.Option(
+        Option(
             metavar="WHAT",
-            help="Also a finding: replace, drift, violation or unknown-cost. May be repeated.",
+            help="Fail on replace, drift, violation or unknown-cost. May be repeated.",
         ),
     ] = None,
     stack: Stack = None,
     as_json: Json = False,
 ) -> int:
-    """Tell what a change of a stack does, costs, takes down and breaks.
+    """Show what a change of a stack does, costs, takes down and breaks.
 
-    Runs a preview of --stack, or reads a saved one. Ends with 3 and a line for each finding of
-    --max-increase, --max-monthly and --fail-on; with 1 where the up would fail.
+    Runs a preview of --stack, or reads a saved one. The exit code is 3, with a line for each
+    finding, if --max-increase, --max-monthly or --fail-on find something; 1 if the up would fail.
     """
     from bytez_provider.cli import reviewing
-    from bytez_provider.cli.session import Session
     from bytez_provider.review import Thresholds
 
     if plan is None and stack is None:
         raise typer.BadParameter("name the stack, or give a saved plan", param_hint="--stack")
     if base is not None and plan is None:
-        raise typer.BadParameter("goes with --plan", param_hint="--base")
+        raise typer.BadParameter("needs --plan", param_hint="--base")
     if (policy_pack or policy_pack_config) and plan is not None:
-        raise typer.BadParameter("a saved plan has been made already", param_hint="--policy-pack")
+        raise typer.BadParameter("cannot be used with a saved plan", param_hint="--policy-pack")
     for limit, name in ((max_increase, "--max-increase"), (max_monthly, "--max-monthly")):
         if limit is not None and not math.isfinite(limit):
-            raise typer.BadParameter("it is no amount of money", param_hint=name)
-    if as_json and form is not ReviewForm.table:
-        raise typer.BadParameter("it is either --json or --format", param_hint="--format")
-    session = Session(stack, Screen(as_json=as_json))
+            raise typer.BadParameter("must be an amount in dollars, like 200", param_hint=name)
+    _refuse_format(as_json, form)
     request = reviewing.Request(
         plan=plan,
         base=base,
@@ -422,24 +392,12 @@ def review(  # noqa: PLR0913, PLR0917 - each is an option of the command
             max_increase, max_monthly, frozenset(one.value for one in fail_on or ())
         ),
     )
-    return reviewing.review(session, request)
+    return reviewing.review(_session(stack, as_json), request)
 
 
 @app.command()
 def doctor(stack: Stack = None, as_json: Json = False) -> int:
     """Check settings, service and machine."""
-    from bytez_provider.cli import doctor as room
+    from bytez_provider.cli import doctor as checks
 
-    return room.doctor(stack, Screen(as_json=as_json))
-
-
-def _usage_line(error: Exception) -> str:
-    said = getattr(error, "format_message", error.__str__)()
-    context = getattr(error, "ctx", None)
-    command = context.command_path if context is not None else _PROGRAM
-    return f"{command}: {' '.join(said.split())} (see `{command} --help`)"
-
-
-def _say(line: str, code: int) -> int:
-    sys.stderr.write(line + "\n")
-    return code
+    return checks.doctor(stack, Screen(as_json=as_json))

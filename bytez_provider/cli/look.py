@@ -1,27 +1,43 @@
-"""`models`, `instances`, `status`: what there is, and what is loaded. Nothing here changes it."""
+"""`models`, `instances`, `status` and `run`: they change nothing that is loaded.
+
+The JSON documents are camelCase; tables show the same facts. A key is always there: an unknown
+value is null.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import io
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable
+from decimal import Decimal
 from typing import Any, NoReturn
 
-from bytez_provider.base.errors import ApiError
-from bytez_provider.base.words import count, dollars, gigabytes, span, yes_no
-from bytez_provider.cli import exits
-from bytez_provider.cli.facts import (
-    absence_facts,
-    catalogue_facts,
-    instance_facts,
-    total_per_hour,
+from bytez_provider.base.errors import (
+    ApiError,
+    InvalidInputError,
+    MalformedAnswerError,
+    NotLoadedError,
+    printable,
 )
-from bytez_provider.cli.live import live_of
-from bytez_provider.cli.screen import Column, Screen, table_of
+from bytez_provider.base.words import count, counted, dollars, gigabytes, span, yes_no
+from bytez_provider.cli.screen import DONE, Column, console, table_of
 from bytez_provider.cli.session import Session
-from bytez_provider.cli.words import facts_as_rows, facts_on_a_line
 from bytez_provider.service.catalogue import Catalogue, bundled_catalogue
-from bytez_provider.service.schemas import Instance
+from bytez_provider.service.pricing import hourly
+from bytez_provider.service.schemas import (
+    FAILED,
+    NOT_LOADED,
+    Instance,
+    iso,
+    seconds_between,
+)
 
 _WATCH_SECONDS = 1.0
+_NAME_LIMIT = 200
+_LONGEST_TEXT = 4 * 1024 * 1024
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 _MODEL_COLUMNS = (
     Column("MODEL", folds=True),
@@ -40,13 +56,19 @@ _INSTANCE_COLUMNS = (
 )
 _FACT_COLUMNS = (Column(""), Column("", folds=True))
 
+_Facts = dict[str, Any]
+
 
 def models(session: Session, *, search: str | None, benchmarked_only: bool) -> int:
     """List the models that can be loaded."""
     catalogue = _catalogue(session)
-    price = session.settings.price_per_gb_second
-    found = [
-        catalogue_facts(entry, price)
+    found: list[_Facts] = [
+        {
+            "modelId": printable(entry.model_id, limit=_NAME_LIMIT),
+            "requiredRamGb": entry.required_ram_gb,
+            "benchmarked": entry.benchmarked,
+            "dollarsPerHour": _per_hour(entry.required_ram_gb, 1, session),
+        }
         for entry in catalogue.entries()
         if (search or "").lower() in entry.model_id.lower()
         and (entry.benchmarked or not benchmarked_only)
@@ -65,30 +87,31 @@ def models(session: Session, *, search: str | None, benchmarked_only: bool) -> i
         ]
         session.screen.table(_MODEL_COLUMNS, rows)
     else:
-        session.screen.say("no model of the catalogue is like that")
-    return exits.DONE
+        session.screen.say("no model in the catalogue matches")
+    return DONE
 
 
 def _catalogue(session: Session) -> Catalogue:
-    """Return the catalogue that the settings ask for; here a service that fails is an error."""
+    """Return the catalogue that the settings ask for; a service that fails is an error here."""
     settings = session.settings
     if settings.catalogue == "live" and settings.key is not None:
         return Catalogue(session.client.models(), is_live=True)
-    why = "no key is set" if settings.key is None else "bytez:catalogue says so"
-    session.screen.note(f"this is the catalogue that came with the package, since {why}")
+    why = "no key is set" if settings.key is None else f"bytez:catalogue is {settings.catalogue}"
+    session.screen.note(f"{why}, so this is the catalogue that came with the package")
     return bundled_catalogue()
 
 
 def instances(session: Session) -> int:
     """List the models that are loaded."""
     listed = session.client.instances()
-    live = live_of(session, [one.model_id for one in listed], listed)
-    found = [instance_facts(instance, session) for instance in live.values()]
-    total = total_per_hour(found)
+    live = session.live_of([one.model_id for one in listed], listed)
+    found = [facts_of_instance(instance, session) for instance in live.values()]
+    costs = [facts["dollarsPerHour"] for facts in found if facts["status"] != FAILED]
+    total = None if None in costs else round(sum(costs), 6)
     session.screen.document({"instances": found, "dollarsPerHour": total})
     if not found:
         session.screen.say("nothing is loaded")
-        return exits.DONE
+        return DONE
     rows = [
         (
             facts["modelId"],
@@ -97,73 +120,153 @@ def instances(session: Session) -> int:
             count(facts["inferences"]),
             span(facts["ageSeconds"]),
             span(facts["idleSecondsLeft"]),
-            dollars(facts["dollarsPerHour"]) if facts["status"] != "FAILED" else "-",
+            "-" if facts["status"] == FAILED else dollars(facts["dollarsPerHour"]),
         )
         for facts in found
     ]
     session.screen.table(_INSTANCE_COLUMNS, rows)
-    number = f"{len(found)} models" if found[1:] else "1 model"
-    cost = "the cost of which is not known" if total is None else f"{dollars(total)} an hour"
-    session.screen.say(f"{number}, {cost}")
-    return exits.DONE
+    cost = "unknown cost" if total is None else f"{dollars(total)} an hour"
+    session.screen.say(f"{counted(len(found), 'model')}, {cost}")
+    return DONE
 
 
 def status(session: Session, model_id: str) -> int:
-    """Tell of one model."""
-    session.inputs("read the status of", model_id)
+    """Show one model."""
+    verb = "read the status of"
+    session.inputs(verb, model_id)
     instance = session.live(model_id)
     if instance is None:
-        session.refuse_unknown("read the status of", model_id)
-    facts = _facts(instance, model_id, session)
+        session.refuse_unknown(verb, model_id)
+    facts = facts_of_instance(instance, session, model_id)
     session.screen.document(facts)
-    session.screen.table(_FACT_COLUMNS, facts_as_rows(facts))
-    return exits.DONE
+    session.screen.table(_FACT_COLUMNS, _rows(facts))
+    return DONE
+
+
+# -------------------------------------------------------------------------------------- facts
+
+
+def facts_of_instance(
+    instance: Instance | None, session: Session, model_id: str = ""
+) -> dict[str, Any]:
+    """Return what is known of a model; `None` is a model of that name that is not loaded.
+
+    The cost is that of all instances; null if it is unknown or the model FAILED.
+    """
+    seen = instance or Instance(model_id=model_id, status=NOT_LOADED)
+    entry = session.catalogue.get().find(seen.model_id)
+    ram = entry.required_ram_gb if entry else None
+    now = session.client.server_now()
+    is_paid = seen.word != FAILED and seen.concurrency is not None
+    return {
+        "modelId": printable(seen.model_id, limit=_NAME_LIMIT),
+        "status": seen.word,
+        "concurrency": seen.concurrency,
+        "inferences": seen.inferences,
+        "created": iso(seen.created) if seen.created else None,
+        "ageSeconds": seconds_between(seen.created, now),
+        "expirationPeriodSeconds": seen.expiration_period_seconds,
+        "expiresAt": iso(seen.expires_at) if seen.expires_at else None,
+        "idleSecondsLeft": seconds_between(now, seen.expires_at),
+        "requiredRamGb": ram,
+        "dollarsPerHour": _per_hour(ram, seen.concurrency or 0, session) if is_paid else None,
+        "error": printable(seen.error) if seen.error else None,
+    }
+
+
+def _per_hour(ram_gb: float | None, concurrency: int, session: Session) -> float | None:
+    cost: Decimal | None = hourly(ram_gb, concurrency, session.settings.price_per_gb_second)
+    return None if cost is None else round(float(cost), 6)
+
+
+def cost_an_hour(facts: _Facts) -> str:
+    """Return the cost of an hour of a loaded model."""
+    cost = facts["dollarsPerHour"]
+    return "unknown cost" if cost is None else f"{dollars(cost)} an hour"
+
+
+def _status_word(facts: _Facts) -> str:
+    return "not loaded" if facts["status"] == NOT_LOADED else str(facts["status"])
+
+
+def _rows(facts: _Facts) -> list[tuple[str, str]]:
+    rows = [("model", facts["modelId"]), ("status", _status_word(facts))]
+    if facts["status"] == NOT_LOADED:
+        return rows
+    if facts["error"]:
+        rows.append(("reason", facts["error"]))
+    ram = facts["requiredRamGb"]
+    return [
+        *rows,
+        ("concurrency", count(facts["concurrency"])),
+        ("inferences", count(facts["inferences"])),
+        ("created", facts["created"] or "?"),
+        ("age", span(facts["ageSeconds"])),
+        ("idle period", span(facts["expirationPeriodSeconds"])),
+        ("expires at", facts["expiresAt"] or "-"),
+        ("idle time left", span(facts["idleSecondsLeft"])),
+        ("RAM", "unknown" if ram is None else f"{gigabytes(ram)} GB per instance"),
+        ("cost", "-" if facts["status"] == FAILED else cost_an_hour(facts)),
+    ]
+
+
+# -------------------------------------------------------------------------------------- watch
 
 
 def watch(session: Session, model_id: str) -> NoReturn:
-    """Tell of one model until interrupted: in place on a terminal, else a line on each change."""
+    """Show one model until interrupted: in place on a terminal, else a line on each change."""
     session.inputs("watch", model_id)
     if session.live(model_id) is None:
         session.refuse_unknown("watch", model_id)
     screen = session.screen
     if screen.as_json or not screen.redraws_result:
-        _look_for_ever(session, model_id, _Changes(screen).show)
-    with screen.redrawn() as live:
+        _watch_for_ever(session, model_id, _Changes(session).show)
+    from rich.live import Live
 
-        def draw(facts: dict[str, Any], trouble: str | None) -> None:
-            rows = facts_as_rows(facts) + ([("no answer", trouble)] if trouble else [])
+    with Live(console=console(sys.stdout), auto_refresh=False) as live:
+
+        def draw(facts: _Facts, trouble: str | None) -> None:
+            rows = _rows(facts) + ([("no answer", trouble)] if trouble else [])
             live.update(table_of(_FACT_COLUMNS, rows), refresh=True)
 
-        _look_for_ever(session, model_id, draw)
+        _watch_for_ever(session, model_id, draw)
 
 
 class _Changes:
-    """Shows what is not as it was last time."""
+    """Shows a line whenever a fact changes that does not change by itself."""
 
-    def __init__(self, screen: Screen) -> None:
-        self._screen = screen
-        self._line: str | None = None
-        self._trouble: str | None = None
+    _SHOWN = ("concurrency", "inferences", "expiresAt", "error")
 
-    def show(self, facts: dict[str, Any], trouble: str | None) -> None:
-        """Show the facts, or that there are none to be had just now."""
+    def __init__(self, session: Session) -> None:
+        self._screen = session.screen
+        self._last: list[Any] = []
+        self._has_trouble = False
+
+    def show(self, facts: _Facts, trouble: str | None) -> None:
+        """Show the facts if they changed; warn once if there is no answer."""
+        had_trouble, self._has_trouble = self._has_trouble, trouble is not None
         if trouble is not None:
-            if self._trouble is None:
+            if not had_trouble:
                 self._screen.warn(f"no answer now: {trouble}")
-            self._trouble = trouble
             return
-        self._trouble = None
-        line = facts_on_a_line(facts)
-        if line != self._line:
-            self._line = line
-            self._screen.say(line)
-            self._screen.document(facts, on_one_line=True)
+        now = [facts[name] for name in ("status", *self._SHOWN)]
+        if now == self._last:
+            return
+        self._last = now
+        names = {"expiresAt": "expires ", "error": ""}
+        parts = [
+            f"{names.get(name, f'{name} ')}{facts[name]}"
+            for name in self._SHOWN
+            if facts[name] is not None
+        ]
+        self._screen.say("  ".join([facts["modelId"], _status_word(facts), *parts]))
+        self._screen.document(facts, on_one_line=True)
 
 
-def _look_for_ever(
-    session: Session, model_id: str, show: Callable[[dict[str, Any], str | None], None]
+def _watch_for_ever(
+    session: Session, model_id: str, show: Callable[[_Facts, str | None], None]
 ) -> NoReturn:
-    facts = absence_facts(model_id, session)
+    facts = facts_of_instance(None, session, model_id)
     while True:
         trouble = None
         try:
@@ -173,12 +276,83 @@ def _look_for_ever(
                 raise
             trouble = error.observed
         else:
-            facts = _facts(instance, model_id, session)
+            facts = facts_of_instance(instance, session, model_id)
         show(facts, trouble)
         session.clock.wait(_WATCH_SECONDS)
 
 
-def _facts(instance: Instance | None, model_id: str, session: Session) -> dict[str, Any]:
-    if instance is None:
-        return absence_facts(model_id, session)
-    return instance_facts(instance, session)
+# ---------------------------------------------------------------------------------------- run
+
+
+def run(session: Session, model_id: str, text: str, params: dict[str, Any], *, stream: bool) -> int:
+    """Run a model on a text ("-" reads stdin) and print the text that it generates.
+
+    Raises:
+        NotLoadedError: It is not loaded.
+        BytezError: See `BytezClient`.
+    """
+    session.inputs("run", model_id)
+    if text == "-":
+        text = sys.stdin.read()
+    pieces = session.client.run(model_id, text, params, stream=stream)
+    try:
+        if session.screen.as_json:
+            session.screen.document({"modelId": model_id, "output": _whole(pieces, model_id)})
+        else:
+            _print_as_it_comes(pieces)
+    except NotLoadedError:
+        session.refuse_unknown("run", model_id)
+        raise
+    return DONE
+
+
+def params_of(given: Iterable[str]) -> dict[str, Any]:
+    """Read `name=value` parameters; a value that is JSON is read as JSON: 256, true, [1, 2]."""
+    params = {}
+    for one in given:
+        name, equals, value = one.partition("=")
+        if not name or not equals:
+            raise InvalidInputError(
+                verb="run",
+                observed=f"--param {one!r} is not of the form name=value",
+                action="Write it like --param max_length=256",
+            )
+        try:
+            params[name] = json.loads(value, parse_constant=_refuse)
+        except ValueError:
+            params[name] = value
+    return params
+
+
+def _refuse(name: str) -> float:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _whole(pieces: Iterable[str], model_id: str) -> str:
+    """Return the whole text, which a document needs, up to a limit."""
+    whole = io.StringIO()
+    for piece in pieces:
+        whole.write(piece)
+        if whole.tell() > _LONGEST_TEXT:
+            raise MalformedAnswerError(
+                verb="run",
+                subject=model_id,
+                observed=f"the text is longer than {_LONGEST_TEXT} characters",
+                state="The model was run",
+                action="Run it without --json, which prints the text as it comes",
+            )
+    return whole.getvalue()
+
+
+def _print_as_it_comes(pieces: Iterable[str]) -> None:
+    on_terminal = sys.stdout.isatty()
+    last = "\n"
+    try:
+        for piece in pieces:
+            # Generated text must not move the cursor; a file or a program gets it as it is.
+            sys.stdout.write(_CONTROLS.sub("", piece) if on_terminal else piece)
+            sys.stdout.flush()
+            last = piece[-1:] or last
+    finally:
+        if on_terminal and last != "\n":
+            sys.stdout.write("\n")

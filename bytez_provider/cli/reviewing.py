@@ -9,9 +9,7 @@ from typing import Literal
 
 from bytez_provider.base.errors import BytezError, InvalidFileError, printable
 from bytez_provider.base.words import counted, dollars, gigabytes, partly, span
-from bytez_provider.cli import exits
-from bytez_provider.cli.live import live_of
-from bytez_provider.cli.screen import Column
+from bytez_provider.cli.screen import DONE, FAILED, FOUND, Column
 from bytez_provider.cli.session import Session
 from bytez_provider.core.ownership import Record
 from bytez_provider.review import (
@@ -69,8 +67,8 @@ def review(session: Session, request: Request) -> int:
     for finding in found.findings:
         screen.fail(f"{finding.code}: {finding.text}")
     if found.findings:
-        return exits.FOUND
-    return exits.FAILED if found.failures else exits.DONE
+        return FOUND
+    return FAILED if found.failures else DONE
 
 
 def _plan(session: Session, request: Request) -> Plan:
@@ -137,7 +135,7 @@ def _records(session: Session, notes: list[NoteCode]) -> Sequence[Record]:
 
 def _live(session: Session, plan: Plan, records: Sequence[Record]) -> Live:
     """Return what runs of the models in a plan."""
-    instances = live_of(session, sorted(plan.model_ids()), session.client.instances())
+    instances = session.live_of(sorted(plan.model_ids()), session.client.instances())
     return Live(
         instances=instances,
         now=session.client.server_now(),

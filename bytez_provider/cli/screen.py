@@ -1,7 +1,7 @@
-"""Where a command says things: results on stdout, everything else on stderr.
+"""What a command shows: results on stdout, everything else on stderr. And its exit codes.
 
 For people: tables, colours and progress on a terminal, plain lines in a pipe. For programs
-(`--json`): one document on stdout. What others wrote has been through `printable` before it comes
+(`--json`): one document on stdout. Text of others has been through `printable` before it comes
 here, and nothing here is read as markup.
 """
 
@@ -13,14 +13,22 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, TextIO
+
+from bytez_provider.base.errors import BytezError, ConfigError, ErrorCode, InvalidInputError
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.live import Live
     from rich.status import Status
     from rich.table import Table
+
+DONE = 0
+FAILED = 1
+USAGE = 2
+"""Wrong usage, or settings, input or a file that cannot be used."""
+FOUND = 3
+"""The command looked for what is not in order, and found something."""
+INTERRUPTED = 130
 
 _PIPE_WIDTH = 1000
 _STYLES = {
@@ -33,6 +41,11 @@ _STYLES = {
 }
 
 
+def code_of(error: BytezError) -> int:
+    """Return the exit code of an error: wrong input, or a failure."""
+    return USAGE if isinstance(error, (InvalidInputError, ConfigError)) else FAILED
+
+
 @dataclass(frozen=True)
 class Column:
     """A column of a table."""
@@ -40,7 +53,7 @@ class Column:
     heading: str
     is_number: bool = False
     folds: bool = False
-    """Whether it gives way where the terminal is narrow; nothing is ever cut."""
+    """Whether it wraps if the terminal is narrow; no column is ever cut."""
 
 
 class Screen:
@@ -49,7 +62,7 @@ class Screen:
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
         self.redraws_result = _redraws(sys.stdout)
-        """Whether a result may be drawn anew in place."""
+        """Whether a result may be redrawn in place."""
         self.redraws_progress = _redraws(sys.stderr)
         """Whether progress is a line that changes in place."""
         self._status: Status | None = None
@@ -57,12 +70,12 @@ class Screen:
     # -------------------------------------------------------------------------------- results
 
     def say(self, line: str) -> None:
-        """Show a line of the result, to people."""
+        """Show a line of the result to people."""
         if not self.as_json:
             _write(sys.stdout, line)
 
     def document(self, document: Mapping[str, Any], *, on_one_line: bool = False) -> None:
-        """Print the result, for programs."""
+        """Print the result for programs."""
         if self.as_json:
             # ASCII: no encoding can spoil it, and no character of others can move the cursor.
             _write(sys.stdout, json.dumps(document, indent=None if on_one_line else 2))
@@ -70,36 +83,24 @@ class Screen:
     def table(self, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
         """Show a table to people; see `table_of`."""
         if not self.as_json:
-            with self.out.capture() as shown:
-                self.out.print(table_of(columns, rows))
+            out = console(sys.stdout)
+            with out.capture() as shown:
+                out.print(table_of(columns, rows))
             for line in shown.get().splitlines():
                 _write(sys.stdout, line.rstrip())
-
-    @contextmanager
-    def redrawn(self) -> Iterator[Live]:
-        """Give a place on stdout that is drawn anew each time it is updated."""
-        from rich.live import Live
-
-        with Live(console=self.out, auto_refresh=False) as live:
-            yield live
-
-    @cached_property
-    def out(self) -> Console:
-        """Stdout, for what needs rich."""
-        return _console(sys.stdout)
 
     # ------------------------------------------------------------------------- all the rest
 
     def warn(self, message: str) -> None:
-        """Show a warning that stays."""
+        """Show a warning."""
         self._aside(f"warning: {message}")
 
     def note(self, message: str) -> None:
-        """Show a remark that stays."""
+        """Show a remark."""
         self._aside(f"note: {message}")
 
     def hint(self, command: str) -> None:
-        """Show a command to type, on a line of its own so that it can be copied."""
+        """Show a command to type, alone on its line so that it can be copied."""
         self._aside(f"  {command}")
 
     def fail(self, sentence: str) -> None:
@@ -107,7 +108,7 @@ class Screen:
         self._aside(sentence)
 
     def progress(self, message: str) -> None:
-        """Show how it goes: in place on a terminal, as a line where CI is set, else not at all."""
+        """Show progress: in place on a terminal, as a line if CI is set, else not at all."""
         if self._status is not None:
             from rich.text import Text
 
@@ -117,13 +118,13 @@ class Screen:
 
     @contextmanager
     def showing_progress(self, first: str) -> Iterator[None]:
-        """Have a place for progress on a terminal."""
+        """Show a line of progress on a terminal until the block ends."""
         if not self.redraws_progress:
             yield
             return
         from rich.text import Text
 
-        self._status = _console(sys.stderr).status(Text(first))
+        self._status = console(sys.stderr).status(Text(first))
         try:
             with self._status:
                 yield
@@ -132,10 +133,15 @@ class Screen:
 
     def _aside(self, line: str) -> None:
         if self._status is not None:
-            # Above the line that changes, which the cursor is on.
+            # Above the line that changes.
             self._status.console.print(line, markup=False, highlight=False, soft_wrap=True)
         else:
             _write(sys.stderr, line)
+
+
+def error_document(code: ErrorCode, message: str) -> str:
+    """Return what a command with `--json` prints if it fails."""
+    return json.dumps({"error": {"code": code.value, "message": message}})
 
 
 def table_of(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Table:
@@ -143,12 +149,8 @@ def table_of(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(
-        box=None,
-        pad_edge=False,
-        header_style="bold",
-        show_header=any(column.heading for column in columns),
-    )
+    has_headings = any(column.heading for column in columns)
+    table = Table(box=None, pad_edge=False, header_style="bold", show_header=has_headings)
     for column in columns:
         table.add_column(
             column.heading,
@@ -161,28 +163,28 @@ def table_of(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Table:
     return table
 
 
+def console(stream: TextIO) -> Console:
+    """Return a stream as rich writes to it: as it is in a pipe, without colours for NO_COLOR."""
+    from rich.console import Console
+
+    on_terminal = stream.isatty()
+    is_plain = not on_terminal or bool(os.environ.get("NO_COLOR"))
+    return Console(
+        file=stream,
+        force_terminal=on_terminal,
+        color_system=None if is_plain else "auto",
+        width=None if on_terminal else _PIPE_WIDTH,
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
+
+
 def _redraws(stream: TextIO) -> bool:
-    # A log of a CI run keeps every line, be it from a terminal.
+    # The log of a CI run keeps every line, even if it comes from a terminal.
     return stream.isatty() and not os.environ.get("CI") and os.environ.get("TERM") != "dumb"
 
 
 def _write(stream: TextIO, line: str) -> None:
     stream.write(line + "\n")
     stream.flush()
-
-
-def _console(stream: TextIO) -> Console:
-    from rich.console import Console
-
-    on_terminal = stream.isatty()
-    plain = not on_terminal or bool(os.environ.get("NO_COLOR"))
-    return Console(
-        file=stream,
-        force_terminal=on_terminal,
-        color_system=None if plain else "auto",
-        # In a pipe nothing is cut or folded: what reads it has no width.
-        width=None if on_terminal else _PIPE_WIDTH,
-        highlight=False,
-        markup=False,
-        emoji=False,
-    )

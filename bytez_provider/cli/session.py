@@ -1,19 +1,19 @@
-"""What a command works with: the settings, and the rooms above them, each made on first use."""
+"""What a command works with: the settings, and the parts that need them, made on first use."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from bytez_provider.base.clock import SystemClock
 from bytez_provider.base.errors import InvalidInputError, UnknownModelError, printable
-from bytez_provider.cli.stack import stack_config
+from bytez_provider.cli.screen import Screen
+from bytez_provider.cli.stacks import stack_config
 from bytez_provider.core.declared import ModelInputs, problems_of
 from bytez_provider.core.lifecycle import Lifecycle
 from bytez_provider.core.ownership import (
@@ -24,29 +24,23 @@ from bytez_provider.core.ownership import (
     open_store,
     stack_identity,
 )
-from bytez_provider.core.waiter import Waiter
+from bytez_provider.core.waiting import Waiter
 from bytez_provider.service.catalogue import CatalogueSource
 from bytez_provider.service.client import BytezClient
 from bytez_provider.service.schemas import Instance
 from bytez_provider.service.settings import read_settings
-
-if TYPE_CHECKING:
-    from bytez_provider.cli.screen import Screen
+from bytez_provider.service.wire import believed
 
 _TRIES = 3
-"""Of a first question: it ends within seconds, and who asked can ask again."""
-_ASKED_AT_ONCE = 16
+"""A first question fails within seconds; whoever asked can ask again."""
+_ASKED_AT_ONCE = 8
 
 NOBODY = Owner(urn="")
-"""Who asks for something by hand: no stack's resource."""
+"""The owner that asks for something by hand: no resource of a stack."""
 
 
 class Session:
-    """One run of a command.
-
-    Raises:
-        ConfigError: the stack or a setting cannot be used. A missing key is not an error yet.
-    """
+    """One run of a command."""
 
     def __init__(self, stack: str | None, screen: Screen) -> None:
         self.stack = stack
@@ -59,11 +53,7 @@ class Session:
 
     @cached_property
     def ledger(self) -> Ledger:
-        """The journal of this account. A command deploys no stack, and owns no load.
-
-        Raises:
-            ConfigError: BYTEZ_JOURNAL names no place for it.
-        """
+        """The journal of this account."""
         return Ledger(
             open_store(os.environ, self.screen.warn),
             endpoint=self.settings.endpoint,
@@ -73,27 +63,23 @@ class Session:
 
     @cached_property
     def identity(self) -> StackIdentity:
-        """Where `pulumi` keeps the states of the project in this folder.
-
-        Raises:
-            ConfigError: See `ledger`.
-        """
+        """Where `pulumi` keeps the states of the project in this folder."""
         return stack_identity(os.environ, Path.cwd(), is_shared=self.ledger.store.is_shared)
 
     def held(self, records: Iterable[Record]) -> frozenset[str]:
-        """Return the models on whose load a living process works right now.
+        """Return the models on whose load a running process is working.
 
-        Of a process on another machine it takes seconds to see whether it lives.
+        It takes seconds to see whether a process on another machine is running.
 
         Raises:
             JournalError: A shared journal cannot be read.
         """
         worked_on = [record for record in records if record.holder is not None]
-        with ThreadPoolExecutor(_ASKED_AT_ONCE) as pool:
-            lives = list(pool.map(self.ledger.is_held, worked_on))
-        return frozenset(
-            one.model_id for one, is_held in zip(worked_on, lives, strict=True) if is_held
-        )
+        with ThreadPoolExecutor(2 * _ASKED_AT_ONCE) as pool:
+            held = pool.map(self.ledger.is_held, worked_on)
+            return frozenset(
+                one.model_id for one, is_held in zip(worked_on, held, strict=True) if is_held
+            )
 
     @cached_property
     def lifecycle(self) -> Lifecycle:
@@ -106,61 +92,59 @@ class Session:
             waiter=Waiter(self.client, self.clock, quiet=not self.screen.redraws_progress),
         )
 
-    def inputs(self, verb: str, model_id: str, **given: int | None) -> ModelInputs:
-        """Return what was asked for on the command line, in the form that a program declares it.
+    def live(self, model_id: str) -> Instance | None:
+        """Return the instance of a model; None if it is not loaded."""
+        return self.client.status(model_id, tries=_TRIES)
+
+    def live_of(self, model_ids: Iterable[str], listed: Sequence[Instance]) -> dict[str, Instance]:
+        """Return those of some models that are loaded, in the order of the models.
+
+        Args:
+            model_ids: The models; each counts once.
+            listed: What `BytezClient.instances` returned. If it is not credible about a model,
+                the model's own status is asked.
 
         Raises:
-            InvalidInputError: it cannot be.
-            MissingKeyError: there is no key to ask with.
+            ApiError: The status of a model could not be read.
         """
+        known = believed(listed)
+        wanted = list(dict.fromkeys(model_ids))
+        with ThreadPoolExecutor(_ASKED_AT_ONCE) as pool:
+            found = pool.map(lambda one: known.get(one) or self.live(one), wanted)
+            return {name: one for name, one in zip(wanted, found, strict=True) if one is not None}
+
+    def inputs(self, verb: str, model_id: str, **given: int | None) -> ModelInputs:
+        """Return what the command line asks for, as a program would declare it."""
         try:
             inputs = ModelInputs.model_validate({"modelId": model_id, **given})
         except ValidationError as error:
             name, reason = problems_of(error)[0]
-            observed = reason if name == "modelId" else f"{name} {reason}"
+            is_name = name == "modelId"
             raise InvalidInputError(
                 verb=verb,
                 subject=printable(model_id, limit=100),
-                observed=f"the name {observed}" if name == "modelId" else observed,
-                action=self._nearest(model_id) if name == "modelId" else "Give another value",
+                observed=f"the name {reason}" if is_name else f"{name} {reason}",
+                action=self._nearest(model_id) if is_name else "Give another value",
             ) from None
         self.settings.require_key(verb, model_id)
         return inputs
 
-    def live(self, model_id: str) -> Instance | None:
-        """Return the instance of a model; None when it is not loaded.
-
-        Raises:
-            ApiError: see `BytezClient`.
-        """
-        return self.client.status(model_id, tries=_TRIES)
-
     def refuse_unknown(self, verb: str, model_id: str) -> None:
-        """Refuse a model that does not exist, and only warn where that is not sure.
-
-        Raises:
-            UnknownModelError: the service's catalogue does not have it.
-        """
-        catalogue = self.catalogue.get()
-        if self.settings.catalogue == "off" or catalogue.find(model_id) is not None:
+        """Refuse a model that does not exist; only warn if that is not certain."""
+        unknown = self.catalogue.get().unknown(model_id)
+        if unknown is None:
             return
-        if not catalogue.is_live:
-            self.screen.warn(
-                f"'{model_id}' is not in the catalogue that came with this package. "
-                f"{self._nearest(model_id)}."
-            )
+        if not unknown.is_certain:
+            self.screen.warn(str(unknown))
             return
         raise UnknownModelError(
             verb=verb,
-            subject=model_id,
-            observed="the Bytez catalogue has no such model",
+            subject=printable(model_id, limit=100),
+            observed="it is not in the Bytez catalogue",
             action=self._nearest(model_id),
         )
 
     def _nearest(self, model_id: str) -> str:
-        names = [
-            f"'{printable(name, limit=100)}'" for name in self.catalogue.get().nearest(model_id)
-        ]
-        if not names:
-            return "See `bytez-fleet models` for the names"
-        return f"The nearest names are {', '.join(names)}" if names[1:] else f"Perhaps {names[0]}"
+        names = self.catalogue.get().nearest(model_id)
+        shown = ", ".join(f"'{printable(name, limit=100)}'" for name in names)
+        return f"The nearest names are: {shown}" if shown else "Run `bytez-fleet models` for a list"

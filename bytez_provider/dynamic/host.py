@@ -33,7 +33,7 @@ from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc
 
 from bytez_provider.base.errors import BytezError, printable
 from bytez_provider.base.urns import name_of
-from bytez_provider.core.waiter import Stop
+from bytez_provider.core.waiting import Stop
 
 # More than any sensible `--parallel`. The pool starts a thread only when a call needs it.
 _WORKERS = 512

@@ -60,13 +60,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class Thresholds:
-    """What is a finding.
-
-    Attributes:
-        max_increase: US dollars that a month, always loaded, may cost more than before.
-        max_monthly: US dollars that such a month may cost.
-        fail_on: What else is one: "replace", "drift", "violation", "unknown-cost".
-    """
+    """What is a finding: amounts in US dollars for a month, always loaded, and `FindingCode`s."""
 
     max_increase: float | None = None
     max_monthly: float | None = None
@@ -75,26 +69,19 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class Setting:
-    """What a review is made with, besides the plan.
-
-    Attributes:
-        catalogue: Where RAM comes from.
-        price: US dollars for a GB-second.
-        source: Where the catalogue is from.
-        live: What runs; None if it cannot be asked.
-        boot_minutes: How long a boot takes, for estimates.
-        commit: The commit that is reviewed.
-        notes: What went wrong before the review.
-        thresholds: What is a finding.
-    """
+    """What a review is made with, besides the plan."""
 
     catalogue: Catalogue
     price: Decimal
+    """US dollars for a GB-second."""
     source: Literal["live", "bundled", "off"]
+    """Where the catalogue is from."""
     live: Live | None = None
+    """None if the service cannot be asked."""
     boot_minutes: int = BOOT_MINUTES
     commit: str | None = None
     notes: Sequence[NoteCode] = ()
+    """What went wrong before the review."""
     thresholds: Thresholds = field(default_factory=Thresholds)
 
 
@@ -128,7 +115,7 @@ def assess(plan: Plan, setting: Setting) -> Review:
         has_policy_results=plan.violations is not None,
         is_complete=plan.has_all,
         gaps=[
-            Gap(code=one.code, text=messages.gap(one.code), models=list(map(_name, one.models)))
+            Gap(code=one.code, text=messages.GAPS[one.code], models=list(map(_name, one.models)))
             for one in plan.missing
         ],
         has_order=plan.depends_on is not None,
@@ -157,7 +144,7 @@ def assess(plan: Plan, setting: Setting) -> Review:
         failures=list(failures),
         failure_codes=list(failures.values()),
         findings=[],
-        notes=list(map(messages.note, notes)),
+        notes=[messages.NOTES[code] for code in notes],
         note_codes=notes,
     )
     return review.model_copy(update={"findings": list(_findings(review, setting.thresholds))})
@@ -238,13 +225,7 @@ def _rule(plan: Plan, violation: Violation) -> BrokenRule:
 
 
 def _declared(state: ResourceState, setting: Setting, outputs: Mapping[str, Any]) -> DeclaredModel:
-    """Return what a program declares of a model.
-
-    Args:
-        state: The resource.
-        setting: The catalogue and the price.
-        outputs: What its state has: the RAM, if the catalogue does not know it.
-    """
+    """Return what a program declares of a model; outputs may know RAM the catalogue does not."""
 
     def read(name: str) -> Any:
         value = state.model_id if name == "modelId" else state.inputs.get(name)
@@ -409,44 +390,36 @@ def _boots_in_a_row(plan: Plan, booting: AbstractSet[str]) -> int:
 # --------------------------------------------------------------- failures, notes and findings
 
 
-def _failures(plan: Plan, models: Sequence[_Assessed]) -> dict[str, FailureCode]:
+def _failures(plan: Plan, assessed: Sequence[_Assessed]) -> dict[str, FailureCode]:
     """Return why the `up` will fail: each sentence with its code."""
-    failing = [one for one in models if one.failure is not None]
-    failures = {
-        f"{one.document.name}: {one.document.failure}": one.failure.code
-        for one in failing
-        if one.failure is not None
-    }
-    named = {one.case.step.urn for one in failing}
-    for one in plan.complaints:
-        if one.urn in named or not one.message:
-            continue
-        failure = complaint(one.message)
-        name = f"{_name(name_of(one.urn))}: " if one.urn else ""
-        failures[name + messages.failure(failure)] = failure.code
-    codes: list[Remark[FailureCode]] = []
+    found = [(one.document.name, one.failure) for one in assessed if one.failure]
+    named = {one.case.step.urn for one in assessed if one.failure}
+    found += [
+        (_name(name_of(one.urn)), complaint(one.message))
+        for one in plan.complaints
+        if one.message and one.urn not in named
+    ]
     if any(one.is_mandatory for one in plan.violations or ()):
-        codes.append(remark("mandatoryPolicy"))
-    if plan.complaints and not failures and not codes:
-        codes.append(remark("unexplained"))
-    return failures | {messages.failure(one): one.code for one in codes}
+        found.append(("", remark("mandatoryPolicy")))
+    if plan.complaints and not found:
+        found.append(("", remark("unexplained")))
+    return {
+        (f"{name}: " if name else "") + messages.failure(failure): failure.code
+        for name, failure in found
+    }
 
 
 def _notes(plan: Plan, setting: Setting) -> list[NoteCode]:
-    notes = list(setting.notes)
-    if plan.is_from_nothing:
-        notes.append("branchesCompared")
-    elif not plan.is_refreshed and any(step.old is not None for step in plan.steps):
-        notes.append("withoutRefresh")
-    if setting.live is None and not setting.notes:
-        notes.append("noKey")
-    if setting.source == "bundled":
-        notes.append("bundledCatalogue")
-    elif setting.source == "off":
-        notes.append("noCatalogue")
-    if plan.violations is None:
-        notes.append("noPolicyResults")
-    return notes
+    has_state = any(step.old is not None for step in plan.steps) and not plan.is_from_nothing
+    holds: dict[NoteCode, bool] = {
+        "branchesCompared": plan.is_from_nothing,
+        "withoutRefresh": has_state and not plan.is_refreshed,
+        "noKey": setting.live is None and not setting.notes,
+        "bundledCatalogue": setting.source == "bundled",
+        "noCatalogue": setting.source == "off",
+        "noPolicyResults": plan.violations is None,
+    }
+    return [*setting.notes, *(code for code in holds if holds[code])]
 
 
 def _findings(review: Review, thresholds: Thresholds) -> Iterator[Finding]:
@@ -472,25 +445,17 @@ def _findings(review: Review, thresholds: Thresholds) -> Iterator[Finding]:
 
 
 def _too_much(review: Review, thresholds: Thresholds) -> Iterator[Finding]:
-    missing = [gap.code for gap in review.gaps]
-    # If the preview failed, that is what the review ends with.
-    is_total_known = review.is_complete or "failed" in missing
-    limits: tuple[tuple[FindingCode, float | None, float, bool], ...] = (
-        ("increase", thresholds.max_increase, review.increase.ceiling, "cutOff" not in missing),
-        (
-            "monthly",
-            thresholds.max_monthly,
-            review.after.dollars_per_month.ceiling,
-            is_total_known,
-        ),
+    gaps = {gap.code: gap.text for gap in review.gaps}
+    # A failed preview is reported as a failure instead.
+    whole = None if review.is_complete or "failed" in gaps else review.gaps[0].text
+    month = review.after.dollars_per_month.ceiling
+    limits: tuple[tuple[FindingCode, float | None, float, str | None], ...] = (
+        ("increase", thresholds.max_increase, review.increase.ceiling, gaps.get("cutOff")),
+        ("monthly", thresholds.max_monthly, month, whole),
     )
-    for code, limit, amount, is_known in limits:
-        if limit is None:
-            continue
-        if not is_known:
-            why = next(gap.text for gap in review.gaps if code == "monthly" or gap.code == "cutOff")
-            yield Finding(code=code, name=None, text=messages.not_known(why))
+    for code, limit, amount, unknown in limits:
         # As shown: one cent too much is too much.
-        elif round(amount, 2) > limit:
-            text = messages.finding(code, amount=dollars(amount), most=dollars(limit))
+        if limit is not None and (unknown or round(amount, 2) > limit):
+            shown = {"amount": dollars(amount), "most": dollars(limit)}
+            text = messages.not_known(unknown) if unknown else messages.finding(code, **shown)
             yield Finding(code=code, name=None, text=text)

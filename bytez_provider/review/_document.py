@@ -13,13 +13,7 @@ from bytez_provider.base.document import Document
 
 Action = Literal["load", "adopt", "replace", "unload", "forget", "update", "wait", "keep"]
 GapCode = Literal[
-    "targeted",
-    "failed",
-    "cutOff",
-    "samesLeftOut",
-    "goneUnclear",
-    "notRefreshed",
-    "notComparable",
+    "targeted", "failed", "cutOff", "samesLeftOut", "goneUnclear", "notRefreshed", "notComparable"
 ]
 DriftCode = Literal[
     "unloaded", "failed", "loadedByOthers", "loadedLater", "changedOutside", "heldByOther"

@@ -7,15 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from bytez_provider.base.urns import name_of
-from bytez_provider.core.lifecycle import named
+from bytez_provider.core.messages import named
 from bytez_provider.core.ownership import Judgement, Owner, Verdict, judge
-from bytez_provider.review._document import (
-    Action,
-    DriftCode,
-    FailureCode,
-    LiveModel,
-    ReasonCode,
-)
+from bytez_provider.review._document import Action, DriftCode, FailureCode, LiveModel, ReasonCode
 from bytez_provider.review._messages import Remark, reason, remark
 from bytez_provider.review._models import Case, Live
 from bytez_provider.review._plan import REPLACING, Plan, ResourceState
@@ -313,17 +307,16 @@ def _is_anyway(case: Case) -> bool:
     """Return whether the next `up` would do it without this change too."""
     if case.will is None:
         return case.is_gone
-    if case.was is None or case.was.declared != case.will.declared or _secretly_changed(case):
+    if case.was is None or case.was.declared != case.will.declared:
+        return False
+    if _secretly_changed(case, case.was, case.will):
         return False
     is_settled = case.phase in (None, Phase.RUNNING) and not case.is_asleep
     return case.now is None or not is_settled or case.was.declared != case.now.declared
 
 
-def _secretly_changed(case: Case) -> list[str]:
+def _secretly_changed(case: Case, was: ResourceState, will: ResourceState) -> list[str]:
     """Return the inputs that change according to Pulumi, while the plan hides how."""
-    was, will = case.was, case.will
-    if was is None or will is None:
-        return []
     return sorted(
         name
         for name in case.step.changed
@@ -335,7 +328,9 @@ def _changes(case: Case) -> _Reasons:
     if case.was is None or case.will is None:
         return []
     found = _between(case.was, case.will)
-    found += [remark("secretChanged", input=name) for name in _secretly_changed(case)]
+    found += [
+        remark("secretChanged", input=name) for name in _secretly_changed(case, case.was, case.will)
+    ]
     return found + ([remark("renamed", name=name_of(case.came_from))] if case.came_from else [])
 
 

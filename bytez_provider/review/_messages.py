@@ -7,13 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 from bytez_provider.base.errors import printable
-from bytez_provider.review._document import (
-    FailureCode,
-    FindingCode,
-    GapCode,
-    NoteCode,
-    ReasonCode,
-)
+from bytez_provider.review._document import FailureCode, FindingCode, GapCode, NoteCode, ReasonCode
 
 _Code_co = TypeVar("_Code_co", bound=str, covariant=True)
 _Code = TypeVar("_Code", bound=str)
@@ -42,16 +36,6 @@ def reason(one: Remark[ReasonCode]) -> str:
 def failure(one: Remark[FailureCode]) -> str:
     """Return why the `up` will fail."""
     return _filled(_FAILURES[one.code], one.facts, limit=300)
-
-
-def gap(code: GapCode) -> str:
-    """Return what a plan leaves out."""
-    return _GAPS[code]
-
-
-def note(code: NoteCode) -> str:
-    """Return what a reader must know of a review."""
-    return _NOTES[code]
 
 
 def finding(code: FindingCode, **facts: str) -> str:
@@ -115,7 +99,7 @@ _FAILURES: Mapping[FailureCode, str] = {
     "mandatoryPolicy": "a mandatory policy is broken",
     "unexplained": "the preview failed, and the plan does not say why",
 }
-_GAPS: Mapping[GapCode, str] = {
+GAPS: Final[Mapping[GapCode, str]] = {
     "targeted": "the plan was made with --target, --exclude or --target-replace, and does not "
     "show changes elsewhere",
     "failed": "the preview failed, and the plan ends there",
@@ -127,7 +111,7 @@ _GAPS: Mapping[GapCode, str] = {
     "notRefreshed": "the refresh left models out, and the plan does not show whether they expired",
     "notComparable": "a secret, or a value not known yet, may differ between the branches",
 }
-_NOTES: Mapping[NoteCode, str] = {
+NOTES: Final[Mapping[NoteCode, str]] = {
     "branchesCompared": "This compares the plan of this branch with the plan of its target branch. "
     "Both were made without the stack's state, so they do not show what really runs.",
     "withoutRefresh": "The plan was made without a refresh, so it does not show what has expired "

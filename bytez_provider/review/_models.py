@@ -23,21 +23,17 @@ from bytez_provider.service.schemas import (
 
 @dataclass(frozen=True)
 class Case:
-    """One model in one plan.
-
-    Attributes:
-        step: What Pulumi does with the resource.
-        was: As the last `up` left it. A refresh changes what is declared to what it finds.
-        now: As the refresh found it, or else as it was; None for a new one, or one that is gone.
-        will: As it will be; None for one that is removed.
-        came_from: The URN of the removed resource that had this very model, if there is one.
-    """
+    """One model in one plan."""
 
     step: Step
     was: ResourceState | None
+    """As the last `up` left it. A refresh changes what is declared to what it finds."""
     now: ResourceState | None
+    """As the refresh found it, or else as it was; None for a new one, or one that is gone."""
     will: ResourceState | None
+    """None for one that is removed."""
     came_from: str | None = None
+    """The URN of the removed resource that had this very model, if there is one."""
 
     @property
     def name(self) -> str:
@@ -137,23 +133,16 @@ def _model_steps(plan: Plan) -> list[Step]:
 
 @dataclass(frozen=True)
 class Live:
-    """What runs in the account now.
-
-    Attributes:
-        instances: By model id; a model that is not here is not loaded.
-        now: The service's time.
-        endpoint: Where it was asked.
-        account: The account of the key, as states have it.
-        records: What the journal has of loads, by model id.
-        stack: Distinguishes the plan's stack from others of its name; None if that is not known.
-    """
+    """What runs in the account now, and what the journal has, both by model id."""
 
     instances: Mapping[str, Instance]
     now: datetime
+    """The service's time."""
     endpoint: str
     account: str
     records: Mapping[str, Record] = field(default_factory=dict)
     stack: str | None = None
+    """Distinguishes the plan's stack from others of its name; None if that is not known."""
 
     def judged(self, case: Case) -> Judgement | None:
         """Return whose the load of a model is, as its resource sees it before the `up`.

@@ -24,29 +24,22 @@ _LEAVING_OUT = ("targeted", "failed", "cutOff", "samesLeftOut", "goneUnclear")
 
 @dataclass(frozen=True)
 class ResourceState:
-    """A resource as it was, or as it will be.
-
-    Attributes:
-        urn: Its URN in this state; after a rename with `aliases` the old state has another one.
-        type: Its type token.
-        id: The provider's id; "" for what is not there yet.
-        inputs: What the program declares; camelCase, each secret masked (`stack.marks`).
-        outputs: What the provider returned, in the same form; empty for what is not there yet.
-        is_protected: Whether Pulumi refuses to delete it.
-        is_retained: Whether Pulumi drops it without deleting it (`retain_on_delete`).
-        is_external: Whether it is only read (`Model.get`).
-        can_go: Whether a refresh may find it gone; a component or a provider is always there.
-    """
+    """A resource as it was, or as it will be; each secret in it is masked (`stack.marks`)."""
 
     urn: str
+    """In this state: after a rename with `aliases` the old state has another one."""
     type: str
     id: str = ""
     inputs: Mapping[str, Any] = field(default_factory=dict)
     outputs: Mapping[str, Any] = field(default_factory=dict)
+    """Empty for what is not there yet."""
     is_protected: bool = False
     is_retained: bool = False
+    """Whether Pulumi drops it without deleting it (`retain_on_delete`)."""
     is_external: bool = False
+    """Whether it is only read (`Model.get`)."""
     can_go: bool = True
+    """Whether a refresh may find it gone; a component or a provider is always there."""
 
     @property
     def model_id(self) -> str | None:
@@ -82,27 +75,21 @@ class ResourceState:
 
 @dataclass(frozen=True)
 class Step:
-    """What Pulumi does with one resource; a replacement is one step.
-
-    Attributes:
-        op: Pulumi's word: "create", "update", "replace", "delete", "same", "read", "import" ...
-        urn: The resource.
-        old: As it was before the step, after a refresh; None for a new one.
-        new: As it will be; None for one that is removed.
-        changed: The inputs that Pulumi names as changed, also if the plan hides their values.
-    """
+    """What Pulumi does with one resource; a replacement is one step."""
 
     op: str
+    """Pulumi's word: "create", "update", "replace", "delete", "same", "read", "import" ..."""
     urn: str
     old: ResourceState | None
+    """Before the step, but after a refresh."""
     new: ResourceState | None
     changed: frozenset[str] = frozenset()
+    """The inputs that Pulumi names as changed, also if the plan hides their values."""
 
     @property
     def type(self) -> str:
         """The type token."""
-        state = self.new or self.old
-        return state.type if state else ""
+        return self.new.type if self.new else self.old.type if self.old else ""
 
 
 @dataclass(frozen=True)
@@ -147,32 +134,22 @@ class Missing:
 
 @dataclass(frozen=True)
 class Plan:
-    """One preview of one stack.
-
-    Attributes:
-        steps: One for each resource that the plan judges, in the order of the plan.
-        refreshed: What a refresh found, by URN; empty without one.
-        is_refreshed: Whether the preview refreshed first.
-        violations: Broken rules; None if this form of a plan does not carry them.
-        complaints: Errors; a preview with one has failed.
-        made_at: When it was made, UTC; None if the plan does not say.
-        depends_on: What each resource depends on, by URN; None if the plan does not say.
-        deleted_with: By URN, the resource whose delete also deletes this one (`deleted_with`);
-            empty if the plan does not say.
-        missing: What it leaves out; empty for a plan of the whole stack.
-        is_from_nothing: Whether it was made without the stack's state, for a comparison.
-    """
+    """One preview of one stack. None: this form of a plan does not say."""
 
     steps: list[Step]
+    """One for each resource, in the order of the plan."""
     refreshed: Mapping[str, Refreshed] = field(default_factory=dict)
+    """By URN, as all mappings here."""
     is_refreshed: bool = False
     violations: list[Violation] | None = None
     complaints: list[Complaint] = field(default_factory=list)
     made_at: datetime | None = None
     depends_on: Mapping[str, frozenset[str]] | None = None
     deleted_with: Mapping[str, str] = field(default_factory=dict)
+    """The resource whose delete also deletes this one (`deleted_with`)."""
     missing: tuple[Missing, ...] = ()
     is_from_nothing: bool = False
+    """Whether it was made without the stack's state, for a comparison."""
 
     @property
     def has_all(self) -> bool:
@@ -197,14 +174,10 @@ class Plan:
 
 
 def compared(head: Plan, base: Plan) -> Plan:
-    """Return the plan that leads from what one branch declares to what another does.
+    """Return the plan that leads from what the target branch declares to what a branch does.
 
-    A pull request from a fork has no secret, and so no access to the stack. What the two branches
-    declare still shows what it would change.
-
-    Args:
-        head: The plan of the branch; its resources are all new.
-        base: The plan of the target branch, made in the same way, and of the whole stack.
+    A pull request from a fork has no secret, and so no access to the stack: both plans are made
+    from nothing. That of the target branch must have the whole stack.
     """
     before = {step.urn: step.new for step in base.steps if step.new is not None}
     steps = [_between(step, before.pop(step.urn, None)) for step in head.steps]

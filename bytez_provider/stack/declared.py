@@ -69,12 +69,7 @@ class DeclaredModel:
 
 
 def declared_model(
-    name: str,
-    urn: str,
-    *,
-    read: Callable[[str], Any],
-    catalogue: Catalogue,
-    protect: bool = False,
+    name: str, urn: str, *, read: Callable[[str], Any], catalogue: Catalogue, protect: bool = False
 ) -> DeclaredModel:
     """Return the model that a resource declares.
 

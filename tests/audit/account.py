@@ -1,4 +1,4 @@
-"""An account as an audit is given it: no server, no Pulumi, one moment."""
+"""The facts of an account, as an audit gets them: no server, no Pulumi."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def ago(seconds: float) -> datetime:
 
 
 def urn(name: str, stack: str = "dev") -> str:
-    """Return what identifies a Model resource."""
+    """Return the URN of a Model resource."""
     return f"urn:pulumi:{stack}::fleet::{MODEL_TYPE}::{name}"
 
 
 def live(model_id: str = GPT2, created: datetime | None = None, **more: Any) -> Instance:
-    """Return what runs; loaded an hour ago, and run a minute ago, unless a test says otherwise."""
-    told = {
+    """Return a load, by default an hour old and run a minute ago."""
+    seen = {
         "status": "RUNNING",
         "concurrency": 1,
         "inferences": 7,
@@ -43,7 +43,7 @@ def live(model_id: str = GPT2, created: datetime | None = None, **more: Any) -> 
         "expiresAt": ago(60 - 1800),
         "created": created or ago(3600),
     }
-    return Instance.model_validate({**told, "modelId": model_id, **more})
+    return Instance.model_validate({**seen, "modelId": model_id, **more})
 
 
 def declared(
@@ -55,7 +55,7 @@ def declared(
     outputs: dict[str, Any] | None = None,
     **more: Any,
 ) -> StackModel:
-    """Return what a state names: by default the load of `live`."""
+    """Return a model in a state: by default it names the load of `live`."""
     kept = {
         "modelId": model_id,
         "concurrency": 1.0,
@@ -72,12 +72,12 @@ def declared(
 
 
 def of_stack(stack: str = "dev", place: str | None = None) -> Owner:
-    """Return what tells whose records a state can decide on."""
+    """Return the stack whose records a state decides about."""
     return Owner(urn=urn("x", stack), stack=place)
 
 
 def record(model_id: str = GPT2, began: datetime | None = None, **more: Any) -> Record:
-    """Return what the journal has of a load begun an hour ago, whose stack was killed after."""
+    """Return the record of a load begun an hour ago, by a deployment that was killed."""
     name, stack = more.pop("name", "chat"), more.pop("stack", "dev")
     owner = Owner(urn=urn(name, stack), stack=more.pop("place", None))
     given = {"owner": owner, "phase": Phase.ACCEPTED, "concurrency": 1, **more}
@@ -90,7 +90,7 @@ def facts(
     records: Sequence[Record] = (),
     **more: Any,
 ) -> Facts:
-    """Return an account beside the state of the stack dev."""
+    """Return an account, compared with the state of the stack dev."""
     given: dict[str, Any] = {
         "now": NOW,
         "endpoint": ENDPOINT,
@@ -112,7 +112,7 @@ def kinds(audit: Audit) -> list[tuple[str, str]]:
 
 
 def only(given: Facts) -> Finding:
-    """Return the one finding that there is."""
+    """Return the only finding."""
     (finding,) = assess(given).findings
     return finding
 

@@ -1,4 +1,4 @@
-"""A real headless browser that opens a page from a file, and what it then shows."""
+"""A headless browser that opens a page from a file."""
 
 from __future__ import annotations
 
@@ -32,39 +32,28 @@ _DARK = "--blink-settings=preferredColorScheme=0"
 
 
 def browser() -> str:
-    """Return the browser on PATH; a test that has none is skipped, unless it must not be."""
+    """Return the browser on PATH; without one, skip the test unless a browser is required."""
     found = next(filter(None, map(shutil.which, _NAMES)), None)
     if found is None:
-        told = "no chromium on PATH (Debian: apt-get install chromium)"
+        missing = "no chromium on PATH (Debian: apt-get install chromium)"
         if os.environ.get("BYTEZ_BROWSER_REQUIRED") == "1":
-            pytest.fail(told)
-        pytest.skip(told)
+            pytest.fail(missing)
+        pytest.skip(missing)
     return found
 
 
 @dataclass(frozen=True)
 class Browser:
-    """Opens pages, each with a profile of its own.
-
-    Attributes:
-        program: The browser.
-        folder: For pages and profiles.
-    """
+    """Opens pages, each with a profile of its own in `folder`."""
 
     program: str
     folder: Path
 
     def measure(self, page: str, script: str, *, width: int = 1280, dark: bool = False) -> Any:
-        """Open a copy of a page, and return what a script finds in it.
+        """Open a copy of a page, and return what `script` (a function body) returns as JSON.
 
-        The copy forbids itself nothing, so that what others have written could run too. It is in
-        a frame of its own, because no window is as narrow as a phone.
-
-        Args:
-            page: The page.
-            script: The body of a function; what it returns must be fit for JSON.
-            width: Of the page, in CSS pixels.
-            dark: Whether the reader wants dark pages.
+        The copy has no policy, so that text of others could run too. It is in a frame, because no
+        window is as narrow as a phone. `width` is in CSS pixels.
         """
         runs = (
             f"<script>addEventListener('load', () => {{ const found = (() => {{{script}}})();"
@@ -78,16 +67,16 @@ class Browser:
             "</iframe>"
         )
         shown = self._run(frame, "--dump-dom", f"--window-size={width + 50},1000", dark=dark)
-        told = re.search(r'<pre id="measured">(.*?)</pre>', shown, re.DOTALL)
-        assert told, shown[-2000:]
-        return json.loads(html.unescape(told[1]))
+        found = re.search(r'<pre id="measured">(.*?)</pre>', shown, re.DOTALL)
+        assert found, shown[-2000:]
+        return json.loads(html.unescape(found[1]))
 
     def dom(self, page: str) -> str:
-        """Open the page as it is, and return what has become of it."""
+        """Open the unchanged page, and return its DOM."""
         return self._run(page, "--dump-dom")
 
     def picture(self, page: str, *, width: int, dark: bool = False) -> bytes:
-        """Open the page as it is, and return its picture as a PNG."""
+        """Open the unchanged page, and return its picture as a PNG."""
         file = self.folder / "picture.png"
         self._run(page, f"--screenshot={file}", f"--window-size={width},900", dark=dark)
         return file.read_bytes()

@@ -1,4 +1,4 @@
-"""One account in which everything happens, for what renders it; and the same told by an enemy."""
+"""An account with every kind of finding, and one full of hostile text."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def story() -> Audit:
 
 
 def evil_story(names: tuple[str, ...] = EVIL) -> Audit:
-    """Return an audit in which server, states, journal and files have such names and words."""
+    """Return an audit in which service, states, journal and files use these names everywhere."""
     running, state, records, sources = [], [], [], []
     for number, name in enumerate(names):
         running += [

@@ -1,4 +1,4 @@
-"""A month of loads, runs, unloads and expiries: the audit's costs are those of the ledger."""
+"""The costs of an audit are those of the emulator's ledger, over a month of loads and runs."""
 
 from __future__ import annotations
 
@@ -22,8 +22,7 @@ START = datetime(2024, 5, 1, tzinfo=timezone.utc)
 HOUR = 3600
 SHORT_BOOT = 400
 CENT = Decimal("0.005")
-"""Two amounts that are nearer than that are the same to the cent, or next to each other only by
-where the cent is rounded."""
+"""Two amounts that differ by less are equal to the cent, up to rounding."""
 
 
 @pytest.fixture
@@ -34,7 +33,7 @@ def emulator(request: pytest.FixtureRequest) -> Iterator[Emulator]:
 
 
 class Auditor:
-    """Looks at the account over the socket, and keeps what each load had cost when last seen."""
+    """Audits the account over the socket, and keeps the last cost of each load."""
 
     def __init__(self, emulator: Emulator) -> None:
         self.emulator = emulator
@@ -45,7 +44,7 @@ class Auditor:
     def look(self) -> Audit:
         live = self.client.instances()
         now = self.client.server_now().replace(microsecond=0)
-        told = assess(
+        audit = assess(
             facts(
                 live,
                 now=now,
@@ -54,17 +53,17 @@ class Auditor:
                 sources=[Source("stack", "dev", [])],
             )
         )
-        for model in told.models:
+        for model in audit.models:
             assert model.created is not None
             self.seen[(model.model_id, model.created)] = model.dollars_so_far
-        return told
+        return audit
 
     def advance(self, seconds: int) -> None:
-        """Let time pass, and look just before whatever expires in it."""
+        """Let time pass, and look just before each expiry."""
         while True:
             models = self.look().models
             expire = [one.idle_seconds_left for one in models if one.idle_seconds_left is not None]
-            # What boots is looked at again when it is up: then it says when it expires.
+            # A boot has no expiry yet: look again when it is done.
             up = [SHORT_BOOT - (one.age_seconds or 0) for one in models if not one.idle_since]
             step = min([*expire, *up, seconds])
             if step in expire:
@@ -78,15 +77,15 @@ class Auditor:
                 return
 
     def total(self, model_id: str) -> float | None:
-        """Return what all loads of a model have cost; None where one of them is unknown."""
+        """Return what all loads of a model have cost; None if one is unknown."""
         costs = [cost for (name, _), cost in self.seen.items() if name == model_id]
         return None if None in costs else sum(filter(None, costs))
 
 
-# Everything happens at tens of seconds, so that no load ends in the first second of a minute:
-# what it costs a second before its end is what it has cost.
+# Everything happens at tens of seconds. So no load ends in the first second of a minute, and its
+# cost one second before its end is its final cost.
 @pytest.mark.parametrize("emulator", [SHORT_BOOT], indirect=True)
-def test_what_loads_cost_is_what_the_ledger_says(emulator: Emulator) -> None:
+def test_costs_are_those_of_the_ledger(emulator: Emulator) -> None:
     chance = random.Random(5)  # noqa: S311 - a schedule, not a secret
     auditor = Auditor(emulator)
     models = (GPT2, PHI, CODER, UNPRICED)
@@ -121,8 +120,12 @@ def test_what_loads_cost_is_what_the_ledger_says(emulator: Emulator) -> None:
     assert at_the_end.totals.dollars_so_far == pytest.approx(sum(known), abs=1e-5)
 
 
-def cost(expiration: int | None = None, hours_a_day: float | None = None) -> Cost:
-    """Return what a month of two instances of phi-1 is said to cost."""
+def spent(emulator: Emulator) -> Decimal:
+    return Decimal(str(emulator.ledger()[PHI]["dollars"]))
+
+
+def monthly_cost(expiration: int | None = None, hours_a_day: float | None = None) -> Cost:
+    """Return the estimate for a month of two instances of phi-1."""
     return monthly(
         9.16,
         2,
@@ -132,15 +135,11 @@ def cost(expiration: int | None = None, hours_a_day: float | None = None) -> Cos
     )
 
 
-def spent(emulator: Emulator) -> Decimal:
-    return Decimal(str(emulator.ledger()[PHI]["dollars"]))
-
-
 def test_a_month_loaded_once_and_never_run_costs_the_floor(emulator: Emulator) -> None:
     auditor = Auditor(emulator)
     auditor.client.load(PHI, 2)
     emulator.advance(MONTH_HOURS * HOUR)
-    floor = cost().floor
+    floor = monthly_cost().floor
     assert floor is not None
     assert abs(spent(emulator) - floor) < CENT
     assert auditor.look().models == []
@@ -154,23 +153,22 @@ def test_a_month_always_loaded_costs_the_ceiling(emulator: Emulator) -> None:
     for _ in range(9):
         assert "".join(auditor.client.run(PHI, "go on"))
         emulator.advance(81 * HOUR)
-    ceiling = cost(week).ceiling
+    ceiling = monthly_cost(week).ceiling
     assert ceiling is not None
     assert abs(spent(emulator) - ceiling) < CENT
     (model,) = auditor.look().models
     assert model.dollars_so_far == pytest.approx(float(ceiling), abs=1e-4)
-    # An hour of it is the 730th part.
     assert model.dollars_per_hour == pytest.approx(float(ceiling) / MONTH_HOURS, abs=1e-6)
 
 
 def test_a_month_of_eight_hours_a_day_costs_what_is_expected(emulator: Emulator) -> None:
     auditor = Auditor(emulator)
-    # 30 days, and the ten hours that are left of 730 with their share.
+    # 30 days, and the share of the ten hours that are left of 730.
     for hours in (*[8.0] * 30, 8 * 10 / 24):
         auditor.client.load(PHI, 2, 24 * HOUR)
         emulator.advance(round(hours * HOUR))
         auditor.client.delete(PHI)
         emulator.advance(24 * HOUR - round(hours * HOUR))
-    expected = cost(24 * HOUR, 8).expected
+    expected = monthly_cost(24 * HOUR, 8).expected
     assert expected is not None
     assert abs(spent(emulator) - expected) < CENT

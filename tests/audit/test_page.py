@@ -1,4 +1,4 @@
-"""The page in a real browser: what is seen, and what text of others does not do."""
+"""The page in a real browser: what people see, and that text of others remains text."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_bars_are_as_long_as_the_amounts(chromium: Browser, width: int) -> None:
 
 
 @pytest.mark.parametrize("width", [DESKTOP, PHONE])
-def test_all_is_there_to_be_read_and_nothing_beside_the_page(chromium: Browser, width: int) -> None:
+def test_everything_is_readable_within_the_width_of_the_page(chromium: Browser, width: int) -> None:
     audit = story()
     found = layout(chromium, audit, width)
     assert found["wide"] == []
@@ -102,14 +102,14 @@ def test_all_is_there_to_be_read_and_nothing_beside_the_page(chromium: Browser, 
     for finding in audit.findings:
         assert finding.model_id in found["text"]
         assert finding.detail in found["text"]
-    # As it is, to be copied: no line of it is broken by the page.
+    # Commands can be copied: the page does not wrap them.
     commands = [mend.command for finding in audit.findings for mend in finding.mends]
     assert found["commands"] == commands
     assert "10 findings" in found["text"]
     assert "$28.49" in found["text"]
 
 
-def test_the_longest_names_keep_within_a_phone(chromium: Browser) -> None:
+def test_long_names_fit_on_a_phone(chromium: Browser) -> None:
     name = f"owner/{'x' * 150}"
     found = layout(chromium, assess(facts([live(name, concurrency=999_999)])), PHONE)
     assert found["wide"] == []
@@ -118,24 +118,24 @@ def test_the_longest_names_keep_within_a_phone(chromium: Browser) -> None:
 
 
 @pytest.mark.parametrize("dark", [False, True])
-def test_it_is_readable_by_day_and_by_night(chromium: Browser, dark: bool) -> None:
+def test_contrast_is_sufficient(chromium: Browser, dark: bool) -> None:
     found = chromium.measure(page(story()), CONTRAST, dark=dark)
     assert (found["page"] < 0.1) is dark
-    # The contrast that WCAG 2 asks of text (level AA).
+    # WCAG 2, level AA.
     assert found["weak"] == []
 
 
 @pytest.mark.parametrize(("width", "dark"), [(DESKTOP, False), (PHONE, True)])
-def test_it_is_drawn_without_scripts(chromium: Browser, width: int, dark: bool) -> None:
+def test_it_needs_no_script(chromium: Browser, width: int, dark: bool) -> None:
     picture = chromium.picture(page(story()), width=width, dark=dark)
     assert picture.startswith(b"\x89PNG")
     assert struct.unpack(">II", picture[16:24]) == (width, 900)
-    # What is blank is a few hundred bytes.
+    # A blank picture has a few hundred bytes.
     assert len(picture) > 20_000
 
 
 class Listener(http.server.BaseHTTPRequestHandler):
-    """Notes who asks."""
+    """Notes requests."""
 
     asked: list[str]
 
@@ -145,12 +145,12 @@ class Listener(http.server.BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_arguments: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
 def elsewhere() -> Iterator[tuple[str, list[str]]]:
-    """Listen, and give the address and what was asked of it."""
+    """Listen; yield the address and the requests."""
     asked: list[str] = []
     handler = type("Noting", (Listener,), {"asked": asked})
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
@@ -161,7 +161,7 @@ def elsewhere() -> Iterator[tuple[str, list[str]]]:
         thread.join()
 
 
-def test_text_of_others_runs_nothing_and_asks_for_nothing(
+def test_text_of_others_runs_nothing_and_loads_nothing(
     chromium: Browser, elsewhere: tuple[str, list[str]]
 ) -> None:
     address, asked = elsewhere
@@ -175,19 +175,21 @@ def test_text_of_others_runs_nothing_and_asks_for_nothing(
     audit = evil_story((*calls, *EVIL))
     found = chromium.measure(page(audit), ATTACK)
     assert found["title"] == "Bytez audit"
-    assert found["scripts"] == 1, "that of the test"
+    assert found["scripts"] == 1, "the one of the test"
     assert (found["strange"], found["handlers"], found["loaded"]) == (0, [], [])
     assert found["display"] == "block"
-    # It is all there, as text.
+    # All of it is there as text.
     for text in (f"<img src={address}/image>", "</code></pre><h1>big</h1>", "[bold red]loud[/]"):
         assert text in found["seen"]
-    # And so in the page as it is, which forbids itself everything.
+    # Also in the unchanged page, with its policy.
     assert "<script" not in chromium.dom(page(audit))
     assert asked == []
 
 
-def test_the_browser_would_have_told(chromium: Browser, elsewhere: tuple[str, list[str]]) -> None:
-    """The test above finds what it looks for: with the same in the page as markup, it is told."""
+def test_the_browser_reports_markup_that_runs(
+    chromium: Browser, elsewhere: tuple[str, list[str]]
+) -> None:
+    """The test above would fail: with the same text as markup, the browser reports it."""
     address, asked = elsewhere
     broken = f"<img src={address}/image onerror=1><script>document.title = 'ran'</script>"
     bad = page(assess(facts([live(GPT2), live(PHI)]))).replace("<main>", f"<main>{broken}")

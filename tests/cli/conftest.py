@@ -33,7 +33,7 @@ def fleet(tmp_path: Path, emulator: Emulator) -> Fleet:
 
 @pytest.fixture
 def running(emulator: Emulator) -> Callable[..., str]:
-    """Have a model loaded and booted; the `created` of the load is returned."""
+    """Return a function that loads and boots a model and returns its `created`."""
 
     def load(model_id: str, concurrency: int = 1) -> str:
         created = emulator.load_by_somebody_else(model_id, concurrency)
@@ -45,7 +45,7 @@ def running(emulator: Emulator) -> Callable[..., str]:
 
 @pytest.fixture
 def state(fleet: Fleet, emulator: Emulator) -> Callable[..., str]:
-    """Write a state of a stack, a model each, and return the name of its file."""
+    """Return a function that writes the state of a stack and returns the name of its file."""
 
     def written(*models: tuple[str, str], stack: str = "dev", **more: Any) -> str:
         resources = [

@@ -1,4 +1,4 @@
-"""`bytez-fleet` as a user runs it: a process of its own, in a folder of its own."""
+"""Runs `bytez-fleet` as a user does, in a process and a folder of its own."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-m", "bytez_provider.cli"]
 KEY = "cli-key-0123456789"
 LONGEST_SECONDS = 30
-"""A test that would hang fails instead."""
+"""After this time a command is killed, and its test fails."""
 
 GPT2 = "openai-community/gpt2"
 CODER = "deepseek-ai/deepseek-coder-1.3b-instruct"
@@ -46,24 +46,28 @@ class Finished:
         return json.loads(self.out)
 
     def ok(self) -> Finished:
-        """Assert that it succeeded, showing what it said where it did not."""
+        """Assert that it succeeded."""
         assert self.code == 0, self.out + self.err
         return self
 
-    def failed(self, code: int) -> str:
-        """Assert that it failed as it should, with one line; return that line."""
+    def failed(self, code: int, error_code: str | None = None) -> str:
+        """Assert that it failed with one line; return that line.
+
+        Args:
+            code: The exit code.
+            error_code: The code that it prints with `--json`.
+        """
         assert self.code == code, self.out + self.err
-        lines = self.err.splitlines()
-        assert len(lines) == 1, self.err
-        return lines[0]
+        (line,) = self.err.splitlines()
+        if error_code is not None:
+            assert self.document == {"error": {"code": error_code, "message": line}}
+        return line
 
 
 class Fleet:
-    """Runs the command with a journal and, unless a test says otherwise, a key and an endpoint.
+    """Runs the command in `folder`, with a journal, a key and an endpoint in `env`.
 
-    Attributes:
-        env: The environment of every command, to be changed by a test. No pulumi is on its PATH.
-        folder: Where the command runs.
+    No pulumi is on its PATH.
     """
 
     def __init__(self, folder: Path, endpoint: str) -> None:
@@ -80,7 +84,7 @@ class Fleet:
         }
 
     def run(self, *arguments: str, text: str = "", **env: str) -> Finished:
-        """Run a command to its end, in a pipe."""
+        """Run a command in a pipe."""
         done = subprocess.run(
             [*COMMAND, *arguments],
             cwd=self.folder,
@@ -131,27 +135,27 @@ class Fleet:
 
 
 class Started:
-    """A command under way."""
+    """A running command."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
 
     def line(self) -> str:
-        """Return the next line of its output."""
+        """Return the next line of stdout."""
         return _line(self.process.stdout)
 
     def aside(self) -> str:
-        """Return the next line of its stderr."""
+        """Return the next line of stderr."""
         return _line(self.process.stderr)
 
     def finish(self) -> Finished:
-        """Wait for its end; the output is what has not been read yet."""
+        """Wait for its end; return the output that was not read yet."""
         out, err = self.process.communicate(timeout=LONGEST_SECONDS)
         return Finished(self.process.returncode, out, err)
 
 
 class Terminal:
-    """A command on a terminal, and what it has drawn so far."""
+    """A command on a terminal, and its output so far."""
 
     def __init__(self, process: subprocess.Popen[bytes], ours: int) -> None:
         self.process = process
@@ -159,7 +163,7 @@ class Terminal:
         self._ours = ours
 
     def read_until(self, text: str) -> None:
-        """Read until the text was drawn."""
+        """Read until the text appears."""
         while text not in self.drawn:
             assert self._read(), f"it never drew {text!r}: {self.drawn!r}"
 
@@ -171,14 +175,14 @@ class Terminal:
 
     @property
     def lines(self) -> list[str]:
-        """What was drawn, without colours, line by line."""
+        """The output without colours, line by line."""
         return [line.rstrip() for line in _ESCAPES.sub("", self.drawn).splitlines()]
 
     def _read(self) -> bool:
         try:
             some = os.read(self._ours, 65536)
         except OSError:
-            # How Linux says that the other end is closed.
+            # On Linux: the other end is closed.
             return False
         self.drawn += some.decode()
         return bool(some)
@@ -186,7 +190,7 @@ class Terminal:
 
 @contextmanager
 def _ended_in_time(process: subprocess.Popen[Any]) -> Iterator[None]:
-    """End a process at the end of its test, or when a test that reads from it would hang."""
+    """Kill a process at the end of its test, or after `LONGEST_SECONDS`."""
     watchdog = threading.Timer(LONGEST_SECONDS, process.kill)
     watchdog.start()
     try:
@@ -199,5 +203,5 @@ def _ended_in_time(process: subprocess.Popen[Any]) -> Iterator[None]:
 def _line(stream: IO[str] | None) -> str:
     assert stream is not None
     line = stream.readline()
-    assert line.endswith("\n"), f"it ended, with {line!r}"
+    assert line.endswith("\n"), f"it ended with {line!r}"
     return line.rstrip("\n")

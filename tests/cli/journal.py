@@ -1,4 +1,4 @@
-"""The journal of a command's account, written as deployments of stacks write it."""
+"""Writes the journal as deployments of stacks do."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def resource(name: str, stack: str = "dev", *, kept_in: str | None = None) -> Ow
 
 
 class Journal:
-    """What deployments of stacks keep of the loads of an account."""
+    """The journal of an account."""
 
     def __init__(self, fleet: Fleet, emulator: Emulator, key: str = KEY) -> None:
         account = Key(key).fingerprint()
@@ -30,13 +30,13 @@ class Journal:
         self.ledger = Ledger(store, endpoint=emulator.url, account=account, clock=SystemClock())
 
     def models(self) -> list[str]:
-        """Return the models that there are records of."""
+        """Return the models that have records."""
         return sorted(one.model_id for one in self.ledger.records())
 
     def asking(
         self, who: Owner, model_id: str, began: datetime | None = None
     ) -> AbstractContextManager[Hold]:
-        """Hold a record while a request is out; without an answer the request stays in it."""
+        """Hold a record while a request is out; it remains if there is no answer."""
         return self.ledger.requesting(
             model_id,
             who,
@@ -46,12 +46,12 @@ class Journal:
         )
 
     def asks(self, who: Owner, model_id: str, began: datetime | None = None) -> None:
-        """Keep a request to which no answer was seen."""
+        """Keep a request without an answer."""
         with self.asking(who, model_id, began):
             pass
 
     def accepts(self, who: Owner, model_id: str, created: str | None = None) -> None:
-        """Keep a load that was accepted, and seen if it is said what identifies it."""
+        """Keep an accepted load, identified if `created` is given."""
         seen = moment_of(created) if created else None
         began = seen - timedelta(seconds=1) if seen else None
         with self.asking(who, model_id, began) as request:
@@ -59,7 +59,7 @@ class Journal:
         self.ledger.identify(model_id, who, seen)
 
     def confirms(self, who: Owner, model_id: str, created: str) -> None:
-        """Keep a load that a state was seen to name."""
+        """Keep a load that a state names."""
         self.ledger.deploys(is_preview=False)
         named = Named(moment_of(created))
         self.ledger.confirm(
@@ -67,7 +67,7 @@ class Journal:
         )
 
     def adopts(self, who: Owner, model_id: str, created: str) -> str:
-        """Keep that a resource took a load over; return what its state says of that."""
+        """Keep that a resource took over a load; return its `adoptedAt`."""
         live = Instance(model_id=model_id, status="RUNNING", created=moment_of(created))
         judged = self.ledger.judge(model_id, live, who, None)
         adoption = self.ledger.adopt(
@@ -82,5 +82,5 @@ class Journal:
 
 
 def long_ago(emulator: Emulator) -> str:
-    """Return a moment at which a load was made that is gone."""
+    """Return the `created` of a load that is gone."""
     return iso(emulator.now() - timedelta(hours=1))

@@ -1,4 +1,4 @@
-"""`--stack`: key and settings from the real `pulumi`, and what its state says is declared."""
+"""`--stack`: key, settings and state from the real `pulumi`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def stack(tmp_path: Path) -> Stack:
 
 @pytest.fixture
 def fleet(tmp_path: Path, emulator: Emulator, stack: Stack) -> Fleet:
-    """The command in the project's folder, with nothing from the environment."""
+    """The command in the project's folder, without key and endpoint in the environment."""
     fleet = Fleet(tmp_path, emulator.url)
     fleet.folder = stack.project
     fleet.env = {**stack.env, "PYTHONPATH": fleet.env["PYTHONPATH"]}
@@ -56,7 +56,7 @@ def resource_of(model_id: str, emulator: Emulator, **more: Any) -> dict[str, Any
 
 
 def declare(stack: Stack, *resources: dict[str, Any]) -> None:
-    """Give the stack a state with these resources."""
+    """Set the state of the stack."""
     deployment = {"manifest": {"time": "2024-05-28T00:00:00Z"}, "resources": list(resources)}
     file = stack.folder / "state.json"
     file.write_text(json.dumps({"version": 3, "deployment": deployment}))
@@ -88,7 +88,7 @@ def test_key_and_settings_come_from_the_stack(
 
 
 def record_arguments(fleet: Fleet, stack: Stack) -> Path:
-    """Put a `pulumi` on PATH that notes how it was called before it is the real one."""
+    """Put a `pulumi` on PATH that records its arguments and runs the real one."""
     folder, argv = stack.folder / "recorder", stack.folder / "argv"
     folder.mkdir()
     real = shutil.which("pulumi", path=stack.env["PATH"])
@@ -99,26 +99,23 @@ def record_arguments(fleet: Fleet, stack: Stack) -> Path:
     return argv
 
 
-def test_key_in_plain_text_is_refused_with_the_command_that_mends_it(
-    fleet: Fleet, stack: Stack, emulator: Emulator
-) -> None:
+def test_a_key_in_plain_text_is_refused(fleet: Fleet, stack: Stack, emulator: Emulator) -> None:
     stack.run("config", "set", "--plaintext", "bytez:key", KEY).ok()
-    told = fleet.run("instances", "--stack", "dev").failed(2)
-    assert "bytez:key is set in plain text" in told
-    assert "`pulumi config set --secret bytez:key <key>`" in told
-    assert KEY not in told
+    done = fleet.run("instances", "--stack", "dev", "--json")
+    message = done.failed(2, "plain-text-key")
+    assert "`pulumi config set --secret bytez:key <key>`" in message
+    assert KEY not in done.out + done.err
     assert emulator.requests() == []
 
 
-def test_stack_that_is_not_there_and_pulumi_that_is_not_there(fleet: Fleet) -> None:
-    told = fleet.run("instances", "--stack", "nope").failed(2)
-    assert told.startswith("could not read the configuration of stack 'nope': `pulumi` says: ")
-    assert "no stack named 'nope' found" in told
-    told = fleet.run("instances", "--stack", "dev", PATH="").failed(2)
-    assert "`pulumi` is not on PATH" in told
+def test_a_missing_stack_and_a_missing_pulumi(fleet: Fleet) -> None:
+    message = fleet.run("instances", "--stack", "nope", "--json").failed(2, "config")
+    assert "no stack named 'nope' found" in message
+    message = fleet.run("instances", "--stack", "dev", "--json", PATH="").failed(2, "config")
+    assert "`pulumi` is not on PATH" in message
 
 
-def test_what_the_stack_declares_is_unloaded_only_with_yes(
+def test_a_model_that_the_selected_stack_declares_needs_yes(
     fleet: Fleet, stack: Stack, emulator: Emulator, running: Load
 ) -> None:
     declare(
@@ -130,19 +127,15 @@ def test_what_the_stack_declares_is_unloaded_only_with_yes(
     fleet.env |= {"BYTEZ_KEY": KEY, "BYTEZ_ENDPOINT": emulator.url}
     for model_id in (DECLARED, READ_ONLY, OF_ANOTHER_ACCOUNT):
         running(model_id)
-    told = fleet.run("unload", READ_ONLY, DECLARED, OF_ANOTHER_ACCOUNT).failed(2)
-    assert told == (
-        f"could not unload '{DECLARED}': stack 'dev' declares it as 'phi-1', and its next "
-        "`pulumi up` would load it. Nothing was changed. Take it out of the program and run "
-        "`pulumi up`, or say --yes to unload it all the same."
-    )
+    done = fleet.run("unload", READ_ONLY, DECLARED, OF_ANOTHER_ACCOUNT, "--json")
+    assert "stack 'dev' declares it as 'phi-1'" in done.failed(2, "invalid-input")
     assert not emulator.requests("/model/delete")
     fleet.run("unload", READ_ONLY, OF_ANOTHER_ACCOUNT, UNPRICED).ok()
     fleet.run("unload", DECLARED, "--yes").ok()
     assert emulator.instances() == []
 
 
-def test_a_stack_that_nobody_named_and_that_cannot_be_read_asks_for_nothing(
+def test_without_a_selected_stack_it_unloads_and_says_what_was_not_checked(
     fleet: Fleet, stack: Stack, emulator: Emulator, running: Load
 ) -> None:
     running(GPT2)
@@ -153,10 +146,10 @@ def test_a_stack_that_nobody_named_and_that_cannot_be_read_asks_for_nothing(
     assert emulator.instances() == []
 
 
-def test_what_is_unfinished_is_decided_by_the_state_of_its_own_stack(
+def test_only_the_state_of_its_own_stack_decides_whether_a_load_is_unfinished(
     fleet: Fleet, stack: Stack, emulator: Emulator, running: Load
 ) -> None:
-    """By `--stack`, also where nothing is in its state; a stack of its name elsewhere is not it."""
+    """Even if that state is empty; a stack of the same name in another backend does not count."""
     fleet.env |= {
         "BYTEZ_KEY": KEY,
         "BYTEZ_ENDPOINT": emulator.url,
@@ -184,7 +177,7 @@ def test_what_is_unfinished_is_decided_by_the_state_of_its_own_stack(
     assert fleet.run("doctor").code == 0
 
 
-def test_an_audit_of_stacks_and_its_commands_take_their_key_from_the_first(
+def test_the_first_stack_gives_the_key_to_an_audit_and_to_its_commands(
     fleet: Fleet, stack: Stack, emulator: Emulator, running: Load
 ) -> None:
     created = running(DECLARED)
@@ -206,7 +199,7 @@ def test_an_audit_of_stacks_and_its_commands_take_their_key_from_the_first(
     fleet.run("audit", "--stack", "dev").ok()
 
 
-def test_an_audit_of_all_stacks_reads_each_that_the_project_has(
+def test_all_reads_every_stack_of_the_project(
     fleet: Fleet, stack: Stack, emulator: Emulator, running: Load
 ) -> None:
     outputs = {"created": running(DECLARED)}
@@ -220,7 +213,7 @@ def test_an_audit_of_all_stacks_reads_each_that_the_project_has(
     assert sorted(one["name"] for one in done.document["sources"]) == ["dev", "prod"]
     (finding,) = done.document["findings"]
     assert (finding["kind"], finding["modelId"]) == ("duplicate", DECLARED)
-    # The command that mends it does, and unloads nothing.
+    # The command fixes the finding and unloads nothing.
     command = finding["mends"][0]["command"].split()
     assert command[:3] == ["pulumi", "state", "delete"]
     stack.run(*command[1:]).ok()

@@ -64,7 +64,7 @@ def test_a_boot_whose_state_could_not_be_saved(stack: Stack, emulator: Emulator)
     assert stack.models()["gpt2"]["status"] == "RUNNING"
     assert loads(emulator) == 1
     unfinished = fleet(stack, "unload", "--unfinished", "--stack", "dev")
-    assert unfinished.stdout == "nothing is unfinished, for this key and endpoint\n", unfinished
+    assert unfinished.stdout == "nothing is unfinished for this key and endpoint\n", unfinished
 
     restore(stack, empty)
     unfinished = fleet(stack, "unload", "--unfinished", "--stack", "dev")

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from bytez_provider.core.lifecycle import OUTAGE
+from bytez_provider.core.messages import OUTAGE
 from bytez_provider.emulator import Emulator
 from tests.e2e.conftest import KEY
 from tests.e2e.stack import MODEL_TYPE, Run, Stack

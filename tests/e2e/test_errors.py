@@ -133,7 +133,7 @@ def test_failed_replacement_says_that_the_old_one_is_gone(stack: Stack, emulator
     emulator.advance(60)
     emulator.set_faults([{"endpoint": "/model/load", "do": {"boot": "failed", "error": "no"}}])
     stack.program(ONE.format(concurrency=2))
-    assert "the old one is already unloaded" in sentence(stack.up())
+    assert "The old one is already unloaded" in sentence(stack.up())
     assert running(emulator) == {}
 
 

@@ -58,7 +58,7 @@ def test_what_is_exported_is_adopted_without_a_load(stack: Stack, emulator: Emul
 
     audit = fleet(stack, "audit", "--stack", "dev")
     assert (audit.returncode, audit.stderr) == (0, ""), audit.stdout
-    assert audit.stdout.endswith("\nnothing is out of order\n")
+    assert audit.stdout.endswith("\neverything is in order\n")
 
     # From now on they are the stack's: it unloads them.
     stack.destroy().ok()

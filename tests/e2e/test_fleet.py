@@ -168,8 +168,8 @@ def test_one_that_fails_to_boot(stack: Stack, emulator: Emulator) -> None:
     stack.program(program(gpt2=GPT2, phi=PHI, opt=OPT))
     assert sentence(stack.up()) == (
         f"could not bring up the fleet 'chat': 1 of 3 models did not come up: '{PHI}' reported "
-        'FAILED: "out of memory", and was unloaded. The other 2 stay as they are. Run '
-        "`pulumi up --refresh`: it loads what is gone and waits for what stays."
+        'FAILED: "out of memory", and was unloaded. The other 2 are left as before. Run '
+        "`pulumi up --refresh`: it loads the missing models and waits for the others."
     )
     assert running(emulator) == {GPT2: 1, OPT: 1}
     emulator.set_faults([])
@@ -190,7 +190,10 @@ def test_one_that_outlives_the_limit(stack: Stack, emulator: Emulator) -> None:
 
     stack.program(program(within("3s"), gpt2=GPT2, phi=PHI))
     said = sentence(stack.up())
-    assert f"1 of 2 models did not come up: '{PHI}' was still DEPLOYING after 3s, and stays" in said
+    assert (
+        f"1 of 2 models did not come up: '{PHI}' was still DEPLOYING after 3s, and is left to boot"
+        in said
+    )
     assert sorted(stack.models()) == ["chat-gpt2", "chat-phi"]
     assert running(emulator) == {GPT2: 1, PHI: 1}
 
@@ -239,7 +242,7 @@ def test_one_unloaded_by_somebody_else_in_mid_boot(stack: Stack, emulator: Emula
     emulator.unload_by_somebody_else(PHI)
     emulator.advance(300)
     said = sentence(deployment.finish())
-    assert f"'{PHI}' is not loaded any more. The other one stays." in said
+    assert f"'{PHI}' is no longer loaded. The other one is left as before." in said
 
     log = Log(emulator)
     healing = boot(stack, emulator, loads=1)

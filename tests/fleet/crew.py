@@ -74,17 +74,11 @@ class Crew:
     """One provider process, and short ways to use it."""
 
     def __init__(self, machine: Machine, *, quiet: bool = False, key: str = KEY) -> None:
-        self.process = machine.process(quiet=quiet, key=key)
+        self.clock = PlannedClock(machine.emulator)
+        self.process = machine.process(quiet=quiet, key=key, clock=self.clock)
         self.lifecycle = self.process.lifecycle
         self.poller = self.process.waiter.poller
-        self.clock = PlannedClock(machine.emulator)
-        self.readiness = Readiness(
-            lifecycle=self.lifecycle,
-            poller=self.poller,
-            clock=self.clock,
-            server_now=self.process.client.server_now,
-            quiet=quiet,
-        )
+        self.readiness = Readiness(lifecycle=self.lifecycle, waiter=self.process.waiter)
 
     def load(self, *model_ids: str, **given: Any) -> dict[str, ModelState]:
         """Create members of the fleet; return their states by key, the part after the slash."""

@@ -114,13 +114,6 @@ def test_two_hundred_wait_with_two_lists_a_second_and_few_statuses(crowd: Crowd)
     assert sum(later.values()) <= CROWD * BOOT_SECONDS / 150
 
 
-def test_each_model_has_one_thread_and_each_request_one(crowd: Crowd) -> None:
-    before = threading.active_count()
-    crowd.create()
-    assert crowd.most_threads <= before + 2 * CROWD
-    assert threading.active_count() <= before + 2
-
-
 def test_at_a_rate_limit_they_queue_and_all_come_up(crowd: Crowd, emulator: Emulator) -> None:
     """Ten per second, while 600 requests are needed at once: all succeed in the end."""
     emulator.set_faults([{"do": {"rateLimitPerSecond": 10}}])

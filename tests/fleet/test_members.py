@@ -6,12 +6,11 @@ import pytest
 
 from bytez_provider.core.declared import MemberInputs, ModelInputs, ModelState
 from bytez_provider.core.lifecycle import diff
-from bytez_provider.core.waiter import Stop
+from bytez_provider.core.waiting import Stop
 from bytez_provider.emulator import Emulator
-from bytez_provider.service.schemas import moment_of
 from tests.fleet.crew import LISTS, MANY, STATUSES, Crew, of_model
 from tests.lifecycle.caller import URN, FakeCaller
-from tests.lifecycle.machine import BOOT_SECONDS, GPT2, PHI, Machine
+from tests.lifecycle.machine import BOOT_SECONDS, GPT2, Machine
 
 FAILS = {"endpoint": "/model/load", "do": {"boot": "failed", "error": "out of memory"}}
 MEMBER = of_model("gpt2")
@@ -44,24 +43,12 @@ class TestCreate:
         assert "status" not in state.bag()
         assert state.bag()["readiness"] == "fleet"
 
-    def test_the_journal_has_a_record(self, crew: Crew, state: ModelState) -> None:
-        kept = crew.process.ledger.record(state.model_id)
-        assert kept is not None
-        assert (kept.created, kept.holder) == (moment_of(state.created), None)
-
     def test_it_waits_until_the_load_shows(self, crew: Crew, emulator: Emulator) -> None:
         emulator.set_faults([{"endpoint": "/model/load", "do": {"statusLagSeconds": 20}}])
         began = emulator.now()
         state = crew.load(GPT2)["gpt2"]
         assert state.created is not None
         assert 20 <= (emulator.now() - began).total_seconds() < 25
-
-    def test_the_readiness_reports_a_load_that_fails_at_once(
-        self, crew: Crew, emulator: Emulator
-    ) -> None:
-        emulator.set_faults([FAILS, {"endpoint": "/model/load", "do": {"statusLagSeconds": 40}}])
-        assert crew.load(GPT2)["gpt2"].status is None
-        assert emulator.instances()[0]["status"] == "FAILED"
 
     def test_two_status_requests_per_model(self, crew: Crew, emulator: Emulator) -> None:
         crew.load(*MANY[:10])
@@ -158,17 +145,6 @@ class TestIdle:
         assert not diff(idle, accepting, frozenset()).needed
         assert read(machine, idle) == idle
 
-    def test_a_changed_declaration_loads_it_without_a_wait(
-        self, crew: Crew, machine: Machine, emulator: Emulator
-    ) -> None:
-        state = crew.load(GPT2, on_expiry="accept")["gpt2"]
-        emulator.advance(3600)
-        idle = read(machine, state)
-        assert diff(idle, member(), frozenset()).needed
-        later = machine.process().lifecycle.update(idle, member(), FakeCaller(MEMBER))
-        assert (later.status, later.created) == (None, machine.created())
-        assert emulator.instances()[0]["status"] == "DEPLOYING"
-
 
 class TestMoved:
     """With `aliases` a resource gets another URN, and keeps its load."""
@@ -197,6 +173,3 @@ class TestMoved:
         assert "readiness" not in plain.bag()
         assert not diff(plain, ModelInputs(model_id=GPT2), frozenset()).needed
         assert machine.changes() == ["/model/load"]
-
-    def test_a_move_with_another_model_replaces(self, state: ModelState) -> None:
-        assert diff(state, ModelInputs(model_id=PHI), frozenset()).replaces == ["model_id"]

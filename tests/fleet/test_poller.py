@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
@@ -12,13 +12,12 @@ import pytest
 
 from bytez_provider.base.errors import ApiError, AuthenticationError, RateLimitedError
 from bytez_provider.core.ownership import Claim
-from bytez_provider.core.poller import Poller
-from bytez_provider.core.waiter import Ended
+from bytez_provider.core.waiting import Poller
+from bytez_provider.core.waiting._poller import Covers, Found
 from bytez_provider.emulator import Emulator
 from bytez_provider.service.schemas import Instance, Phase, moment_of
 from tests.fleet.crew import GATEWAY, LISTS, MANY, STATUSES, Crew
-from tests.lifecycle.caller import FakeCaller
-from tests.lifecycle.machine import BOOT_SECONDS, GPT2, OTHER_KEY, PHI, Machine, inputs
+from tests.lifecycle.machine import GPT2, OTHER_KEY, PHI, Machine
 
 PATIENCE_SECONDS = 30.0
 
@@ -57,6 +56,20 @@ def row(emulator: Emulator, model_id: str, **changed: Any) -> dict[str, Any]:
     return {name: value for name, value in {**told, **changed}.items() if value is not None}
 
 
+def look(poller: Poller, model_id: str, covers: Covers) -> Instance | None:
+    """Look at one model; raise what went wrong."""
+    found = poller.look({model_id: covers})[model_id]
+    if isinstance(found, ApiError):
+        raise found
+    return found
+
+
+def look_at(poller: Poller, loads: Mapping[str, Covers]) -> Mapping[str, Found]:
+    """Look at models as one that waits for all of them."""
+    with poller.waiting(len(loads)):
+        return poller.look(loads)
+
+
 def seen(found: Instance | ApiError | None) -> Instance:
     """Return an instance that has to be there."""
     assert isinstance(found, Instance)
@@ -67,30 +80,13 @@ class TestWhoIsAsked:
     def test_for_one_alone_the_status(self, poller: Poller, emulator: Emulator) -> None:
         covers = load(emulator, GPT2)
         with poller.waiting():
-            assert seen(poller.look(GPT2, covers)).status == "DEPLOYING"
+            assert seen(look(poller, GPT2, covers)).status == "DEPLOYING"
         assert (asked(emulator, LISTS), asked(emulator, STATUSES)) == (0, 1)
 
     def test_for_several_the_list(self, poller: Poller, emulator: Emulator, two_wait: None) -> None:
         covers = load(emulator, GPT2)
-        assert seen(poller.look(GPT2, covers)).status == "DEPLOYING"
+        assert seen(look(poller, GPT2, covers)).status == "DEPLOYING"
         assert (asked(emulator, LISTS), asked(emulator, STATUSES)) == (1, 0)
-
-    def test_who_waits_no_more_does_not_count(self, poller: Poller, emulator: Emulator) -> None:
-        covers = load(emulator, GPT2)
-        with poller.waiting():
-            with poller.waiting():
-                pass
-            poller.look(GPT2, covers)
-        assert asked(emulator, LISTS) == 0
-
-    def test_of_many_models_one_list_and_of_one_its_status(
-        self, poller: Poller, emulator: Emulator
-    ) -> None:
-        loads = {model_id: load(emulator, model_id) for model_id in MANY}
-        assert poller.look_at(loads, threading.Event()).keys() == loads.keys()
-        assert (asked(emulator, LISTS), asked(emulator, STATUSES)) == (1, 0)
-        poller.look_at({GPT2: load(emulator, GPT2)}, threading.Event())
-        assert (asked(emulator, LISTS), asked(emulator, STATUSES)) == (1, 1)
 
 
 class TestWhatIsBelieved:
@@ -99,33 +95,25 @@ class TestWhatIsBelieved:
     ) -> None:
         covers = load(emulator, GPT2)
         answer_list_with(emulator, [])
-        assert seen(poller.look(GPT2, covers)).status == "DEPLOYING"
+        assert seen(look(poller, GPT2, covers)).status == "DEPLOYING"
         loads = {GPT2: covers, PHI: load(emulator, PHI)}
-        assert seen(poller.look_at(loads, threading.Event())[PHI]).status == "DEPLOYING"
-
-    def test_gone_is_what_the_status_says(
-        self, poller: Poller, emulator: Emulator, two_wait: None
-    ) -> None:
-        covers = load(emulator, GPT2)
-        emulator.unload_by_somebody_else(GPT2)
-        assert poller.look(GPT2, covers) is None
-        assert asked(emulator, STATUSES) == 1
+        assert seen(look_at(poller, loads)[PHI]).status == "DEPLOYING"
 
     def test_another_load_on_the_list_is_not_believed(
         self, poller: Poller, emulator: Emulator, two_wait: None
     ) -> None:
         covers = load(emulator, GPT2)
         answer_list_with(emulator, [row(emulator, GPT2, created="2024-05-01T00:00:00.000Z")])
-        assert covers(seen(poller.look(GPT2, covers)))
+        assert covers(seen(look(poller, GPT2, covers)))
         both = {GPT2: covers, PHI: load(emulator, PHI)}
-        assert covers(seen(poller.look_at(both, threading.Event())[GPT2]))
+        assert covers(seen(look_at(poller, both)[GPT2]))
 
     def test_failed_on_the_list_is_asked_for_which_gives_the_reason(
         self, poller: Poller, emulator: Emulator, two_wait: None
     ) -> None:
         covers = load(emulator, GPT2)
         answer_list_with(emulator, [row(emulator, GPT2, status="FAILED")])
-        assert seen(poller.look(GPT2, covers)).phase is Phase.BOOTING
+        assert seen(look(poller, GPT2, covers)).phase is Phase.BOOTING
 
     @pytest.mark.parametrize("without", ["status", "created"])
     def test_an_element_that_tells_too_little_is_asked_for(
@@ -134,9 +122,9 @@ class TestWhatIsBelieved:
         covers, whole = load(emulator, GPT2), load(emulator, PHI)
         rows = [row(emulator, GPT2, **{without: None}), row(emulator, PHI)]
         answer_list_with(emulator, rows)
-        assert seen(poller.look(GPT2, covers)).created is not None
+        assert seen(look(poller, GPT2, covers)).created is not None
         assert asked(emulator, STATUSES) == 1
-        assert seen(poller.look(PHI, whole)).created is not None
+        assert seen(look(poller, PHI, whole)).created is not None
         assert asked(emulator, STATUSES) == 1
 
     def test_a_list_that_does_not_change_is_not_believed_for_more_than_a_minute(
@@ -144,28 +132,11 @@ class TestWhatIsBelieved:
     ) -> None:
         covers = load(emulator, GPT2)
         answer_list_with(emulator, [row(emulator, GPT2)])
-        assert seen(poller.look(GPT2, covers)).phase is Phase.BOOTING
+        assert seen(look(poller, GPT2, covers)).phase is Phase.BOOTING
         emulator.advance(59)
-        assert seen(poller.look(GPT2, covers)).phase is Phase.BOOTING
+        assert seen(look(poller, GPT2, covers)).phase is Phase.BOOTING
         emulator.advance(2)
-        assert seen(poller.look(GPT2, covers)).phase is Phase.RUNNING
-
-    def test_so_a_wait_does_not_end_for_another_load_on_the_list(
-        self, crew: Crew, emulator: Emulator
-    ) -> None:
-        created = moment_of(emulator.load_by_somebody_else(GPT2))
-        emulator.advance(100)
-        answer_list_with(emulator, [row(emulator, GPT2, created="2024-05-01T00:00:00.000Z")])
-        with crew.poller.waiting():
-            wait = crew.process.waiter.until_running(
-                GPT2,
-                Claim(created),
-                FakeCaller(),
-                limit_seconds=60,
-                on_identified=lambda _: None,
-            )
-        assert wait.ended is Ended.RUNNING
-        assert asked(emulator, LISTS) == 1
+        assert seen(look(poller, GPT2, covers)).phase is Phase.RUNNING
 
 
 class TestUnusableList:
@@ -187,12 +158,12 @@ class TestUnusableList:
         covers = load(emulator, GPT2)
         answer_list_with(emulator, body, status)
         for _ in range(3):
-            assert seen(poller.look(GPT2, covers)).phase is Phase.BOOTING
+            assert seen(look(poller, GPT2, covers)).phase is Phase.BOOTING
             emulator.advance(5)
         assert (asked(emulator, LISTS), asked(emulator, STATUSES)) == (1, 3)
         emulator.set_faults([])
         emulator.advance(60)
-        poller.look(GPT2, covers)
+        look(poller, GPT2, covers)
         assert asked(emulator, LISTS) == 2
 
     @pytest.mark.parametrize("fault", [GATEWAY, {"reset": "before"}])
@@ -201,10 +172,10 @@ class TestUnusableList:
     ) -> None:
         covers = load(emulator, GPT2)
         emulator.set_faults([{"endpoint": LISTS, "first": 1, "do": fault}])
-        assert seen(poller.look(GPT2, covers)).phase is Phase.BOOTING
+        assert seen(look(poller, GPT2, covers)).phase is Phase.BOOTING
         assert (asked(emulator, LISTS), asked(emulator, STATUSES)) == (1, 1)
         emulator.advance(11)
-        poller.look(GPT2, covers)
+        look(poller, GPT2, covers)
         assert (asked(emulator, LISTS), asked(emulator, STATUSES)) == (2, 1)
 
     def test_at_a_rate_limit_not_even_the_statuses_are_asked(
@@ -214,18 +185,18 @@ class TestUnusableList:
         emulator.set_faults([{"do": {"respond": {"status": 429, "body": {"error": "slow down"}}}}])
         for _ in range(3):
             with pytest.raises(RateLimitedError):
-                poller.look(GPT2, covers)
+                look(poller, GPT2, covers)
         assert (asked(emulator, LISTS), asked(emulator, STATUSES)) == (1, 0)
         assert poller.listed(5.0) == {}
         emulator.set_faults([])
         emulator.advance(1)
-        assert seen(poller.look(GPT2, covers)).phase is Phase.BOOTING
+        assert seen(look(poller, GPT2, covers)).phase is Phase.BOOTING
 
     def test_a_refused_key_is_an_error(self, machine: Machine, emulator: Emulator) -> None:
         covers = load(emulator, GPT2)
         poller = Crew(machine, key=OTHER_KEY + "-revoked").poller
         with poller.waiting(), poller.waiting(), pytest.raises(AuthenticationError):
-            poller.look(GPT2, covers)
+            look(poller, GPT2, covers)
 
 
 class TestRounds:
@@ -236,7 +207,7 @@ class TestRounds:
         answer_list_with(emulator, "<html>")
         came: set[str] = set()
         for number in range(1, 5):
-            came |= poller.look_at(loads, threading.Event()).keys()
+            came |= look_at(poller, loads).keys()
             assert asked(emulator, STATUSES) == 16 * number
         assert came == set(MANY)
 
@@ -250,8 +221,8 @@ class TestRounds:
                 {"endpoint": STATUSES, "model": GPT2, "do": GATEWAY},
             ]
         )
-        first = poller.look_at(loads, threading.Event())
-        second = poller.look_at(loads, threading.Event())
+        first = look_at(poller, loads)
+        second = look_at(poller, loads)
         assert list(first) == [GPT2]
         assert isinstance(first[GPT2], ApiError)
         assert seen(second[PHI]).phase is Phase.BOOTING
@@ -261,7 +232,7 @@ class TestRounds:
         answer_list_with(emulator, "<html>")
         stopped = threading.Event()
         stopped.set()
-        assert poller.look_at(loads, stopped) == {}
+        assert poller.look(loads, stop=stopped) == {}
         assert asked(emulator, STATUSES) == 0
 
 
@@ -274,35 +245,17 @@ class TestManyThreads:
         emulator.set_faults([{"endpoint": LISTS, "do": {"delaySeconds": 5}}])
         ready = threading.Barrier(101, timeout=PATIENCE_SECONDS)
 
-        def look() -> Instance | None:
+        def look_together() -> Instance | None:
             ready.wait()
-            return poller.look(GPT2, covers)
+            return look(poller, GPT2, covers)
 
         with ExitStack() as waiting, ThreadPoolExecutor(max_workers=100) as pool:
             waiting.enter_context(poller.waiting())
             waiting.enter_context(poller.waiting())
-            looks = [pool.submit(look) for _ in range(100)]
+            looks = [pool.submit(look_together) for _ in range(100)]
             ready.wait()
             while not emulator.requests(LISTS):
                 threading.Event().wait(0.001)
             emulator.advance(6)
             assert all(seen(one.result(PATIENCE_SECONDS)) for one in looks)
         assert (asked(emulator, LISTS), asked(emulator, STATUSES)) == (1, 0)
-
-    def test_at_most_two_lists_a_second_however_many_wait(
-        self, crew: Crew, emulator: Emulator
-    ) -> None:
-        """By the emulator's clock, which all of them move."""
-        began = emulator.now()
-        with ThreadPoolExecutor(max_workers=24) as pool:
-            creates = [
-                pool.submit(crew.lifecycle.create, inputs(model_id), FakeCaller(f"urn::{model_id}"))
-                for model_id in MANY[:24]
-            ]
-            states = [one.result(PATIENCE_SECONDS) for one in creates]
-        assert {state.status for state in states} == {"RUNNING"}
-        passed = (emulator.now() - began).total_seconds()
-        assert passed >= BOOT_SECONDS
-        assert asked(emulator, LISTS) <= 2 * passed + 1
-        # One before the load, one where the list was older than the load, one a minute.
-        assert asked(emulator, STATUSES) <= 24 * (2 + passed / 60)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from inline_snapshot import snapshot
 
 from bytez_provider.base.errors import ApiError
 from bytez_provider.core.declared import ReadinessState
 from bytez_provider.emulator import Emulator
-from tests.fleet.crew import GATEWAY, LISTS, MANY, OPT, STATUSES, Crew
-from tests.lifecycle.caller import FakeCaller
+from tests.fleet.crew import GATEWAY, LISTS, STATUSES, Crew
 from tests.lifecycle.machine import GPT2, OTHER_KEY, PHI, Machine
 
 NOT_HERE = {"respond": {"status": 501, "body": {"error": "not here"}}}
@@ -74,34 +74,6 @@ def test_idle_is_fine_where_that_is_accepted(
     assert found.statuses == {"gpt2": "RUNNING", "phi-1": "NOT_LOADED"}
 
 
-def test_that_it_is_gone_is_not_concluded_from_the_list(
-    machine: Machine, emulator: Emulator, state: ReadinessState
-) -> None:
-    emulator.set_faults([{"endpoint": LISTS, "do": {"respond": {"status": 200, "body": []}}}])
-    assert read(machine, state) == state
-
-
-def test_not_ready_is_gone_without_a_request(
-    machine: Machine, emulator: Emulator, state: ReadinessState
-) -> None:
-    seen = len(emulator.requests())
-    assert read(machine, state.model_copy(update={"ready": False})) is None
-    assert paths(emulator, seen) == []
-
-
-def test_one_list_for_all_and_for_its_models_too(
-    machine: Machine, crew: Crew, emulator: Emulator
-) -> None:
-    states = crew.load(*MANY)
-    ready = crew.wait(states)
-    seen = len(emulator.requests())
-    later = Crew(machine)
-    for state in states.values():
-        assert later.lifecycle.read(state, FakeCaller()) is not None
-    assert later.readiness.read(ready) == ready
-    assert paths(emulator, seen) == [LISTS]
-
-
 @pytest.mark.parametrize("fault", [NOT_HERE, GATEWAY, {"reset": "before"}])
 def test_without_a_list_each_status_is_asked(
     machine: Machine, emulator: Emulator, state: ReadinessState, fault: dict[str, Any]
@@ -112,22 +84,15 @@ def test_without_a_list_each_status_is_asked(
     assert paths(emulator, seen) == [LISTS, STATUSES, STATUSES]
 
 
-def test_trouble_that_passes_does_not_fail_a_refresh(
-    machine: Machine, emulator: Emulator, state: ReadinessState
-) -> None:
-    emulator.set_faults([{"first": 4, "do": GATEWAY}])
-    assert read(machine, state) == state
-
-
 def test_no_answer_is_an_error_and_not_gone(machine: Machine, state: ReadinessState) -> None:
     with pytest.raises(ApiError) as caught:
         Crew(machine, key=OTHER_KEY + "-revoked").readiness.read(state)
-    assert str(caught.value) == (
-        "could not read the fleet 'chat': the service answered HTTP 401: the API key is not "
-        "valid. The state is as it was. If you have changed the key or the endpoint since the last "
-        "`up`, run `pulumi refresh --run-program` first, because this command uses those of the "
-        "last `up`; else set a key that is valid with `pulumi config set --secret bytez:key <key>` "
-        "or as BYTEZ_KEY."
+    assert str(caught.value) == snapshot(
+        "could not read the fleet 'chat': the service answered HTTP 401: the API key "
+        "is not valid. The state is as it was. Set a key that is valid with `pulumi "
+        "config set --secret bytez:key <key>` or as BYTEZ_KEY. This command uses the "
+        "key and the endpoint of the last `up`: if you have changed them since, run "
+        "`pulumi refresh --run-program` first."
     )
 
 
@@ -136,8 +101,9 @@ def test_an_empty_fleet_is_ready(machine: Machine, crew: Crew) -> None:
     assert read(machine, empty) == empty
 
 
-def test_a_model_that_was_added_counts_once_it_is_waited_for(
-    machine: Machine, crew: Crew, state: ReadinessState
+def test_not_ready_is_gone_without_a_request(
+    machine: Machine, emulator: Emulator, state: ReadinessState
 ) -> None:
-    crew.load(OPT)
-    assert read(machine, state) == state
+    seen = len(emulator.requests())
+    assert read(machine, state.model_copy(update={"ready": False})) is None
+    assert paths(emulator, seen) == []

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from inline_snapshot import snapshot
 from pulumi.dynamic import Config, ConfigureRequest
 from pulumi.dynamic.dynamic import serialize_provider
 from pulumi.output import Unknown
 
-from bytez_provider.base.errors import FleetNotReadyError, MissingKeyError
+from bytez_provider.base.errors import MissingKeyError
 from bytez_provider.dynamic.providers import ModelProvider, ReadinessProvider
 from bytez_provider.emulator import Emulator
-from tests.fleet.crew import LISTS
 from tests.lifecycle.machine import GPT2, KEY, PHI
 
 UNKNOWN = Unknown()  # type: ignore[no-untyped-call]
@@ -47,7 +47,7 @@ def models(request_: ConfigureRequest) -> Iterator[ModelProvider]:
     provider = ModelProvider()
     provider.configure(request_)
     yield provider
-    provider._lifecycle._client.close()
+    provider._lifecycle._account.client.close()
 
 
 @pytest.fixture
@@ -90,12 +90,6 @@ class TestStorageFormat:
     def test_the_pickled_provider_is_what_every_state_holds(self) -> None:
         """Never change it: a state written with it must be read for ever."""
         assert serialize_provider(ReadinessProvider()) == PICKLED
-
-    def test_it_is_no_secret(self) -> None:
-        assert ReadinessProvider.serialize_as_secret_always is False
-
-    def test_nothing_is_kept_before_configure(self) -> None:
-        assert vars(ReadinessProvider()) == {}
 
     def test_a_state_of_a_later_version_is_readable(
         self, provider: ReadinessProvider, news: dict[str, Any]
@@ -168,15 +162,6 @@ class TestOperations:
         }
         assert json.loads(json.dumps(created.outs)) == created.outs
 
-    def test_update_waits_for_what_is_declared_now(
-        self, provider: ReadinessProvider, models: ModelProvider, states: dict[str, dict[str, Any]]
-    ) -> None:
-        olds = provider.create(declared(gpt2=states["gpt2"])).outs or {}
-        outs = provider.update("chat", olds, declared(**states)).outs
-        assert outs is not None
-        assert outs["statuses"] == {"gpt2": "RUNNING", "phi": "RUNNING"}
-        assert outs["members"].keys() == {"gpt2", "phi"}
-
     def test_read_is_as_it_was(self, provider: ReadinessProvider, news: dict[str, Any]) -> None:
         olds = provider.create(news).outs or {}
         found = provider.read("chat", {**olds, "__provider": PICKLED})
@@ -190,14 +175,6 @@ class TestOperations:
         found = provider.read("chat", olds)
         assert (found.id, found.outs) == ("", {})
 
-    def test_a_member_that_failed_is_an_error(
-        self, provider: ReadinessProvider, emulator: Emulator, models: ModelProvider
-    ) -> None:
-        emulator.set_faults([{"do": {"boot": "failed", "error": "out of memory"}}])
-        with pytest.raises(FleetNotReadyError, match="out of memory"):
-            provider.create(declared(gpt2=loaded(models, GPT2)))
-        assert emulator.instances() == []
-
     def test_delete_sends_nothing(
         self, provider: ReadinessProvider, emulator: Emulator, news: dict[str, Any]
     ) -> None:
@@ -207,21 +184,6 @@ class TestOperations:
         assert len(emulator.requests()) == seen
         assert len(emulator.instances()) == 2
 
-    def test_its_models_and_it_share_one_poller(
-        self,
-        provider: ReadinessProvider,
-        models: ModelProvider,
-        emulator: Emulator,
-        states: dict[str, dict[str, Any]],
-        news: dict[str, Any],
-    ) -> None:
-        """A refresh of a fleet is one list."""
-        olds = provider.create(news).outs or {}
-        for outs in states.values():
-            assert models.read(outs["modelId"], outs).id == outs["modelId"]
-        assert provider.read("chat", olds).id == "chat"
-        assert len(emulator.requests(LISTS)) == 1
-
     def test_without_a_key_it_says_how_to_set_one(
         self, request_: ConfigureRequest, models: ModelProvider, news: dict[str, Any]
     ) -> None:
@@ -229,8 +191,9 @@ class TestOperations:
         keyless.configure(ConfigureRequest(config=Config({}, "shop")))
         with pytest.raises(MissingKeyError) as caught:
             keyless.create(news)
-        assert str(caught.value) == (
-            "could not bring up the fleet 'chat': no API key is set. Its models stay as they are, "
-            "and are in state. Set one with `pulumi config set --secret bytez:key <key>`, or in "
-            "the environment as BYTEZ_KEY, then run `pulumi up` again, which waits for them."
+        assert str(caught.value) == snapshot(
+            "could not bring up the fleet 'chat': no API key is set. Its models are "
+            "left as they are, and are in state. Set one with `pulumi config set "
+            "--secret bytez:key <key>`, or in the environment as BYTEZ_KEY, then run "
+            "`pulumi up` again, which waits for them."
         )

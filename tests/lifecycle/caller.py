@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from bytez_provider.core.waiter import Stop
+from bytez_provider.core.waiting import Stop
 
 URN = "urn:pulumi:dev::fleet::pulumi-python:dynamic/bytez:Model::gpt2"
 OTHER_URN = "urn:pulumi:dev::fleet::pulumi-python:dynamic/bytez:Model::chat"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bytez_provider.base.clock import Clock
-from bytez_provider.core.declared import ModelInputs
+from bytez_provider.core.declared import ModelInputs, ModelState
 from bytez_provider.core.lifecycle import Lifecycle
 from bytez_provider.core.ownership import (
     Folder,
@@ -22,14 +22,14 @@ from bytez_provider.core.ownership import (
     StackIdentity,
 )
 from bytez_provider.core.ownership._stores import Tolerant
-from bytez_provider.core.waiter import Waiter
+from bytez_provider.core.waiting import Waiter
 from bytez_provider.emulator import Emulator
 from bytez_provider.service.catalogue import CatalogueSource
 from bytez_provider.service.client import BytezClient
 from bytez_provider.service.schemas import iso
 from bytez_provider.service.settings import Key, Settings
 from tests.clocks import EmulatorClock
-from tests.lifecycle.caller import URN
+from tests.lifecycle.caller import URN, FakeCaller
 
 GPT2 = "openai-community/gpt2"
 PHI = "microsoft/phi-1"
@@ -183,6 +183,12 @@ class Machine:
 def inputs(model_id: str = GPT2, **given: Any) -> ModelInputs:
     """Return a declaration."""
     return ModelInputs(model_id=model_id, **given)
+
+
+def keep(lifecycle: Lifecycle, state: ModelState, urn: str) -> None:
+    """Let the program keep a resource as it is."""
+    bag = state.inputs().bag()
+    assert not lifecycle.diff(state, bag, frozenset(), FakeCaller(urn)).replaces
 
 
 def record(

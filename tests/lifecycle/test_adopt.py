@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from datetime import timedelta
 
 import pytest
+from inline_snapshot import snapshot
 
 from bytez_provider.base.errors import (
     AlreadyLoadedError,
     BootFailedError,
     InterruptedLoadError,
-    UnloadError,
 )
 from bytez_provider.core.declared import ModelState
-from bytez_provider.core.lifecycle import diff
-from bytez_provider.core.waiter import Stop
+from bytez_provider.core.waiting import Stop
 from bytez_provider.service.schemas import moment_of
 from tests.fleet.crew import PlannedClock
 from tests.lifecycle.caller import OTHER_URN, URN, FakeCaller
@@ -27,6 +25,7 @@ from tests.lifecycle.machine import (
     Machine,
     Process,
     inputs,
+    keep,
     record,
     unloading,
 )
@@ -42,20 +41,14 @@ class TestRefused:
         machine.emulator.advance(BOOT_SECONDS)
         with pytest.raises(AlreadyLoadedError) as caught:
             process.lifecycle.create(inputs(), FakeCaller())
-        assert str(caught.value) == (
-            f"could not load '{GPT2}': it is already loaded at concurrency 2 since "
-            "2024-05-27T23:35:35.863Z (RUNNING), not by this resource. Nothing was changed. "
-            f"Take it over with `adopt=True` or BYTEZ_ADOPT={GPT2}, name the old resource in "
-            "`aliases` if this one was renamed, or unload it with "
-            f"`bytez-fleet unload {GPT2}`."
+        assert str(caught.value) == snapshot(
+            "could not load 'openai-community/gpt2': it is already loaded at "
+            "concurrency 2 since 2024-05-27T23:35:35.863Z (RUNNING), not by this "
+            "resource. Nothing was changed. Take it over with `adopt=True` or "
+            "BYTEZ_ADOPT=openai-community/gpt2, name the old resource in `aliases` if "
+            "this one was renamed, or unload it with `bytez-fleet unload "
+            "openai-community/gpt2`."
         )
-        assert machine.changes() == []
-
-    def test_failed_is_refused_too(self, machine: Machine, process: Process) -> None:
-        machine.emulator.load_by_somebody_else(GPT2)
-        machine.answer_status_with(status="FAILED", error="out of memory")
-        with pytest.raises(AlreadyLoadedError, match=r"\(FAILED\), not by this resource"):
-            process.lifecycle.create(inputs(), FakeCaller())
         assert machine.changes() == []
 
     def test_adopting_another_model_is_no_consent(self, machine: Machine) -> None:
@@ -82,11 +75,6 @@ class TestTakenOver:
         assert "this journal is on this machine only" in warning
         assert "`pulumi state delete` or `retain_on_delete`" in warning
 
-    def test_in_mid_boot_it_is_waited_for(self, machine: Machine, process: Process) -> None:
-        machine.emulator.load_by_somebody_else(GPT2)
-        assert process.lifecycle.create(ADOPTING, FakeCaller()).status == "RUNNING"
-        assert machine.changes() == []
-
     def test_other_settings_are_loaded_again_and_said(
         self, machine: Machine, process: Process
     ) -> None:
@@ -99,19 +87,10 @@ class TestTakenOver:
         assert machine.running() == {GPT2: 3}
         assert caller.warnings == [
             (
-                f"'{GPT2}' was taken over and is loaded again: concurrency 2 is to be 3; "
-                "an idle period of 1800 s is to be 600 s"
+                f"'{GPT2}' was taken over and is loaded again: `concurrency` was 2, "
+                "not 3; `expirationPeriodSeconds` was 1800, not 600"
             )
         ]
-
-    def test_an_expiry_that_is_not_declared_is_no_difference(
-        self, machine: Machine, process: Process
-    ) -> None:
-        machine.emulator.load_by_somebody_else(GPT2)
-        machine.emulator.advance(BOOT_SECONDS)
-        machine.answer_status_with(expirationPeriodSeconds=300)
-        process.lifecycle.create(ADOPTING, FakeCaller())
-        assert machine.changes() == []
 
     def test_what_failed_is_loaded_again_and_said(self, machine: Machine, process: Process) -> None:
         machine.emulator.load_by_somebody_else(GPT2)
@@ -123,29 +102,6 @@ class TestTakenOver:
         assert machine.changes() == ["/model/delete", "/model/load"]
         assert "was taken over and is loaded again: it had failed" in caller.warnings[0]
 
-    def test_a_take_over_that_cannot_unload_says_so(
-        self, machine: Machine, process: Process
-    ) -> None:
-        machine.emulator.load_by_somebody_else(GPT2, concurrency=2)
-        machine.emulator.set_faults([{"do": {"shutdownSeconds": 3600}}])
-        with pytest.raises(UnloadError, match="it is still DEPLOYING 2m after it was told"):
-            process.lifecycle.create(ADOPTING, FakeCaller())
-
-    def test_a_load_refused_after_the_unload_does_not_say_that_nothing_was_changed(
-        self, machine: Machine, process: Process
-    ) -> None:
-        machine.emulator.load_by_somebody_else(GPT2, concurrency=2)
-        refused = {"respond": {"status": 400, "body": {"error": "no"}}}
-        machine.emulator.set_faults([{"endpoint": "/model/load", "do": refused}])
-        with pytest.raises(Exception, match=r"HTTP 400: no\. The old one is already unloaded\."):
-            process.lifecycle.create(ADOPTING, FakeCaller())
-
-    def test_destroy_unloads_it(self, machine: Machine, process: Process) -> None:
-        machine.emulator.load_by_somebody_else(GPT2)
-        state = process.lifecycle.create(ADOPTING, FakeCaller())
-        machine.process().lifecycle.delete(state, FakeCaller())
-        assert machine.running() == {}
-
     def test_ctrl_c_keeps_it_in_state_as_taken_over(
         self, machine: Machine, process: Process
     ) -> None:
@@ -156,17 +112,6 @@ class TestTakenOver:
         assert (state.status, state.created) == ("DEPLOYING", machine.created())
         later = machine.process().lifecycle.update(state, ADOPTING, FakeCaller())
         assert (later.status, later.adopted_at) == ("RUNNING", state.adopted_at)
-
-    def test_turning_adopt_off_later_changes_nothing(
-        self, machine: Machine, process: Process
-    ) -> None:
-        machine.emulator.load_by_somebody_else(GPT2)
-        state = process.lifecycle.create(ADOPTING, FakeCaller())
-        assert diff(state, inputs(), frozenset()).replaces == []
-        asked = len(machine.emulator.requests())
-        later = process.lifecycle.update(state, inputs(), FakeCaller())
-        assert (later.adopt, later.adopted_at) == (False, state.adopted_at)
-        assert len(machine.emulator.requests()) == asked
 
 
 TAKEN_OVER = f"'{GPT2}' was left running: 'chat' of stack 'dev' has taken it over"
@@ -213,7 +158,7 @@ class TestHolder:
         machine.process().lifecycle.create(ADOPTING, FakeCaller(other_stack))
         later = machine.process(key=OTHER_KEY).lifecycle
         assert later.read(old, FakeCaller(URN)) is not None
-        later.keeps(old, URN)
+        keep(later, old, URN)
         later.delete(old, FakeCaller(URN))
         assert machine.running() == {GPT2: 1}
 
@@ -226,23 +171,6 @@ class TestHolder:
         machine.process().lifecycle.delete(state, FakeCaller(OTHER_URN))
         assert machine.running() == {}
 
-    def test_a_rename_with_an_alias_of_a_load_of_its_own_unloads(
-        self, machine: Machine, process: Process
-    ) -> None:
-        state = process.lifecycle.create(inputs(), FakeCaller(URN))
-        machine.process().lifecycle.delete(state, FakeCaller(OTHER_URN))
-        assert machine.running() == {}
-
-    def test_of_two_adopters_the_last_one_holds(self, machine: Machine, process: Process) -> None:
-        machine.emulator.load_by_somebody_else(GPT2)
-        first = process.lifecycle.create(ADOPTING, FakeCaller(URN))
-        machine.emulator.advance(1)
-        second = process.lifecycle.create(ADOPTING, FakeCaller(OTHER_URN))
-        process.lifecycle.delete(first, FakeCaller(URN))
-        assert machine.running() == {GPT2: 1}
-        process.lifecycle.delete(second, FakeCaller(OTHER_URN))
-        assert machine.running() == {}
-
     def test_of_two_adopters_within_a_moment_the_last_one_holds(
         self, machine: Machine, process: Process
     ) -> None:
@@ -253,15 +181,6 @@ class TestHolder:
         process.lifecycle.create(ADOPTING, FakeCaller(URN))
         process.lifecycle.delete(first, FakeCaller(OTHER_URN))
         assert machine.running() == {GPT2: 1}
-
-    def test_a_new_load_is_held_by_nobody_else(self, machine: Machine, process: Process) -> None:
-        machine.emulator.load_by_somebody_else(GPT2)
-        process.lifecycle.create(ADOPTING, FakeCaller(URN))
-        machine.emulator.unload_by_somebody_else(GPT2)
-        fresh = process.lifecycle.create(ADOPTING, FakeCaller(URN))
-        assert fresh.adopted_at is None
-        machine.process().lifecycle.delete(fresh, FakeCaller(URN))
-        assert machine.running() == {}
 
     def test_a_take_over_that_failed_holds_nothing(
         self, machine: Machine, process: Process
@@ -297,25 +216,13 @@ class TestHolder:
         machine.process().lifecycle.delete(holder, FakeCaller(OTHER_URN))
         assert machine.running() == {}
 
-    def test_a_boot_that_fails_after_the_take_over_is_unloaded(
-        self, machine: Machine, process: Process
-    ) -> None:
-        machine.emulator.set_faults([{"do": {"boot": "failed", "error": "out of memory"}}])
-        caller = FakeCaller(URN)
-        caller.end_at_report(1, Stop.CANCELLED)
-        old = process.lifecycle.create(inputs(), caller)
-        with pytest.raises(BootFailedError):
-            process.lifecycle.create(ADOPTING, FakeCaller(OTHER_URN))
-        assert machine.running() == {}
-        process.lifecycle.delete(old, FakeCaller(URN))
-
     def test_a_boot_that_fails_is_left_to_whoever_took_it_over_meanwhile(
         self, machine: Machine, process: Process
     ) -> None:
         """While it is in the state of who waits on after a Ctrl-C, nobody is kept from that."""
         state = fails_to_boot(machine, process)
         waiting = machine.process().lifecycle
-        waiting.keeps(state, URN)
+        keep(waiting, state, URN)
         caller, taking = FakeCaller(URN), FakeCaller(OTHER_URN)
         taking.end_at_report(1, Stop.CANCELLED)
         others = machine.process(stack=ELSEWHERE).lifecycle
@@ -334,7 +241,7 @@ class TestHolder:
     ) -> None:
         state = fails_to_boot(machine, process)
         waiting = machine.process().lifecycle
-        waiting.keeps(state, URN)
+        keep(waiting, state, URN)
         caller = FakeCaller(URN)
         with ExitStack() as works:
             caller.at_report(2, lambda: works.enter_context(unloading(machine.process())))
@@ -361,7 +268,7 @@ class TestHolder:
 
         Else `bytez-fleet unload --unfinished` would unload what is in state.
         """
-        began = process.lifecycle._client.server_now()
+        began = process.client.server_now()
         machine.emulator.load_by_somebody_else(GPT2)
         created = moment_of(machine.created()) if is_identified else None
         process.keep(record(URN, GPT2, began, concurrency=1, created=created))
@@ -378,19 +285,9 @@ class TestHolder:
         state = process.lifecycle.create(ADOPTING, caller)
         assert [one.owner.urn for one in machine.records()] == [OTHER_URN]
         later = machine.process()
-        later.lifecycle.keeps(state, URN)
+        keep(later.lifecycle, state, URN)
         assert later.lifecycle.update(state, ADOPTING, FakeCaller(URN)).status == "RUNNING"
         assert [one.owner.urn for one in machine.records()] == [URN]
-
-    def test_what_was_noted_of_another_load_makes_way(
-        self, machine: Machine, process: Process
-    ) -> None:
-        machine.emulator.load_by_somebody_else(GPT2)
-        now = process.lifecycle._client.server_now()
-        note = record(URN, GPT2, now - timedelta(hours=1), concurrency=1)
-        process.keep(note)
-        machine.process().lifecycle.create(ADOPTING, FakeCaller(OTHER_URN))
-        assert [one.owner.urn for one in machine.records()] == [OTHER_URN]
 
 
 class TestLetGo:
@@ -429,7 +326,7 @@ class TestStays:
         kept, dropped = (newer, older) if keeps_newer else (older, newer)
 
         later = machine.process().lifecycle
-        later.keeps(kept, OTHER_URN if keeps_newer else URN)
+        keep(later, kept, OTHER_URN if keeps_newer else URN)
         later.delete(dropped, FakeCaller(URN if keeps_newer else OTHER_URN))
         assert machine.running() == {GPT2: 1}
 
@@ -443,7 +340,7 @@ class TestStays:
         process.ledger.forget(machine.records()[0])
 
         later = machine.process().lifecycle
-        later.keeps(newer, OTHER_URN)
+        keep(later, newer, OTHER_URN)
         caller = FakeCaller(URN)
         later.delete(older, caller)
         assert machine.running() == {GPT2: 1}
@@ -455,18 +352,6 @@ class TestStays:
         """`pulumi up --replace`: the engine deletes what `diff` would have left as it is."""
         state = process.lifecycle.create(inputs(), FakeCaller(URN))
         replacing = machine.process().lifecycle
-        replacing.keeps(state, URN)
+        keep(replacing, state, URN)
         replacing.delete(state, FakeCaller(URN))
-        assert machine.running() == {}
-
-    def test_an_earlier_load_that_stays_is_not_this_one(
-        self, machine: Machine, process: Process
-    ) -> None:
-        older = process.lifecycle.create(inputs(), FakeCaller(URN))
-        machine.emulator.unload_by_somebody_else(GPT2)
-        machine.emulator.load_by_somebody_else(GPT2)
-        newer = process.lifecycle.create(ADOPTING, FakeCaller(OTHER_URN))
-        later = machine.process().lifecycle
-        later.keeps(older, URN)
-        later.delete(newer, FakeCaller(OTHER_URN))
         assert machine.running() == {}

@@ -7,7 +7,6 @@ clock decides nothing. The emulator's time is the world's, in which models boot 
 from __future__ import annotations
 
 import ast
-import re
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +19,13 @@ from bytez_provider.base.errors import (
     BytezError,
     LoadLostError,
 )
-from bytez_provider.core.ownership import Claim
-from bytez_provider.core.waiter import Ended, Stop
+from bytez_provider.core.waiting import Stop
 from bytez_provider.emulator import Emulator
 from bytez_provider.service.schemas import iso
 from tests.client.hostile import Handler, HostileServer, by_path, says
 from tests.clocks import LaptopClock
 from tests.lifecycle.caller import FakeCaller
-from tests.lifecycle.machine import BOOT_SECONDS, GPT2, Machine, Process, inputs
+from tests.lifecycle.machine import GPT2, Machine, Process, inputs
 
 HOUR = 3600.0
 IDLE_SECONDS = 1800.0
@@ -73,17 +71,6 @@ class TestSleepInMidBoot:
         assert machine.changes() == ["/model/load"]
         assert machine.recorded() == machine.loaded()
 
-    def test_a_sleep_that_is_not_counted_leaves_the_limit_as_it_was(
-        self, machine: Machine, laptop: Process, clock: LaptopClock
-    ) -> None:
-        """Of a limit of a minute forty-odd seconds are left after an hour of sleep."""
-        machine.emulator.set_faults([{"do": {"boot": "never"}}])
-        caller = asleep(clock, 5, HOUR, is_counted=False)
-        with pytest.raises(BootTimeoutError, match="not RUNNING within 1m"):
-            laptop.lifecycle.create(inputs(), caller)
-        assert 60 <= clock.monotonic() <= 62
-        assert machine.running() == {}
-
     def test_a_sleep_that_is_counted_may_end_the_wait_and_leaves_nothing(
         self, machine: Machine, laptop: Process, clock: LaptopClock
     ) -> None:
@@ -120,36 +107,8 @@ class TestSleepInMidBoot:
         assert any("no answer now" in line for line in caller.reports)
         assert machine.changes() == ["/model/load"]
 
-    @counted
-    def test_an_unload_that_was_slept_through_has_happened(
-        self, machine: Machine, laptop: Process, clock: LaptopClock, is_counted: bool
-    ) -> None:
-        state = laptop.lifecycle.create(inputs(), FakeCaller())
-        shutdown = {"endpoint": "/model/delete", "do": {"shutdownSeconds": 600}}
-        machine.emulator.set_faults([shutdown])
-        laptop.client.delete(GPT2)
-        clock.sleep(1000, is_counted=is_counted)
-        claim = Claim(machine.emulator.now())
-        assert laptop.waiter.until_unloaded(GPT2, claim, limit_seconds=120) is None
-        laptop.lifecycle.delete(state, FakeCaller())
-        assert machine.running() == {}
-
 
 class TestWallClock:
-    @pytest.mark.parametrize("ahead", [-HOUR, HOUR, -365 * 24 * HOUR])
-    def test_one_that_jumps_in_mid_boot_changes_nothing(
-        self, machine: Machine, laptop: Process, clock: LaptopClock, ahead: float
-    ) -> None:
-        caller = FakeCaller(timeout_seconds=60)
-        caller.at_report(3, lambda: clock.set_wall(ahead))
-        state = laptop.lifecycle.create(inputs(), caller)
-        assert (state.status, state.created) == ("RUNNING", machine.created())
-        # The age told is that of the load, to the second of a `Date`; when it is seen is by lot.
-        told = re.fullmatch(r"RUNNING after (\d+)s", caller.reports[-1])
-        assert told is not None
-        assert abs(int(told[1]) - clock.monotonic()) <= 2
-        assert clock.monotonic() <= BOOT_SECONDS * 1.2
-
     @pytest.mark.parametrize("ahead", [-HOUR, HOUR])
     def test_one_that_jumps_does_not_move_a_deadline(
         self, machine: Machine, laptop: Process, clock: LaptopClock, ahead: float
@@ -311,19 +270,3 @@ class TestWithoutADate:
         kept = undated.ledger.record(GPT2)
         assert kept is not None
         assert kept.holder is None
-
-    def test_a_wait_ends_at_its_limit(
-        self, machine: Machine, undated: Process, hostile: HostileServer, clock: LaptopClock
-    ) -> None:
-        hostile.answers(self.told("DEPLOYING", machine))
-        caller = FakeCaller()
-        caller.at_report(3, lambda: clock.set_wall(-HOUR))
-        wait = undated.waiter.until_running(
-            GPT2,
-            Claim(machine.emulator.now()),
-            caller,
-            limit_seconds=60,
-            on_identified=lambda _: None,
-        )
-        assert wait.ended in (Ended.LIMIT, Ended.OTHER_LOAD)
-        assert clock.monotonic() <= 62

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from inline_snapshot import snapshot
 
 from bytez_provider.base.errors import (
     AlreadyLoadedError,
@@ -23,11 +24,11 @@ from bytez_provider.base.errors import (
 )
 from bytez_provider.core.declared import Granted
 from bytez_provider.core.lifecycle import diff
-from bytez_provider.core.waiter import Stop
+from bytez_provider.core.waiting import Stop
 from bytez_provider.emulator import Emulator
 from bytez_provider.service.schemas import moment_of
 from tests.lifecycle.caller import URN, FakeCaller
-from tests.lifecycle.machine import GPT2, PHI, Machine, Process, inputs
+from tests.lifecycle.machine import GPT2, Machine, Process, inputs
 
 HTML = {"status": 502, "body": "<h1>Bad Gateway</h1>", "headers": {"content-type": "text/html"}}
 
@@ -76,10 +77,6 @@ class TestAccepted:
         assert note.created == moment_of(machine.created())
         assert machine.recorded() == machine.loaded()
 
-    def test_the_expiry_is_what_was_asked(self, machine: Machine, process: Process) -> None:
-        process.lifecycle.create(inputs(expiration_period_seconds=600), FakeCaller())
-        assert machine.emulator.instances()[0]["expirationPeriodSeconds"] == 600
-
     def test_progress_tells_stage_age_and_limit(self, process: Process) -> None:
         caller = FakeCaller(timeout_seconds=120)
         process.lifecycle.create(inputs(), caller)
@@ -87,11 +84,6 @@ class TestAccepted:
         assert " DEPLOYING, limit " in caller.reports[-2]
         assert caller.reports[-1].startswith("RUNNING after 3")
         assert len(caller.reports) > 5
-
-    def test_the_limit_is_30_minutes_where_none_is_set(self, process: Process) -> None:
-        caller = FakeCaller()
-        process.lifecycle.create(inputs(), caller)
-        assert caller.reports[0].endswith(", limit 30m")
 
     def test_a_log_of_lines_is_told_once_a_minute(
         self, emulator: Emulator, machine: Machine
@@ -102,16 +94,6 @@ class TestAccepted:
             machine.process(quiet=True).lifecycle.create(inputs(), caller)
         assert len(caller.reports) == 5
 
-    def test_a_log_of_lines_is_told_on_change(self, machine: Machine) -> None:
-        caller = FakeCaller()
-        caller.at_report(1, lambda: machine.answer_status_with(status="WARMING"))
-        caller.at_report(2, lambda: machine.emulator.set_faults([]))
-        machine.process(quiet=True).lifecycle.create(inputs(), caller)
-        told = [line.split(",")[0].split()[-1] for line in caller.reports]
-        assert told[:3] == ["DEPLOYING", "WARMING", "DEPLOYING"]
-        assert caller.reports[3].startswith("RUNNING after ")
-        assert len(told) == 4
-
     def test_an_unknown_status_is_still_going_and_shown_as_it_is(
         self, machine: Machine, process: Process
     ) -> None:
@@ -119,7 +101,7 @@ class TestAccepted:
         caller.at_report(1, lambda: machine.answer_status_with(status="Warming up"))
         caller.at_report(9, lambda: machine.emulator.set_faults([]))
         state = process.lifecycle.create(inputs(), caller)
-        assert "s Warming up, limit " in caller.reports[1]
+        assert "s WARMING UP, limit " in caller.reports[1]
         assert state.status == "RUNNING"
 
     @pytest.mark.parametrize(
@@ -171,15 +153,6 @@ class TestAccepted:
         assert machine.changes() == ["/model/load", "/model/delete"]
         assert machine.recorded() == machine.loaded()
 
-    @pytest.mark.parametrize("skew", [3600, -3600, 3, -3])
-    def test_a_wrong_date_header_costs_time_and_no_load(
-        self, machine: Machine, process: Process, skew: int
-    ) -> None:
-        machine.emulator.set_faults([{"do": {"clockSkewSeconds": skew}}])
-        state = process.lifecycle.create(inputs(), FakeCaller())
-        assert (state.status, state.created) == ("RUNNING", machine.created())
-        assert machine.changes() == ["/model/load"]
-
     def test_without_created_the_provider_acts_as_owner_and_says_so_for_debugging(
         self, machine: Machine, process: Process
     ) -> None:
@@ -224,12 +197,6 @@ class TestRefused:
         assert machine.recorded() == machine.loaded()
         assert machine.loads() == 0
 
-    def test_a_rate_limit_is_waited_out(self, machine: Machine, process: Process) -> None:
-        limited = respond(429, "slow down", headers={"retry-after": "7"})
-        machine.emulator.set_faults([{"endpoint": "/model/load", "first": 3, "do": limited}])
-        assert process.lifecycle.create(inputs(), FakeCaller()).status == "RUNNING"
-        assert machine.loads() == 1
-
     def test_somebody_else_loads_between_our_status_and_our_load(
         self, machine: Machine, process: Process
     ) -> None:
@@ -272,7 +239,7 @@ class TestRefused:
     def test_two_resources_of_one_model_are_one_load_and_an_error(
         self, machine: Machine, process: Process
     ) -> None:
-        process.lifecycle.check({"modelId": GPT2}, None, URN)
+        process.lifecycle.check({"modelId": GPT2}, None, FakeCaller(URN))
         process.lifecycle.create(inputs(), FakeCaller())
         with pytest.raises(AlreadyLoadedError, match="'gpt2' of stack 'dev', which the program"):
             process.lifecycle.create(inputs(), FakeCaller("urn:pulumi:dev::fleet::x::twin"))
@@ -305,7 +272,7 @@ class TestLostAnswer:
         """HTTP 500 says neither yes nor no: the note stays, and the next `up` goes on with it."""
         broke = respond(500, "model is already loaded")
         machine.emulator.set_faults([{"endpoint": "/model/load", "do": broke}])
-        with pytest.raises(ApiError, match="The load may have been accepted all the same"):
+        with pytest.raises(ApiError, match="The load may have been accepted"):
             process.lifecycle.create(inputs(), FakeCaller())
         if is_on:
             machine.emulator.load_by_somebody_else(GPT2)
@@ -386,9 +353,7 @@ class TestLostAnswer:
         )
         with pytest.raises(UnreachableError) as caught:
             process.lifecycle.create(inputs(), FakeCaller())
-        assert "The load may have been accepted all the same. Run `pulumi up` again" in str(
-            caught.value
-        )
+        assert "The load may have been accepted. Run `pulumi up` again" in str(caught.value)
         machine.emulator.set_faults([])
         assert machine.process().lifecycle.create(inputs(), FakeCaller()).status == "RUNNING"
         assert machine.loads() == 1
@@ -403,7 +368,7 @@ class TestLostAnswer:
                 {"endpoint": "/model/status", "do": respond(401)},
             ]
         )
-        with pytest.raises(AuthenticationError, match="may have been accepted all the same"):
+        with pytest.raises(AuthenticationError, match="may have been accepted"):
             process.lifecycle.create(inputs(), FakeCaller())
         machine.emulator.set_faults([])
         assert machine.process().lifecycle.create(inputs(), FakeCaller()).status == "RUNNING"
@@ -415,24 +380,13 @@ class TestBootThatFails:
         machine.emulator.set_faults([{"do": {"boot": "failed", "error": "out of memory"}}])
         with pytest.raises(BootFailedError) as caught:
             process.lifecycle.create(inputs(), FakeCaller())
-        assert str(caught.value) == (
-            f"could not load '{GPT2}': the service reported FAILED: \"out of memory\". "
-            "It was unloaded: nothing is left running. "
-            "Mend what the reason names, then run `pulumi up` again."
+        assert str(caught.value) == snapshot(
+            "could not load 'openai-community/gpt2': the service reported FAILED: "
+            '"out of memory". It was unloaded: nothing is left running. Correct what '
+            "the reason names, then run `pulumi up` again."
         )
         assert machine.running() == {}
         assert machine.recorded() == machine.loaded()
-
-    def test_a_reason_of_the_server_is_bounded_and_on_one_line(
-        self, machine: Machine, process: Process
-    ) -> None:
-        reason = "line\n\x1b[31m" + "x" * 5000
-        machine.emulator.set_faults([{"do": {"boot": "failed", "error": reason}}])
-        with pytest.raises(BootFailedError) as caught:
-            process.lifecycle.create(inputs(), FakeCaller())
-        assert "\n" not in str(caught.value)
-        assert "\x1b" not in str(caught.value)
-        assert len(str(caught.value)) < 600
 
     def test_a_replacement_says_that_the_old_one_is_unloaded(
         self, machine: Machine, process: Process
@@ -442,7 +396,7 @@ class TestBootThatFails:
         machine.emulator.set_faults([{"do": {"boot": "failed", "error": "out of memory"}}])
         with pytest.raises(BootFailedError) as caught:
             process.lifecycle.create(inputs(concurrency=3), FakeCaller())
-        assert "nothing is left running; the old one is already unloaded. " in str(caught.value)
+        assert "nothing is left running. The old one is already unloaded. " in str(caught.value)
 
     def test_a_replacement_that_is_refused_does_not_say_that_nothing_was_changed(
         self, machine: Machine, process: Process
@@ -459,8 +413,8 @@ class TestBootThatFails:
         ("fault", "seen"),
         [
             (respond(500, "disk full"), "the service answered HTTP 500: disk full (5 tries)"),
-            ({"reset": "before"}, "it is still FAILED 2m after it was told to unload"),
-            ({"shutdownSeconds": 3600}, "it is still FAILED 2m after it was told to unload"),
+            ({"reset": "before"}, "it is still FAILED 2m after the request"),
+            ({"shutdownSeconds": 3600}, "it is still FAILED 2m after the request"),
         ],
         ids=["refused", "lost", "ignored"],
     )
@@ -478,18 +432,6 @@ class TestBootThatFails:
         assert f"Unloading it failed too ({seen}), so it may still be running" in str(caught.value)
         assert str(caught.value).endswith(f"Stop it with `bytez-fleet unload {GPT2} --yes`.")
         assert [one.owner.urn for one in machine.records()] == [URN]
-
-    def test_an_unload_whose_answer_is_lost_is_judged_by_the_status(
-        self, machine: Machine, process: Process
-    ) -> None:
-        machine.emulator.set_faults(
-            [
-                {"do": {"boot": "failed", "error": "out of memory"}},
-                {"endpoint": "/model/delete", "do": {"reset": "after"}},
-            ]
-        )
-        with pytest.raises(BootFailedError, match="nothing is left running"):
-            process.lifecycle.create(inputs(), FakeCaller())
 
     def test_unloaded_by_somebody_in_mid_boot_is_lost(
         self, machine: Machine, process: Process
@@ -524,11 +466,11 @@ class TestLimit:
         machine.emulator.set_faults([{"do": {"boot": "never"}}])
         with pytest.raises(TimeoutError) as caught:
             process.lifecycle.create(inputs(), FakeCaller(timeout_seconds=90))
-        assert str(caught.value) == (
-            f"could not load '{GPT2}': it was not RUNNING within 1m30s (last status: DEPLOYING). "
-            "It was unloaded: nothing is left running. "
-            "Allow more time with `customTimeouts` (create, and update), then run `pulumi up` "
-            "again."
+        assert str(caught.value) == snapshot(
+            "could not load 'openai-community/gpt2': it was not RUNNING within 1m30s "
+            "(last status: DEPLOYING). It was unloaded: nothing is left running. "
+            "Allow more time with `customTimeouts` (create, and update), then run "
+            "`pulumi up` again."
         )
         assert machine.running() == {}
 
@@ -556,10 +498,6 @@ class TestLimit:
         assert machine.changes() == ["/model/load"]
         assert machine.records() == []
 
-    def test_running_at_the_last_look_is_running(self, machine: Machine, process: Process) -> None:
-        state = process.lifecycle.create(inputs(), FakeCaller(timeout_seconds=30.5))
-        assert state.status == "RUNNING"
-
     def test_a_service_that_stopped_answering_is_part_of_what_was_seen(
         self, machine: Machine, process: Process
     ) -> None:
@@ -585,7 +523,7 @@ class TestEndedInMidWait:
             process.lifecycle.create(inputs(), caller)
         assert re.search(
             r"key revoked\. The load was accepted, and may be running and cost money\. "
-            r"Set a key .*, then run `pulumi up` again, which goes on with it\.$",
+            r"Set a key .*, then run `pulumi up` again, which continues with it\.$",
             str(caught.value),
         )
         machine.emulator.set_faults([])
@@ -616,21 +554,6 @@ class TestInterrupted:
         assert (change.needed, change.replaces) == (True, [])
         assert again.update(state, inputs(), FakeCaller()).status == "RUNNING"
         assert machine.changes() == ["/model/load"]
-
-    def test_before_the_load_shows_state_and_journal_both_name_it(
-        self, machine: Machine, process: Process
-    ) -> None:
-        machine.emulator.set_faults([{"do": {"statusLagSeconds": 40}}])
-        caller = FakeCaller()
-        caller.end_at_report(2, Stop.CANCELLED)
-        state = process.lifecycle.create(inputs(), caller)
-        assert (state.status, state.created) == ("DEPLOYING", None)
-
-        after = machine.process()
-        assert after.lifecycle.read(state, FakeCaller()) == state
-        assert after.lifecycle.update(state, inputs(), FakeCaller()).status == "RUNNING"
-        assert machine.changes() == ["/model/load"]
-        assert machine.recorded() == machine.loaded()
 
     def test_before_the_load_shows_destroy_unloads_it(
         self, machine: Machine, process: Process
@@ -683,20 +606,6 @@ class TestInterrupted:
         (note,) = machine.records()
         assert note.created == moment_of(machine.created())
 
-    def test_when_the_engine_is_gone_before_the_load_shows_it_is_resumed_too(
-        self, machine: Machine, process: Process
-    ) -> None:
-        machine.emulator.set_faults([{"do": {"statusLagSeconds": 40}}])
-        caller = FakeCaller()
-        caller.end_at_report(3, Stop.ENGINE_GONE)
-        with pytest.raises(InterruptedLoadError):
-            process.lifecycle.create(inputs(), caller)
-        assert machine.running() == {GPT2: 1}
-        state = machine.process().lifecycle.create(inputs(), FakeCaller())
-        assert (state.status, state.created) == ("RUNNING", machine.created())
-        assert machine.loads() == 1
-        assert machine.recorded() == machine.loaded()
-
 
 class TestGranted:
     def test_what_was_not_granted_is_told_and_is_no_drift_for_ever(
@@ -717,15 +626,6 @@ class TestGranted:
         assert read == state
         assert not diff(read, asked, frozenset()).needed
 
-    def test_another_expiry_alone_is_told_too(self, machine: Machine, process: Process) -> None:
-        caller = FakeCaller()
-        rounded = {"status": "RUNNING", "expirationPeriodSeconds": 1800}
-        caller.at_report(1, lambda: machine.answer_status_with(**rounded))
-        state = process.lifecycle.create(inputs(expiration_period_seconds=600), caller)
-        assert state.granted == Granted(expiration_period_seconds=1800)
-        (warning,) = caller.warnings
-        assert "unloads after 1800 s idle, not 600 s" in warning
-
     def test_a_later_change_of_what_was_granted_is_drift(
         self, machine: Machine, process: Process
     ) -> None:
@@ -737,9 +637,3 @@ class TestGranted:
         assert read is not None
         assert (read.concurrency, read.granted) == (2, None)
         assert diff(read, inputs(concurrency=3), frozenset()).replaces == ["concurrency"]
-
-
-def test_models_do_not_get_in_each_others_way(machine: Machine, process: Process) -> None:
-    process.lifecycle.create(inputs(), FakeCaller())
-    process.lifecycle.create(inputs(PHI, concurrency=2), FakeCaller("urn:x::phi"))
-    assert machine.running() == {GPT2: 1, PHI: 2}

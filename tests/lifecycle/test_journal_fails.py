@@ -9,7 +9,7 @@ import pytest
 from bytez_provider.base.errors import BootFailedError, InterruptedLoadError, JournalError
 from bytez_provider.core.ownership import Folder, Store
 from bytez_provider.core.ownership._stores import Stored
-from bytez_provider.core.waiter import Stop
+from bytez_provider.core.waiting import Stop
 from tests.lifecycle.caller import FakeCaller
 from tests.lifecycle.machine import GPT2, Machine, Process, inputs
 

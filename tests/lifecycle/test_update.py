@@ -11,8 +11,8 @@ from bytez_provider.base.errors import (
     InterruptedLoadError,
 )
 from bytez_provider.core.declared import ModelState
-from bytez_provider.core.lifecycle import NOT_LOADED
-from bytez_provider.core.waiter import Stop
+from bytez_provider.core.waiting import Stop
+from bytez_provider.service.schemas import NOT_LOADED
 from tests.lifecycle.caller import FakeCaller
 from tests.lifecycle.machine import BOOT_SECONDS, GPT2, OTHER_KEY, Machine, Process, inputs
 
@@ -72,21 +72,6 @@ class TestBooting:
         assert later.reports[0].startswith("40m DEPLOYING")
         assert later.reports[0].endswith(", limit 10m")
 
-    def test_interrupted_again_it_is_still_in_state(
-        self, machine: Machine, booting: ModelState
-    ) -> None:
-        caller = FakeCaller()
-        caller.end_at_report(1, Stop.CANCELLED)
-        assert machine.process().lifecycle.update(booting, inputs(), caller) == booting
-
-    def test_interrupted_before_anything_nothing_is_changed(
-        self, machine: Machine, booting: ModelState
-    ) -> None:
-        caller = FakeCaller()
-        caller.end(Stop.CANCELLED)
-        with pytest.raises(InterruptedLoadError, match="Nothing was changed"):
-            machine.process().lifecycle.update(booting, inputs(), caller)
-
     def test_a_boot_that_fails_is_unloaded_and_an_error(
         self, machine: Machine, process: Process
     ) -> None:
@@ -116,16 +101,6 @@ class TestBooting:
         with pytest.raises(AlreadyLoadedError):
             machine.process().lifecycle.update(booting, inputs(), FakeCaller())
         assert machine.running() == {GPT2: 3}
-
-    def test_what_somebody_else_loaded_meanwhile_is_taken_over_where_that_is_declared(
-        self, machine: Machine, booting: ModelState
-    ) -> None:
-        machine.emulator.unload_by_somebody_else(GPT2)
-        machine.emulator.advance(100)
-        machine.emulator.load_by_somebody_else(GPT2)
-        state = machine.process().lifecycle.update(booting, inputs(adopt=True), FakeCaller())
-        assert (state.status, state.created) == ("RUNNING", machine.created())
-        assert state.adopted_at is not None
 
     def test_not_found_within_60_s_is_waited_for(
         self, machine: Machine, booting: ModelState
@@ -179,19 +154,6 @@ class TestFailed:
         assert (later.status, later.created) == ("RUNNING", machine.created())
         assert machine.changes() == ["/model/load", "/model/delete", "/model/load"]
 
-    def test_unloaded_meanwhile_it_is_loaded_at_once(self, machine: Machine) -> None:
-        """It had been seen, so "not found" is no lag."""
-        state = failed(machine)
-        machine.emulator.unload_by_somebody_else(GPT2)
-        assert machine.process().lifecycle.update(state, inputs(), FakeCaller()).status == "RUNNING"
-
-    def test_failing_again_it_says_that_the_old_one_is_unloaded(self, machine: Machine) -> None:
-        state = failed(machine)
-        machine.emulator.set_faults([{"do": {"boot": "failed", "error": "oom"}}])
-        with pytest.raises(BootFailedError, match="the old one is already unloaded"):
-            machine.process().lifecycle.update(state, inputs(), FakeCaller())
-        assert machine.running() == {}
-
     def test_interrupted_between_unload_and_load_it_says_so(self, machine: Machine) -> None:
         state = failed(machine)
         machine.emulator.set_faults([{"do": {"shutdownSeconds": 1}}])
@@ -226,8 +188,3 @@ class TestNotLoaded:
     def test_it_is_loaded(self, machine: Machine, idle: ModelState) -> None:
         state = machine.process().lifecycle.update(idle, inputs(), FakeCaller())
         assert (state.status, state.created) == ("RUNNING", machine.created())
-
-    def test_somebody_elses_is_refused(self, machine: Machine, idle: ModelState) -> None:
-        machine.emulator.load_by_somebody_else(GPT2)
-        with pytest.raises(AlreadyLoadedError):
-            machine.process().lifecycle.update(idle, inputs(), FakeCaller())

@@ -98,7 +98,11 @@ class Story:
             return lambda: lifecycle.read(state, caller)
         if kind == "delete":
             assert state is not None
-            return lambda: lifecycle.delete(state, caller)
+
+            def delete() -> None:
+                lifecycle.delete(state, caller)
+
+            return delete
         if kind == "replace":
             assert state is not None
 

@@ -42,7 +42,7 @@ def configured(
 
     yield make
     for provider in made:
-        provider._lifecycle._client.close()
+        provider._lifecycle._account.client.close()
 
 
 @pytest.fixture

@@ -50,20 +50,20 @@ def inputs(model_id: str = GPT2, **given: Any) -> State:
 
 def state(declared: Mapping[str, Any], *, status: str | None = "RUNNING", **more: Any) -> State:
     """Return a model in state; `status=None` for one that is not there yet."""
-    told: State = {"type": MODEL, "custom": True, "inputs": dict(declared)}
+    given: State = {"type": MODEL, "custom": True, "inputs": dict(declared)}
     if status is not None:
         outputs = {**declared, **ACCOUNT, "status": status, "created": CREATED}
-        told |= {"id": declared["modelId"], "outputs": outputs}
-    return {**told, **more}
+        given |= {"id": declared["modelId"], "outputs": outputs}
+    return {**given, **more}
 
 
 def step(op: str, name: str, old: State | None, new: State | None, type_: str = MODEL) -> Step:
     """Return a step of a digest."""
-    told: Step = {"op": op, "urn": urn(name, type_)}
+    given: Step = {"op": op, "urn": urn(name, type_)}
     for key, one in (("oldState", old), ("newState", new)):
         if one is not None:
-            told[key] = one
-    return told
+            given[key] = one
+    return given
 
 
 def digest(*steps: Step, **more: Any) -> Plan:

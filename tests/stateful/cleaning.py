@@ -12,7 +12,7 @@ from pathlib import Path
 from unittest import mock
 
 from bytez_provider.base import clock
-from bytez_provider.cli import exits
+from bytez_provider.cli import screen
 from bytez_provider.cli.app import run_app
 from bytez_provider.core.ownership import Presence, _ledger
 from bytez_provider.emulator import Emulator
@@ -61,4 +61,4 @@ def unload_unfinished(
             code = run_app()
     finally:
         presence.leave()
-    assert code == exits.DONE, errors.getvalue()
+    assert code == screen.DONE, errors.getvalue()

@@ -201,8 +201,8 @@ class Process:
             lifecycle = (
                 made._lifecycle if isinstance(made, ModelProvider) else made._readiness._lifecycle
             )
-            if lifecycle._client not in self._clients:
-                self._listen(lifecycle._client)
+            if lifecycle._account.client not in self._clients:
+                self._listen(lifecycle._account.client)
             self._providers[kind] = made
         return self._providers[kind]
 

@@ -51,7 +51,7 @@ _PEACEFUL_UPS = 4
 _UNCLEAR_SECONDS = 310
 """How long another's load may be mistaken for one that was requested without an answer."""
 
-STAYS = re.compile(r"'([^' ]+)' was still [A-Z]+ after [\dms]+, and stays")
+STAYS = re.compile(r"'([^' ]+)' was still [A-Z]+ after [\dms]+, and is left to boot")
 """How a fleet's error names a model that was booting at the limit."""
 
 models = st.sampled_from(MODELS)

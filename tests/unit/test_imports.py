@@ -17,7 +17,16 @@ PACKAGE = Path(bytez_provider.__file__).parent
 ROOMS: Mapping[str, tuple[str, ...]] = {
     "base": ("errors", "clock", "words", "urns", "files", "markup", "document"),
     "service": ("settings", "schemas", "wire", "client", "catalogue", "pricing"),
-    "core": ("inputs", "declared", "ownership", "poller", "waiter", "lifecycle", "readiness"),
+    "core": (
+        "inputs",
+        "declared",
+        "ownership",
+        "waiting",
+        "messages",
+        "lifecycle",
+        "readiness",
+        "rooms",
+    ),
     "fleetfile": (),
     "dynamic": ("host", "providers", "options", "model", "fleet"),
     "provider": (),

@@ -139,7 +139,7 @@ class TestWaiting:
     def test_the_custom_timeout_is_the_limit(self, host: DynamicHost, emulator: Emulator) -> None:
         said = refused(host.create, readiness(load(host)), name=READY, timeout=1)
         assert "2 of 2 models did not come up" in said
-        assert f"'{PHI}' was still DEPLOYING after 1s, and stays" in said
+        assert f"'{PHI}' was still DEPLOYING after 1s, and is left to boot" in said
         assert len(emulator.instances()) == 2
 
     def test_sixty_come_up_with_one_list_at_a_time(
@@ -197,7 +197,7 @@ class TestErrors:
         said = refused(host.create, readiness(load(host)), name=READY)
         assert said.startswith(
             f"could not bring up the fleet 'chat': 1 of 2 models did not come up: '{PHI}' "
-            'reported FAILED: "out of memory", and was unloaded. The other one stays.'
+            'reported FAILED: "out of memory", and was unloaded. The other one is left as before.'
         )
         assert [one["modelId"] for one in emulator.instances()] == [GPT2]
 

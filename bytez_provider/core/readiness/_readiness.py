@@ -1,254 +1,146 @@
-"""The wait itself, and what comes of it."""
+"""The operations of a fleet's readiness."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from datetime import datetime
+from collections.abc import Mapping
+from typing import Any
 
-from bytez_provider.base.clock import Clock
-from bytez_provider.base.errors import (
-    ApiError,
-    BytezError,
-    FleetNotReadyError,
-    InterruptedLoadError,
-    printable,
-)
-from bytez_provider.base.words import duration
+from bytez_provider.base.errors import BytezError
+from bytez_provider.core import messages
 from bytez_provider.core.declared import MemberOfFleet, ReadinessInputs, ReadinessState
 from bytez_provider.core.inputs import EXPIRY_MIN_SECONDS
-from bytez_provider.core.lifecycle import BOOT_LIMIT_SECONDS, NOT_LOADED, Lifecycle, of_state
-from bytez_provider.core.poller import Poller
-from bytez_provider.core.readiness._members import (
+from bytez_provider.core.lifecycle import Lifecycle
+from bytez_provider.core.ownership import Claim
+from bytez_provider.core.readiness._rows import Rows, urn_of
+from bytez_provider.core.waiting import (
+    BOOT_LIMIT_SECONDS,
     End,
     FleetCaller,
-    Member,
-    claim_of,
-    members_of,
-    word_of,
+    Stop,
+    Waiter,
+    Watched,
 )
-from bytez_provider.core.readiness._rows import Rows, Urns
-from bytez_provider.core.waiter import Stop, pause_seconds
-from bytez_provider.service.schemas import Instance, Phase
+from bytez_provider.service.schemas import NOT_LOADED, Phase, moment_of, seconds_between
 
-_REASON_LIMIT = 120
-_REASONS_LIMIT = 300
-"""Characters of what the service said of one model, and of all of them in one error."""
+_LOST = (End.GONE, End.OTHER_LOAD)
+_LOOK_LIMIT_SECONDS = 30.0
 
 
 class Readiness:
-    """The operations of the readiness resources of one account; for any number of threads."""
+    """The operations of the readiness resources of one account; safe to use from many threads."""
 
-    def __init__(
-        self,
-        *,
-        lifecycle: Lifecycle,
-        poller: Poller,
-        clock: Clock,
-        server_now: Callable[[], datetime],
-        quiet: bool,
-    ) -> None:
+    def __init__(self, *, lifecycle: Lifecycle, waiter: Waiter) -> None:
         self._lifecycle = lifecycle
-        self._poller = poller
-        self._clock = clock
-        self._server_now = server_now
-        self._quiet = quiet
+        self._waiter = waiter
+
+    def diff(self, old: ReadinessState, news: Mapping[str, Any] | None) -> bool:
+        """Return whether there is something to wait for; `news` is None if not all is known."""
+        if news is None:
+            return True
+        new = ReadinessInputs.model_validate(news)
+        return not old.ready or (old.fleet, old.members) != (new.fleet, new.members)
 
     def wait(self, inputs: ReadinessInputs, caller: FleetCaller) -> ReadinessState:
         """Wait until every model of the fleet is RUNNING, or accepted as idle.
 
         Returns:
-            The state; not ready when the deployment was cancelled in mid-boot.
+            The state; not ready if the deployment was cancelled in mid-boot.
 
         Raises:
             FleetNotReadyError: Names each model that did not come up, and why.
-            InterruptedLoadError: Nobody is there any more to take the state.
+            InterruptedLoadError: Nobody is left to receive the state.
             ApiError: An answer that waiting does not mend: a refused key.
         """
-        members = members_of(inputs)
-        limit = caller.timeout_seconds or BOOT_LIMIT_SECONDS
+        fleet, limit = inputs.fleet, caller.timeout_seconds or BOOT_LIMIT_SECONDS
+        loads = {key: Watched(one.model_id, _claim(one)) for key, one in inputs.members.items()}
+        rows = Rows(fleet, caller, self._waiter)
+
+        def show(waited: float) -> None:
+            rows.show(loads, waited, limit)
+
         try:
-            self._watch(inputs.fleet, members, caller, limit)
+            began = self._waiter.server_now()
+            self._waiter.watch(list(loads.values()), caller, limit_seconds=limit, show=show)
+            passed = seconds_between(began, self._waiter.server_now()) or 0
+            if passed >= EXPIRY_MIN_SECONDS and all(one.end for one in loads.values()):
+                self._mark_expired(loads, caller)
+                show(0.0)
         except BytezError as error:
-            raise error.restated(
-                verb="bring up the fleet",
-                subject=inputs.fleet,
-                state="Its models stay as they are, and are in state",
-                action=f"{error.action}, then run `pulumi up` again, which waits for them",
-            ) from None
+            raise messages.of_fleet(error, fleet) from None
         if caller.stop() is Stop.ENGINE_GONE:
-            raise _interrupted(inputs.fleet)
-        is_cancelled = caller.stop() is not None and any(one.end is None for one in members)
+            raise messages.fleet_interrupted(fleet)
+        is_cancelled = caller.stop() is not None and any(not one.end for one in loads.values())
         if not is_cancelled:
-            self._refuse_unready(inputs.fleet, members, caller, limit)
-        return ReadinessState(
-            **dict(inputs),
-            ready=not is_cancelled,
-            statuses={member.key: member.status for member in members},
-        )
+            self._refuse_unready(inputs, loads, caller, limit)
+        statuses = {key: one.word for key, one in loads.items()}
+        return ReadinessState(**dict(inputs), ready=not is_cancelled, statuses=statuses)
 
     def read(self, old: ReadinessState) -> ReadinessState | None:
         """Return the state as it is now; None unless all models are RUNNING or accepted as idle.
 
         Raises:
-            ApiError: No answer: the state stays as it was.
+            ApiError: No answer: the state is left as it was.
         """
         if not old.ready:
             return None
         statuses = {}
         for key, one in old.members.items():
-            live = self._glance(old.fleet, one)
-            if live is not None and live.phase is Phase.RUNNING:
-                statuses[key] = word_of(live)
-            elif live is None and one.accept_idle:
+            claim = _claim(one)
+            try:
+                live = self._lifecycle.glance(one.model_id, claim.created)
+            except BytezError as error:
+                raise messages.of_state(error, "read the fleet", old.fleet) from None
+            is_there = live is not None and claim.covers(live)
+            if live is not None and is_there and live.phase is Phase.RUNNING:
+                statuses[key] = live.word
+            elif not is_there and one.accept_idle:
                 statuses[key] = NOT_LOADED
             else:
                 return None
         return old.model_copy(update={"statuses": statuses})
 
-    def _glance(self, fleet: str, member: MemberOfFleet) -> Instance | None:
-        """Return the instance that a member stands for, None where it is gone."""
-        claim = claim_of(member)
-        try:
-            live = self._lifecycle.glance(member.model_id, claim.created)
-        except BytezError as error:
-            raise of_state(error, "read the fleet", fleet) from None
-        return live if live is not None and claim.covers(live) else None
-
-    # ------------------------------------------------------------------------------- the wait
-
-    def _watch(
-        self, fleet: str, members: Sequence[Member], caller: FleetCaller, limit: float
-    ) -> None:
-        """Look until all have ended, the limit has passed or a stop is asked for."""
-        start = self._clock.monotonic()
-        rows = Rows(fleet, caller, self._clock, quiet=self._quiet)
-        waited = 0.0
-        began: datetime | None = None
-        while caller.stop() is None:
-            waiting = [member for member in members if member.end is None]
-            for member, live in self._look(waiting, caller):
-                # By a `Date` that is late every load is young; it is as old as the wait at least.
-                member.judge(live, max(waited, self._age(member)))
-            waited = self._clock.monotonic() - start
-            # By the service's time, in which models expire; it is known from the first answer on.
-            began = began or self._server_now()
-            passed = (self._server_now() - began).total_seconds()
-            is_over = all(member.end for member in members)
-            if is_over and passed >= EXPIRY_MIN_SECONDS:
-                self._look_for_expired(members, caller)
-            rows.show(members, limit, self._age)
-            if is_over or waited >= limit:
-                return
-            pause = min(pause_seconds(waited), max(limit - waited, 0.01))
-            self._clock.wait(pause, caller.wake)
-            waited = self._clock.monotonic() - start
-
-    def _look(
-        self, members: Collection[Member], caller: FleetCaller
-    ) -> list[tuple[Member, Instance | None]]:
-        """Look once at models; those of which there was no answer are left out."""
-        by_id = {member.model_id: member for member in members}
-        loads = {model_id: member.claim.covers for model_id, member in by_id.items()}
-        try:
-            seen = self._poller.look_at(loads, caller.wake)
-        except ApiError as error:
-            if error.is_passing:
-                return []
-            raise
-        answered = []
-        for model_id, found in seen.items():
-            if not isinstance(found, ApiError):
-                answered.append((by_id[model_id], found))
-            elif not found.is_passing:
-                raise found
-        return answered
-
-    def _look_for_expired(self, members: Sequence[Member], caller: FleetCaller) -> None:
+    def _mark_expired(self, loads: Mapping[str, Watched], caller: FleetCaller) -> None:
         """Warn of models that were RUNNING, and idle for so long that they are gone again."""
-        unsure = {member.key: member for member in members if member.end is End.RUNNING}
-        while unsure and caller.stop() is None:
-            answered = self._look(unsure.values(), caller)
-            for member, live in answered:
-                del unsure[member.key]
-                if live is None or not member.claim.covers(live):
-                    member.end = End.EXPIRED
-                    caller.warn(
-                        f"'{member.model_id}' was RUNNING, and expired before the others were "
-                        "ready: a longer `expirationPeriodSeconds` keeps it loaded"
-                    )
-            if not answered:
-                return
-
-    def _age(self, member: Member) -> float:
-        """Return the age of a load in seconds of server time; 0 where it is not known."""
-        if member.claim.created is None:
-            return 0.0
-        return max(0.0, (self._server_now() - member.claim.created).total_seconds())
-
-    # ---------------------------------------------------------------------------- the outcome
+        running = {one.model_id: one for one in loads.values() if one.end is End.RUNNING}
+        again = [Watched(one.model_id, one.claim, was_shown=True) for one in running.values()]
+        self._waiter.watch(
+            again,
+            caller,
+            limit_seconds=_LOOK_LIMIT_SECONDS,
+            show=lambda _: None,
+            seen_is_enough=True,
+        )
+        for one in again:
+            if one.end in _LOST:
+                running[one.model_id].end = End.EXPIRED
+                caller.warn(messages.EXPIRED.format(one.model_id))
 
     def _refuse_unready(
-        self, fleet: str, members: Sequence[Member], caller: FleetCaller, limit: float
+        self,
+        inputs: ReadinessInputs,
+        loads: Mapping[str, Watched],
+        caller: FleetCaller,
+        limit: float,
     ) -> None:
         """Unload what FAILED, and raise one error that names all that did not come up."""
-        urns = Urns(fleet, caller.urn)
         problems = []
-        room = _REASONS_LIMIT
-        for member in members:
-            if member.end is End.FAILED:
-                said = (member.seen.error if member.seen else None) or ""
-                reason = printable(said, limit=min(_REASON_LIMIT, room)) if room > 0 else ""
-                room -= len(reason)
-                told = f': "{reason}"' if reason else ""
-                end = self._drop(member, urns.of(member.key))
-                problems.append(f"'{member.model_id}' reported FAILED{told}, {end}")
-            elif member.end in (End.GONE, End.OTHER_LOAD):
-                problems.append(f"'{member.model_id}' {member.end.value}")
-            elif member.end is None:
-                last = f"still {member.status}" if member.seen else "not shown by the service"
-                problems.append(
-                    f"'{member.model_id}' was {last} after {duration(limit)}, and stays"
-                )
+        for key, one in loads.items():
+            if one.end is End.FAILED:
+                problems.append(self._unload(one, urn_of(caller.urn, inputs.fleet, key), caller))
+            elif not one.end or (one.end in _LOST and not inputs.members[key].accept_idle):
+                problems.append(messages.NotUp(one))
         if problems:
-            others = len(members) - len(problems)
-            state = f"The other {others} stay as they are" if others != 1 else "The other one stays"
-            raise FleetNotReadyError(
-                verb="bring up the fleet",
-                subject=fleet,
-                observed=f"{len(problems)} of {len(members)} models did not come up: "
-                + "; ".join(problems),
-                state=state if others else "No other model is in the fleet",
-                action="Run `pulumi up --refresh`: it loads what is gone and waits for what stays"
-                + _way_out([one.model_id for one in members if one.end is None]),
-            )
+            others = len(loads) - len(problems)
+            raise messages.fleet_not_ready(inputs.fleet, problems, others, limit)
 
-    def _drop(self, member: Member, urn: str | None) -> str:
+    def _unload(self, load: Watched, urn: str | None, caller: FleetCaller) -> messages.NotUp:
         """Unload a model that FAILED; return what became of it."""
-        model_id = member.model_id
         try:
-            is_gone = self._lifecycle.unload_failed(model_id, member.claim, urn)
+            was_unloaded = self._lifecycle.unload_failed(load.model_id, load.claim, urn, caller)
         except BytezError as error:
-            observed = printable(error.observed, limit=_REASON_LIMIT)
-            return (
-                f"and unloading it failed too ({observed}), so it may still cost money: "
-                f"`bytez-fleet unload {model_id} --yes` stops it"
-            )
-        return "and was unloaded" if is_gone else "and was left alone, as it has changed since"
+            return messages.NotUp(load, trouble=error)
+        return messages.NotUp(load, was_unloaded=was_unloaded)
 
 
-def _way_out(booting: Sequence[str]) -> str:
-    """Say what to do about boots that were not over at the limit, and may never be."""
-    if not booting:
-        return ""
-    what = booting[0] if len(booting) == 1 else "<model>"
-    return f"; if a boot never ends, end it with `bytez-fleet unload {what} --yes`"
-
-
-def _interrupted(fleet: str) -> BytezError:
-    return InterruptedLoadError(
-        verb="bring up the fleet",
-        subject=fleet,
-        observed="the deployment was stopped",
-        state="Its models go on booting, and are in state",
-        action="Run `pulumi up` again, which waits for them",
-    )
+def _claim(member: MemberOfFleet) -> Claim:
+    return Claim(moment_of(member.created))

@@ -1,95 +1,78 @@
-"""The live rows of a fleet that boots."""
+"""The rows of a fleet that boots: one for each model, and the count in the fleet's own."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Mapping
 
-from bytez_provider.base.clock import Clock
 from bytez_provider.base.words import duration
-from bytez_provider.core.readiness._members import End, FleetCaller, Member
-from bytez_provider.core.waiter import progress
+from bytez_provider.core.waiting import End, FleetCaller, Row, Waiter, Watched
 
 _ROW_SECONDS = 3.0
-_QUIET_ROW_SECONDS = 60.0
+_QUIET_COUNT_SECONDS = 60.0
 
 
 class Rows:
-    """The live rows of a fleet: one a model, and the count in the fleet's own."""
+    """Shows what has changed, and every few seconds how old the boots are.
 
-    def __init__(self, fleet: str, caller: FleetCaller, clock: Clock, *, quiet: bool) -> None:
-        self._urns = Urns(fleet, caller.urn)
+    If every line is kept, as in the log of a CI job, the ages are not shown again, and the count
+    is shown once a minute.
+    """
+
+    def __init__(self, fleet: str, caller: FleetCaller, waiter: Waiter) -> None:
         self._caller = caller
-        self._clock = clock
-        self._quiet = quiet
-        self._stages: dict[str, str] = {}
-        self._count = ""
-        self._due_at = float("-inf")
+        self._waiter = waiter
+        self._fleet = fleet
+        self._rows: dict[str, Row] = {}
+        self._last_count = ""
+        self._count_due_at = float("-inf")
 
-    def show(
-        self, members: Sequence[Member], limit: float, age_of: Callable[[Member], float]
-    ) -> None:
-        """Show what has changed, and every few seconds how old it all is.
-
-        Where each line is kept the ages are not shown again, only the count, once a minute.
-        """
-        now = self._clock.monotonic()
-        is_due = now >= self._due_at
-        if is_due:
-            self._due_at = now + (_QUIET_ROW_SECONDS if self._quiet else _ROW_SECONDS)
-        for member in members:
-            self._show_member(member, limit, age_of(member), is_due=is_due and not self._quiet)
-        self._show_count(members, age_of, is_due=is_due)
-
-    def _show_member(self, member: Member, limit: float, age: float, *, is_due: bool) -> None:
-        last = self._stages.get(member.key)
-        urn = self._urns.of(member.key)
-        if urn is None or (last is None and member.end in (End.RUNNING, End.IDLE)):
-            return  # It was so before this wait: a line would say that something has happened.
-        stage = member.status if member.seen or member.end else "accepted"
-        if stage == last and (member.end or not is_due):
-            return
-        self._stages[member.key] = stage
-        text = stage if member.end else progress(stage, age, limit)
-        if member.end is End.RUNNING:
-            text = f"{stage} after {duration(age)}"
-        self._caller.report(text, urn=urn)
+    def show(self, loads: Mapping[str, Watched], waited: float, limit_seconds: float) -> None:
+        """Show the loads, by their models' keys in the fleet."""
+        now = self._waiter.clock.monotonic()
+        ages = {key: self._waiter.age(one.claim, waited) for key, one in loads.items()}
+        for key, one in loads.items():
+            urn = urn_of(self._caller.urn, self._fleet, key)
+            if urn is None or (key not in self._rows and one.end not in (None, End.FAILED)):
+                continue  # If it was so before this wait, a line would look like a change.
+            every = math.inf if self._waiter.quiet else _ROW_SECONDS
+            row = self._rows.setdefault(key, Row(every))
+            line = row.line(one, now, ages[key], limit_seconds)
+            if line is not None:
+                self._caller.report(line, urn=urn)
+        self._show_count(loads, ages, now)
 
     def _show_count(
-        self, members: Sequence[Member], age_of: Callable[[Member], float], *, is_due: bool
+        self, loads: Mapping[str, Watched], ages: Mapping[str, float], now: float
     ) -> None:
-        running = sum(member.end is End.RUNNING for member in members)
-        pending = [age_of(member) for member in members if member.end is None]
-        count = f"{running} of {len(members)} running"
-        if count == self._count and not is_due:
+        running = sum(one.end is End.RUNNING for one in loads.values())
+        count = f"{running} of {len(loads)} running"
+        if count == self._last_count and now < self._count_due_at:
             return
-        self._count = count
+        quiet = self._waiter.quiet
+        self._last_count = count
+        self._count_due_at = now + (_QUIET_COUNT_SECONDS if quiet else _ROW_SECONDS)
+        pending = [ages[key] for key, one in loads.items() if one.end is None]
         text = f"{count}, oldest {duration(max(pending))}" if pending else count
-        fleet = self._urns.of(None)
+        fleet = urn_of(self._caller.urn, self._fleet)
         if fleet is not None:
             self._caller.report(text, urn=fleet)
-        if fleet is None or not self._quiet:
+        if fleet is None or not quiet:
             self._caller.report(text)
 
 
-class Urns:
-    """The URNs of a fleet and its models, built from that of its readiness.
+def urn_of(readiness: str | None, fleet: str, key: str | None = None) -> str | None:
+    """Return the URN of a fleet, or of a model of it; None if it cannot be known.
 
-    They cannot be inputs: what takes its parent's `urn` output never gets it.
+    It is built from the URN of the readiness. It cannot be an input: what takes its parent's `urn`
+    output never gets it.
     """
-
-    def __init__(self, fleet: str, readiness: str | None) -> None:
-        self._fleet = fleet
-        self._readiness = readiness
-
-    def of(self, key: str | None) -> str | None:
-        """Return the URN of a model, or of the fleet; None where it cannot be known."""
-        if self._readiness is None:
-            return None
-        stack, project, types, _ = self._readiness.split("::", 3)
-        fleet, _, own = types.rpartition("$")
-        if not fleet:
-            return None
-        if key is None:
-            return f"{stack}::{project}::{fleet}::{self._fleet}"
-        model = f"{own.rpartition(':')[0]}:Model"
-        return f"{stack}::{project}::{fleet}${model}::{self._fleet}-{key}"
+    if readiness is None:
+        return None
+    stack, project, types, _ = readiness.split("::", 3)
+    parent, _, own = types.rpartition("$")
+    if not parent:
+        return None
+    if key is None:
+        return f"{stack}::{project}::{parent}::{fleet}"
+    return f"{stack}::{project}::{parent}${own.rpartition(':')[0]}:Model::{fleet}-{key}"

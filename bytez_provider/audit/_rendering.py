@@ -1,0 +1,136 @@
+"""What an audit says to people: the words that all forms share, and the audit as Markdown.
+
+`name` in these functions makes text of others fit for a form: code in Markdown, an element in a
+page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from bytez_provider.audit._document import Audit, AuditedModel, Finding, Kind, Owner
+from bytez_provider.base.markup import code, fitted, table
+from bytez_provider.base.words import count, counted, dollars, gigabytes, span
+from bytez_provider.service.schemas import FAILED, NOT_LOADED
+
+KIND_WORDS: dict[Kind, str] = {
+    "orphan": "declared by no stack",
+    "unfinished": "unfinished",
+    "notRunning": "not running",
+    "duplicate": "declared more than once",
+    "drift": "not as declared",
+    "idle": "idle",
+}
+
+COMMAND_LIMIT = 4000
+
+_CUT = "Cut at the size limit of a comment. `bytez-fleet audit --json` prints everything."
+_HEADINGS = (
+    *("Model", "Status", "Declared by"),
+    *("Concurrency", "GB RAM", "Age", "Idle left", "$/hour", "$ so far"),
+)
+
+Name = Callable[[str], str]
+
+
+def headline(audit: Audit) -> str:
+    """Return how much is not in order."""
+    return counted(len(audit.findings), "finding") if audit.findings else "everything is in order"
+
+
+def sums(audit: Audit) -> list[str]:
+    """Return the sums, one sentence each."""
+    totals = audit.totals
+    if not totals.models:
+        return ["Nothing is loaded."]
+    part = totals.undeclared_dollars_per_hour
+    loaded = f"{counted(totals.models, 'model')} loaded, {gigabytes(totals.ram_gb)} GB RAM"
+    per_hour, so_far = dollars(totals.dollars_per_hour), dollars(totals.dollars_so_far)
+    said = [f"{loaded}, {per_hour} an hour, {so_far} so far."]
+    if part is None:
+        said.append("The hourly cost of what no stack declares is unknown.")
+    elif part:
+        said.append(f"No stack declares {dollars(part)} an hour of this.")
+    return said
+
+
+def remarks(audit: Audit, name: Name) -> Iterator[str]:
+    """Yield what the sums and findings leave out, one sentence each."""
+    if audit.totals.unknown_cost:
+        yield f"Cost unknown, not in the sums: {', '.join(map(name, audit.totals.unknown_cost))}."
+    if audit.left_out:
+        names = owners((one.declared_by for one in audit.left_out), name)
+        yield f"Left out, because they belong to another account or endpoint: {names}."
+    if audit.not_judged:
+        hidden = [
+            f"{one.declared_by.stack}/{one.declared_by.name}: {', '.join(one.properties)}"
+            for one in audit.not_judged
+        ]
+        why = "because the state hides it (a secret, or a value not known yet)"
+        yield f"Not judged, {why}: {'; '.join(map(name, hidden))}."
+
+
+def basis(audit: Audit, name: Name) -> str:
+    """Return what was compared, and how costs are calculated."""
+    sources = ", ".join(name(source.name) for source in audit.sources) or "no state"
+    return (
+        f"Audited at {audit.time}: {name(audit.endpoint)}, compared with {sources}. Costs: "
+        f"${audit.price_per_gb_second} per GB-second (the vendor's price of {audit.price_date}, "
+        "unless it is configured), per minute, including the boot."
+    )
+
+
+def owners(resources: Iterable[Owner], name: Name) -> str:
+    """Return resources as "stack/name", with commas between."""
+    return ", ".join(name(f"{one.stack}/{one.name}") for one in resources)
+
+
+def status_word(model: AuditedModel) -> str:
+    """Return a status as people read it."""
+    return "not loaded" if model.status == NOT_LOADED else model.status
+
+
+def cells(model: AuditedModel) -> tuple[str, str, str, str, str, str]:
+    """Return concurrency, RAM, age, idle time left, cost an hour and cost so far."""
+    is_loaded = model.status != NOT_LOADED
+    is_up = is_loaded and model.status != FAILED
+    return (
+        count(model.concurrency) if is_loaded else "-",
+        gigabytes(model.ram_gb) if is_up else "-",
+        span(model.age_seconds),
+        span(model.idle_seconds_left),
+        dollars(model.dollars_per_hour) if is_up else "-",
+        dollars(model.dollars_so_far) if is_loaded else "-",
+    )
+
+
+# ---------------------------------------------------------------------------------- Markdown
+
+
+def markdown(audit: Audit) -> str:
+    """Return an audit as Markdown; over the limit of a comment it is cut, and says so."""
+    return fitted(list(_sections(audit)), _CUT)
+
+
+def _sections(audit: Audit) -> Iterator[str]:
+    yield f"## Bytez audit: {headline(audit)}"
+    yield " ".join(sums(audit))
+    yield from map(_finding, audit.findings)
+    if audit.models:
+        yield "### Models"
+        yield table(_HEADINGS, [_row(model) for model in audit.models], numbers=6)
+    yield from remarks(audit, code)
+    yield basis(audit, code)
+
+
+def _finding(finding: Finding) -> str:
+    by = f" ({owners(finding.declared_by, code)})" if finding.declared_by else ""
+    quoted = f": {code(finding.quoted)}" if finding.quoted else ""
+    first = f"- **{KIND_WORDS[finding.kind]}** {code(finding.model_id)}{by}"
+    mends = [f"  - {code(one.command, limit=COMMAND_LIMIT)}: {one.effect}" for one in finding.mends]
+    return "\n".join([f"{first}: {finding.detail}{quoted}", *mends])
+
+
+def _row(model: AuditedModel) -> list[str]:
+    by = owners(model.declared_by, code) or "-"
+    return [code(model.model_id), code(status_word(model)), by, *cells(model)]
