@@ -10,7 +10,7 @@ from bytez_provider.emulator import Emulator
 
 
 class FakeClock:
-    """A clock that moves only by being waited for; `waits` are the seconds asked for."""
+    """A clock that moves only when it is waited for; `waits` are the seconds."""
 
     def __init__(self) -> None:
         self.waits: list[float] = []
@@ -18,15 +18,15 @@ class FakeClock:
         self._lock = threading.Lock()
 
     def monotonic(self) -> float:
-        """Seconds waited for so far."""
+        """Seconds waited so far."""
         return self._elapsed
 
     def now(self) -> datetime:
-        """A day in 2030, and what was waited for: nothing that a server would say."""
+        """A day in 2030, plus the waited seconds: no server has this time."""
         return datetime(2030, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=self._elapsed)
 
     def wait(self, seconds: float, wake: threading.Event | None = None) -> None:
-        """Let the time pass at once, or not at all when `wake` is set."""
+        """Let the time pass at once, unless `wake` is set."""
         if wake is not None and wake.is_set():
             return
         with self._lock:
@@ -49,17 +49,17 @@ class EmulatorClock:
         return self._emulator.now()
 
     def wait(self, seconds: float, wake: threading.Event | None = None) -> None:
-        """Advance the emulator and return at once; stay where it is when `wake` is set."""
+        """Advance the emulator and return at once, unless `wake` is set."""
         if seconds > 0 and not (wake is not None and wake.is_set()):
             self._emulator.advance(seconds)
 
 
 class LaptopClock:
-    """The clocks of a laptop: the emulator's time is the world's, and the machine's own may err.
+    """The clocks of a laptop: the emulator has the true time, and the machine's own may be wrong.
 
     Args:
         emulator: On a manual clock.
-        wall_ahead_seconds: How far the machine's wall clock is ahead of the world.
+        wall_ahead_seconds: How far the machine's wall clock is ahead.
     """
 
     def __init__(self, emulator: Emulator, *, wall_ahead_seconds: float = 0) -> None:
@@ -68,26 +68,26 @@ class LaptopClock:
         self._wall_ahead = timedelta(seconds=wall_ahead_seconds)
 
     def monotonic(self) -> float:
-        """Seconds that the machine was awake, and those asleep that it counts."""
+        """Seconds awake, and the seconds asleep that the machine counts."""
         return self._ticks
 
     def now(self) -> datetime:
-        """The moment that the machine's wall clock shows."""
+        """The time of the machine's wall clock."""
         return self._emulator.now() + self._wall_ahead
 
     def wait(self, seconds: float, wake: threading.Event | None = None) -> None:
-        """Let the time pass for machine and world at once; not at all when `wake` is set."""
+        """Let the time pass at once, unless `wake` is set."""
         if seconds > 0 and not (wake is not None and wake.is_set()):
             self._ticks += seconds
             self._emulator.advance(seconds)
 
     def sleep(self, seconds: float, *, is_counted: bool) -> None:
-        """Close the lid: the world goes on, and every connection is cut.
+        """Close the lid for some seconds, which cuts every connection.
 
         Args:
             seconds: How long.
-            is_counted: Whether the monotonic clock has gone on meanwhile. Those of Linux and macOS
-                stand still; that of a virtual machine which is resumed may leap.
+            is_counted: Whether the monotonic clock runs meanwhile. It does not on Linux and macOS;
+                that of a resumed virtual machine may jump.
         """
         self._emulator.advance(seconds)
         self._emulator.stop()
@@ -96,17 +96,17 @@ class LaptopClock:
             self._ticks += seconds
 
     def set_wall(self, ahead_seconds: float) -> None:
-        """Set the wall clock: by hand, by NTP, or by a summer that ends."""
+        """Set the wall clock: by hand, by NTP, or at the end of summer time."""
         self._wall_ahead = timedelta(seconds=ahead_seconds)
 
 
 class CrowdClock:
-    """One time for many threads: it moves when all of them wait, to when the first is to wake.
+    """One time for many threads: when all of them wait, it jumps to the first that wakes.
 
-    So hundreds wait for minutes in seconds, and what they ask in a second of theirs can be counted.
+    So hundreds wait for minutes in seconds, and their requests per second can be counted.
 
     Args:
-        emulator: On a manual clock; its time is theirs.
+        emulator: On a manual clock.
         crowd: How many threads there are; each must `leave` in the end.
     """
 
@@ -127,7 +127,7 @@ class CrowdClock:
         return self._emulator.now()
 
     def wait(self, seconds: float, wake: threading.Event | None = None) -> None:
-        """Wait, until everybody else waits for longer."""
+        """Wait until all others wait for longer."""
         if seconds <= 0 or (wake is not None and wake.is_set()):
             return
         rings = threading.Event()
@@ -138,7 +138,7 @@ class CrowdClock:
         rings.wait()
 
     def leave(self) -> None:
-        """Be no longer one of the crowd."""
+        """Leave the crowd."""
         with self._lock:
             self._one_is_idle()
 

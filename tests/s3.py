@@ -1,4 +1,4 @@
-"""An S3 server in a process of its own, and a proxy before it that fails on demand."""
+"""An S3 server in a process of its own, and a proxy in front of it that fails on demand."""
 
 from __future__ import annotations
 
@@ -20,19 +20,15 @@ _ANYBODY = (
 _NAMESPACE = "{http://s3.amazonaws.com/doc/2006-03-01/}"
 
 Act = Callable[[str, str], object]
-"""What a proxy does with a request, given its method and path.
+"""Decides what a proxy does with a request, given its method and path.
 
-None passes it on; a number answers with that status; "lose" passes it on and answers nothing;
-"hang" answers nothing for as long as the proxy runs.
+None: forward it. A number: answer with that status. "lose": forward it and answer nothing. "hang":
+answer nothing as long as the proxy runs.
 """
 
 
 class S3Server:
-    """Moto's server on loopback.
-
-    Attributes:
-        url: Where it listens.
-    """
+    """Moto's server on loopback; it listens at `url`."""
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
@@ -42,7 +38,7 @@ class S3Server:
             text=True,
         )
         self.url = self._address()
-        # What it logs of requests would otherwise fill the pipe.
+        # Its log of requests would otherwise fill the pipe.
         threading.Thread(target=self._drain, daemon=True).start()
 
     def _address(self) -> str:
@@ -71,13 +67,13 @@ class S3Server:
         return bucket
 
     def objects(self, bucket: str) -> dict[str, bytes]:
-        """Return all that a bucket holds, by key."""
+        """Return the content of a bucket, by key."""
         listed = ElementTree.fromstring(self.ask("GET", f"/{bucket}?list-type=2")[1])  # noqa: S314
         keys = [one.text or "" for one in listed.iter(f"{_NAMESPACE}Key")]
         return {key: self.ask("GET", f"/{bucket}/{key}")[1] for key in keys}
 
     def ask(self, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
-        """Send a request as somebody with all rights."""
+        """Send a request with all rights."""
         connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=30)
         try:
             connection.request(method, path, body, {"Authorization": _ANYBODY})
@@ -88,11 +84,10 @@ class S3Server:
 
 
 class Proxy:
-    """A server that passes requests on to another, except for what a test says.
+    """A server at `url` that forwards requests, unless `act` decides otherwise.
 
     Attributes:
-        url: Where it listens.
-        act: What is done with a request; may wait.
+        act: Decides for each request; may wait.
         seen: The method and path of each request.
     """
 
@@ -123,7 +118,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def parse_request(self) -> bool:
-        """Read a request, whose method decides nothing here."""
+        """Read a request; all methods have one handler."""
         is_read = super().parse_request()
         setattr(self, f"do_{self.command}", self._handle)
         return is_read
@@ -140,13 +135,13 @@ class _Handler(BaseHTTPRequestHandler):
             proxy.closing.wait()
             self.close_connection = True
         else:
-            answer = self._passed_on(self.server.behind, body)
+            answer = self._forwarded(self.server.behind, body)
             if todo == "lose":
                 self.close_connection = True
             else:
                 self._give(*answer)
 
-    def _passed_on(self, behind: str, body: bytes) -> tuple[int, dict[str, str], bytes]:
+    def _forwarded(self, behind: str, body: bytes) -> tuple[int, dict[str, str], bytes]:
         connection = http.client.HTTPConnection(behind, timeout=30)
         try:
             connection.request(self.command, self.path, body, dict(self.headers.items()))

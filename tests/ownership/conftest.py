@@ -15,7 +15,7 @@ _numbers = itertools.count()
 
 @pytest.fixture(scope="session")
 def s3() -> Iterator[S3Server]:
-    """A server that is started once."""
+    """A server for the whole run."""
     server = S3Server()
     yield server
     server.stop()
@@ -23,15 +23,15 @@ def s3() -> Iterator[S3Server]:
 
 @pytest.fixture
 def bucket(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A bucket of this test's own; the environment has what reaches it."""
+    """A bucket of this test, which the environment reaches."""
     reach(s3.url, monkeypatch)
     return s3.make(f"journal-{next(_numbers)}")
 
 
 @pytest.fixture
 def proxy(s3: S3Server, bucket: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
-    """A proxy before the server, which the environment names in its place."""
-    assert bucket, "it sets the environment too, so that it comes first"
+    """A proxy in front of the server, which the environment reaches instead."""
+    assert bucket, "it sets the environment too, so it must come first"
     proxy = Proxy(s3.url)
     reach(proxy.url, monkeypatch)
     yield proxy
@@ -39,7 +39,7 @@ def proxy(s3: S3Server, bucket: str, monkeypatch: pytest.MonkeyPatch) -> Iterato
 
 
 def reach(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Set the environment as that of somebody who may use an S3 server."""
+    """Set the environment of a user of an S3 server."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", url)
     monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
     monkeypatch.setenv("AWS_REGION", "us-east-1")

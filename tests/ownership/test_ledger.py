@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -361,11 +361,27 @@ class TestHeld:
         it.mine.requests(began=CREATED + timedelta(seconds=10))
         assert it.kept.owner == it.mine.who()
 
-    def test_of_two_requests_at_once_one_wins(self, it: World) -> None:
-        mine = it.racing(lambda: it.others.loads(created=LATER))
-        with pytest.raises(HeldError) as caught, mine.requesting():
-            pass
-        assert caught.value.record == mine.kept == it.kept
+    @pytest.mark.parametrize("act", ["request", "adopt", "unload"])
+    @pytest.mark.parametrize("is_held", [True, False], ids=["held", "at once"])
+    def test_of_two_deployments_one_changes_a_load(
+        self, it: World, act: str, is_held: bool
+    ) -> None:
+        """The other one is refused, if it holds the record or has just changed it."""
+        it.others.loads(created=CREATED)
+        winner: AbstractContextManager[object] = it.others.unloading() if is_held else nullcontext()
+        with winner:
+            racing = it.deployment() if is_held else it.racing(lambda: it.others.adopt(GPT2))
+            before = it.kept
+            acts: dict[str, Callable[[], object]] = {
+                "request": racing.requesting(began=LATER).__enter__,
+                "adopt": racing.adopt,
+                "unload": racing.unloading().__enter__,
+            }
+            with pytest.raises(HeldError) as caught:
+                acts[act]()
+            assert caught.value.record == it.kept
+            assert it.kept.owner == it.others.who()
+            assert (it.kept == before) is is_held
 
 
 class TestAdopting:
@@ -402,20 +418,6 @@ class TestAdopting:
         second = it.mine.adopt(GPT2, now=LATER - timedelta(minutes=1))
         assert second.adopted_at > first.adopted_at
 
-    def test_is_refused_while_another_works_on_it(self, it: World) -> None:
-        it.mine.loads()
-        with it.mine.unloading():
-            with pytest.raises(HeldError):
-                it.others.adopt()
-            assert it.kept.phase is Phase.UNLOADING
-
-    def test_of_two_at_once_one_wins(self, it: World) -> None:
-        it.mine.loads()
-        racing = it.racing(it.others.adopt)
-        with pytest.raises(HeldError) as caught:
-            racing.adopt(GPT2)
-        assert caught.value.record.owner == it.others.who(CHAT)
-
     def test_is_refused_if_the_record_has_changed_since_it_was_judged(self, it: World) -> None:
         it.mine.loads()
         judged = it.others.judge()
@@ -442,11 +444,6 @@ class TestUnloading:
         with it.mine.unloading(), pytest.raises(HeldError), it.others.requesting(began=LATER):
             pass
         assert it.kept is None
-
-    def test_is_refused_while_another_works_on_it(self, it: World) -> None:
-        it.mine.loads()
-        with it.mine.unloading(), pytest.raises(HeldError), it.next_one.unloading():
-            pass
 
     @pytest.mark.parametrize("change", ["adopted", "requested", "accepted", "seen"])
     def test_is_refused_if_another_has_the_model_since_it_was_judged(
@@ -476,13 +473,6 @@ class TestUnloading:
             assert judged.is_ours
             with pytest.raises(HeldError), it.mine.unloading(judged):
                 pass
-
-    def test_of_two_at_once_one_wins(self, it: World) -> None:
-        it.mine.loads()
-        racing = it.racing(it.mine.adopt)
-        with pytest.raises(HeldError), racing.unloading():
-            pass
-        assert it.kept.owner == it.mine.who(CHAT)
 
 
 class TestWaiting:

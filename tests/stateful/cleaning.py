@@ -11,8 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from unittest import mock
 
-from bytez_provider.base import clock
-from bytez_provider.cli import screen
+from bytez_provider.cli import screen, session
 from bytez_provider.cli.app import run_app
 from bytez_provider.core.ownership import Presence, _ledger
 from bytez_provider.emulator import Emulator
@@ -54,8 +53,7 @@ def unload_unfinished(
             mock.patch.object(sys, "argv", ["bytez-fleet", *command]),
             contextlib.redirect_stdout(io.StringIO()),
             contextlib.redirect_stderr(io.StringIO()) as errors,
-            mock.patch.object(clock, "SystemClock", return_value=own),
-            mock.patch("bytez_provider.cli.session.SystemClock", return_value=own),
+            mock.patch.object(session, "SystemClock", return_value=own),
             mock.patch.object(_ledger, "Presence", return_value=presence),
         ):
             code = run_app()

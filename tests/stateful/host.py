@@ -8,10 +8,12 @@ wire makes them, a `Cancel`, an engine that vanishes, and the death of the proce
 from __future__ import annotations
 
 import contextlib
+import enum
 import json
 import os
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 from unittest import mock
@@ -21,7 +23,7 @@ from pulumi.dynamic import Config, ConfigureRequest
 from pulumi.output import UNKNOWN
 from pulumi.runtime.proto import engine_pb2
 
-from bytez_provider.base import clock
+from bytez_provider.core import rooms
 from bytez_provider.core.ownership import Presence, _ledger
 from bytez_provider.dynamic import host
 from bytez_provider.dynamic import providers as provider
@@ -30,12 +32,44 @@ from bytez_provider.emulator import Emulator
 from bytez_provider.service.client import BytezClient
 from bytez_provider.service.wire import Request
 from tests.clocks import EmulatorClock
-from tests.stateful.moments import Blow, Moment
 from tests.stateful.program import READINESS_TYPE, Bag
 
 _T = TypeVar("_T")
 
 CHANGING = ("/model/load", "/model/delete")
+
+
+class Blow(enum.Enum):
+    """What happens during a deployment."""
+
+    CTRL_C = "Ctrl-C"
+    ENGINE_KILLED = "engine killed"
+    """By `kill -9` or a second Ctrl-C: the provider process continues to the end of the call, and
+    its answer is not saved."""
+    KILLED_BEFORE = "provider process killed before a request"
+    KILLED_AFTER = "provider process killed after a request"
+    """The service got it, and the process never saw the answer."""
+    ENGINE_KILLED_SAVING = "engine killed before it saved an answer"
+    KILLED_ANSWERING = "provider process killed before it answered"
+    OTHERS_ACT = "somebody else acts"
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When it happens.
+
+    Attributes:
+        at: The request of the deployment, counted from 1; or the call, if it happens at its end.
+        blow: What happens.
+        act: What somebody else does then.
+    """
+
+    at: int
+    blow: Blow
+    act: Callable[[], object] | None = None
+
+    def __repr__(self) -> str:
+        return f"<{self.blow.value}: {self.at}>"
 
 
 class SuddenDeath(BaseException):
@@ -130,7 +164,7 @@ class Process:
                 if name not in self._environ:
                     del os.environ[name]
             own = EmulatorClock(self._emulator)
-            world.enter_context(mock.patch.object(clock, "SystemClock", return_value=own))
+            world.enter_context(mock.patch.object(rooms, "SystemClock", return_value=own))
             cancellation = host._Cancellation()
             world.enter_context(mock.patch.object(host, "_cancellation", cancellation))
             world.enter_context(mock.patch.object(host, "_engine", return_value=self))

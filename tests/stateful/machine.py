@@ -20,8 +20,7 @@ from tests.stateful import faults, promises
 from tests.stateful.books import OTHERS, Books, Load, reset
 from tests.stateful.cleaning import unload_unfinished
 from tests.stateful.engine import NOT_SAVED, Engine, Result, Timeouts
-from tests.stateful.host import Process
-from tests.stateful.moments import Blow, Moment
+from tests.stateful.host import Blow, Moment, Process
 from tests.stateful.program import FLEET, Declared, Program
 
 KEY = "stateful-key-0123456789"

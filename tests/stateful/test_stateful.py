@@ -8,8 +8,8 @@ import pytest
 
 from tests.stateful import machine
 from tests.stateful.engine import Timeouts
+from tests.stateful.host import Blow, Moment
 from tests.stateful.machine import HERE, THERE, Deployments, Tally
-from tests.stateful.moments import Blow, Moment
 from tests.stateful.program import Declared
 from tests.stateful.run import run, served
 

@@ -72,19 +72,18 @@ class Hold:
         """Enter what identifies the load, and keep the record held."""
         with self._lock:
             if self._is_open and self.record.created is None:
-                self._keep({"created": created, "phase": Phase.ACCEPTED, "before": None})
+                self._keep(self.record.identified(created))
 
     def beat(self) -> None:
         """Show that this process still works on the load."""
         with self._lock:
             if self._is_open and self.record.holder is not None:
-                beat = self.record.holder.beat + 1
-                self._keep({"holder": self.record.holder.model_copy(update={"beat": beat})})
+                holder = self.record.holder.model_copy(update={"beat": self.record.holder.beat + 1})
+                self._keep(self.record.model_copy(update={"holder": holder}))
 
-    def _keep(self, update: dict[str, object]) -> None:
-        changed = self.record.model_copy(update=update)
-        self._write(changed)
-        self.record = changed
+    def _keep(self, record: Record) -> None:
+        self._write(record)
+        self.record = record
 
     def _write(self, record: Record | None) -> None:
         with contextlib.suppress(ChangedError, JournalError):

@@ -8,6 +8,7 @@ written only by a deployment that changes something: a preview writes nothing.
 from __future__ import annotations
 
 import contextlib
+import functools
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -67,18 +68,17 @@ class Ledger:
             endpoint: The service.
             account: The account; each has records of its own.
             clock: Measures waits.
-            identity: Returns which stack this process deploys; None if it deploys none.
+            identity: Returns the stack that this process deploys; None if it deploys none.
             presence: This process.
             warn: Shows a warning.
         """
         self.journal = Journal(store, endpoint=endpoint, account=account, warn=warn)
         self.records = self.journal.records
         self._clock = clock
-        self._identity = identity
+        self._identity = functools.cache(identity) if identity is not None else None
         self._presence = presence or Presence()
         self._heart = Heart()
         self._lock = threading.Lock()
-        self._own_stack: StackIdentity | None = None
         self._declared: dict[str, str] = {}
         self._waits: dict[str, Hold] = {}
         # None until it is known whether this process only previews.
@@ -101,9 +101,8 @@ class Ledger:
             return Owner(urn="")
         if self._identity is None:
             return Owner(urn=urn)
-        if self._own_stack is None:
-            self._own_stack = self._identity()
-        return Owner(urn=urn, stack=self._own_stack.key, place=self._own_stack.place)
+        stack = self._identity()
+        return Owner(urn=urn, stack=stack.key, place=stack.place)
 
     def declare(self, model_id: str, urn: str | None) -> str | None:
         """Note that the program declares a model; return the URN that also declares it, if any."""
@@ -132,7 +131,7 @@ class Ledger:
         *,
         only_if_unnamed: bool = False,
     ) -> Judgement:
-        """Return whose a load is.
+        """Return whose a load is; see `judge` in `_judgement`.
 
         Args:
             model_id: The model.
@@ -427,13 +426,8 @@ class Ledger:
             entry = self.journal.entry(model_id, created)
             record = self._own(entry.record, who)
             if record is not None and record.created is None and record.is_unfinished:
-                update = {
-                    "created": created,
-                    "phase": Phase.ACCEPTED,
-                    "before": None,
-                    "holder": None,
-                }
-                self.journal.put(model_id, record.model_copy(update=update), entry)
+                seen = record.identified(created).model_copy(update={"holder": None})
+                self.journal.put(model_id, seen, entry)
 
     def end(self, model_id: str, who: Owner, created: datetime | None = None) -> None:
         """Remove a resource's record of a load that is gone; only of this `created` if given."""

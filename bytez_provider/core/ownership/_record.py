@@ -165,6 +165,11 @@ class Record(_Kept):
         asked = (self.concurrency, self.expiration_period_seconds)
         return asked == (concurrency, expiration_period_seconds)
 
+    def identified(self, created: datetime) -> Record:
+        """Return the record of a load that was seen."""
+        update = {"created": created, "phase": Phase.ACCEPTED, "before": None}
+        return self.model_copy(update=update)
+
     def about(self, live: Instance) -> Record:
         """Return the record that a request replaced if it is the one that fits the load."""
         before = self.before
