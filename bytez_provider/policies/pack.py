@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from pulumi_policy import (
@@ -41,12 +41,16 @@ _catalogue = functools.cache(bundled_catalogue)
 class _Rule:
     """A rule and its policy."""
 
-    name: str
+    check: Callable[..., Iterator[Violation]]
     description: str
     """What is true if nobody breaks it."""
-    check: Callable[..., Iterator[Violation]]
-    settings: Mapping[str, _Schema] = field(default_factory=dict)
+    settings: Mapping[str, _Schema]
     """The JSON schema of each argument of the rule, by its name in camelCase."""
+
+    @property
+    def name(self) -> str:
+        """The policy's name, which users write into their config."""
+        return f"bytez-{self.check.__name__.replace('_', '-')}"
 
     def violations(
         self, models: list[DeclaredModel], config: Mapping[str, Any]
@@ -110,79 +114,36 @@ _EXPIRY = {
     for name in ("minSeconds", "maxSeconds")
 }
 
+_ALLOWED = {
+    "allow": _globs("globs of the models that may be declared; if unset, all"),
+    "deny": _globs("globs of the models that may not be declared"),
+}
+_STACKS = {"stacks": _globs("globs of the stacks that the rule applies to")}
+
 _OF_EACH = (
+    _Rule(rules.model_concurrency, "No Bytez model has more instances than allowed.", _CONCURRENCY),
+    _Rule(rules.model_ram, "No Bytez model takes more GPU RAM than allowed.", _RAM),
+    _Rule(rules.model_cost, "No Bytez model costs more than allowed.", _COST),
+    _Rule(rules.allowed_models, "Only allowed Bytez models are loaded.", _ALLOWED),
+    _Rule(rules.benchmarked_only, "Only benchmarked Bytez models are loaded.", _WHICH),
     _Rule(
-        "bytez-model-concurrency",
-        "No Bytez model has more instances than allowed.",
-        rules.model_concurrency,
-        _CONCURRENCY,
-    ),
-    _Rule(
-        "bytez-model-ram",
-        "No Bytez model takes more GPU RAM than allowed.",
-        rules.model_ram,
-        _RAM,
-    ),
-    _Rule("bytez-model-cost", "No Bytez model costs more than allowed.", rules.model_cost, _COST),
-    _Rule(
-        "bytez-allowed-models",
-        "Only allowed Bytez models are loaded.",
-        rules.allowed_models,
-        {
-            "allow": _globs("globs of the models that may be declared; if unset, all"),
-            "deny": _globs("globs of the models that may not be declared"),
-        },
-    ),
-    _Rule(
-        "bytez-benchmarked-only",
-        "Only benchmarked Bytez models are loaded.",
-        rules.benchmarked_only,
-        _WHICH,
-    ),
-    _Rule(
-        "bytez-known-ram",
-        "Only Bytez models of known RAM, and so of known cost, are loaded.",
         rules.known_ram,
+        "Only Bytez models of known RAM, and so of known cost, are loaded.",
         _WHICH,
     ),
-    _Rule(
-        "bytez-idle-expiry",
-        "The idle period of each Bytez model is within bounds.",
-        rules.idle_expiry,
-        _EXPIRY,
-    ),
-    _Rule(
-        "bytez-no-adopt",
-        "No Bytez model takes over somebody else's load.",
-        rules.no_adopt,
-        {"stacks": _globs("globs of the stacks that the rule applies to")},
-    ),
-    _Rule("bytez-protect", "Bytez models are protected.", rules.protect, _WHICH),
+    _Rule(rules.idle_expiry, "The idle period of each Bytez model is within bounds.", _EXPIRY),
+    _Rule(rules.no_adopt, "No Bytez model takes over somebody else's load.", _STACKS),
+    _Rule(rules.protect, "Bytez models are protected.", _WHICH),
 )
 _OF_ALL = (
+    _Rule(rules.no_duplicates, "No two resources declare the same Bytez model.", {}),
     _Rule(
-        "bytez-no-duplicates",
-        "No two resources declare the same Bytez model.",
-        rules.no_duplicates,
-    ),
-    _Rule(
-        "bytez-stack-concurrency",
-        "The Bytez models of a stack have no more instances than allowed.",
         rules.stack_concurrency,
+        "The Bytez models of a stack have no more instances than allowed.",
         _CONCURRENCY,
     ),
-    _Rule(
-        "bytez-stack-ram",
-        "The Bytez models of a stack take no more GPU RAM than allowed.",
-        rules.stack_ram,
-        _RAM,
-    ),
-    _Rule(
-        "bytez-stack-cost",
-        "The Bytez models of a stack cost no more than allowed.",
-        rules.stack_cost,
-        _COST,
-    ),
+    _Rule(rules.stack_ram, "The Bytez models of a stack take no more GPU RAM than allowed.", _RAM),
+    _Rule(rules.stack_cost, "The Bytez models of a stack cost no more than allowed.", _COST),
 )
 
 

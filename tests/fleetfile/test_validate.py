@@ -46,8 +46,8 @@ def test_ram_that_is_unknown_is_named_and_not_counted_as_zero(fleet: Fleet) -> N
     assert done.out.splitlines() == snapshot(
         [
             "fleet.yaml: 2 models, 12.82 GB RAM",
-            "some.yaml: 3 models, 12.82 GB RAM and what is unknown of openai-community/gpt2-medium",
-            "one.yaml: 1 model, unknown RAM (openai-community/gpt2-medium)",
+            "some.yaml: 3 models, 12.82 GB RAM, unknown RAM: openai-community/gpt2-medium",
+            "one.yaml: 1 model, unknown RAM: openai-community/gpt2-medium",
             "none.yaml: 0 models, 0.00 GB RAM",
         ]
     )
