@@ -96,6 +96,7 @@ def test_the_life_of_a_fleet(stack: Stack, emulator: Emulator) -> None:
     assert sorted(stack.models()) == ["chat-chat", "chat-opt"]
 
     # An accepted idle member is not loaded; one that fails is named, and the next up loads it.
+    emulator.advance(120)  # A younger load may not show yet, and is waited for.
     emulator.unload_by_somebody_else(OPT)
     emulator.set_faults([{"model": PHI, "do": {"boot": "failed", "error": "out of memory"}}])
     idle = f"{OPT}, on_expiry='accept'"
