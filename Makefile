@@ -1,4 +1,4 @@
-# The two commands of a newcomer are `make demo` and `make test`; both set up what they need.
+# Start with `make demo` or `make test`; both set up what they need.
 
 PYTHON ?= python3
 WORKERS ?= auto
@@ -8,8 +8,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-# The pulumi on PATH is used; the one that `make setup` may have made only where there is none.
+# A pulumi on PATH comes before the one that `make setup` may have made.
 WITH_CLI = PATH="$$(command -v pulumi >/dev/null || printf '%s:' '$(CURDIR)/.tools/pulumi/bin')$$PATH"
+
+# What `make coverage` runs, and the rooms where a mistake loses a load or leaves one running.
+COVERING := $(addprefix tests/,client fleet host lifecycle ownership provider unit wire)
+ROOMS := 'core/*' 'service/client/*' 'dynamic/host*,bytez_provider/dynamic/providers*'
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test reword soak coverage mutants bench check clean distclean
@@ -17,32 +21,38 @@ WITH_CLI = PATH="$$(command -v pulumi >/dev/null || printf '%s:' '$(CURDIR)/.too
 help: ## List the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 	@echo
-	@echo '  PYTHON=python3.12   the interpreter for .venv (3.10 or newer)'
-	@echo '  WORKERS=2           how many tests run at once'
-	@echo '  ARGS="-k wording"   more arguments for pytest, or for bench: --quick, --only NAME'
+	@echo '  PYTHON=python3.12   the interpreter of .venv (3.10 or newer)'
+	@echo '  WORKERS=2           tests that run at the same time'
+	@echo '  ARGS="-k wording"   arguments for pytest; for bench: --quick, --only NAME'
 
-setup: $(READY) ## Make .venv and, where no pulumi is on PATH, .tools/pulumi
+setup: $(READY) ## Make .venv and, if there is no pulumi on PATH, .tools/pulumi
 	@$(BIN)/python tools/pulumi/install.py
 
-demo: setup ## Show a fleet come up, change, heal and go, on an emulator: no key, no account
+demo: setup ## Show the life of a fleet on an emulator: no key, no account
 	@$(WITH_CLI) $(BIN)/python tools/demo/run.py
 
-test: setup ## Run every tier of the tests, the one with the real CLI included
+test: setup ## Run all tests, those with the real Pulumi CLI included
 	$(WITH_CLI) $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $(ARGS)
 
-reword: setup ## Write the sentences that tests hold again, as they are now; then read the diff
+reword: setup ## Update the wordings in the tests (inline snapshots); then review the diff
 	$(BIN)/python -m pytest -q --inline-snapshot=fix $(ARGS)
 
-soak: setup ## Hold the promises against random stories; ARGS="--examples 2000 --steps 50 --seed N"
+soak: setup ## Test the promises with random stories; ARGS="--examples 2000 --steps 50 --seed N"
 	@$(BIN)/python -m tests.stateful $(ARGS)
 
-coverage: setup ## Run the tests of the rooms that must not fail; less than 95 % of one fails
-	@$(BIN)/python -m tools.coverage -n $(WORKERS) $(ARGS)
+coverage: setup ## Run the tests of the core; less than 95 % of a room's lines and branches fails
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -q -n $(WORKERS) $(ARGS) $(COVERING)
+	$(BIN)/coverage combine -q
+	@for room in $(ROOMS); do \
+		$(BIN)/coverage report --fail-under=95 --include="bytez_provider/$$room" || failed=1; \
+	done; exit $${failed:-0}
 
-mutants: setup ## Take each guard out of a copy of the code, and see that the tests notice
-	@$(BIN)/python -m tools.mutants $(ARGS)
+mutants: setup ## Change the guards of the core in every place; a change that no test notices fails
+	$(BIN)/mutmut run $(ARGS)
+	@survived="$$($(BIN)/mutmut results)"; echo "$$survived"; test -z "$$survived"
 
-bench: setup ## Measure fleets beside a naive provider; ARGS=--quick takes 3 minutes
+bench: setup ## Compare fleets with a naive provider; ARGS=--quick takes 3 minutes
 	@$(WITH_CLI) $(BIN)/python -m benchmarks $(ARGS)
 
 check: $(READY) ## Lint, check the format and the types
@@ -50,8 +60,8 @@ check: $(READY) ## Lint, check the format and the types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-clean: ## Remove what builds, tests and checks leave behind
-	rm -rf build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+clean: ## Remove the files of builds, tests and checks
+	rm -rf build dist mutants .coverage* *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . \( -path ./$(VENV) -o -path ./.tools \) -prune \
 		-o -type d -name __pycache__ -prune -exec rm -rf {} +
 
@@ -65,7 +75,7 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 		echo "could not set up '.venv': '$(PYTHON)' has no venv module. Nothing was changed." \
 			"Install it (on Debian and Ubuntu: apt install python3-venv)." >&2; exit 1; }
-	@echo 'python: making .venv with what constraints.txt pins'
+	@echo 'python: making .venv with the versions in constraints.txt'
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 		--constraint constraints.txt --editable '.[dev]'

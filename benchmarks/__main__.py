@@ -1,7 +1,7 @@
-"""`python -m benchmarks [--quick] [--only NAME] [--runs N]`: ours beside a naive provider.
+"""`python -m benchmarks [--quick] [--only NAME] [--runs N]`: compare with a naive provider.
 
 Writes `benchmarks.json`, `.md` and `.svg`: a full run to `docs`, any other to `build`. Absolute
-times are the machine's; the ratios are the provider's.
+times depend on the machine; ratios do not.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ _ALONE: dict[str, Callable[[int], dict[str, float]]] = {
 
 
 def main() -> None:
-    """Measure, write the report, and print what must hold."""
+    """Measure, write the report and print it."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
     parser.add_argument("--quick", action="store_true", help="one run each, up to 64 models")
     parser.add_argument(
         "--only", action="append", choices=("fleet", *_ALONE), help="this one; may be repeated"
     )
-    parser.add_argument("--runs", type=int, default=5, help="of each kind, by turns (5)")
+    parser.add_argument("--runs", type=int, default=5, help="of each kind, in turns (5)")
     options = parser.parse_args()
     os.environ["PATH"] = pulumi_path()
     figures = measure(options.only or ("fleet", *_ALONE), options.runs, is_quick=options.quick)
@@ -62,17 +62,17 @@ def measure(names: Sequence[str], runs: int, *, is_quick: bool) -> Figures:
             start = time.monotonic()
             figures.trials.append(run_trial(provider, models))
             took = time.monotonic() - start
-            _tell(f"run {run + 1} of {runs}: {provider} with {models} models, {took:.0f} s")
+            _report(f"run {run + 1} of {runs}: {provider} with {models} models, {took:.0f} s")
     for name, benchmark in _ALONE.items():
         if name in names:
             start = time.monotonic()
             figures.alone[name] = benchmark(runs)
-            _tell(f"{name}, {time.monotonic() - start:.0f} s")
+            _report(f"{name}, {time.monotonic() - start:.0f} s")
     return figures
 
 
 def write(figures: Figures, folder: Path) -> None:
-    """Write the report as JSON and Markdown, and the plot where there is something to plot."""
+    """Write the report as JSON and Markdown, and a plot if there are trials."""
     folder.mkdir(exist_ok=True)
     document = json.dumps(figures.document(), indent=2) + "\n"
     (folder / "benchmarks.json").write_text(document, encoding="utf-8")
@@ -81,7 +81,7 @@ def write(figures: Figures, folder: Path) -> None:
         (folder / "benchmarks.svg").write_text(report.plot(figures), encoding="utf-8")
 
 
-def _tell(line: str) -> None:
+def _report(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 

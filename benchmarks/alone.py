@@ -1,4 +1,4 @@
-"""What is measured of ours alone: plain Models, Ctrl-C, a review, and the import."""
+"""What is measured without a comparison: plain Models, Ctrl-C, a review, and the import."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _timed_up(models: Sequence[str]) -> float:
 
 @contextmanager
 def _emulated(boot_seconds: float) -> Iterator[tuple[Stack, Emulator]]:
-    """Give an empty stack and a service of its own."""
+    """Provide an empty stack and its service."""
     with (
         tempfile.TemporaryDirectory() as folder,
         Emulator(keys=(KEY,), boot_seconds=boot_seconds) as emulator,
@@ -110,10 +110,7 @@ def review(runs: int) -> dict[str, float]:
 
 
 def imports() -> dict[str, float]:
-    """Time what a program imports, in ten fresh interpreters each, by turns.
-
-    The naive program also defines its provider, which takes no time to speak of.
-    """
+    """Time the imports of a program, in ten fresh interpreters each, in turns."""
     took: dict[str, list[float]] = {"pulumi": [], "ours": [], "naive": []}
     for _ in range(IMPORT_RUNS):
         for name, statement in _IMPORTS.items():

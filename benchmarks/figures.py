@@ -58,7 +58,7 @@ class Figures:
     alone: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def sizes(self) -> list[int]:
-        """Return the numbers of models, the least first."""
+        """Return the numbers of models in ascending order."""
         return sorted({trial.models for trial in self.trials})
 
     def of(self, provider: Provider, models: int) -> Medians | None:
@@ -67,12 +67,12 @@ class Figures:
         return medians(trials) if trials else None
 
     def value(self, provider: Provider, models: int, name: str) -> float | None:
-        """Return one median; None where there is none."""
+        """Return one median, or None."""
         found = self.of(provider, models)
         return None if found is None else found[name]
 
     def document(self) -> dict[str, Any]:
-        """Return all of it, for JSON."""
+        """Return everything for JSON."""
         return {
             "machine": self.machine,
             "runs": self.runs,
@@ -90,7 +90,7 @@ class Figures:
 
 
 def medians(trials: Sequence[Trial]) -> Medians:
-    """Return the median of each figure; None where a trial has none."""
+    """Return the median of each figure; None if a trial has none."""
     names = [
         one.name for one in dataclasses.fields(Trial) if one.name not in ("provider", "models")
     ]
@@ -109,12 +109,12 @@ def _rounded(trial: dict[str, Any]) -> dict[str, Any]:
 
 
 def ratio(part: float | None, whole: float | None) -> float | None:
-    """Return how many times `whole` goes into `part`; None where either is not known."""
+    """Return `part` / `whole`; None if one of them is unknown."""
     return part / whole if part is not None and whole else None
 
 
 def promises(figures: Figures) -> list[Promise]:
-    """Return what must hold, as far as this run measured it."""
+    """Return the promises that this run measured."""
     boot = {
         (provider, models): figures.value(provider, models, "boot_seconds")
         for provider in ("fleet", "naive")
@@ -177,7 +177,7 @@ def promises(figures: Figures) -> list[Promise]:
 
 
 def machine() -> dict[str, str | int]:
-    """Return what the figures depend on, and nothing that names the machine."""
+    """Return what the figures depend on, without the name of the machine."""
     done = subprocess.run(["pulumi", "version"], capture_output=True, text=True, check=True)
     return {
         "cores": os.cpu_count() or 0,

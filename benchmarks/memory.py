@@ -15,13 +15,13 @@ _PROVIDER = b"\0pulumi.dynamic\0"
 
 
 class Peak:
-    """The highest VmHWM seen, in MB; None where there is no /proc to see it in."""
+    """The highest VmHWM seen, in MB; None without a /proc."""
 
     def __init__(self) -> None:
         self.mb: float | None = None
 
     def take(self, status: str) -> None:
-        """Take note of a process's `/proc/<pid>/status`."""
+        """Take the `/proc/<pid>/status` of a process into account."""
         found = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
         if found is not None:
             self.mb = max(self.mb or 0.0, int(found[1]) / 1024)
@@ -29,10 +29,7 @@ class Peak:
 
 @contextmanager
 def provider_memory(mark: str) -> Iterator[Peak]:
-    """Watch the provider processes that have a text in their environment.
-
-    The kernel keeps the peak itself, so that it is known to within the last sample's age.
-    """
+    """Watch the provider processes that have a text in their environment."""
     peak = Peak()
     done = threading.Event()
     watcher = threading.Thread(target=_watch, args=(mark.encode(), peak, done), daemon=True)
@@ -54,5 +51,5 @@ def _watch(mark: bytes, peak: Peak, done: threading.Event) -> None:
                     if mark in (process / "environ").read_bytes():
                         peak.take((process / "status").read_text(encoding="utf-8"))
                 elif b"pulumi" not in command:
-                    # What Pulumi starts is a fork of its own at first, and then a script.
+                    # Not a process that Pulumi is about to turn into a provider.
                     strangers.add(process)

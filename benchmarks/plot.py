@@ -1,4 +1,4 @@
-"""Bars as SVG, legible on light and dark pages."""
+"""Bars as SVG, for light and dark pages."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ text{font:13px -apple-system,'Segoe UI',Helvetica,Arial,sans-serif;fill:#1f2328}
 
 @dataclass(frozen=True)
 class Row:
-    """Two figures of one thing; None where it was not measured.
+    """Two figures of one measurement; None if it was not made.
 
     Attributes:
         label: What was measured.

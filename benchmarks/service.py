@@ -1,4 +1,4 @@
-"""The emulated service in a process of its own, so that it does not share our interpreter."""
+"""The emulated service in its own process, so that it does not share our interpreter."""
 
 from __future__ import annotations
 
@@ -21,12 +21,7 @@ _RAM_GB = 7.5
 
 @dataclass(frozen=True)
 class Requests:
-    """What the service was asked for a while.
-
-    Attributes:
-        by_path: How many of each.
-        span_seconds: From the first to the last.
-    """
+    """Requests by path, and the seconds from the first to the last."""
 
     by_path: Counter[str]
     span_seconds: float
@@ -37,12 +32,12 @@ class Service:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        # A proxy of the machine's has no business on loopback.
+        # Never use a proxy for loopback.
         self._opener = build_opener(ProxyHandler({}))
         self._counted = 0
 
     def new_requests(self) -> Requests:
-        """Return what was asked since the last call."""
+        """Return the requests since the last call."""
         log = self._get("requests")[self._counted :]
         self._counted += len(log)
         times = [datetime.fromisoformat(one["time"].replace("Z", "+00:00")) for one in log]
@@ -60,7 +55,7 @@ class Service:
 
 
 def model_ids(count: int) -> list[str]:
-    """Return the ids of so many models: more than the seed's catalogue has."""
+    """Return so many model ids; the bundled catalogue has fewer."""
     return [f"benchmark/model-{number}" for number in range(count)]
 
 

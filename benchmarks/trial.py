@@ -1,4 +1,4 @@
-"""One stack of one provider, from its cold boot to its refresh, and all that is counted there."""
+"""One stack of one provider, measured from its cold boot to its refresh."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _STATE_TYPES = ("pulumi-python:dynamic", "bytez:")
 
 @dataclass(frozen=True)
 class Trial:
-    """What came out of one stack.
+    """The figures of one stack.
 
     Attributes:
         provider: Ours or the naive one.
@@ -37,7 +37,7 @@ class Trial:
         catalogues: To `/model/list`.
         besides_per_second: Requests of that `up` beyond one load and two statuses a model, in each
             second from its first request to its last.
-        peak_memory_mb: Of the provider process in that `up`; None where it cannot be known.
+        peak_memory_mb: Of the provider process in that `up`; None if unknown.
         unchanged_up_seconds: Of an `up` that finds nothing to do.
         unchanged_preview_seconds: Of a `preview` that finds nothing to do.
         refresh_seconds: Of a `refresh` that finds no change.
@@ -62,11 +62,11 @@ class Trial:
 
 
 def run_trial(provider: Provider, models: int) -> Trial:
-    """Take a stack with so many models through its life; its `up` never refreshes.
+    """Measure a stack with so many models; its `up` never refreshes.
 
     Raises:
-        RuntimeError: It did not do what it is timed for.
-        AssertionError: A command failed; shows what it said.
+        RuntimeError: It did not do its work.
+        AssertionError: A command failed.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -113,7 +113,7 @@ def _measure(provider: Provider, models: int, stack: Stack, service: Service) ->
 
 
 def timed(stack: Stack, *command: str) -> float:
-    """Run a command of Pulumi's, which must succeed; return its seconds."""
+    """Run a Pulumi command, which must succeed; return its seconds."""
     start = time.perf_counter()
     stack.start(*command).finish(_LONGEST_SECONDS).ok()
     return time.perf_counter() - start

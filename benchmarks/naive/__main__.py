@@ -1,7 +1,7 @@
 """The naive provider: a class in the program, as a tutorial on dynamic providers gives it.
 
-It is here to be measured against. It is a fair one: it heeds what the service answers, gives up in
-the end, polls every second, and its refresh finds out that a model has gone.
+The benchmark compares with it. It is a fair one: it checks every answer, has a time limit, polls
+every second, and its refresh notices that a model is gone.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class ModelProvider(ResourceProvider):
     """Loads a model and waits until it runs."""
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
-        """Replace the model where anything about it changes."""
+        """Replace the model if anything changes."""
         replaces = [name for name in ("modelId", "concurrency") if olds[name] != news[name]]
         return DiffResult(bool(replaces), replaces, delete_before_replace=True)
 
@@ -73,8 +73,8 @@ class Model(Resource):
         super().__init__(ModelProvider(), name, props)
 
 
-# Pulumi pickles a class of the program anew for each resource, one call deeper each time: without
-# this the program would end in a RecursionError after some 230 models.
+# Pulumi pickles a class of the program for each resource, one call deeper each time. Without this,
+# the program ends in a RecursionError after some 230 models.
 sys.setrecursionlimit(20_000)
 
 for number, line in enumerate(Path("models.txt").read_text(encoding="utf-8").split()):

@@ -1,4 +1,4 @@
-"""Pulumi's mocks, for programs that declare a fleet."""
+"""Mocks of Pulumi for programs that declare a fleet."""
 
 from __future__ import annotations
 
@@ -10,11 +10,7 @@ import pytest
 
 
 class Engine(pulumi.runtime.Mocks):
-    """Answers as the engine does once all models run.
-
-    Attributes:
-        names: The resources that were registered.
-    """
+    """Answers as the engine does when all models run; `names` are the registered resources."""
 
     def __init__(self) -> None:
         self.names: list[str] = []
@@ -31,7 +27,7 @@ class Engine(pulumi.runtime.Mocks):
         return args.inputs.get("modelId", ""), {**args.inputs, **created}
 
     def call(self, args: pulumi.runtime.MockCallArgs) -> Any:
-        """Answer no function call: there is none."""
+        """Fail: no program calls a function."""
         raise AssertionError(args.token)
 
 

@@ -1,4 +1,4 @@
-"""What a program pays for a large fleet, in calls of Python's rather than in seconds."""
+"""The cost of a large fleet in a program, in Python calls instead of seconds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import bytez_provider as bytez
 
 
 def calls(count: int) -> int:
-    """Return how many calls a program makes that declares a fleet of so many models."""
+    """Return how many calls it takes to declare a fleet of so many models."""
     models = {f"m{n}": bytez.ModelArgs(model_id=f"owner/m{n}") for n in range(count)}
     made = 0
 
@@ -35,6 +35,6 @@ def calls(count: int) -> int:
 
 
 @pytest.mark.usefixtures("engine")
-def test_a_program_pays_for_each_model_once() -> None:
-    """Twice the models are about twice the work; four times if each waited for all on its own."""
+def test_the_cost_is_linear_in_the_number_of_models() -> None:
+    """Twice the models are about twice the work; it was four times when each waited for all."""
     assert calls(80) < 2.5 * calls(40)

@@ -1,4 +1,4 @@
-"""The two programs that are compared."""
+"""The two programs that the benchmark compares."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def emulator() -> Iterator[Emulator]:
 def naive(
     emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[dict[str, Any]]:
-    """What the naive program defines; it declares no model here."""
+    """The names in the naive program; it declares no model here."""
     (tmp_path / "models.txt").touch()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("BYTEZ_KEY", KEY)
@@ -40,7 +40,7 @@ def naive(
 
 
 def test_the_naive_provider_does_its_work(naive: dict[str, Any], emulator: Emulator) -> None:
-    """No straw man: it loads, waits, reads, sees what is gone, and unloads."""
+    """It is a fair comparison: it loads, waits, reads, notices what is gone, and unloads."""
     provider = naive["ModelProvider"]()
     made = provider.create({"modelId": PHI, "concurrency": 2.0})
     assert (made.id, made.outs["status"]) == (PHI, "RUNNING")

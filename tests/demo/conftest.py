@@ -1,4 +1,4 @@
-"""What the tests of the demo, the examples and the documents share."""
+"""Fixtures for the demo and the examples."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The demo as a newcomer runs it, to its end and not to its end, in a pipe."""
+"""The demo in a pipe: to its end, interrupted, and with a command that fails."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from pathlib import Path
 
 import pytest
 
-# A minute on a machine that does nothing else; this is for one that runs all tests at once.
+# It takes a minute on an idle machine; this is for one that runs all tests.
 DEMO_SECONDS = 600
 KEY = "demo-key-of-the-emulator"
 
 
 @pytest.fixture
 def scratch(tmp_path: Path) -> Path:
-    """The folder that the demo puts its own in."""
+    """The folder in which the demo makes its own."""
     folder = tmp_path / "scratch"
     folder.mkdir()
     return folder
 
 
 def start(root: Path, scratch: Path, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
-    """Start the demo, in a process group of its own as a terminal gives it."""
+    """Start the demo in its own process group, as a terminal does."""
     return subprocess.Popen(
         [sys.executable, str(root / "tools" / "demo" / "run.py")],
         env={**os.environ, "TMPDIR": str(scratch), **(env or {})},
@@ -39,18 +39,18 @@ def start(root: Path, scratch: Path, env: Mapping[str, str] | None = None) -> su
 
 
 def left_behind(scratch: Path) -> list[str]:
-    """Return the files, and the commands of the processes, that the demo did not clear away."""
+    """Return the files and the commands of processes that the demo left behind."""
     found = [path.name for path in scratch.iterdir()]
     for path in Path("/proc").glob("[0-9]*/environ"):
         try:
             if str(scratch).encode() in path.read_bytes():
                 found.append((path.parent / "cmdline").read_text().replace("\0", " "))
         except OSError:
-            continue  # It has just ended, or is another user's.
+            continue  # It has ended, or belongs to another user.
     return found
 
 
-def test_demo_shows_every_step_and_leaves_nothing(root: Path, scratch: Path) -> None:
+def test_the_demo_shows_every_step_and_leaves_nothing_behind(root: Path, scratch: Path) -> None:
     demo = start(root, scratch)
     shown, _ = demo.communicate(timeout=DEMO_SECONDS)
     assert demo.returncode == 0, shown
@@ -80,8 +80,8 @@ def test_demo_shows_every_step_and_leaves_nothing(root: Path, scratch: Path) -> 
     assert [line.strip() for line in last_lines[1:]] == ["pulumi stack init dev", "pulumi up"]
 
 
-def test_in_a_pipe_progress_is_a_line_a_stage(root: Path, scratch: Path) -> None:
-    """And Ctrl-C in mid-boot ends it with what it began."""
+def test_ctrl_c_in_mid_boot_leaves_nothing_behind(root: Path, scratch: Path) -> None:
+    """Until then, progress in a pipe is one line per stage."""
     demo = start(root, scratch)
     assert demo.stdout is not None
     shown = []
@@ -97,7 +97,7 @@ def test_in_a_pipe_progress_is_a_line_a_stage(root: Path, scratch: Path) -> None
     assert sum(" DEPLOYING, limit" in line and "chat creating" in line for line in shown) <= 1
 
 
-def test_failing_command_fails_the_demo_with_one_line(
+def test_a_failing_command_fails_the_demo_with_one_line(
     root: Path, scratch: Path, tmp_path: Path
 ) -> None:
     broken = tmp_path / "bin" / "pulumi"

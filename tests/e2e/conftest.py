@@ -15,7 +15,7 @@ KEY = "e2e-key-0123456789"
 
 @pytest.fixture
 def emulator(request: pytest.FixtureRequest) -> Iterator[Emulator]:
-    """An emulator whose time stands still; a boot ends at once unless a test gives its seconds."""
+    """An emulator with a stopped clock; a boot ends at once unless a test gives its seconds."""
     boot_seconds = getattr(request, "param", 0)
     with Emulator(keys=(KEY,), clock="manual", boot_seconds=boot_seconds) as running:
         yield running
@@ -23,18 +23,16 @@ def emulator(request: pytest.FixtureRequest) -> Iterator[Emulator]:
 
 @pytest.fixture
 def stack(tmp_path: Path, emulator: Emulator) -> Iterator[Stack]:
-    """A stack whose `up` refreshes first, as the README says to set it."""
-    yield from _stack(tmp_path, emulator, refresh=True)
+    """A stack whose `up` refreshes first, as the README recommends."""
+    env = {"BYTEZ_KEY": KEY, "BYTEZ_ENDPOINT": emulator.url}
+    stack = Stack(tmp_path, env, refresh=True)
+    yield stack
+    stack.end()
 
 
 @pytest.fixture
-def plain_stack(tmp_path: Path, emulator: Emulator) -> Iterator[Stack]:
-    """A stack whose `up` never reads, as Pulumi's default is."""
-    yield from _stack(tmp_path, emulator, refresh=False)
-
-
-def _stack(folder: Path, emulator: Emulator, *, refresh: bool) -> Iterator[Stack]:
-    env = {"BYTEZ_KEY": KEY, "BYTEZ_ENDPOINT": emulator.url}
-    stack = Stack(folder, env, refresh=refresh)
-    yield stack
-    stack.end()
+def plain_stack(stack: Stack) -> Stack:
+    """A stack whose `up` does not refresh, as is Pulumi's default."""
+    settings = stack.project / "Pulumi.yaml"
+    settings.write_text(settings.read_text().replace("options: {refresh: always}\n", ""))
+    return stack

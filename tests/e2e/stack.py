@@ -1,10 +1,11 @@
-"""A Pulumi stack on a file backend, driven by the real command line."""
+"""A Pulumi stack, by default with its state in files, driven by the real command line."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -20,7 +21,7 @@ COMMAND_SECONDS = 120
 
 
 def pulumi_path() -> str:
-    """Return a PATH with a pulumi on it; where there is none the run fails, it does not skip."""
+    """Return a PATH with a pulumi on it; without one the run fails, it does not skip."""
     path = os.environ["PATH"]
     if shutil.which("pulumi") is None:
         path = f"{TOOLS}{os.pathsep}{path}"
@@ -40,15 +41,15 @@ class Run:
 
     @property
     def output(self) -> str:
-        """All that a person would have seen."""
+        """All that a person would see."""
         return self.stdout + self.stderr
 
     def lines(self, text: str) -> list[str]:
-        """Return the lines of the output that hold the text, stripped."""
+        """Return the stripped lines of the output that contain the text."""
         return [line.strip() for line in self.output.splitlines() if text in line]
 
     def ok(self) -> Run:
-        """Assert that the command succeeded, showing what it said where it did not."""
+        """Assert that the command succeeded."""
         assert self.code == 0, f"pulumi {' '.join(self.args)} exited {self.code}:\n{self.output}"
         return self
 
@@ -59,18 +60,18 @@ class Run:
 
 
 class Running:
-    """A command under way, in a process group of its own as a terminal gives it."""
+    """A running command, in its own process group as in a terminal."""
 
     def __init__(self, args: Sequence[str], process: subprocess.Popen[str]) -> None:
         self.args = args
         self.process = process
 
     def interrupt(self) -> None:
-        """Press Ctrl-C: the whole process group gets SIGINT."""
+        """Send SIGINT to the whole process group, as Ctrl-C does."""
         os.killpg(self.process.pid, signal.SIGINT)
 
     def kill_engine(self) -> None:
-        """Kill the CLI, which is the engine, and nothing else, as an out-of-memory kill does."""
+        """Kill only the CLI, which is the engine."""
         self.process.kill()
 
     def finish(self, timeout: float = COMMAND_SECONDS) -> Run:
@@ -85,10 +86,10 @@ class Running:
 
 
 class Stack:
-    """A stack of a project in a folder of its own.
+    """A stack of a project in its own folder.
 
     Attributes:
-        env: The environment of every command, to be changed by a test.
+        env: The environment of every command; a test may change it.
         folder: Holds the project, the backend and the journal.
     """
 
@@ -102,6 +103,7 @@ class Stack:
         exists: bool = False,
     ) -> None:
         self.folder = folder
+        self._name = name
         self.env = {
             "PATH": pulumi_path(),
             "HOME": str(folder),
@@ -110,6 +112,7 @@ class Stack:
             "PULUMI_CONFIG_PASSPHRASE": "only for tests",
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+            "PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "true",
             "BYTEZ_JOURNAL": str(folder / "journal"),
             **env,
         }
@@ -125,7 +128,7 @@ class Stack:
         self.run("stack", "select" if exists else "init", name).ok()
 
     def program(self, body: str) -> None:
-        """Replace the program; `pulumi` and `bytez` are imported."""
+        """Replace the program; `pulumi` and `bytez` are already imported in it."""
         (self.project / "__main__.py").write_text(
             f"import pulumi\nimport bytez_provider as bytez\n{body}\n"
         )
@@ -146,11 +149,11 @@ class Stack:
         return Running(args, process)
 
     def run(self, *args: str) -> Run:
-        """Run a command to its end."""
+        """Run a command until it ends."""
         return self.start(*args).finish()
 
     def up(self, *args: str) -> Run:
-        """Run `pulumi up`, without the preview that a person would confirm."""
+        """Run `pulumi up` without its preview."""
         return self.run("up", "--yes", "--skip-preview", *args)
 
     def preview(self, *args: str) -> Run:
@@ -166,15 +169,15 @@ class Stack:
         return self.run("destroy", "--yes", "--skip-preview")
 
     def end(self) -> None:
-        """End whatever runs for this stack: Pulumi's provider process outlives a killed engine."""
+        """Kill every process of this stack: a provider process outlives a killed engine."""
         self._kill(lambda _command: True)
 
     def kill_host(self) -> None:
-        """Kill the process that the providers run in, and nothing else."""
+        """Kill only the process that the providers run in."""
         assert self._kill(lambda command: b"pulumi.dynamic" in command) == 1
 
     def _kill(self, is_meant: Callable[[bytes], bool]) -> int:
-        """Kill the processes of this stack whose command line is meant; return how many."""
+        """Kill the processes of this stack whose command line matches; return how many."""
         killed = 0
         for path in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
@@ -186,20 +189,26 @@ class Stack:
         return killed
 
     def export(self) -> dict[str, Any]:
-        """Return the state, secrets still encrypted."""
-        document: dict[str, Any] = json.loads(self.run("stack", "export").ok().stdout)
-        deployment: dict[str, Any] = document["deployment"]
-        return deployment
+        """Return the state, secrets still encrypted, from its file if it is in one."""
+        if self.env["PULUMI_BACKEND_URL"] != f"file://{self.folder / 'backend'}":
+            return dict(json.loads(self.run("stack", "export").ok().stdout)["deployment"])
+        settings = (self.project / "Pulumi.yaml").read_text(encoding="utf-8")
+        (project,) = re.findall(r"^name: (\S+)", settings, re.MULTILINE)
+        file = self.folder / "backend/.pulumi/stacks" / project / f"{self._name}.json"
+        return dict(json.loads(file.read_bytes())["checkpoint"].get("latest") or {})
 
     def outputs(self) -> dict[str, Any]:
-        """Return the stack's outputs."""
-        found: dict[str, Any] = json.loads(self.run("stack", "output", "--json").ok().stdout)
-        return found
+        """Return the outputs of the stack."""
+        (root,) = (one for one in self._resources() if one["type"] == "pulumi:pulumi:Stack")
+        return dict(root.get("outputs", {}))
 
     def models(self) -> dict[str, dict[str, Any]]:
-        """Return the outputs of every Model in state, by the resource's name."""
+        """Return the outputs of every Model in state, by the name of its resource."""
         return {
             resource["urn"].split("::")[-1]: resource["outputs"]
-            for resource in self.export().get("resources", [])
+            for resource in self._resources()
             if resource["type"] == MODEL_TYPE and not resource.get("external")
         }
+
+    def _resources(self) -> list[dict[str, Any]]:
+        return list(self.export().get("resources", []))

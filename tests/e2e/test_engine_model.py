@@ -1,8 +1,7 @@
-"""The stateful test's model of the engine, held against the real engine, script by script.
+"""The model of the engine in `tests/stateful`, compared with the real engine.
 
-Each script goes through both: the real command line with its engine, hosts and state on one
-emulator, the model on another. After each command what the emulators were asked to change, what
-they hold, how the command ended and what the state says must be the same.
+Each script runs twice: with the real command line on one emulator, with the model on another. After
+each command the requests, what is loaded, how the command ended and the state must be the same.
 """
 
 from __future__ import annotations
@@ -17,30 +16,27 @@ import pytest
 from bytez_provider.core.messages import OUTAGE
 from bytez_provider.emulator import Emulator
 from tests.e2e.conftest import KEY
+from tests.e2e.helpers import CHANGING, DELETE, GPT2, LOAD, OPT, PHI, running, until
 from tests.e2e.stack import MODEL_TYPE, Run, Stack
 from tests.e2e.test_cases import exported, refusing, restore
-from tests.e2e.test_interruption import until
-from tests.e2e.test_model import CHANGING, running
 from tests.stateful.engine import NOT_SAVED, Engine, Result
 from tests.stateful.host import Process
 from tests.stateful.program import FLEET, Declared, Program, is_member
 from tests.stateful.program import MODEL_TYPE as IN_URN
 
-GPT2, PHI, OPT = "openai-community/gpt2", "microsoft/phi-1", "facebook/opt-1.3b"
-LOAD, DELETE = "/model/load", "/model/delete"
 X, Y = f"{FLEET}-x", f"{FLEET}-y"
 HELD_SECONDS = 30
 FAILS_ONCE = [{"endpoint": "/model/load", "first": 1, "do": {"boot": "failed", "error": "no"}}]
 NO_DELETE = [{"endpoint": "/model/delete", "do": {"respond": {"status": 400, "body": {}}}}]
 
 Asked = dict[str | None, list[str]]
-"""By model, what was asked that changes something, in order."""
+"""The requests that change something, by model, in order."""
 Kept = dict[str, tuple[str, int, bool]]
 """By name, the model in state, at which concurrency, and whether a replacement is pending."""
 
 
 class Both:
-    """One stack, twice: deployed by the real engine, and by its model."""
+    """One stack, deployed by the real engine and by its model."""
 
     def __init__(self, stack: Stack, real: Emulator, modelled: Emulator, journal: Path) -> None:
         self.program = Program("dev")
@@ -62,7 +58,7 @@ class Both:
         targets: Sequence[str] = (),
         refresh: bool = True,
     ) -> Asked:
-        """Run a command through both, and compare; return what was asked."""
+        """Run a command with both and compare them; return the requests that change something."""
         flags = [f"--target={one}" for one in targets]
         flags += [] if refresh else ["--refresh=false"]
         return self._compared(
@@ -74,17 +70,17 @@ class Both:
         )[0]
 
     def warn(self, command: str, text: str) -> tuple[bool, bool]:
-        """Run a command through both; return whether each of them says this."""
+        """Run a command with both; return whether each of them prints the text."""
         _, run, result = self._compared(command, lambda arguments: self._stack.run(*arguments))
         return text in run.output, any(text in line for line in result.said)
 
     def do_unsaved(self, command: str, *, since: str, saves: int = 0) -> Asked:
-        """Run a command through both, and let the backend refuse once a request is out.
+        """Run a command with both, with a backend that refuses to save from a request on.
 
         Args:
             command: The command.
-            since: The request, by its path.
-            saves: How many steps have been saved by then.
+            since: The path of the request.
+            saves: How many steps are saved before it.
         """
 
         def run(arguments: Sequence[str]) -> Run:
@@ -105,7 +101,7 @@ class Both:
         return asked
 
     def restore(self, number: int) -> None:
-        """Put an earlier state back: 0 is that of before all."""
+        """Put an earlier state back; 0 is the empty one."""
         restore(self._stack, self._exports[number])
         self._engine.restore(number)
         assert self._kept_by_the_engine() == self._kept_by_the_model()
@@ -139,7 +135,7 @@ class Both:
         return asked[0], ran, result
 
     def let(self, do: Callable[[Emulator], object]) -> None:
-        """Let the same thing happen to both services."""
+        """Do the same to both services."""
         for emulator in self._emulators:
             do(emulator)
 
@@ -163,7 +159,7 @@ class Both:
 
 
 def asked_of(emulator: Emulator, since: int) -> Asked:
-    """Return what an emulator was asked to change after so many requests."""
+    """Return the requests that change something, by model, after the first `since`."""
     asked: Asked = {}
     for record in emulator.requests()[since:]:
         if record.path in CHANGING:
@@ -172,7 +168,7 @@ def asked_of(emulator: Emulator, since: int) -> Asked:
 
 
 def text_of(program: Program) -> str:
-    """Return a program as a user writes it."""
+    """Return the source of a program."""
 
     def arguments(one: Declared) -> str:
         return f"model_id={one.model_id!r}, concurrency={one.concurrency}, adopt={one.adopt}"
@@ -201,7 +197,7 @@ def both(stack: Stack, emulator: Emulator, tmp_path: Path) -> Iterator[Both]:
 
 
 def change(both: Both, name: str, **changed: Any) -> None:
-    """Change what is declared of a model."""
+    """Change the declaration of a model."""
     both.program.declare(name, replace(both.program.models[name], **changed))
 
 
@@ -209,9 +205,8 @@ def test_the_types_are_the_same() -> None:
     assert MODEL_TYPE == IN_URN
 
 
-def test_a_change_a_rename_and_the_end(both: Both) -> None:
+def test_replacements_renames_and_failures(both: Both) -> None:
     both.program.declare("one", Declared(GPT2))
-    both.do("up")
     both.do("up")
     change(both, "one", concurrency=2)
     assert both.do("up") == {GPT2: [DELETE, LOAD]}
@@ -219,70 +214,40 @@ def test_a_change_a_rename_and_the_end(both: Both) -> None:
     assert both.do("up") == {}
     both.program.rename("two", "one", alias=False)
     assert both.do("up") == {}
-    assert both.do("destroy") == {GPT2: [DELETE]}
-
-
-def test_a_replacement_that_fails_is_pending(both: Both) -> None:
-    """The old one is unloaded: the next `up` only loads, and a `destroy` asks nothing."""
-    both.program.declare("one", Declared(GPT2))
-    both.do("up")
+    # A replacement that fails is pending: the next `up` only loads, a `destroy` asks nothing.
     for end in ("up", "destroy"):
         change(both, "one", concurrency=both.program.models["one"].concurrency + 1)
         both.let(lambda emulator: emulator.set_faults(FAILS_ONCE))
         both.do("up", succeeds=False)
-        both.do("refresh")
         both.do(end)
 
 
-def test_what_is_deleted_last_and_what_cannot_be_deleted(both: Both) -> None:
-    both.program.declare("one", Declared(GPT2))
-    both.program.declare("two", Declared(PHI))
-    both.do("up")
-    both.program.drop("two")
-    both.program.declare("one", Declared(OPT))
-    both.let(lambda emulator: emulator.set_faults(NO_DELETE))
-    both.do("up", succeeds=False)
-    both.let(lambda emulator: emulator.set_faults([]))
-    both.do("up")
-    both.do("destroy")
-
-
-def test_a_fleet(both: Both) -> None:
-    """Members come and go one by one; who is gone is found by a refresh, and loaded again."""
+def test_a_fleet_and_what_is_deleted_last(both: Both) -> None:
+    """A refresh finds what is gone; a delete that fails ends the deployment."""
     both.program.declare(X, Declared(GPT2))
     both.program.declare(Y, Declared(PHI))
-    both.do("up")
-    change(both, Y, concurrency=2)
     both.do("up")
     both.let(lambda emulator: emulator.advance(120))
     both.let(lambda emulator: emulator.unload_by_somebody_else(GPT2))
     both.do("refresh")
-    both.do("up")
+    change(both, Y, concurrency=2)
     both.program.drop(X)
     both.program.declare("one", Declared(OPT))
+    assert both.do("preview") == {}
     both.do("up")
+    both.program.drop("one")
+    both.let(lambda emulator: emulator.set_faults(NO_DELETE))
+    both.do("up", succeeds=False)
+    both.let(lambda emulator: emulator.set_faults([]))
     both.do("destroy")
 
 
-def test_a_preview_asks_and_saves_nothing(both: Both) -> None:
-    """Whatever its refresh finds."""
-    both.program.declare("one", Declared(GPT2))
-    both.program.declare("two", Declared(PHI))
-    assert both.do("preview") == {}
-    both.do("up")
-    change(both, "one", concurrency=2)
-    both.let(lambda emulator: emulator.advance(120))
-    both.let(lambda emulator: emulator.unload_by_somebody_else(PHI))
-    assert both.do("preview") == {}
-    assert both.do("up") == {GPT2: [DELETE, LOAD], PHI: [LOAD]}
-
-
-def test_what_is_not_targeted_is_left_as_it_is(both: Both) -> None:
-    """It is not read, changed, created or deleted."""
+def test_resources_that_are_not_targeted_do_not_change(both: Both) -> None:
+    """They are not read, changed, created or deleted."""
     for name, model_id in (("one", GPT2), (X, PHI)):
         both.program.declare(name, Declared(model_id))
-    one, x = map(both.program.urn, ("one", X))
-    assert both.do("up", targets=[one]) == {GPT2: [LOAD]}
+    single, x = map(both.program.urn, ("one", X))
+    assert both.do("up", targets=[single]) == {GPT2: [LOAD]}
     both.do("up", targets=[x], succeeds=False)
     both.do("up")
     change(both, "one", concurrency=2)
@@ -294,13 +259,9 @@ def test_what_is_not_targeted_is_left_as_it_is(both: Both) -> None:
     ready, y = both.program.ready_urn, both.program.urn(Y)
     both.do("up", targets=[ready], refresh=False, succeeds=False)
     assert both.do("up", targets=[y], refresh=False) == {OPT: [LOAD]}
-    both.program.drop("one")
-    assert both.do("up", targets=[x]) == {}
-    both.do("up")
 
 
-def test_a_refresh_asks_for_the_diff_and_a_state_is_restored(both: Both) -> None:
-    """The diff is of what was read against the inputs of before."""
+def test_a_refresh_diffs_against_the_earlier_inputs_and_a_state_is_restored(both: Both) -> None:
     both.program.declare("one", Declared(GPT2))
     both.do("up")
     both.let(lambda emulator: emulator.advance(120))
@@ -309,20 +270,17 @@ def test_a_refresh_asks_for_the_diff_and_a_state_is_restored(both: Both) -> None
     both.restore(1)
     assert both.warn("refresh", OUTAGE) == (True, True)
     assert both.warn("refresh", OUTAGE) == (False, False)
-    assert both.do("up") == {}
     both.restore(1)
     assert both.do("destroy") == {GPT2: [DELETE]}
     both.restore(0)
     assert both.do("up") == {GPT2: [LOAD]}
 
 
-@pytest.mark.parametrize("since", [DELETE, LOAD])
-def test_a_save_that_is_refused_ends_the_deployment(both: Both, since: str) -> None:
-    """What was saved before it stays, and nothing of it is tried again."""
+def test_a_save_that_is_refused_ends_the_deployment(both: Both) -> None:
+    """What was saved before it remains; nothing is tried a second time."""
     both.program.declare("one", Declared(GPT2))
     both.do("up")
-    change(both, "one", concurrency=2)
-    asked = both.do_unsaved("up", since=since, saves=int(since == LOAD))
-    assert asked == {GPT2: [DELETE, LOAD][: 1 + (since == LOAD)]}
-    both.do("up")
-    both.do("destroy")
+    for since, saves, sent in ((DELETE, 0, [DELETE]), (LOAD, 1, [DELETE, LOAD])):
+        change(both, "one", concurrency=both.program.models["one"].concurrency + 1)
+        assert both.do_unsaved("up", since=since, saves=saves) == {GPT2: sent}
+        both.do("up")

@@ -1,150 +1,159 @@
-"""What a person sees on the command line when something is wrong: one sentence of ours."""
+"""What the command line shows if something is wrong: one sentence, and nothing was changed."""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator
 
 import pytest
 
 from bytez_provider.emulator import Emulator
-from tests.e2e.stack import Run, Stack
-from tests.e2e.test_model import GPT2, ONE, running
+from tests.e2e.conftest import KEY
+from tests.e2e.helpers import GPT2, one, running, sentence
+from tests.e2e.stack import Stack
 
-FORM = re.compile(r"error: could not [a-z ]+( '[^']+')?: .+\. .+\. .+\.$")
-TIMEOUTS = (
-    "pulumi.ResourceOptions(custom_timeouts="
-    "pulumi.CustomTimeouts(create='2s', update='2s', delete='2s'))"
-)
+PLAIN_KEY = "key-in-plain-text-0123"
 
 
-def sentence(run: Run) -> str:
-    """Return our one line under Diagnostics, after the checks that hold for every error."""
-    run.failed()
-    diagnostics = run.stdout.split("Diagnostics:")[1]
-    ours = [line.strip() for line in diagnostics.splitlines() if "could not" in line]
-    assert len(ours) == 1, diagnostics
-    assert "bytez_provider" not in run.output, "a frame of ours is shown"
-    assert "Traceback" not in "".join(run.lines("bytez")), run.output
-    assert FORM.match(ours[0]), ours[0]
-    return ours[0].removeprefix("error: ")
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[Emulator]:
+    with Emulator(keys=(KEY,), clock="manual", boot_seconds=0) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory, emulator: Emulator) -> Iterator[Stack]:
+    """One stack for all: nothing here may leave anything in it."""
+    env = {"BYTEZ_KEY": KEY, "BYTEZ_ENDPOINT": emulator.url}
+    stack = Stack(tmp_path_factory.mktemp("stack"), env, refresh=True)
+    yield stack
+    stack.end()
+
+
+@pytest.fixture
+def stack(shared: Stack, emulator: Emulator) -> Iterator[Stack]:
+    """The stack as it was made; afterwards no model may be loaded or in state."""
+    emulator.reset()
+    files = {file: file.read_text() for file in shared.project.glob("Pulumi*.yaml")}
+    env = dict(shared.env)
+    shared.program(one())
+    yield shared
+    shared.env.clear()
+    shared.env.update(env)
+    for file, text in files.items():
+        file.write_text(text)
+    assert (running(emulator), shared.models()) == ({}, {})
+
+
+def configure(stack: Stack, name: str, value: str) -> None:
+    """Set plain config, as `pulumi config set --plaintext` does."""
+    with (stack.project / "Pulumi.dev.yaml").open("a") as file:
+        file.write(f"config:\n  {name}: {value}\n")
 
 
 def test_no_key(stack: Stack, emulator: Emulator) -> None:
-    """Both ways to set one are named."""
+    """Both ways to set one are named; a preview needs none."""
     stack.env.pop("BYTEZ_KEY")
-    stack.program(ONE.format(concurrency=1))
     stack.preview().ok()
-    said = sentence(stack.up())
-    assert "no API key is set" in said
-    assert "pulumi config set --secret bytez:key" in said
-    assert "BYTEZ_KEY" in said
+    error = sentence(stack.up())
+    assert "pulumi config set --secret bytez:key" in error
+    assert "BYTEZ_KEY" in error
     assert emulator.requests() == []
 
 
-def test_bad_key(stack: Stack, emulator: Emulator) -> None:
-    """The server's word is shown, the key is not."""
-    stack.env["BYTEZ_KEY"] = "not-the-key-of-this-server"
-    stack.program(ONE.format(concurrency=1))
-    said = sentence(stack.up())
-    assert "401" in said
-    assert "not-the-key" not in said
-    assert running(emulator) == {}
-
-
 def test_plain_text_key(stack: Stack, emulator: Emulator) -> None:
-    """Refused by the program, with the command that mends it."""
-    stack.run("config", "set", "--plaintext", "bytez:key", "some-key-in-plain-text").ok()
-    stack.program(ONE.format(concurrency=1))
-    said = sentence(stack.preview())
-    assert "plain text" in said
-    assert "pulumi config set --secret bytez:key" in said
-    assert "some-key-in-plain-text" not in said
+    configure(stack, "bytez:key", PLAIN_KEY)
+    error = sentence(stack.preview())
+    assert "pulumi config set --secret bytez:key" in error
+    assert PLAIN_KEY not in error
+    assert emulator.requests() == []
+
+
+@pytest.mark.parametrize("where", ["project", "command"])
+def test_plain_text_key_of_the_project_or_the_command(
+    stack: Stack, emulator: Emulator, where: str
+) -> None:
+    file = stack.project / "Pulumi.yaml"
+    if where == "project":
+        config = f"config: {{'bytez:key': {{value: {PLAIN_KEY}}}}}\n"
+        file.write_text(file.read_text() + config)
+    error = sentence(stack.up(*(["-c", f"bytez:key={PLAIN_KEY}"] if where == "command" else [])))
+    assert "bytez:key is set in plain text" in error
+    assert PLAIN_KEY not in error
     assert emulator.requests() == []
 
 
 def test_endpoint_not_trusted(stack: Stack, emulator: Emulator) -> None:
     """A pull request cannot send the key of the environment elsewhere."""
-    stack.run("config", "set", "bytez:endpoint", "https://elsewhere.example").ok()
-    stack.program(ONE.format(concurrency=1))
-    said = sentence(stack.preview())
-    assert "https://elsewhere.example" in said
-    assert "BYTEZ_TRUSTED_ENDPOINTS" in said
+    configure(stack, "bytez:endpoint", "https://elsewhere.example")
+    error = sentence(stack.preview())
+    assert "https://elsewhere.example" in error
+    assert "BYTEZ_TRUSTED_ENDPOINTS" in error
     assert emulator.requests() == []
 
 
-def test_unreachable_endpoint(stack: Stack, emulator: Emulator) -> None:
-    """Nothing listens there."""
-    stack.program(ONE.format(concurrency=1))
-    emulator.stop()
-    said = sentence(stack.up())
-    assert said.startswith(f"could not load '{GPT2}': ")
-    assert "Nothing was changed" in said
-
-
-def test_unknown_model_is_found_at_preview(stack: Stack, emulator: Emulator) -> None:
-    """With the nearest names."""
-    stack.program('bytez.Model("m", model_id="openai-community/gpt-2")')
-    failed = stack.preview().failed()
-    assert "'openai-community/gpt-2' is not in the Bytez catalogue" in failed.output
-    assert f"'{GPT2}'" in failed.output
-    assert "Traceback" not in failed.output
-    assert running(emulator) == {}
-
-
-@pytest.mark.parametrize("concurrency", ["0", "2.5", "True", "'2'"])
-def test_bad_concurrency_is_found_at_preview(
-    stack: Stack, emulator: Emulator, concurrency: str
+@pytest.mark.parametrize("disabled", [False, True])
+def test_a_provider_of_its_own_gets_no_settings(
+    stack: Stack, emulator: Emulator, *, disabled: bool
 ) -> None:
-    """With what it should be."""
-    stack.program(ONE.format(concurrency=concurrency))
+    """A key from the environment must not go to the default address."""
+    configure(stack, "bytez:endpoint", stack.env.pop("BYTEZ_ENDPOINT"))
+    if disabled:
+        stack.run("config", "set", "--path", "pulumi:disable-default-providers[0]", "*").ok()
+    stack.program(
+        "own = pulumi.ProviderResource('pulumi-python', 'own', {})\n"
+        f"bytez.Model('gpt2', model_id='{GPT2}', opts=pulumi.ResourceOptions(provider=own))"
+    )
+    error = sentence(stack.up())
+    assert ("it has its own provider" in error) is not disabled
+    assert "pulumi-python" in error
+    assert emulator.requests() == []
+
+
+def test_a_relative_journal(stack: Stack, emulator: Emulator) -> None:
+    """It would be another folder for each command; `bytez-fleet doctor` refuses it as well."""
+    stack.env["BYTEZ_JOURNAL"] = ".journal"
+    assert "BYTEZ_JOURNAL is '.journal', which is a relative folder" in sentence(stack.up())
+    assert emulator.requests("/model/load") == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ('model_id="openai-community/gpt-2"', f"did you mean '{GPT2}'"),
+        (f'model_id="{GPT2}", concurrency=0', "must be a whole number of at least 1"),
+    ],
+)
+def test_a_mistake_in_an_input_is_found_at_preview(
+    stack: Stack, arguments: str, error: str
+) -> None:
+    stack.program(f'bytez.Model("m", {arguments})')
     failed = stack.preview().failed()
-    assert "must be a whole number of at least 1" in failed.output
+    assert error in failed.output
     assert "Traceback" not in failed.output
-    assert running(emulator) == {}
 
 
-def test_boot_that_fails(stack: Stack, emulator: Emulator) -> None:
-    """The server's reason is shown, and nothing is left running."""
-    emulator.set_faults(
-        [{"endpoint": "/model/load", "do": {"boot": "failed", "error": "out of GPU memory"}}]
-    )
-    stack.program(ONE.format(concurrency=1))
-    said = sentence(stack.up())
-    assert "out of GPU memory" in said
-    assert "nothing is left running" in said
-    assert running(emulator) == {}
+def test_a_mistake_in_a_fleet_file_is_found_at_preview(stack: Stack) -> None:
+    file = stack.project / "fleet.yaml"
+    file.write_text(f"models:\n  gpt2: {{modelId: {GPT2}, hours: 8}}\n")
+    stack.program('bytez.Fleet.from_yaml("batch", "fleet.yaml")')
+    error = sentence(stack.preview())
+    assert error.startswith("could not read 'fleet.yaml': fleet.yaml:2: ")
 
 
-def test_boot_past_its_limit(stack: Stack, emulator: Emulator) -> None:
-    """The user's own `customTimeouts`; then it is unloaded."""
+def test_a_boot_that_fails(stack: Stack, emulator: Emulator) -> None:
+    """The service's reason is shown, and nothing is left running."""
+    boot = {"boot": "failed", "error": "out of GPU memory"}
+    emulator.set_faults([{"endpoint": "/model/load", "do": boot}])
+    error = sentence(stack.up())
+    assert "out of GPU memory" in error
+    assert "nothing is left running" in error
+
+
+def test_a_boot_past_its_limit(stack: Stack, emulator: Emulator) -> None:
+    """The engine passes on the user's own `customTimeouts`; then the model is unloaded."""
     emulator.set_faults([{"endpoint": "/model/load", "do": {"boot": "never"}}])
-    stack.program(f'bytez.Model("m", model_id="{GPT2}", opts={TIMEOUTS})')
-    said = sentence(stack.up())
-    assert "not RUNNING within 2s" in said
-    assert "customTimeouts" in said
-    assert "nothing is left running" in said
-    assert running(emulator) == {}
-
-
-def test_failed_replacement_says_that_the_old_one_is_gone(stack: Stack, emulator: Emulator) -> None:
-    """The reader must know that nothing serves now."""
-    stack.program(ONE.format(concurrency=1))
-    stack.up().ok()
-    emulator.advance(60)
-    emulator.set_faults([{"endpoint": "/model/load", "do": {"boot": "failed", "error": "no"}}])
-    stack.program(ONE.format(concurrency=2))
-    assert "The old one is already unloaded" in sentence(stack.up())
-    assert running(emulator) == {}
-
-
-def test_html_from_a_gateway(stack: Stack, emulator: Emulator) -> None:
-    """Only the page's title is shown."""
-    page = "<html><head><title>Bad Gateway\x1b[31m</title></head><body>nginx</body></html>"
-    emulator.set_faults(
-        [{"endpoint": "/model/status", "do": {"respond": {"status": 418, "body": page}}}]
-    )
-    stack.program(ONE.format(concurrency=1))
-    said = sentence(stack.up())
-    assert "HTML" in said
-    assert "<" not in said
-    assert "\x1b" not in said
+    timeouts = "custom_timeouts=pulumi.CustomTimeouts(create='2s')"
+    stack.program(f'bytez.Model("m", model_id="{GPT2}", opts=pulumi.ResourceOptions({timeouts}))')
+    error = sentence(stack.up())
+    assert "not RUNNING within 2s" in error
+    assert "nothing is left running" in error

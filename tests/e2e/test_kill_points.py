@@ -1,6 +1,6 @@
-"""The provider's process killed under the real engine, and both killed: what the CLI says and does.
+"""Ctrl-C, a killed provider process and a killed engine, with the real engine.
 
-Every moment at which it may happen is in `tests/wire/test_kill_points.py`.
+`tests/wire/test_kill_points.py` has every moment at which a kill may happen.
 """
 
 from __future__ import annotations
@@ -8,33 +8,47 @@ from __future__ import annotations
 import json
 
 from bytez_provider.emulator import Emulator
+from tests.e2e.helpers import (
+    BOOT_SECONDS,
+    DELETE,
+    GPT2,
+    LISTS,
+    LOAD,
+    PHI,
+    SLOW,
+    UP,
+    Log,
+    fleet,
+    loads,
+    mid_boot,
+    one,
+    running,
+    until,
+)
 from tests.e2e.stack import Run, Stack
-from tests.e2e.test_interruption import BOOT, mid_boot, until
-from tests.e2e.test_model import GPT2, ONE, loads, running
-
-LOAD, DELETE = "/model/load", "/model/delete"
 
 
 def died(run: Run) -> None:
-    """Assert what the CLI says of a provider that died under it: one line, which is Pulumi's."""
+    """Assert that the only line is Pulumi's error about a provider that died."""
     run.failed()
-    diagnostics = run.stdout.split("(gpt2):")[1].split("Resources:")[0].split("\n")
-    (said,) = filter(None, map(str.strip, diagnostics))
-    assert said.startswith("error: error reading from server")
+    (line,) = run.stdout.split("(gpt2):\n")[1].split("\n\n")[0].splitlines()
+    assert line.strip().startswith("error: error reading from server")
     assert "Traceback" not in run.output
 
 
 def phases(stack: Stack) -> list[str]:
-    """Return how far the journal says that each load has come."""
+    """Return the phase of each record in the journal."""
     records = (stack.folder / "journal").glob("record-*.json")
     return [json.loads(path.read_bytes())["phase"] for path in records]
 
 
-@BOOT
-def test_the_host_in_mid_boot(stack: Stack, emulator: Emulator) -> None:
-    """The CLI ends with Pulumi's error, nothing is pending, and the next `up` goes on."""
-    stack.program(ONE.format(concurrency=1))
-    deployment = stack.start("up", "--yes", "--skip-preview")
+@SLOW
+def test_the_provider_process_is_killed_in_a_boot_and_in_a_delete(
+    stack: Stack, emulator: Emulator
+) -> None:
+    """Nothing is pending; the next command goes on with the load, and with the unload."""
+    stack.program(one())
+    deployment = stack.start(*UP)
     until(lambda: mid_boot(emulator))
     stack.kill_host()
     died(deployment.finish())
@@ -42,20 +56,11 @@ def test_the_host_in_mid_boot(stack: Stack, emulator: Emulator) -> None:
     assert "pending_operations" not in stack.export()
     assert phases(stack) == ["accepted"]
 
-    emulator.advance(400)
+    emulator.advance(BOOT_SECONDS)
     stack.up().ok()
     assert stack.models()["gpt2"]["status"] == "RUNNING"
     assert loads(emulator) == 1
-    stack.up().ok()
-    assert phases(stack) == ["confirmed"]
-    stack.destroy().ok()
-    assert running(emulator) == {}
 
-
-def test_the_host_in_a_delete(stack: Stack, emulator: Emulator) -> None:
-    """The resource stays in state, and the next destroy finds its load gone."""
-    stack.program(ONE.format(concurrency=1))
-    stack.up().ok()
     emulator.set_faults([{"endpoint": DELETE, "do": {"shutdownSeconds": 60}}])
     destroying = stack.start("destroy", "--yes", "--skip-preview")
     until(lambda: bool(emulator.requests(DELETE)))
@@ -63,37 +68,62 @@ def test_the_host_in_a_delete(stack: Stack, emulator: Emulator) -> None:
     died(destroying.finish())
     assert list(stack.models()) == ["gpt2"]
     assert phases(stack) == ["unloading"]
-
     emulator.advance(60)
     stack.destroy().ok()
     assert stack.models() == {}
-    assert [record.path for record in emulator.requests(DELETE)] == [DELETE]
+    assert len(emulator.requests(DELETE)) == 1
 
 
-@BOOT
-def test_engine_and_host_in_the_boot_of_a_replacement(stack: Stack, emulator: Emulator) -> None:
-    """Locked until `pulumi cancel`; then the old one is not unloaded again, the new one goes on."""
-    stack.program(ONE.format(concurrency=1))
-    first = stack.start("up", "--yes", "--skip-preview")
+@SLOW
+def test_engine_and_provider_are_killed_in_the_boot_of_a_replacement(
+    stack: Stack, emulator: Emulator
+) -> None:
+    """The stack is locked until `pulumi cancel`; then the `up` waits for the new load."""
+    stack.program(one())
+    first = stack.start(*UP)
     until(lambda: mid_boot(emulator))
-    emulator.advance(400)
+    emulator.advance(BOOT_SECONDS)
     first.finish().ok()
-    stack.program(ONE.format(concurrency=3))
-    replacing = stack.start("up", "--yes", "--skip-preview")
+    stack.program(one(3))
+    replacing = stack.start(*UP)
     until(lambda: len(emulator.requests(LOAD)) == 2)
     stack.end()
     replacing.finish().failed()
 
     assert "the stack is currently locked by 1 lock(s)" in stack.up().failed().output
     stack.run("cancel", "--yes").ok()
-    emulator.advance(400)
+    emulator.advance(BOOT_SECONDS)
     stack.up().ok()
     assert running(emulator) == {GPT2: 3}
     assert stack.models()["gpt2"]["status"] == "RUNNING"
-    assert len(emulator.requests(DELETE)) == 1
-    assert loads(emulator) == 2
+    assert (len(emulator.requests(DELETE)), loads(emulator)) == (1, 2)
     stack.run("refresh", "--yes", "--skip-preview", "--clear-pending-creates").ok()
     assert "pending_operations" not in stack.export()
     stack.destroy().ok()
-    assert running(emulator) == {}
-    assert phases(stack) == []
+    assert (running(emulator), phases(stack)) == ({}, [])
+
+
+@SLOW
+def test_a_fleet_is_interrupted_and_then_its_engine_is_killed(
+    stack: Stack, emulator: Emulator
+) -> None:
+    """Everything is in state after both, and the next `up` waits without a load."""
+    log = Log(emulator)
+    stack.program(fleet(gpt2=GPT2, phi=PHI))
+    deployment = stack.start(*UP)
+    until(lambda: len(emulator.requests(LOAD)) == 2 and len(emulator.requests(LISTS)) >= 2)
+    deployment.interrupt()
+    deployment.finish().failed()
+    assert sorted(stack.models()) == ["chat-gpt2", "chat-phi"]
+    assert "pending_operations" not in stack.export()
+
+    lists = len(emulator.requests(LISTS))
+    deployment = stack.start(*UP)
+    until(lambda: len(emulator.requests(LISTS)) >= lists + 2)
+    deployment.kill_engine()
+    deployment.finish()
+    stack.run("cancel", "--yes").ok()
+    emulator.advance(BOOT_SECONDS)
+    stack.up().ok()
+    assert sorted(log.new(), key=str) == [(LOAD, PHI), (LOAD, GPT2)]
+    assert stack.outputs()["statuses"] == {"gpt2": "RUNNING", "phi": "RUNNING"}

@@ -1,4 +1,4 @@
-"""The pack with the real engine: what it finds, when, and what then does not happen."""
+"""The policy pack with the real engine: what it reports, when, and what is then not changed."""
 
 from __future__ import annotations
 
@@ -14,12 +14,10 @@ import pytest
 import bytez_provider as bytez
 from bytez_provider.emulator import Emulator
 from bytez_provider.policies.testing import Later, Pack, Resource, fleet, model
+from tests.e2e.helpers import CHANGING, GPT2, OPT, PHI, ROOT, running
 from tests.e2e.stack import Run, Stack
-from tests.e2e.test_model import CHANGING, running
 
-ROOT = Path(__file__).resolve().parents[2]
 PACK = ROOT / "examples" / "policy-pack"
-GPT2, PHI, OPT = "openai-community/gpt2", "microsoft/phi-1", "facebook/opt-1.3b"
 PHI3 = "microsoft/Phi-3-mini-4k-instruct"
 NO_RAM = "Gustavosta/MagicPrompt-Stable-Diffusion.onnx.8-bit"
 HOSTILE = "x`|<b>**[y](z)\x1b[31m"
@@ -52,7 +50,7 @@ bytez.Fleet("chat", models=models, opts=pulumi.ResourceOptions(protect=True))
 
 
 def the_same() -> list[Resource]:
-    """Return what `BREAKS_EVERY_RULE` declares."""
+    """Return the resources that `BREAKS_EVERY_RULE` declares."""
     models = {"phi": bytez.ModelArgs(model_id=PHI3), "prompt": bytez.ModelArgs(model_id=NO_RAM)}
     return [
         model("big", model_id=PHI, concurrency=8, adopt=True),
@@ -64,14 +62,14 @@ def the_same() -> list[Resource]:
 
 @pytest.fixture
 def pack(tmp_path: Path) -> Path:
-    """The example, in a checkout with a virtualenv as `make setup` makes one."""
+    """The example in a checkout with a virtualenv, as `make setup` makes it."""
     (tmp_path / "checkout" / ".venv").parent.mkdir()
     (tmp_path / "checkout" / ".venv").symlink_to(sys.prefix)
     return Path(shutil.copytree(PACK, tmp_path / "checkout" / "examples" / "policy-pack"))
 
 
 def options(pack: Path, config: dict[str, Any]) -> tuple[str, ...]:
-    """Return the options of a command that is held to the pack."""
+    """Return the options of a command that runs the pack."""
     file = pack / "test.json"
     file.write_text(json.dumps(config))
     return ("--policy-pack", str(pack), "--policy-pack-config", str(file))
@@ -97,10 +95,8 @@ def violations(run: Run) -> set[tuple[str, str, str, str]]:
     }
 
 
-def test_every_rule_is_found_broken_at_preview(
-    stack: Stack, emulator: Emulator, pack: Path
-) -> None:
-    """Before anything is changed; and the harness finds the same, word for word."""
+def test_a_preview_reports_every_broken_rule(stack: Stack, emulator: Emulator, pack: Path) -> None:
+    """Before anything is changed; the harness reports the same, word for word."""
     stack.program(BREAKS_EVERY_RULE)
     given = options(pack, EVERY_RULE)
     stack.env["PULUMI_ENABLE_STREAMING_JSON_PREVIEW"] = "true"
@@ -117,67 +113,44 @@ def test_every_rule_is_found_broken_at_preview(
     assert running(emulator) == {}
 
 
-def test_a_model_that_is_declared_twice_is_refused_before_the_rules_are_asked(
-    stack: Stack, emulator: Emulator
+def test_what_keeps_the_rules_is_deployed(stack: Stack, emulator: Emulator, pack: Path) -> None:
+    """Neither an advisory rule, a model that is only read nor a removed one is in the way."""
+    rules = {**EVERY_RULE, "bytez-stack-concurrency": {"maxConcurrency": 1}}
+    rules["bytez-allowed-models"] = {"enforcementLevel": "advisory", "deny": ["*gpt2"]}
+    stack.program(f'bytez.Model("m", model_id="{GPT2}", concurrency=8)')
+    failed = stack.up(*options(pack, EVERY_RULE)).failed()
+    assert "8 instances" in failed.output
+    assert changes(emulator) == []
+
+    given = options(pack, rules)
+    stack.program(f'bytez.Model("m", model_id="{GPT2}")')
+    up = stack.up(*given).ok()
+    assert "[advisory]  bytez-allowed-models" in up.output
+    stack.program(f'bytez.Model("m", model_id="{GPT2}")\nbytez.Model.get("same", "{GPT2}")')
+    stack.up(*given).ok()
+    # One is removed and one is added: there is never more than one.
+    stack.program(f'bytez.Model("n", model_id="{OPT}")')
+    rules["bytez-allowed-models"] = {"allow": [OPT]}
+    stack.run("up", "--yes", *options(pack, rules)).ok()
+    assert running(emulator) == {OPT: 1}
+
+
+def test_a_mistake_in_the_config_and_a_duplicate_are_found_at_preview(
+    stack: Stack, pack: Path
 ) -> None:
-    """By the check of the provider. The rule says it where there is no engine, as in a test."""
+    """The duplicate is refused by the provider's check; without an engine the rule reports it."""
     twice = [model("a", model_id=GPT2), model("b", model_id=GPT2)]
     found = Pack.from_folder(PACK).preview(twice, config={}, project="fleet")
     assert {one.policy for one in found} == {"bytez-no-duplicates"}
     stack.program(f'bytez.Model("a", model_id="{GPT2}")\nbytez.Model("b", model_id="{GPT2}")')
     assert "the service holds one load" in stack.preview().failed().output
-    assert changes(emulator) == []
 
-
-def test_a_skipped_preview_does_not_skip_the_rules_of_one_model(
-    stack: Stack, emulator: Emulator, pack: Path
-) -> None:
-    stack.program(f'bytez.Model("m", model_id="{GPT2}", concurrency=8)')
-    failed = stack.up(*options(pack, EVERY_RULE)).failed()
-    assert "'m' (openai-community/gpt2) has 8 instances" in failed.output
-    assert changes(emulator) == []
-
-
-def test_nothing_is_in_the_way_of_what_keeps_the_rules(
-    stack: Stack, emulator: Emulator, pack: Path
-) -> None:
-    """Nor is an advisory rule, or a model that is only read, which a refresh shows as well."""
-    rules = {**EVERY_RULE, "bytez-stack-concurrency": {"maxConcurrency": 1}}
-    rules["bytez-allowed-models"] = {"enforcementLevel": "advisory", "deny": ["*gpt2"]}
-    given = options(pack, rules)
-    stack.program(f'bytez.Model("m", model_id="{GPT2}")')
-    up = stack.run("up", "--yes", *given).ok()
-    assert "[advisory]  bytez-allowed-models" in up.output
-    stack.program(f'bytez.Model("m", model_id="{GPT2}")\nbytez.Model.get("same", "{GPT2}")')
-    for _ in range(2):
-        stack.up(*given).ok()
-    # Nor what is removed: one goes and one comes, and there is never more than one.
-    stack.program(f'bytez.Model("n", model_id="{OPT}")')
-    rules["bytez-allowed-models"] = {"allow": [OPT]}
-    stack.run("up", "--yes", *options(pack, rules)).ok()
-    assert running(emulator) == {OPT: 1}
-    stack.destroy().ok()
-    assert running(emulator) == {}
-
-
-@pytest.mark.parametrize(
-    ("config", "said"),
-    [
-        ({"bytez-model-ram": {"maxRamGb": "much"}}, "maxRamGb"),
-        ({"bytez-model-ram": {"maxRam": 1}}, "sets 'maxRam', and 'bytez-model-ram' has no"),
-    ],
-)
-def test_a_mistake_in_the_config_is_found_at_preview(
-    stack: Stack, emulator: Emulator, pack: Path, config: dict[str, Any], said: str
-) -> None:
-    stack.program(f'bytez.Model("m", model_id="{GPT2}")')
-    failed = stack.preview(*options(pack, config)).failed()
-    assert said in failed.output
+    failed = stack.preview(*options(pack, {"bytez-model-ram": {"maxRam": 1}})).failed()
+    assert "sets 'maxRam', and 'bytez-model-ram' has no" in failed.output
     assert "Traceback" not in failed.output
-    assert changes(emulator) == []
 
 
-def test_the_command_of_the_document_shows_what_it_says(stack: Stack, pack: Path) -> None:
+def test_the_command_in_the_docs_prints_what_they_show(stack: Stack, pack: Path) -> None:
     examples = pack.parent
     shutil.copytree(ROOT / "examples" / "fleet", examples / "fleet")
     stack.project = examples / "fleet"

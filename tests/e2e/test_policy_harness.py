@@ -1,4 +1,4 @@
-"""The harness shows a pack what the real engine shows it, in a preview and in an update."""
+"""The harness passes to a pack what the real engine passes to it, in a preview and an update."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ models = {
 }
 bytez.Fleet("chat", models=models)
 """
-# What each run of the program makes anew, or what is the emulator's.
-MADE_ANEW = ("created", "endpoint", "account")
+# What differs in each run.
+VARYING = ("created", "endpoint", "account")
 
 
 def declared() -> list[Resource]:
-    """Return the same as the program does."""
+    """Return the resources that the program declares."""
     opt = model("opt", model_id="facebook/opt-1.3b", concurrency=2, protect=True)
     opt = replace(
         opt,
@@ -68,7 +68,7 @@ def declared() -> list[Resource]:
 
 
 def seen(file: Path) -> list[dict[str, Any]]:
-    """Return what the spy wrote, in one order, less what each run makes anew."""
+    """Return what the spy wrote, sorted, without what differs in each run."""
     lines = file.read_text(encoding="utf-8").splitlines()
     file.unlink()
     facts = [json.loads(line, object_pairs_hook=masked) for line in lines]
@@ -76,9 +76,9 @@ def seen(file: Path) -> list[dict[str, Any]]:
 
 
 def masked(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return an object; of what is made anew only whether it is known."""
+    """Return an object that has of a varying value only whether it is known."""
     return {
-        name: "made anew" if name in MADE_ANEW and "preview" not in value else value
+        name: "varies" if name in VARYING and "preview" not in value else value
         for name, value in pairs
     }
 

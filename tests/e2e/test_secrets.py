@@ -1,11 +1,9 @@
-"""The key is where it must be, and nowhere else."""
+"""The key is where it must be and nowhere else, and secret inputs appear in no document."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,63 +11,8 @@ import pytest
 
 from bytez_provider.emulator import Emulator
 from tests.e2e.conftest import KEY
-from tests.e2e.stack import COMMAND_SECONDS, Stack
-from tests.e2e.test_interruption import mid_boot, until
-from tests.e2e.test_model import ONE
-
-
-def process_arguments() -> list[str]:
-    """Return the command line of every process of this machine."""
-    lines = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            lines.append(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
-    return lines
-
-
-@pytest.mark.parametrize("source", ["environment", "stack config"])
-@pytest.mark.parametrize("emulator", [400], indirect=True)
-def test_key_is_in_nothing_that_is_kept_or_shown(
-    stack: Stack, emulator: Emulator, source: str
-) -> None:
-    """Plain state, backend, event log, preview, debug output, journal, arguments."""
-    if source == "stack config":
-        stack.env.pop("BYTEZ_KEY")
-        stack.run("config", "set", "--secret", "bytez:key", KEY).ok()
-    stack.env["PULUMI_DEBUG_COMMANDS"] = "true"
-    stack.program(ONE.format(concurrency=1))
-    outputs = [stack.run("preview", "--json").ok().output]
-    deployment = stack.start(
-        "up", "--yes", "--skip-preview", "--event-log", "events.json", "--debug", "--logflow"
-    )
-    until(lambda: mid_boot(emulator))
-    arguments = process_arguments()
-    journal = [path for path in (stack.folder / "journal").iterdir() if path.is_file()]
-    kept = [path.read_text() for path in journal]
-    emulator.advance(400)
-    outputs.append(deployment.finish().ok().output)
-    emulator.set_faults([{"do": {"respond": {"status": 400, "body": {"error": f"bad {KEY}"}}}}])
-    outputs.append(stack.destroy().failed().output)
-    outputs.append(stack.run("stack", "export").ok().output)
-    files = [stack.project / "events.json", *stack.folder.glob("backend/**/*.json")]
-    kept += [path.read_text() for path in files]
-
-    assert any("pulumi.dynamic" in line for line in arguments)
-    assert "/model/load" not in outputs[0]
-    assert sum(path.suffix == ".json" for path in journal) == 1
-    assert len(files) >= 2
-    assert [text for text in arguments + outputs + kept if KEY in text] == []
-
-
-def test_provider_in_state_is_a_short_reference(stack: Stack, emulator: Emulator) -> None:
-    """A class pickled by reference, not encrypted, not by value."""
-    stack.program(ONE.format(concurrency=1))
-    stack.up().ok()
-    pickled = stack.models()["gpt2"]["__provider"]
-    assert isinstance(pickled, str)
-    assert len(pickled) <= 80
-    assert len(emulator.instances()) == 1
-
+from tests.e2e.helpers import BOOT_SECONDS, SLOW, UP, bytez_fleet, mid_boot, one, until
+from tests.e2e.stack import Stack
 
 HIDDEN = """
 given = pulumi.Config()
@@ -82,37 +25,72 @@ bytez.Model("which", model_id=given.require_secret("which"))
 """
 
 
+def process_arguments(stack: Stack) -> list[str]:
+    """Return the command line of every process that runs for a stack."""
+    marker = f"PULUMI_HOME={stack.env['PULUMI_HOME']}\0".encode()
+    lines = []
+    for path in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if marker in (path / "environ").read_bytes():
+                line = (path / "cmdline").read_bytes()
+                lines.append(line.replace(b"\0", b" ").decode(errors="replace"))
+    return lines
+
+
+@pytest.mark.parametrize("source", ["environment", "stack config"])
+@SLOW
+def test_key_is_in_nothing_that_is_kept_or_shown(
+    stack: Stack, emulator: Emulator, source: str
+) -> None:
+    """Plain state, backend, event log, preview, debug output, journal, arguments."""
+    if source == "stack config":
+        stack.env.pop("BYTEZ_KEY")
+        stack.run("config", "set", "--secret", "bytez:key", KEY).ok()
+    stack.env["PULUMI_DEBUG_COMMANDS"] = "true"
+    stack.program(one())
+    outputs = [stack.run("preview", "--json").ok().output]
+    deployment = stack.start(*UP, "--event-log", "events.json", "--debug", "--logflow")
+    until(lambda: mid_boot(emulator))
+    arguments = process_arguments(stack)
+    journal = [path for path in (stack.folder / "journal").iterdir() if path.is_file()]
+    kept = [path.read_text() for path in journal]
+    emulator.advance(BOOT_SECONDS)
+    outputs.append(deployment.finish().ok().output)
+    emulator.set_faults([{"do": {"respond": {"status": 400, "body": {"error": f"bad {KEY}"}}}}])
+    outputs.append(stack.destroy().failed().output)
+    files = [stack.project / "events.json", *stack.folder.glob("backend/**/*.json")]
+    kept += [path.read_text() for path in files]
+
+    assert any("pulumi.dynamic" in line for line in arguments)
+    assert "/model/load" not in outputs[0]
+    assert sum(path.suffix == ".json" for path in journal) == 1
+    assert len(files) >= 2
+    assert [text for text in arguments + outputs + kept if KEY in text] == []
+
+
 def test_secret_inputs_are_judged_by_no_document_and_shown_in_none(
     stack: Stack, emulator: Emulator
 ) -> None:
     """Concurrency, idle period, what happens on expiry, and the model itself."""
     which = "databricks/dolly-v2-3b"
-    for name, value in {"many": "4", "idle": "4321", "away": "accept", "which": which}.items():
-        stack.run("config", "set", "--secret", name, value).ok()
+    values = {"many": "4", "idle": "4321", "away": "accept", "which": which}
+    secrets = [part for pair in values.items() for part in ("--secret", "=".join(pair))]
+    stack.run("config", "set-all", *secrets).ok()
     stack.program(HIDDEN)
     stack.up().ok()
     emulator.advance(100)
 
-    def told(*arguments: str) -> Any:
-        command = [sys.executable, "-m", "bytez_provider.cli", *arguments, "--json"]
-        done = subprocess.run(
-            command,
-            cwd=stack.project,
-            env={**stack.env, "PYTHONPATH": str(Path(__file__).resolve().parents[2])},
-            capture_output=True,
-            encoding="utf-8",
-            timeout=COMMAND_SECONDS,
-            check=False,
-        )
+    def document(*arguments: str) -> Any:
+        done = bytez_fleet(stack, *arguments, "--json")
         assert (done.returncode, done.stderr) == (0, ""), done.stdout
         assert "4321" not in done.stdout
         return json.loads(done.stdout)
 
-    laid_open = stack.run("stack", "export", "--show-secrets").ok().stdout
-    assert "4321" in laid_open
-    (stack.project / "state.json").write_text(laid_open)
+    state = stack.run("stack", "export", "--show-secrets").ok().stdout
+    assert "4321" in state
+    (stack.project / "state.json").write_text(state)
     for source in (("--stack", "dev"), ("--state", "state.json")):
-        audit = told("audit", *source)
+        audit = document("audit", *source)
         hidden = {one["declaredBy"]["name"]: one["properties"] for one in audit["notJudged"]}
         assert hidden == {
             "many": ["concurrency"],
@@ -126,7 +104,7 @@ def test_secret_inputs_are_judged_by_no_document_and_shown_in_none(
     for form in ("", "true"):
         stack.env["PULUMI_ENABLE_STREAMING_JSON_PREVIEW"] = form
         plan.write_text(stack.run("preview", "--json", "--show-sames").ok().stdout)
-        review = told("review", "--plan", plan.name)
+        review = document("review", "--plan", plan.name)
         assert which not in json.dumps(review)
         models = {one["name"]: one for one in review["models"]}
         assert {name: one["action"] for name, one in models.items()} == {
@@ -135,7 +113,7 @@ def test_secret_inputs_are_judged_by_no_document_and_shown_in_none(
             "away": "keep",
             "which": "keep",
         }
-        assert models["many"]["reasons"] == ["concurrency, a secret"]
+        assert models["many"]["reasons"] == ["concurrency changes, but is a secret"]
         assert not any(one["isAnyway"] for one in models.values())
         assert review["unknownCost"] == ["idle", "many", "which"]
         assert [one["drift"] for one in models.values()] == [None] * 4

@@ -20,13 +20,15 @@ manager, and `tests/e2e/test_engine_model.py` compares it with the real command 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from pulumi.dynamic import DiffResult
 
 from bytez_provider.dynamic.providers import PREVIEW
-from tests.stateful.host import CallFailedError, Process, SuddenDeath, unknown, wired
+from tests.stateful.host import CallFailedError, SuddenDeath, unknown, wired
 from tests.stateful.program import READINESS_TYPE, Bag, Goal, Program
 
 NOT_SAVED = "error: failed to save snapshot"
@@ -71,6 +73,34 @@ class Result:
     def succeeded(self) -> bool:
         """Whether the command exited with 0."""
         return self.end == "succeeded"
+
+
+class Process(Protocol):
+    """The provider process that a deployment calls: see `host.Process` and `tests/wire/killed.py`.
+
+    Attributes:
+        said: Every line that the user was shown, in order.
+        cancelled: Whether Ctrl-C was pressed.
+        engine_lives: False as soon as the engine was killed.
+    """
+
+    said: list[str]
+    cancelled: bool
+    engine_lives: bool
+
+    def running(self) -> AbstractContextManager[object]:
+        """Be the process of the calls within."""
+
+    def call(self, urn: str, timeout: float, do: Callable[[Any], Any]) -> Any:
+        """Let the provider of a resource do something.
+
+        Raises:
+            CallFailedError: It answered with an error.
+            SuddenDeath: The process was killed.
+        """
+
+    def end(self) -> None:
+        """Tell the process that everything is saved."""
 
 
 class _OverError(Exception):

@@ -11,12 +11,12 @@ from tests.toolchain.engine import Engine, Lifeline
 
 EXECUTOR = """
 import json, os, runpy, sys
-told = {"arguments": sys.argv[1:], "environment": dict(os.environ), "python": sys.executable}
-with open(os.environ["TOLD"], "w") as file:
-    json.dump(told, file)
+seen = {"arguments": sys.argv[1:], "environment": dict(os.environ), "python": sys.executable}
+with open(os.environ["NOTED"], "w") as file:
+    json.dump(seen, file)
 runpy.run_path(os.path.join(sys.argv[sys.argv.index("--pwd") + 1], "__main__.py"))
 """
-"""Takes the place of pulumi-language-python-exec: notes how it was called, runs the program."""
+"""Replaces pulumi-language-python-exec: it notes its arguments and runs the program."""
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def root(tmp_path: Path) -> Path:
 def engine(tmp_path: Path) -> Iterator[Engine]:
     executor = tmp_path / "executor.py"
     executor.write_text(EXECUTOR)
-    with Engine(executor, {"TOLD": str(tmp_path / "told.json")}) as started:
+    with Engine(executor, {"NOTED": str(tmp_path / "noted.json")}) as started:
         yield started
 
 

@@ -1,4 +1,4 @@
-"""The engine's side of a language host: starts the stand-in as a process and calls it over gRPC."""
+"""The engine's side: starts the stand-in language host as a process and calls it over gRPC."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from pulumi.runtime.proto import language_pb2_grpc as service
 
 HOST = Path(__file__).parents[2] / "tools" / "pulumi" / "language_host.py"
 ADDRESS = "127.0.0.1:9"
-"""What the host is told about the engine; it only hands it on."""
+"""The address of the engine, which the host only passes on."""
 
 PATIENCE = 30
-"""Seconds after which something that should have happened counts as a failure."""
+"""Seconds to wait before a test fails."""
 
 
 class Engine:
-    """A language host that was started, and what the engine can do with it."""
+    """A running language host, and what the engine can do with it."""
 
     def __init__(self, executor: Path, env: Mapping[str, str] | None = None) -> None:
         self.process = subprocess.Popen(
@@ -53,19 +53,19 @@ class Engine:
         self.process.communicate(timeout=PATIENCE)
 
     def line(self) -> str:
-        """The next line that the host or a program has written to stdout."""
+        """Return the next line of stdout of the host or a program."""
         assert self.process.stdout is not None
         return self.process.stdout.readline().rstrip("\n")
 
     def interrupt(self) -> tuple[int, str]:
-        """Interrupt the host, as the engine does at the end: its exit code and its stderr."""
+        """Interrupt the host, as the engine does; return its exit code and stderr."""
         self.process.send_signal(signal.SIGINT)
         _, complaints = self.process.communicate(timeout=PATIENCE)
         return self.process.returncode, complaints
 
 
 def project(root: Path, **options: str) -> messages.ProgramInfo:
-    """A project in `root` with these runtime options, as the engine describes it."""
+    """Return a project with these runtime options, as the engine describes it."""
     described = struct_pb2.Struct()
     described.update(options)
     return messages.ProgramInfo(
@@ -77,20 +77,20 @@ def project(root: Path, **options: str) -> messages.ProgramInfo:
 
 
 class Lifeline:
-    """A pipe that a child holds open for as long as it lives."""
+    """A pipe that a child keeps open until it ends."""
 
     def __init__(self, path: Path) -> None:
         os.mkfifo(path)
         self.path = path
-        # Opened without waiting for the writer, who comes when the child has started.
+        # Do not wait for the writer: the child opens it later.
         self._end = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
 
     def close(self) -> None:
-        """Let go of our end."""
+        """Close our end."""
         os.close(self._end)
 
     def read(self) -> bytes:
-        """What the child wrote next; empty when it is gone."""
+        """Return what the child wrote next; empty after its end."""
         ready, _, _ = select.select([self._end], [], [], PATIENCE)
         assert ready, "the child neither wrote nor ended"
         return os.read(self._end, 1024)

@@ -1,4 +1,4 @@
-"""What `make` says to somebody whose machine lacks something."""
+"""What `make` prints if the machine lacks something."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["make", "--no-print-directory", *arguments],
         cwd=folder,
-        env={"PATH": os.environ["PATH"]},  # nothing of the make that runs the tests
+        env={"PATH": os.environ["PATH"]},  # not of the make that runs the tests
         capture_output=True,
         text=True,
         check=False,
     )
 
 
-def test_without_a_target_it_lists_them(tmp_path: Path) -> None:
+def test_without_a_target_make_lists_the_targets(tmp_path: Path) -> None:
     listed = make(tmp_path).stdout
     for target in ("setup", "demo", "test", "check", "clean"):
         assert f"make {target} " in listed
@@ -37,7 +37,7 @@ def test_without_a_target_it_lists_them(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("python", "said"), [(OLD, "is not Python 3.10 or newer"), (WITHOUT_VENV, "has no venv module")]
 )
-def test_a_python_that_will_not_do_gets_one_line(tmp_path: Path, python: str, said: str) -> None:
+def test_an_unsuitable_python_is_one_line(tmp_path: Path, python: str, said: str) -> None:
     interpreter = tmp_path / "python"
     interpreter.write_text(python)
     interpreter.chmod(0o755)

@@ -1,4 +1,4 @@
-"""The wheel that a user installs, built here and looked into."""
+"""The wheel that a user installs."""
 
 from __future__ import annotations
 
@@ -24,20 +24,17 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
-def test_it_holds_the_types_and_the_data_that_the_code_reads(wheel: Path) -> None:
+def test_the_wheel_has_the_package_its_types_and_its_data_only(wheel: Path) -> None:
     held = set(zipfile.ZipFile(wheel).namelist())
     read = [*HERE.glob("bytez_provider/**/*.json"), *HERE.glob("bytez_provider/**/*.md")]
+    tops = {name.split("/")[0] for name in held}
+    assert tops == {"bytez_provider", f"bytez_provider-{bytez_provider.__version__}.dist-info"}
     assert "bytez_provider/py.typed" in held
     assert read
     assert {path.relative_to(HERE).as_posix() for path in read} <= held
 
 
-def test_it_holds_nothing_beside_the_package(wheel: Path) -> None:
-    tops = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
-    assert tops == {"bytez_provider", f"bytez_provider-{bytez_provider.__version__}.dist-info"}
-
-
-def test_it_says_what_it_is(wheel: Path) -> None:
+def test_its_metadata_names_extras_and_commands(wheel: Path) -> None:
     info = f"bytez_provider-{bytez_provider.__version__}.dist-info"
     with zipfile.ZipFile(wheel) as opened:
         about = Parser().parsestr(opened.read(f"{info}/METADATA").decode())
@@ -49,7 +46,7 @@ def test_it_says_what_it_is(wheel: Path) -> None:
     assert "bytez-emulator = bytez_provider.emulator.command:main" in commands
 
 
-def test_the_package_can_be_imported_from_it(wheel: Path) -> None:
+def test_the_package_can_be_imported_from_the_wheel(wheel: Path) -> None:
     code = "import bytez_provider; print(bytez_provider.__file__)"
     done = subprocess.run(
         [sys.executable, "-c", code],

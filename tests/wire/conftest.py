@@ -1,4 +1,4 @@
-"""The real `python -m pulumi.dynamic` with our providers, and the emulator that they ask."""
+"""The real `python -m pulumi.dynamic` with our providers, and an emulator."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ StartHost = Callable[..., DynamicHost]
 
 @pytest.fixture(scope="module")
 def service(request: pytest.FixtureRequest) -> Iterator[Emulator]:
-    """An emulator whose time stands still; a boot ends at once unless a test gives its seconds."""
+    """An emulator with a stopped clock; a boot ends at once unless a test gives its seconds."""
     boot_seconds = getattr(request, "param", 0)
     with Emulator(keys=[KEY], clock="manual", boot_seconds=boot_seconds) as running:
         yield running
@@ -28,38 +28,35 @@ def service(request: pytest.FixtureRequest) -> Iterator[Emulator]:
 
 @pytest.fixture
 def emulator(service: Emulator) -> Emulator:
-    """The emulator, in which nothing has happened yet."""
+    """The emulator in its initial state."""
     service.reset()
     return service
 
 
 @pytest.fixture(scope="module")
 def shared(service: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DynamicHost]:
-    """A host with a key: to start one takes longer than most tests."""
+    """A host with a key, shared because its start takes longer than most tests."""
     with started(service, tmp_path_factory.mktemp("journal")) as host:
         yield host
 
 
 @pytest.fixture
 def host(shared: DynamicHost, emulator: Emulator) -> DynamicHost:
-    """A host with a key, for those who do not stop it."""
+    """The shared host, for tests that do not stop it."""
     assert emulator.requests() == []
     return shared
 
 
 @pytest.fixture
 def start(emulator: Emulator, tmp_path: Path) -> Iterator[StartHost]:
-    """Start a host of one's own, as often as a test wants; all of them have one journal."""
+    """Start hosts that share one journal."""
     with ExitStack() as hosts:
         yield lambda **env: hosts.enter_context(started(emulator, tmp_path / "journal", **env))
 
 
 @contextmanager
 def started(emulator: Emulator, journal: Path, **env: str) -> Iterator[DynamicHost]:
-    """Run a host.
-
-    Whatever it prints the CLI shows under the user's stack, so in the end it must be nothing.
-    """
+    """Run a host, which must not print anything: the CLI shows it under the user's stack."""
     given = {
         "BYTEZ_KEY": KEY,
         "BYTEZ_ENDPOINT": emulator.url,
@@ -74,7 +71,7 @@ def started(emulator: Emulator, journal: Path, **env: str) -> Iterator[DynamicHo
 
 
 def stdout_of(host: DynamicHost) -> bytes:
-    """Return what a host has written to stdout since it told its port."""
+    """Return what a host has written to stdout after its port."""
     stdout = host._process.stdout
     assert stdout is not None
     os.set_blocking(stdout.fileno(), False)

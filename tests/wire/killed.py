@@ -1,28 +1,39 @@
-"""The engine's part in a stack that is killed or not saved, and the moments at which it is.
+"""A stack of one model whose provider process is real, and the moments at which it is killed.
 
-What the engine does is played here: refresh, diff, and what follows from them, each answer saved
-as soon as it has come. The real engine does the same in `tests/e2e/test_kill_points.py`.
+The engine is the model of it in `tests/stateful`, which `tests/e2e/test_engine_model.py` compares
+with the real one.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-import pytest
+from pulumi.dynamic import (
+    CheckFailure,
+    CheckResult,
+    CreateResult,
+    DiffResult,
+    ReadResult,
+    UpdateResult,
+)
 
-from bytez_provider.dynamic.providers import PREVIEW
 from bytez_provider.emulator import Emulator
 from bytez_provider.emulator.service import RequestRecord
 from tests.host.dynamic_host import DynamicHost, OperationError, Pending
+from tests.stateful.engine import Engine, Resource, Result
+from tests.stateful.host import CallFailedError
+from tests.stateful.program import Bag, Declared, Program
 from tests.wire.conftest import started
 from tests.wire.moments import until
 
 GPT2 = "openai-community/gpt2"
+STACK, NAME = "s", "gpt2"
+URN = Program(STACK).urn(NAME)
 LOAD, STATUS, DELETE = "/model/load", "/model/status", "/model/delete"
 BOOT_SECONDS, SHUTDOWN_SECONDS, LAG_SECONDS, IDLE_SECONDS = 400, 60, 45, 1800
 HELD_SECONDS = 30
@@ -34,7 +45,7 @@ T = TypeVar("T")
 
 
 def asked(path: str, times: int = 1, *, after: str | None = None) -> Callable[[Records], bool]:
-    """Tell by the requests of a step whether there were so many of one kind, after another."""
+    """Return a test for so many requests to a path, counted after another one."""
 
     def reached(records: Records) -> bool:
         paths = [record.path for record in records]
@@ -48,23 +59,23 @@ def asked(path: str, times: int = 1, *, after: str | None = None) -> Callable[[R
 
 
 def never(_records: Records) -> bool:
-    """Let the step come to its end: the kill is after its answer, and nothing of it is saved."""
+    """Kill after the answer and before it is saved."""
     return False
 
 
 @dataclass(frozen=True)
 class Point:
-    """A moment in a create or a delete at which host and engine are killed.
+    """A moment in a create or a delete at which provider process and engine are killed.
 
     Attributes:
         when: The moment, in the words of `docs/when-killed.md`.
-        faults: What holds the service at this moment; it ends with the kill.
-        reached: Tells the moment by the requests of the step so far.
-        seconds: Emulated seconds between the kill and the next `up`.
-        sends: What the next `up` sends of that which changes something.
-        loads: How many loads there are in the books, in the end.
+        reached: Whether the requests of the step so far have reached it.
+        sends: What the next `up` sends that changes something.
+        loads: How many loads the ledger has in the end.
         next_up: What the next `up` does, in the words of the table.
-        is_after_boot: Whether the boot comes to its end before it.
+        faults: What holds the service at this moment; it ends with the kill.
+        seconds: Emulated seconds between the kill and the next `up`.
+        is_after_boot: Whether the boot ends before it.
     """
 
     when: str
@@ -77,162 +88,61 @@ class Point:
     is_after_boot: bool = False
 
 
-class KilledError(Exception):
-    """Everything is dead."""
+class Process:
+    """The real provider process, as the model of the engine calls it.
 
-
-class NotSavedError(Exception):
-    """The backend refused to save an answer, and the deployment ends."""
-
-
-@dataclass
-class Stack:
-    """A stack with one Model, in the words of the engine.
-
-    Attributes:
-        outputs: The resource's outputs as they were last saved; None for no resource.
-        is_replaced: Whether it has been deleted for a replacement that has not come yet.
-        refused: The step whose answer the backend refuses to save; None for none.
-        env: The environment of the hosts, beside what each of them has.
+    Args:
+        host: The process.
+        emulator: The service. Its time passes as far as boots and unloads need it.
+        kill: The step in which process and engine are killed, and at which point of it.
     """
 
-    emulator: Emulator
-    journal: Path
-    name: str = "gpt2"
-    outputs: dict[str, Any] | None = None
-    is_replaced: bool = False
-    refused: Step | None = None
-    env: dict[str, str] = field(default_factory=dict)
+    def __init__(
+        self, host: DynamicHost, emulator: Emulator, kill: tuple[Step, Point] | None = None
+    ) -> None:
+        self.said: list[str] = []
+        self.cancelled = False
+        self.engine_lives = True
+        self.host = host
+        self._emulator = emulator
+        self._kill = kill
 
-    @contextmanager
-    def host(self) -> Iterator[DynamicHost]:
-        """Run a host, and end it as the engine does."""
-        with started(self.emulator, self.journal, **self.env) as host:
-            yield host
-            host.cancel()
+    def running(self) -> AbstractContextManager[object]:
+        """Return nothing of interest: the process runs already."""
+        return nullcontext()
 
-    def up(
-        self,
-        host: DynamicHost,
-        inputs: Mapping[str, Any] | None,
-        kill: tuple[Step, Point] | None = None,
-    ) -> list[str]:
-        """Bring the stack up; return what was sent of that which changes something.
-
-        Args:
-            host: The process that does it.
-            inputs: The declaration; None where the program has none, as in a destroy.
-            kill: The step to kill everything in, and at which point of it.
+    def call(self, urn: str, _timeout: float, do: Callable[[Any], T]) -> T:
+        """Let the provider of a resource do something.
 
         Raises:
-            KilledError: As it was asked for.
-            NotSavedError: As the backend refused.
+            CallFailedError: It answered with an error, or was killed.
         """
-        sent = len(self.emulator.requests())
-        self._refresh(host)
-        declared = None if inputs is None else self._checked(host, inputs)
-        if self._is_to_go(host, declared):
-            self._delete(host, kill, replacing=declared is not None)
-        if declared is not None and (self.outputs is None or self.is_replaced):
-            self._create(host, declared, kill)
-        elif declared is not None:
-            self._update(host, declared, kill)
-        records = self.emulator.requests()[sent:]
-        return [record.path for record in records if record.path in (LOAD, DELETE)]
+        try:
+            return do(_Provider(self, urn))
+        except OperationError as error:
+            raise CallFailedError(str(error)) from None
 
-    def preview(self, host: DynamicHost, inputs: Mapping[str, Any]) -> None:
-        """Preview, as the engine does: the same questions, and nothing is saved."""
-        saved = self.outputs
-        self._refresh(host)
-        self._is_to_go(host, self._checked(host, {**inputs, PREVIEW: True}))
-        self.outputs = saved
+    def end(self) -> None:
+        """Do nothing: who started the host ends it."""
 
-    def recorded(self) -> dict[str, tuple[str, str | None]]:
-        """Return the phase and the `created` of each load that the journal names."""
-        kept = [json.loads(path.read_bytes()) for path in self.journal.glob("record-*.json")]
-        return {one["modelId"]: (one["phase"], one.get("created")) for one in kept}
-
-    # ------------------------------------------------------------------------------- the steps
-
-    def _refresh(self, host: DynamicHost) -> None:
-        if self.outputs is None or self.is_replaced:
-            return
-        read = host.read(self.outputs["modelId"], self.outputs, name=self.name)
-        self.outputs = read.outputs if read.id else None
-
-    def _checked(self, host: DynamicHost, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        checked = host.check(self.outputs or {}, inputs, name=self.name)
-        assert checked.failures == []
-        return checked.inputs
-
-    def _is_to_go(self, host: DynamicHost, declared: dict[str, Any] | None) -> bool:
-        if self.outputs is None or self.is_replaced:
-            return False
-        if declared is None:
-            return True
-        id_ = self.outputs["modelId"]
-        return bool(host.diff(id_, self.outputs, declared, name=self.name).replaces)
-
-    def _delete(
-        self, host: DynamicHost, kill: tuple[Step, Point] | None, *, replacing: bool
-    ) -> None:
-        assert self.outputs is not None
-        point = self._point("delete", kill)
-        id_, outputs = self.outputs["modelId"], self.outputs
-        self._see_through(host, lambda: host.delete_async(id_, outputs, name=self.name), point)
-        self._save("delete", outputs if replacing else None, is_replaced=replacing)
-
-    def _create(
-        self, host: DynamicHost, declared: dict[str, Any], kill: tuple[Step, Point] | None
-    ) -> None:
-        point = self._point("create", kill)
-        created = self._see_through(
-            host, lambda: host.create_async(declared, name=self.name), point
-        )
-        self._save("create", created.outputs)
-
-    def _save(
-        self, step: Step, outputs: dict[str, Any] | None, *, is_replaced: bool = False
-    ) -> None:
-        if step == self.refused:
-            raise NotSavedError
-        self.outputs, self.is_replaced = outputs, is_replaced
-
-    def _update(
-        self, host: DynamicHost, declared: dict[str, Any], kill: tuple[Step, Point] | None
-    ) -> None:
-        assert self.outputs is not None
-        id_, outputs = self.outputs["modelId"], self.outputs
-        if not host.diff(id_, outputs, declared, name=self.name).changes:
-            return
-        point = self._point("create", kill)
-        self.outputs = self._see_through(
-            host, lambda: host.update_async(id_, outputs, declared, name=self.name), point
-        )
-
-    def _point(self, step: Step, kill: tuple[Step, Point] | None) -> Point | None:
-        if kill is None or kill[0] != step:
-            return None
-        self.emulator.set_faults(kill[1].faults)
-        return kill[1]
-
-    def _see_through(
-        self, host: DynamicHost, begin: Callable[[], Pending[T]], point: Point | None
-    ) -> T:
-        """Let emulated time pass, as a boot or a shutdown needs it, to the end or to the kill."""
-        before = len(self.emulator.requests())
+    def finish(self, step: Step, begin: Callable[[], Pending[T]]) -> T:
+        """Let emulated time pass until a step ends or is killed; return its answer."""
+        point = self._kill[1] if self._kill and self._kill[0] == step else None
+        if point is not None:
+            self._emulator.set_faults(point.faults)
+        before = len(self._emulator.requests())
         pending = begin()
         unloaded = 0
 
         def records() -> Records:
-            return self.emulator.requests()[before:]
+            return self._emulator.requests()[before:]
 
         def is_reached() -> bool:
             return point is not None and point.reached(records())
 
         def needs_time() -> bool:
             is_waiting = asked(STATUS, 2)(records()) or asked(STATUS, after=LOAD)(records())
-            return (is_waiting and _is_booting(self.emulator)) or _unloads(records()) > unloaded
+            return (is_waiting and _is_booting(self._emulator)) or _unloads(records()) > unloaded
 
         while not pending.done():
             until(lambda: pending.done() or is_reached() or needs_time())
@@ -240,21 +150,112 @@ class Stack:
                 break
             if not pending.done() and (point is None or point.is_after_boot):
                 unloaded = _unloads(records())
-                self.emulator.advance(BOOT_SECONDS)
+                self._emulator.advance(BOOT_SECONDS)
         if point is not None:
-            self._kill(host, pending, point)
+            assert pending.done() is (point.reached is never), f"not killed {point.when}"
+            self.engine_lives = False
+            self.host.kill()
+            self._emulator.set_faults([])
+            self._emulator.advance(point.seconds)
         return pending.result()
 
-    def _kill(self, host: DynamicHost, pending: Pending[Any], point: Point) -> None:
-        assert pending.done() is (point.reached is never), f"not killed {point.when}"
-        host.kill()
-        if point.reached is not never:
-            with pytest.raises(OperationError):
-                pending.result()
-        self.emulator.set_faults([])
-        if point.seconds:
-            self.emulator.advance(point.seconds)
-        raise KilledError
+
+@dataclass(frozen=True)
+class _Provider:
+    """The provider of one resource, over gRPC."""
+
+    process: Process
+    urn: str
+
+    def check(self, olds: Bag, news: Bag) -> CheckResult:
+        found = self.process.host.check(olds, news, name=self.urn)
+        return CheckResult(found.inputs, [CheckFailure(*one) for one in found.failures])
+
+    def diff(self, id_: str, olds: Bag, news: Bag) -> DiffResult:
+        found = self.process.host.diff(id_, olds, news, name=self.urn)
+        return DiffResult(found.changes, found.replaces, [], found.delete_before_replace)
+
+    def read(self, id_: str, props: Bag) -> ReadResult:
+        found = self.process.host.read(id_, props, name=self.urn)
+        return ReadResult(found.id, found.outputs, found.inputs or None)
+
+    def create(self, props: Bag) -> CreateResult:
+        host = self.process.host
+        made = self.process.finish("create", lambda: host.create_async(props, name=self.urn))
+        return CreateResult(made.id, made.outputs)
+
+    def update(self, id_: str, olds: Bag, news: Bag) -> UpdateResult:
+        host = self.process.host
+        return UpdateResult(
+            self.process.finish("create", lambda: host.update_async(id_, olds, news, name=self.urn))
+        )
+
+    def delete(self, id_: str, props: Bag) -> None:
+        host = self.process.host
+        self.process.finish("delete", lambda: host.delete_async(id_, props, name=self.urn))
+
+
+@dataclass
+class Stack:
+    """A stack with one Model, deployed by the model of the engine.
+
+    Attributes:
+        env: The environment of its provider processes, in addition to what each of them has.
+        result: How the last deployment ended.
+    """
+
+    emulator: Emulator
+    journal: Path
+    env: dict[str, str] = field(default_factory=dict)
+    engine: Engine = field(default_factory=Engine)
+    result: Result = field(default_factory=Result)
+
+    @contextmanager
+    def host(self) -> Iterator[DynamicHost]:
+        """Run a provider process, and end it as the engine does."""
+        with started(self.emulator, self.journal, **self.env) as host:
+            yield host
+            host.cancel()
+
+    def up(
+        self, host: DynamicHost, model: Declared | None, kill: tuple[Step, Point] | None = None
+    ) -> list[str]:
+        """Run `pulumi up`; return what was sent that changes something.
+
+        Args:
+            host: The provider process.
+            model: What the program declares; None for nothing, as in a destroy.
+            kill: The step in which process and engine are killed, and at which point of it.
+        """
+        sent = len(self.emulator.requests())
+        process = Process(host, self.emulator, kill)
+        self.result = self.engine.up(_program(model), process, refresh=True)
+        records = self.emulator.requests()[sent:]
+        return [record.path for record in records if record.path in (LOAD, DELETE)]
+
+    def preview(self, host: DynamicHost, model: Declared) -> None:
+        """Run `pulumi preview`."""
+        self.engine.preview(_program(model), Process(host, self.emulator), refresh=True)
+
+    def put(self, model: Declared, outputs: Bag) -> None:
+        """Put a resource into the state."""
+        inputs = model.inputs(in_fleet=False)
+        self.engine.history.append({URN: Resource(URN, model.model_id, inputs, outputs)})
+        self.engine.restore(-1)
+
+    @property
+    def kept(self) -> Resource | None:
+        """The resource in state; None if there is none."""
+        return self.engine.state.get(URN)
+
+    def recorded(self) -> dict[str, tuple[str, str | None]]:
+        """Return phase and `created` of each load in the journal."""
+        kept = [json.loads(path.read_bytes()) for path in self.journal.glob("record-*.json")]
+        return {one["modelId"]: (one["phase"], one.get("created")) for one in kept}
+
+
+def _program(model: Declared | None) -> Program:
+    return Program(STACK, {} if model is None else {NAME: model})
 
 
 def _unloads(records: Records) -> int:
@@ -264,8 +265,6 @@ def _unloads(records: Records) -> int:
 def _is_booting(emulator: Emulator) -> bool:
     return any(one["status"] == "DEPLOYING" for one in emulator.instances())
 
-
-# ------------------------------------------------------------------------------------ the points
 
 _LOADS_IT = "loads it"
 _GOES_ON = "goes on with the load"

@@ -1,4 +1,4 @@
-"""Waiting for what another process does, within bounds."""
+"""Waiting for what another process does."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ PATIENCE_SECONDS = 60.0
 
 
 def until(condition: Callable[[], object]) -> None:
-    """Return as soon as a condition holds; that it never does is a failure."""
+    """Return when a condition holds, or fail."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not condition():
-        assert time.monotonic() < deadline, "it did not come about"
+        assert time.monotonic() < deadline, "timed out"
         threading.Event().wait(0.01)
 
 
 def until_asked(emulator: Emulator, path: str, times: int) -> None:
-    """Return as soon as there were so many requests of one kind."""
+    """Return when there were so many requests to a path."""
     until(lambda: len(emulator.requests(path)) >= times)

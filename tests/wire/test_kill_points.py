@@ -1,4 +1,4 @@
-"""Killed or not saved at every step, and brought up again: nothing is lost or left running."""
+"""Killed or not saved at every step: the next `up` loses nothing and leaves nothing running."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ import pytest
 from bytez_provider.emulator import Emulator
 from bytez_provider.service.schemas import moment_of
 from tests.host.dynamic_host import ROOT, OperationError
+from tests.stateful.engine import NOT_SAVED
+from tests.stateful.program import Declared
 from tests.wire.conftest import KEY, started
 from tests.wire.killed import (
     BOOT_SECONDS,
-    DELETE,
     GPT2,
     HELD_SECONDS,
     LOAD,
     OF_CREATE,
     OF_DELETE,
     STATUS,
-    KilledError,
-    NotSavedError,
+    URN,
     Point,
+    Process,
     Stack,
     Step,
     asked,
@@ -36,7 +37,7 @@ from tests.wire.test_fleets import BOTH, LISTS, READY, load, model, readiness
 
 @pytest.fixture
 def emulator() -> Iterator[Emulator]:
-    """One of its own for each test: it may be left with requests that nobody waits for."""
+    """One for each test: a test may leave unfinished requests behind."""
     with Emulator(keys=[KEY], clock="manual", boot_seconds=BOOT_SECONDS) as running:
         yield running
 
@@ -46,9 +47,8 @@ def stack(emulator: Emulator, tmp_path: Path) -> Stack:
     return Stack(emulator, tmp_path / "journal")
 
 
-def declared(concurrency: int = 1) -> dict[str, object]:
-    """Return the inputs of a program."""
-    return {"modelId": GPT2, "concurrency": concurrency, "adopt": False, "onExpiry": "reload"}
+ONE, THREE = Declared(GPT2), Declared(GPT2, concurrency=3)
+ADOPTING = Declared(GPT2, adopt=True)
 
 
 def loads(emulator: Emulator) -> int:
@@ -60,71 +60,78 @@ def named(point: Point) -> str:
     return point.when.replace(" ", "-").replace(",", "")
 
 
-def killed(stack: Stack, step: Step, point: Point, *ups: dict[str, object] | None) -> None:
-    """Bring a stack up, once for each declaration, and kill everything in the last."""
+def killed(stack: Stack, step: Step, point: Point, *ups: Declared | None) -> None:
+    """Deploy each declaration, and kill everything in the last deployment."""
     with started(stack.emulator, stack.journal, **stack.env) as host:
-        for inputs in ups[:-1]:
-            stack.up(host, inputs)
-        with pytest.raises(KilledError):
-            stack.up(host, ups[-1], (step, point))
+        for model in ups[:-1]:
+            stack.up(host, model)
+        stack.up(host, ups[-1], (step, point))
+    assert stack.result.end == "killed"
 
 
-def not_saved(stack: Stack, step: Step, *ups: dict[str, object] | None) -> None:
-    """Bring a stack up, once for each declaration, with a backend that refuses in the last."""
+def not_saved(stack: Stack, saves: int, *ups: Declared | None) -> None:
+    """Deploy each declaration; in the last one the backend refuses after so many saves."""
     with stack.host() as host:
-        for inputs in ups[:-1]:
-            stack.up(host, inputs)
-        stack.refused = step
-        with pytest.raises(NotSavedError):
-            stack.up(host, ups[-1])
-    stack.refused = None
+        for model in ups[:-1]:
+            stack.up(host, model)
+        stack.engine.saves = saves
+        stack.up(host, ups[-1])
+    assert stack.result.errors == [NOT_SAVED]
+    stack.engine.saves = None
 
 
-def next_up(stack: Stack, inputs: dict[str, object] | None) -> tuple[str, ...]:
-    """Bring a stack up again as the engine would; return what was sent."""
+def next_up(stack: Stack, model: Declared | None) -> tuple[str, ...]:
+    """Deploy again with a new provider process; return what was sent."""
     with stack.host() as host:
-        return tuple(stack.up(host, inputs))
+        sent = tuple(stack.up(host, model))
+    assert stack.result.succeeded, stack.result.errors
+    return sent
 
 
-def is_up(stack: Stack, concurrency: int) -> None:
-    """Assert that what Pulumi says is so, and that a destroy leaves nothing behind."""
+def is_up(stack: Stack, model: Declared) -> None:
+    """Assert that the state is true, and that a destroy leaves nothing behind."""
     (live,) = stack.emulator.instances()
-    assert (live["status"], live["concurrency"]) == ("RUNNING", concurrency)
-    assert stack.outputs is not None
-    assert stack.outputs.items() >= {"status": "RUNNING", "created": live["created"]}.items()
+    assert (live["status"], live["concurrency"]) == ("RUNNING", model.concurrency)
+    assert stack.kept is not None
+    assert stack.kept.outputs.items() >= {"status": "RUNNING", "created": live["created"]}.items()
     (kept,) = stack.recorded().values()
     assert moment_of(kept[1]) == moment_of(live["created"])
     with stack.host() as host:
-        assert stack.up(host, declared(concurrency)) == []
+        assert stack.up(host, model) == []
         ((phase, _),) = stack.recorded().values()
         assert phase == "confirmed"
         stack.up(host, None)
     is_gone(stack)
 
 
-def is_gone(stack: Stack) -> None:
-    """Assert that nothing runs, and that nothing is unfinished.
+def is_replaced(stack: Stack) -> bool:
+    """Return whether a replacement is pending."""
+    return stack.kept is not None and stack.kept.pending_replacement
 
-    Where a refresh found it gone no delete was asked for, and the journal keeps what it had.
+
+def is_gone(stack: Stack) -> None:
+    """Assert that nothing runs and nothing is unfinished.
+
+    If a refresh found the load gone, no delete was called, and its record remains.
     """
     assert stack.emulator.instances() == []
-    assert stack.outputs is None
+    assert stack.kept is None
     assert {phase for phase, _ in stack.recorded().values()} <= {"unloading"}
 
 
 @pytest.mark.parametrize("point", OF_CREATE, ids=named)
 def test_a_create(stack: Stack, emulator: Emulator, point: Point) -> None:
-    killed(stack, "create", point, declared())
-    assert stack.outputs is None
-    assert next_up(stack, declared()) == point.sends
+    killed(stack, "create", point, ONE)
+    assert stack.kept is None
+    assert next_up(stack, ONE) == point.sends
     assert loads(emulator) == point.loads
-    is_up(stack, 1)
+    is_up(stack, ONE)
 
 
 @pytest.mark.parametrize("point", OF_DELETE, ids=named)
 def test_a_delete(stack: Stack, emulator: Emulator, point: Point) -> None:
-    killed(stack, "delete", point, declared(), None)
-    assert stack.outputs is not None
+    killed(stack, "delete", point, ONE, None)
+    assert stack.kept is not None
     assert next_up(stack, None) == point.sends
     assert loads(emulator) == point.loads
     is_gone(stack)
@@ -132,43 +139,42 @@ def test_a_delete(stack: Stack, emulator: Emulator, point: Point) -> None:
 
 @pytest.mark.parametrize("point", OF_DELETE, ids=named)
 def test_a_replacement_in_its_delete(stack: Stack, emulator: Emulator, point: Point) -> None:
-    killed(stack, "delete", point, declared(), declared(3))
-    assert not stack.is_replaced
-    assert next_up(stack, declared(3)) == (*point.sends, LOAD)
+    killed(stack, "delete", point, ONE, THREE)
+    assert not is_replaced(stack)
+    assert next_up(stack, THREE) == (*point.sends, LOAD)
     assert loads(emulator) == point.loads + 1
-    is_up(stack, 3)
+    is_up(stack, THREE)
 
 
 @pytest.mark.parametrize("point", OF_CREATE, ids=named)
 def test_a_replacement_in_its_create(stack: Stack, emulator: Emulator, point: Point) -> None:
-    killed(stack, "create", point, declared(), declared(3))
-    assert stack.is_replaced
-    assert next_up(stack, declared(3)) == point.sends
+    killed(stack, "create", point, ONE, THREE)
+    assert is_replaced(stack)
+    assert next_up(stack, THREE) == point.sends
     assert loads(emulator) == point.loads + 1
-    is_up(stack, 3)
+    is_up(stack, THREE)
 
 
 def test_an_update_that_waits_on(stack: Stack, emulator: Emulator) -> None:
     """After a Ctrl-C in mid-boot, and killed as well: the state has named the load all along."""
     with started(emulator, stack.journal) as host:
-        waiting = host.create_async(declared(), name=stack.name)
+        waiting = host.create_async(ONE.inputs(in_fleet=False), name=URN)
         until_asked(emulator, STATUS, 3)
         host.cancel()
-        stack.outputs = waiting.result().outputs
+        stack.put(ONE, waiting.result().outputs)
     in_mid_boot = Point("waiting on", asked(STATUS, 4), (), 1, "waits on")
-    killed(stack, "create", in_mid_boot, declared())
-    assert next_up(stack, declared()) == in_mid_boot.sends
+    killed(stack, "create", in_mid_boot, ONE)
+    assert next_up(stack, ONE) == in_mid_boot.sends
     assert loads(emulator) == 1
-    is_up(stack, 1)
+    is_up(stack, ONE)
 
 
 def test_a_load_that_is_being_taken_over(stack: Stack, emulator: Emulator) -> None:
     """It is taken over again: nothing is loaded, and from then on it is the stack's to unload."""
     emulator.load_by_somebody_else(GPT2)
-    adopting = {**declared(), "adopt": True}
     in_mid_boot = Point("waiting on", asked(STATUS, 3), (), 1, "takes it over")
-    killed(stack, "create", in_mid_boot, adopting)
-    assert next_up(stack, adopting) == ()
+    killed(stack, "create", in_mid_boot, ADOPTING)
+    assert next_up(stack, ADOPTING) == ()
     assert loads(emulator) == 1
     with stack.host() as host:
         stack.up(host, None)
@@ -180,20 +186,20 @@ def test_a_request_that_is_taken_between_the_next_ups_status_and_its_load(
 ) -> None:
     """The service refuses the second one, and the journal knows whose the first one was."""
     held = [{"endpoint": LOAD, "do": {"delaySeconds": HELD_SECONDS}}]
-    killed(stack, "create", Point("on its way", asked(LOAD), (), 1, "", held), declared())
+    killed(stack, "create", Point("on its way", asked(LOAD), (), 1, "", held), ONE)
     emulator.set_faults([{"endpoint": LOAD, "do": {"delaySeconds": HELD_SECONDS + 1}}])
     with stack.host() as host:
-        waiting = host.create_async(declared(), name=stack.name)
+        waiting = host.create_async(ONE.inputs(in_fleet=False), name=URN)
         until_asked(emulator, LOAD, 2)
         emulator.advance(HELD_SECONDS)
         until(emulator.instances)
         emulator.advance(1)
         until_asked(emulator, STATUS, 3)
         emulator.advance(BOOT_SECONDS)
-        stack.outputs = waiting.result().outputs
+        stack.put(ONE, waiting.result().outputs)
     assert [record.status for record in emulator.requests(LOAD)] == [200, 429]
     assert loads(emulator) == 1
-    is_up(stack, 1)
+    is_up(stack, ONE)
 
 
 class TestAFleet:
@@ -273,16 +279,16 @@ class TestAnOlderState:
 
     @row("a create is not saved", "the next `up` goes on with the load", 1)
     def test_a_create(self, stack: Stack, emulator: Emulator) -> None:
-        not_saved(stack, "create", declared())
-        assert stack.outputs is None
+        not_saved(stack, 0, ONE)
+        assert stack.kept is None
         assert stack.recorded()[GPT2][0] == "accepted"
-        assert next_up(stack, declared()) == ()
-        is_up(stack, 1)
+        assert next_up(stack, ONE) == ()
+        is_up(stack, ONE)
 
     @row("a delete is not saved", "the next `destroy` finds it gone", 1)
     def test_a_delete(self, stack: Stack, emulator: Emulator) -> None:
-        not_saved(stack, "delete", declared(), None)
-        assert stack.outputs is not None
+        not_saved(stack, 0, ONE, None)
+        assert stack.kept is not None
         assert emulator.instances() == []
         assert next_up(stack, None) == ()
         is_gone(stack)
@@ -293,10 +299,10 @@ class TestAnOlderState:
         2,
     )
     def test_a_replacement_after_its_delete(self, stack: Stack, emulator: Emulator) -> None:
-        not_saved(stack, "delete", declared(), declared(3))
-        assert not stack.is_replaced
-        assert next_up(stack, declared(3)) == (LOAD,)
-        is_up(stack, 3)
+        not_saved(stack, 0, ONE, THREE)
+        assert not is_replaced(stack)
+        assert next_up(stack, THREE) == (LOAD,)
+        is_up(stack, THREE)
 
     @row(
         "a replacement is not saved after the new load is RUNNING",
@@ -304,10 +310,10 @@ class TestAnOlderState:
         2,
     )
     def test_a_replacement_after_its_create(self, stack: Stack, emulator: Emulator) -> None:
-        not_saved(stack, "create", declared(), declared(3))
-        assert stack.is_replaced
-        assert next_up(stack, declared(3)) == ()
-        is_up(stack, 3)
+        not_saved(stack, 1, ONE, THREE)
+        assert is_replaced(stack)
+        assert next_up(stack, THREE) == ()
+        is_up(stack, THREE)
 
     @row(
         "killed in mid-boot, and then a preview",
@@ -315,30 +321,30 @@ class TestAnOlderState:
         1,
     )
     def test_a_preview(self, stack: Stack, emulator: Emulator) -> None:
-        killed(stack, "create", IN_MID_BOOT, declared())
+        killed(stack, "create", IN_MID_BOOT, ONE)
         before = content_of(stack.journal)
         with stack.host() as host:
-            stack.preview(host, declared())
+            stack.preview(host, ONE)
         assert content_of(stack.journal) == before
-        assert next_up(stack, declared()) == ()
-        is_up(stack, 1)
+        assert next_up(stack, ONE) == ()
+        is_up(stack, ONE)
 
     @row("an older state is restored, and then `up`", "the state names the later load again", 2)
     def test_a_restored_state(self, stack: Stack, emulator: Emulator) -> None:
         restored(stack)
         before = content_of(stack.journal)
         with stack.host() as host:
-            stack.preview(host, declared(3))
+            stack.preview(host, THREE)
         assert content_of(stack.journal) == before
-        assert next_up(stack, declared(3)) == ()
-        is_up(stack, 3)
+        assert next_up(stack, THREE) == ()
+        is_up(stack, THREE)
 
     @row("an older state is restored, and then `destroy`", "it unloads the later load", 2)
     def test_a_restored_state_and_a_destroy(self, stack: Stack, emulator: Emulator) -> None:
         """Without a refresh, too: the journal alone says whose the load is."""
-        outputs = restored(stack)
+        restored(stack)
         with stack.host() as host:
-            host.delete(GPT2, outputs, name=stack.name)
+            stack.engine.destroy(Process(host, emulator), refresh=False)
         assert emulator.instances() == []
         assert stack.recorded() == {}
 
@@ -348,10 +354,10 @@ class TestAnOlderState:
         1,
     )
     def test_another_machine(self, stack: Stack, emulator: Emulator, elsewhere: str) -> None:
-        killed(stack, "create", IN_MID_BOOT, declared())
+        killed(stack, "create", IN_MID_BOOT, ONE)
         stack.env = {"PYTHONPATH": elsewhere}
-        assert next_up(stack, declared()) == ()
-        is_up(stack, 1)
+        assert next_up(stack, ONE) == ()
+        is_up(stack, ONE)
 
     @row(
         "killed in mid-boot, and then `up` on another machine with a journal of its own",
@@ -361,12 +367,12 @@ class TestAnOlderState:
     def test_another_machine_and_journal(
         self, stack: Stack, emulator: Emulator, elsewhere: str, tmp_path: Path
     ) -> None:
-        killed(stack, "create", IN_MID_BOOT, declared())
+        killed(stack, "create", IN_MID_BOOT, ONE)
         stack.env, stack.journal = {"PYTHONPATH": elsewhere}, tmp_path / "another"
         said = refused(stack)
         assert "it is already loaded at concurrency 1 since " in said
         assert "(DEPLOYING), not by this resource. Nothing was changed. Take it over with" in said
-        assert next_up(stack, {**declared(), "adopt": True}) == ()
+        assert next_up(stack, ADOPTING) == ()
         with stack.host() as host:
             stack.up(host, None)
         is_gone(stack)
@@ -378,12 +384,12 @@ class TestAnOlderState:
     )
     def test_two_clones(self, stack: Stack, emulator: Emulator) -> None:
         stack.env = {"PULUMI_BACKEND_URL": "file:///one"}
-        killed(stack, "create", IN_MID_BOOT, declared())
-        clone = Stack(emulator, stack.journal, env={"PULUMI_BACKEND_URL": "file:///other"})
+        killed(stack, "create", IN_MID_BOOT, ONE)
+        clone = Stack(emulator, stack.journal, {"PULUMI_BACKEND_URL": "file:///other"})
         assert "by 'gpt2' of stack 's', kept in file:///one on machine '" in refused(clone)
         assert next_up(clone, None) == ()
-        assert next_up(stack, declared()) == ()
-        is_up(stack, 1)
+        assert next_up(stack, ONE) == ()
+        is_up(stack, ONE)
 
 
 @pytest.fixture
@@ -394,24 +400,20 @@ def elsewhere(tmp_path: Path) -> str:
     return f"{tmp_path}{os.pathsep}{ROOT}"
 
 
-def restored(stack: Stack) -> dict[str, Any]:
-    """Bring a stack up, change it, and put back the state from before; return its outputs."""
+def restored(stack: Stack) -> None:
+    """Deploy, change the declaration, deploy again, and restore the first state."""
     with stack.host() as host:
-        stack.up(host, declared())
-        older = stack.outputs
-        stack.up(host, declared(3))
-    assert older is not None
-    stack.outputs = older
-    return older
+        stack.up(host, ONE)
+        stack.up(host, THREE)
+    stack.engine.restore(1)
 
 
 def refused(stack: Stack) -> str:
-    """Bring a stack up, and return the error; nothing is sent that changes something."""
-    seen = len(stack.emulator.requests())
-    with stack.host() as host, pytest.raises(OperationError) as caught:
-        stack.up(host, declared())
-    assert not {LOAD, DELETE} & {one.path for one in stack.emulator.requests()[seen:]}
-    return str(caught.value)
+    """Deploy, and return the error; nothing is sent that changes something."""
+    with stack.host() as host:
+        assert stack.up(host, ONE) == []
+    (error,) = stack.result.errors
+    return error
 
 
 def content_of(journal: Path) -> dict[str, bytes]:

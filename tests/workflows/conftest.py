@@ -1,4 +1,4 @@
-"""A workspace as a runner has it: a checkout, a home of its own, and nothing else."""
+"""A workspace like that of a runner: a checkout and a home, and nothing else."""
 
 from __future__ import annotations
 
@@ -13,12 +13,7 @@ from tests.workflows.workflow import ROOT
 
 
 class Runner:
-    """A machine that runs steps.
-
-    Attributes:
-        workspace: Where the steps run.
-        env: What its environment is to every step.
-    """
+    """A machine that runs steps in `workspace`, with the environment `env`."""
 
     def __init__(self, folder: Path) -> None:
         self.workspace = folder / "workspace"
@@ -37,23 +32,23 @@ class Runner:
 
     @property
     def summary(self) -> str:
-        """What the steps have put into the summary of the job."""
+        """The summary of the job so far."""
         return self._summary.read_text(encoding="utf-8")
 
     def install(self, *checkouts: str) -> None:
-        """Stand in for the steps called "Install", which ask a registry for what is here."""
+        """Do the work of the steps called "Install" without a registry."""
         for checkout in checkouts:
             (self.workspace / checkout / ".venv").symlink_to(sys.prefix)
 
 
 @pytest.fixture
 def runner(tmp_path: Path) -> Runner:
-    """A machine that has nothing yet."""
+    """A machine with nothing on it."""
     return Runner(tmp_path)
 
 
 class Repository:
-    """A fleet's repository, with the example of a fleet in it."""
+    """A repository with the example of a fleet."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -65,7 +60,7 @@ class Repository:
         self.commit("The fleet")
 
     def git(self, *arguments: str) -> str:
-        """Run git in it, as nobody in particular."""
+        """Run git in it."""
         who = ["-c", "user.name=nobody", "-c", "user.email=nobody@example.org"]
         done = subprocess.run(
             ["git", *who, *arguments], cwd=self.folder, capture_output=True, text=True, check=False
@@ -74,7 +69,7 @@ class Repository:
         return done.stdout
 
     def read(self, name: str) -> str:
-        """Return what a file has in it."""
+        """Return the content of a file."""
         return (self.folder / name).read_text(encoding="utf-8")
 
     def write(self, name: str, text: str) -> None:
@@ -82,7 +77,7 @@ class Repository:
         (self.folder / name).write_text(text, encoding="utf-8")
 
     def commit(self, message: str) -> None:
-        """Commit all that is there."""
+        """Commit everything."""
         self.git("add", "--all")
         self.git("commit", "--quiet", "--message", message)
 

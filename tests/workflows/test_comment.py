@@ -1,7 +1,7 @@
-"""The comment: made once, renewed after, and never of an artifact that is something else.
+"""The comment on a pull request: made once, then updated, and only from a real review.
 
-There is no `gh` here and no GitHub: what stands in for it answers with what a test has laid out,
-and keeps what it was asked. So this holds what the script does, and not what GitHub answers.
+A fake `gh` gives the answers that a test prepares and notes the calls: this tests the script, not
+GitHub.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ if asked["method"] == "GET":
 
 
 class GitHub:
-    """What a `gh` on PATH answers, and what it was asked."""
+    """The answers of the `gh` on PATH, and its calls."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -77,25 +77,25 @@ class GitHub:
         self.review(REVIEW)
 
     def review(self, text: str, name: str = "review.md") -> None:
-        """Have an artifact with a review in it."""
+        """Provide an artifact with a review in it."""
         packed = io.BytesIO()
         with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr(name, text)
         self.artifact(packed.getvalue())
 
     def artifact(self, content: bytes) -> None:
-        """Have an artifact, and one of an earlier attempt that is long gone."""
+        """Provide an artifact, and an expired one of an earlier attempt."""
         (self.folder / "zip").write_bytes(content)
         old = {"id": 4, "size_in_bytes": 1, "expired": True}
         new = {"id": 5, "size_in_bytes": len(content), "expired": False}
         self._answer("artifacts", {"total_count": 2, "artifacts": [new, old]})
 
     def no_artifact(self) -> None:
-        """Have none."""
+        """Provide no artifact."""
         self._answer("artifacts", {"total_count": 0, "artifacts": []})
 
     def pull_requests(self, *those: dict[str, Any]) -> None:
-        """Have these open with the branch as their head."""
+        """Provide these open pull requests of the branch."""
         found = [
             {
                 "number": one["number"],
@@ -106,13 +106,13 @@ class GitHub:
         self._answer("pulls", found)
 
     def comments(self, *those: tuple[int, str, str]) -> None:
-        """Have these comments, each on a page of its own: its id, who made it, and its text."""
+        """Provide these comments (id, author, text), each on its own page."""
         pages = [[{"id": one, "user": {"login": by}, "body": text}] for one, by, text in those]
         text = "".join(json.dumps(page) for page in pages or [[]])
         (self.folder / "comments").write_text(text, encoding="utf-8")
 
     def asked(self) -> list[dict[str, Any]]:
-        """Return every call."""
+        """Return every call so far."""
         lines = (self.folder / "asked.jsonl").read_text(encoding="utf-8").splitlines()
         return [json.loads(line) for line in lines]
 
@@ -130,7 +130,7 @@ class GitHub:
 
 @pytest.fixture
 def github(tmp_path: Path, runner: Runner) -> GitHub:
-    """One pull request that has no comment yet, and a review of it."""
+    """A pull request without a comment, and a review of it."""
     here = GitHub(tmp_path / "gh")
     runner.env["PATH"] = f"{here.folder}:{runner.env['PATH']}"
     return here
@@ -148,8 +148,8 @@ def test_the_first_review_makes_the_comment(github: GitHub, runner: Runner) -> N
     assert not (runner.workspace / "pwned").exists()
 
 
-def test_the_next_one_renews_it(github: GitHub, runner: Runner) -> None:
-    """Wherever it is among the pages; one that somebody else made with our marker is not ours."""
+def test_the_next_review_updates_it(github: GitHub, runner: Runner) -> None:
+    """On whatever page it is; a comment with our marker by somebody else is not ours."""
     github.comments(
         (1, "somebody", f"{MARKER}\nmine"),
         (2, BOT, f"{MARKER.replace('prod', 'dev')}\nof another stack"),
@@ -159,14 +159,7 @@ def test_the_next_one_renews_it(github: GitHub, runner: Runner) -> None:
     assert github.changes() == [("PATCH", "repos/example/fleet/issues/comments/3", REVIEW)]
 
 
-def test_the_newest_artifact_is_the_one(github: GitHub, runner: Runner) -> None:
-    comment(runner).ok()
-    assert [one["path"] for one in github.asked()][2] == (
-        "repos/example/fleet/actions/artifacts/5/zip"
-    )
-
-
-def test_what_a_fork_made_is_said_to_be_its_authors(github: GitHub, runner: Runner) -> None:
+def test_a_review_of_a_fork_is_marked_as_made_by_its_author(github: GitHub, runner: Runner) -> None:
     github.pull_requests(
         {"number": 6, "sha": "0a1b2c3", "repository": "example/fleet"},
         {"number": 8, "sha": "0a1b2c3", "repository": "stranger/fleet"},
@@ -189,7 +182,7 @@ def test_a_long_review_of_a_fork_still_fits(github: GitHub, runner: Runner) -> N
 
 
 def test_the_pull_request_is_looked_up_by_its_head(github: GitHub, runner: Runner) -> None:
-    """A branch's name is a stranger's text: it is an argument, never a part of the script."""
+    """The name of a branch is untrusted: an argument, never a part of the script."""
     name = '"; touch pwned; $(touch pwned) `touch pwned`'
     github.pull_requests({"number": 8, "sha": "0a1b2c3", "repository": "stranger/fleet"})
     comment(runner, FORK | {f"{EVENT}.head_branch": name}).ok()
@@ -234,15 +227,15 @@ def test_a_run_without_a_review_is_no_error(github: GitHub, runner: Runner) -> N
     ],
     ids=["other-stack", "not-first", "longer-line", "nul", "empty", "too-long", "bomb"],
 )
-def test_what_is_no_review_is_refused(github: GitHub, runner: Runner, text: str) -> None:
+def test_another_artifact_is_refused(github: GitHub, runner: Runner, text: str) -> None:
     github.review(text)
-    told = comment(runner)
-    assert (told.code, github.changes()) == (1, [])
-    assert "::error::The artifact is no review of this stack. Nothing was commented." in told.out
+    done = comment(runner)
+    assert (done.code, github.changes()) == (1, [])
+    assert "::error::The artifact is no review of this stack. Nothing was commented." in done.out
     assert (runner.workspace / "review.md").stat().st_size <= 262_145
 
 
-def test_an_archive_of_other_files_leaves_none(github: GitHub, runner: Runner) -> None:
+def test_an_archive_with_other_files_leaves_none_behind(github: GitHub, runner: Runner) -> None:
     github.review(REVIEW, "../review.md")
     assert comment(runner).code == 1
     assert github.changes() == []
@@ -250,15 +243,9 @@ def test_an_archive_of_other_files_leaves_none(github: GitHub, runner: Runner) -
     assert left <= {"review.zip", "review.md", "checked"}
 
 
-def test_what_is_no_archive_is_refused(github: GitHub, runner: Runner) -> None:
-    github.artifact(REVIEW.encode())
-    assert comment(runner).code == 1
-    assert github.changes() == []
-
-
-def test_what_is_too_large_is_not_even_fetched(github: GitHub, runner: Runner) -> None:
+def test_an_artifact_that_is_too_large_is_not_fetched(github: GitHub, runner: Runner) -> None:
     github.artifact(bytes(262_145))
-    told = comment(runner)
-    assert (told.code, github.changes()) == (1, [])
-    assert "::error::The artifact is larger than any review." in told.out
+    done = comment(runner)
+    assert (done.code, github.changes()) == (1, [])
+    assert "::error::The artifact is larger than any review." in done.out
     assert not any(one["path"].endswith("/zip") for one in github.asked())

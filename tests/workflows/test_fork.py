@@ -1,4 +1,4 @@
-"""A pull request from a fork: its job's own steps, with the real Pulumi and without any secret."""
+"""The job of a pull request from a fork, with the real Pulumi and without any secret."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ config:
     secure: v1:0MyCDW8w91YIvgWv:hqZfjpvd7tC5qcGK2rTLh/mBlw==
   bytez:pricePerGbSecond: "0.00002"
 """
-"""Of a stack whose passphrase the fork's job does not have."""
+"""The stack config, encrypted with a passphrase that the job of the fork does not have."""
 
 VALUES = {
     "github.event.pull_request.head.sha": "0a1b2c3d4e5f",
@@ -32,14 +32,14 @@ VALUES = {
     "github.repository": "example/fleet",
     "github.run_id": "42",
 }
-"""All that the steps of the job may know: no secret is among it."""
+"""The values that the steps of the job may use: no secret."""
 
 MARKER = next(steps("fleet-comment.yml")).env["MARKER"]
 
 
 @pytest.fixture
 def fork(repository: Repository) -> Repository:
-    """A branch from a commit that main has left behind."""
+    """A branch of a commit that main has moved on from."""
     repository.write("Pulumi.prod.yaml", CONFIG)
     repository.commit("The stack")
     repository.git("checkout", "--quiet", "-b", "fork")
@@ -52,7 +52,7 @@ def fork(repository: Repository) -> Repository:
 
 
 def merged(fork: Repository, runner: Runner) -> None:
-    """Merge the branch as the host does, check that out as the action does, and the target."""
+    """Merge the branch as GitHub does, and check out the merge and its target."""
     fork.commit("A change")
     fork.git("checkout", "--quiet", "main")
     fork.git("merge", "--quiet", "--no-ff", "--strategy-option=theirs", "--message=Merge", "fork")
@@ -63,7 +63,7 @@ def merged(fork: Repository, runner: Runner) -> None:
 
 
 def review(fork: Repository, runner: Runner) -> Done:
-    """Run the job to its review."""
+    """Run the job up to its review."""
     merged(fork, runner)
     run(runner, "Plan both, each for an empty stack").ok()
     return run(runner, "Review")
@@ -74,43 +74,35 @@ def run(runner: Runner, title: str) -> Done:
     return step("fleet-review.yml", "fork", title).run(runner.workspace, runner.env, VALUES)
 
 
-def test_what_a_fork_changes_is_reviewed_beside_its_target(
+def test_the_merge_is_compared_with_its_target_and_a_limit_fails_the_job(
     fork: Repository, runner: Runner
 ) -> None:
-    """What main has gained since the branch was made is no unload: the merge is what counts."""
+    """A model that main has gained meanwhile is no unload."""
     fork.write("Pulumi.prod.yaml", CONFIG.replace("0.00002", "0.00001"))
-    fork.write("fleet.prod.yaml", OVERLAY.replace("2", "3"))
-    review(fork, runner).ok()
-    told = (runner.workspace / "review.md").read_text(encoding="utf-8")
-    assert told.splitlines()[0] == MARKER
-    assert "**1 replacement**, 1 unchanged." in told
-    assert "| **`batch-coder` `deepseek-ai/deepseek-coder-1.3b-instruct`** |" in told
-    assert "`concurrency 2 to 3`" in told
-    assert "both made without the stack's state" in told
-    assert "Commit `0a1b2c3d4e5f`" in told
-    assert runner.summary == told
+    fork.write("fleet.prod.yaml", OVERLAY.replace("2", "12"))
+    done = review(fork, runner)
+    assert (done.code, done.err[:10]) == (3, "increase: ")
+    text = (runner.workspace / "review.md").read_text(encoding="utf-8")
+    assert text.splitlines()[0] == MARKER
+    assert "**1 replacement**, 1 unchanged." in text
+    assert "| **`batch-coder` `deepseek-ai/deepseek-coder-1.3b-instruct`** |" in text
+    assert "`concurrency 2 to 12`" in text
+    assert "both made without the stack's state" in text
+    assert "Commit `0a1b2c3d4e5f`" in text
+    assert runner.summary == text
     plan = json.loads((runner.workspace / "head.json").read_text(encoding="utf-8"))
     assert plan["config"] == {"bytez:pricePerGbSecond": "0.00001"}, "config without the secrets"
 
 
-def test_a_limit_that_is_passed_fails_the_job_and_is_in_the_log(
-    fork: Repository, runner: Runner
-) -> None:
-    fork.write("fleet.prod.yaml", OVERLAY.replace("2", "12"))
-    told = review(fork, runner)
-    assert (told.code, told.err[:10]) == (3, "increase: ")
-    assert "`concurrency 2 to 12`" in runner.summary
-
-
-def test_a_program_that_fails_is_reviewed_too(fork: Repository, runner: Runner) -> None:
+def test_a_program_that_fails_gets_a_review(fork: Repository, runner: Runner) -> None:
     fork.write("fleet.prod.yaml", "models: {coder: {concurrency: none}}\n")
-    told = review(fork, runner)
-    assert told.code == 1
+    done = review(fork, runner)
+    assert done.code == 1
     assert "**This `up` will fail:**" in runner.summary
     assert (runner.workspace / "review.md").exists()
 
 
-def test_a_target_that_fails_is_nothing_to_compare_with(fork: Repository, runner: Runner) -> None:
+def test_a_target_that_fails_is_an_error(fork: Repository, runner: Runner) -> None:
     fork.write("fleet.prod.yaml", "models: {coder: {concurrency: none}}\n")
     fork.commit("Broken")
     fork.git("checkout", "--quiet", "main")
@@ -118,7 +110,7 @@ def test_a_target_that_fails_is_nothing_to_compare_with(fork: Repository, runner
     fork.git("checkout", "--quiet", "-B", "fork")
     fork.write("fleet.prod.yaml", OVERLAY)
     merged(fork, runner)
-    told = run(runner, "Plan both, each for an empty stack")
-    assert told.code == 1
-    assert "concurrency" in told.out
-    assert "::error::The preview of the target branch fails by itself." in told.out
+    done = run(runner, "Plan both, each for an empty stack")
+    assert done.code == 1
+    assert "concurrency" in done.out
+    assert "::error::The preview of the target branch fails by itself." in done.out

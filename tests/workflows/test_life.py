@@ -1,4 +1,4 @@
-"""A branch, its merge and a night: the trusted jobs' own steps, with the real Pulumi."""
+"""The trusted jobs, review, up and audit, with the real Pulumi."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from bytez_provider.emulator import Emulator
+from tests.e2e.helpers import mid_boot, until
 from tests.e2e.stack import COMMAND_SECONDS
-from tests.e2e.test_interruption import mid_boot, until
 from tests.workflows.conftest import Repository, Runner
 from tests.workflows.workflow import Done, step, steps
 
@@ -25,14 +25,14 @@ CODER = "deepseek-ai/deepseek-coder-1.3b-instruct"
 
 @pytest.fixture
 def emulator(request: pytest.FixtureRequest) -> Iterator[Emulator]:
-    """An emulator whose time stands still; a boot ends at once unless a test gives its seconds."""
+    """An emulator with a stopped clock; a boot ends at once unless a test gives its seconds."""
     boot_seconds = getattr(request, "param", 0)
     with Emulator(keys=(KEY,), clock="manual", boot_seconds=boot_seconds) as running:
         yield running
 
 
 class Fleet:
-    """A fleet's repository, checked out on a runner, with a backend of its own."""
+    """The repository of a fleet, checked out on a runner, with its own backend."""
 
     def __init__(self, runner: Runner, repository: Repository, url: str, folder: Path) -> None:
         self.runner = runner
@@ -48,7 +48,7 @@ class Fleet:
         }
         self.values = {
             "secrets.BYTEZ_KEY": KEY,
-            # The backend is a folder here, and needs none.
+            # The backend here is a folder and needs none.
             "secrets.PULUMI_ACCESS_TOKEN": "",
             "vars.BYTEZ_JOURNAL": str(folder / "journal"),
             "github.event.pull_request.head.sha": "0a1b2c3d4e5f",
@@ -59,7 +59,7 @@ class Fleet:
         self.pulumi("stack", "init", "prod")
 
     def pulumi(self, *arguments: str) -> str:
-        """Run Pulumi beside the workflows."""
+        """Run Pulumi outside the workflows."""
         done = subprocess.run(
             ["pulumi", *arguments, "--non-interactive"],
             executable=shutil.which("pulumi", path=self.runner.env["PATH"]),
@@ -78,15 +78,15 @@ class Fleet:
         return deployment
 
     def up(self) -> Done:
-        """Run the step of the merge."""
+        """Run the step that follows a merge."""
         return self._run("fleet-up.yml", "up", "Up")
 
     def review(self) -> Done:
-        """Run the step of a pull request from a branch."""
+        """Run the step for a pull request from a branch."""
         return self._run("fleet-review.yml", "branch", "Review")
 
     def audit(self) -> Done:
-        """Run the step of the night."""
+        """Run the nightly step."""
         return self._run("fleet-audit.yml", "audit", "Audit")
 
     def _run(self, name: str, job: str, title: str) -> Done:
@@ -101,22 +101,29 @@ def fleet(runner: Runner, repository: Repository, emulator: Emulator, tmp_path: 
 
 
 def loads(emulator: Emulator) -> int:
-    """Return how many loads were asked for."""
+    """Return how many loads were requested."""
     return sum(record.path == "/model/load" for record in emulator.requests())
 
 
-def test_reviewed_merged_and_audited(fleet: Fleet, emulator: Emulator) -> None:
+def test_a_change_is_reviewed_merged_and_audited(fleet: Fleet, emulator: Emulator) -> None:
     fleet.up().ok()
     assert [one["modelId"] for one in emulator.instances()] == [CODER]
 
+    fleet.project.write("fleet.prod.yaml", "models: {coder: {concurrency: 12}}\n")
+    over_limit = fleet.review()
+    assert over_limit.code == 3
+    assert over_limit.err.splitlines()[-1].startswith("increase: ")
+    first = fleet.runner.summary
+    assert "`concurrency 1 to 12`" in first, "it is commented all the same"
+
     fleet.project.write("fleet.prod.yaml", "models: {coder: {concurrency: 3}}\n")
-    told = fleet.review().ok()
+    reviewed = fleet.review().ok()
     review = (fleet.runner.workspace / "review.md").read_text(encoding="utf-8")
     assert review.splitlines()[0] == next(steps("fleet-comment.yml")).env["MARKER"]
     assert "**1 load, 1 replacement**" in review
     assert "### What runs now" in review
-    assert fleet.runner.summary == review
-    assert KEY not in review + told.out + told.err
+    assert fleet.runner.summary == first + review
+    assert KEY not in review + reviewed.out + reviewed.err
     assert loads(emulator) == 1, "a review changes nothing"
 
     fleet.up().ok()
@@ -128,22 +135,12 @@ def test_reviewed_merged_and_audited(fleet: Fleet, emulator: Emulator) -> None:
     fleet.audit().ok()
     emulator.advance(31 * 60)
     assert fleet.audit().code == 3
-    found = fleet.runner.summary.removeprefix(review)
+    found = fleet.runner.summary.removeprefix(first + review)
     assert CODER in found
-    assert "`pulumi up" in found, "beside what was found stands what mends it"
+    assert "`pulumi up" in found, "each finding has the command that fixes it"
 
     fleet.up().ok()
     assert len(emulator.instances()) == 2, "what has expired is loaded again"
-
-
-def test_a_limit_that_is_passed_fails_the_review_and_is_commented_all_the_same(
-    fleet: Fleet,
-) -> None:
-    fleet.project.write("fleet.prod.yaml", "models: {coder: {concurrency: 12}}\n")
-    told = fleet.review()
-    assert told.code == 3
-    assert told.err.splitlines()[-1].startswith("increase: ")
-    assert (fleet.runner.workspace / "review.md").stat().st_size > 0
 
 
 def test_without_a_stack_there_is_no_review(fleet: Fleet) -> None:
@@ -153,8 +150,8 @@ def test_without_a_stack_there_is_no_review(fleet: Fleet) -> None:
 
 
 @pytest.mark.parametrize("emulator", [400], indirect=True)
-def test_a_cancelled_up_is_gone_on_with_by_the_next(fleet: Fleet, emulator: Emulator) -> None:
-    """A runner interrupts the process that it started, and no other; `exec` makes that Pulumi."""
+def test_the_up_after_a_cancelled_one_keeps_its_load(fleet: Fleet, emulator: Emulator) -> None:
+    """A runner interrupts only the process that it started; `exec` makes that Pulumi."""
     up = step("fleet-up.yml", "up", "Up")
     process = subprocess.Popen(
         up.command(fleet.runner.workspace),

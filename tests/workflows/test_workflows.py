@@ -1,4 +1,4 @@
-"""The workflows as they are written: linted, pinned, of commands that exist, and safe on forks."""
+"""The workflow files: linted, pinned, with commands that exist, and safe for forks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PINNED = re.compile(r"uses: ([a-z-]+/[a-z-]+)@([0-9a-f]{40}) # v(\d+\.\d+\.\d+)$
 
 
 def lint(folder: Path) -> list[dict[str, object]]:
-    """Return what zizmor finds at its most severe but one persona, ignored findings left out."""
+    """Return the findings of zizmor's pedantic persona, without the ignored ones."""
     command = [str(BIN / "zizmor"), "--offline", "--no-config", "--persona=pedantic"]
     done = subprocess.run(
         [*command, "--strict-collection", "--format=json", "--quiet", str(folder)],
@@ -37,12 +37,9 @@ def lint(folder: Path) -> list[dict[str, object]]:
 
 
 def fits_the_schema(path: Path) -> bool:
-    """Tell whether a workflow fits the schema of workflows; that comes with check-jsonschema."""
+    """Return whether a workflow fits the schema that comes with check-jsonschema."""
     command = [str(BIN / "check-jsonschema"), "--builtin-schema", "vendor.github-workflows"]
     return subprocess.run([*command, str(path)], capture_output=True, check=False).returncode == 0
-
-
-# ------------------------------------------------------------------------------- linted
 
 
 def test_zizmor_finds_nothing() -> None:
@@ -90,9 +87,6 @@ def test_the_shell_can_read_it(step: Step) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-# --------------------------------------------------------------- what it runs is what there is
-
-
 def test_actions_are_pinned_and_few() -> None:
     text = "".join((FOLDER / name).read_text(encoding="utf-8") for name in NAMES)
     pins = PINNED.findall(text)
@@ -107,11 +101,11 @@ def test_actions_are_pinned_and_few() -> None:
 
 
 def commands(script: str) -> Iterator[tuple[str, list[str], set[str]]]:
-    """Yield each command of ours and of Pulumi's: its program, its subcommand, its options."""
+    """Yield program, subcommand and options of each command of ours and of Pulumi's."""
     for line in script.replace("\\\n", " ").splitlines():
         if not re.search(r"(^|[ /])(bytez-fleet|pulumi) ", line):
             continue
-        # `;` and the like are words of their own.
+        # `;` and others are separate words.
         words = list(shlex.shlex(line, posix=True, punctuation_chars=True))
         for start, word in enumerate(words):
             program = word.rsplit("/", 1)[-1]
@@ -127,7 +121,7 @@ def commands(script: str) -> Iterator[tuple[str, list[str], set[str]]]:
 
 
 def help_of(program: str, verb: list[str]) -> str:
-    """Return the help of a command; a failure where there is none."""
+    """Return the help of a command, which must exist."""
     path = f"{BIN}{os.pathsep}{pulumi_path()}"
     done = subprocess.run(
         [program, *verb, "--help"],
@@ -158,8 +152,7 @@ def test_commands_and_their_options_exist() -> None:
         assert flags <= offered, f"{program} {' '.join(verb)}"
 
 
-def test_it_is_of_the_example_of_a_fleet() -> None:
-    """The comment is found by the project's name and the stack's, which stand in several files."""
+def test_the_marker_names_the_project_and_the_stack_of_the_example() -> None:
     project = (ROOT / "examples" / "fleet" / "Pulumi.yaml").read_text(encoding="utf-8")
     name = re.findall(r"^name: (.+)$", project, re.MULTILINE)[0]
     (stack,) = {step.env["STACK"] for step in STEPS if "$STACK" in step.script}
@@ -172,14 +165,11 @@ def test_the_comment_follows_the_review() -> None:
     assert comment == {"workflows": [read("fleet-review.yml")["name"]], "types": ["completed"]}
 
 
-# ------------------------------------------------------------------------------- safety
-
-
-def test_no_text_of_others_is_part_of_a_script() -> None:
+def test_no_expression_is_part_of_a_script() -> None:
     assert [step.where for step in STEPS if EXPRESSION.search(step.script)] == []
 
 
-def test_no_code_of_a_pull_request_runs_with_what_the_target_may() -> None:
+def test_no_code_of_a_pull_request_runs_with_the_rights_of_the_target() -> None:
     triggers = {name: set(read(name)["on"]) for name in NAMES}
     assert not any("pull_request_target" in those for those in triggers.values())
     assert [name for name in NAMES if "pull_request" in triggers[name]] == ["fleet-review.yml"]
@@ -189,7 +179,7 @@ def test_no_code_of_a_pull_request_runs_with_what_the_target_may() -> None:
     assert "secrets." not in comment
 
 
-def test_where_a_forks_code_runs_there_is_no_secret() -> None:
+def test_the_job_that_runs_code_of_a_fork_has_no_secret() -> None:
     jobs = read("fleet-review.yml")["jobs"]
     same = "github.event.pull_request.head.repo.full_name {} github.repository"
     assert jobs["branch"]["if"] == same.format("==")
@@ -201,7 +191,7 @@ def test_where_a_forks_code_runs_there_is_no_secret() -> None:
     assert set(read("fleet-review.yml")["env"]) == {"STACK", "COMMIT", "LINK"}
 
 
-def test_nobody_may_more_than_it_needs() -> None:
+def test_each_job_has_only_the_permissions_that_it_needs() -> None:
     jobs = {
         (name, job): (document["permissions"], content["permissions"])
         for name in NAMES
@@ -226,8 +216,8 @@ def test_a_key_is_given_only_to_the_step_that_needs_it() -> None:
             assert "secrets." not in json.dumps(elsewhere)
 
 
-def test_who_signs_in_to_the_bucket_has_no_key_and_nothing_else_runs_with_it() -> None:
-    """Its credentials are in the environment of each step after it."""
+def test_only_the_step_that_needs_the_bucket_runs_after_the_sign_in() -> None:
+    """The credentials are in the environment of each later step."""
     signed_in = []
     for name in NAMES:
         for job in read(name)["jobs"].values():
@@ -240,7 +230,7 @@ def test_who_signs_in_to_the_bucket_has_no_key_and_nothing_else_runs_with_it() -
             if at is None:
                 continue
             signed_in.append(name)
-            assert "environment" in job, "the role is given to it alone"
+            assert "environment" in job, "only this job can get the role"
             assert steps[at]["with"] == {
                 "role-to-assume": "${{ vars.AWS_ROLE }}",
                 "aws-region": "${{ vars.AWS_REGION }}",
@@ -252,7 +242,7 @@ def test_who_signs_in_to_the_bucket_has_no_key_and_nothing_else_runs_with_it() -
     assert signed_in == ["fleet-audit.yml", "fleet-review.yml", "fleet-up.yml"]
 
 
-def test_ups_come_one_after_the_other_and_are_never_cancelled() -> None:
+def test_ups_run_one_at_a_time_and_are_never_cancelled() -> None:
     up, audit = read("fleet-up.yml"), read("fleet-audit.yml")
     assert up["concurrency"] == {"group": "fleet-up-prod", "cancel-in-progress": False}
     assert audit["concurrency"]["group"] != up["concurrency"]["group"]

@@ -1,4 +1,4 @@
-"""The workflows of the example, read and run: a test runs the very shell that a runner would."""
+"""The workflows of the example: read, and run with the shell that a runner uses."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ FOLDER = EXAMPLE / ".github" / "workflows"
 NAMES = sorted(path.name for path in FOLDER.glob("*.yml"))
 
 BASH = ("bash", "--noprofile", "--norc", "-eo", "pipefail")
-"""How a runner starts the script of a step under `shell: bash`."""
+"""How a runner starts a script with `shell: bash`."""
 
 EXPRESSION = re.compile(r"\$\{\{\s*(.*?)\s*\}\}")
 
 
 @dataclass(frozen=True)
 class Done:
-    """A step that has ended."""
+    """A finished step."""
 
     code: int
     out: str
     err: str
 
     def ok(self) -> Done:
-        """Assert that the step succeeded, showing what it said where it did not."""
+        """Assert that the step succeeded."""
         assert self.code == 0, f"exited {self.code}:\n{self.out}{self.err}"
         return self
 
@@ -43,9 +43,9 @@ class Step:
     """A step that runs a script.
 
     Attributes:
-        where: The file, the job and the step, for messages.
-        script: What it runs.
-        env: Its environment as written, with the expressions in it.
+        where: File, job and step, for messages.
+        script: The script.
+        env: Its environment as written, with the expressions.
     """
 
     where: str
@@ -55,12 +55,12 @@ class Step:
     def run(
         self, folder: Path, environment: Mapping[str, str], values: Mapping[str, str] | None = None
     ) -> Done:
-        """Run it as a runner does.
+        """Run it in a workspace, as a runner does.
 
         Args:
             folder: The workspace.
-            environment: What the runner's machine has.
-            values: What its expressions have come to; one that is not here fails the test.
+            environment: The environment of the machine.
+            values: The values of its expressions; a missing one fails the test.
         """
         done = subprocess.run(
             self.command(folder),
@@ -75,7 +75,7 @@ class Step:
         return Done(done.returncode, done.stdout, done.stderr)
 
     def command(self, folder: Path) -> list[str]:
-        """Return the command that a runner starts, its script written beside the workspace."""
+        """Write the script beside the workspace; return the command that runs it."""
         script = folder.parent / "step.sh"
         script.write_text(self.script, encoding="utf-8")
         return [*BASH, str(script)]

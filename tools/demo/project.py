@@ -15,8 +15,8 @@ from typing import IO
 _PROJECT = ("Pulumi.yaml", "__main__.py", "examples")
 _PROGRAM = Path("examples", "quickstart", "__main__.py")
 
-# A cancelled command saves its state and ends its processes before it ends itself. The terminal
-# has sent it the Ctrl-C already, as a rule; where only this process was signalled it has not.
+# A cancelled command saves its state and stops its processes first. The terminal usually sent it
+# the Ctrl-C too; if only this process got the signal, it is passed on.
 _PATIENCE_SECONDS = (3.0, 10.0, 20.0)
 
 
@@ -25,7 +25,7 @@ class CommandError(Exception):
 
 
 class Project:
-    """The project in a folder of its own, its state and its journal beside it."""
+    """The project in its own folder, with its state and journal beside it."""
 
     def __init__(self, root: Path, folder: Path, *, endpoint: str, key: str) -> None:
         """Copy the project.
@@ -46,18 +46,18 @@ class Project:
         (self._here / ".venv").symlink_to(sys.prefix)
 
     def run(self, *command: str) -> None:
-        """Run a command to its end, on this terminal where there is one.
+        """Run a command with this process's own output.
 
         Raises:
-            CommandError: it failed, or is not there.
+            CommandError: It failed or does not exist.
         """
         self._run(command, None)
 
     def run_unseen(self, *command: str) -> None:
-        """Run a command that prints nothing worth seeing, unless it fails.
+        """Run a command, and show its output only if it fails.
 
         Raises:
-            CommandError: as above.
+            CommandError: It failed or does not exist.
         """
         with tempfile.TemporaryFile() as said:
             try:
@@ -88,10 +88,10 @@ class Project:
             raise CommandError(f"`{' '.join(command)}` failed with exit code {code}.")
 
     def edit(self, before: str, after: str) -> None:
-        """Change the program, in the one place that says `before`.
+        """Replace the one occurrence of `before` in the program.
 
         Raises:
-            CommandError: there is not exactly one such place.
+            CommandError: It does not occur exactly once.
         """
         program = self._here / _PROGRAM
         text = program.read_text(encoding="utf-8")
@@ -113,7 +113,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _environment(root: Path, folder: Path, endpoint: str, key: str) -> Mapping[str, str]:
-    """Return what the commands are to know: nothing of the user's own stacks, keys and proxies."""
+    """Return the environment of the commands, without the user's stacks, keys and proxies."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -122,7 +122,7 @@ def _environment(root: Path, folder: Path, endpoint: str, key: str) -> Mapping[s
     path = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', os.defpath)}"
     if shutil.which("pulumi", path=path) is None:
         path = f"{path}{os.pathsep}{root / '.tools' / 'pulumi' / 'bin'}"
-    # A row of progress is redrawn on a terminal; elsewhere each would be a line.
+    # On a terminal a progress row is redrawn; elsewhere each update would be a line.
     quiet = {} if sys.stdout.isatty() else {"CI": "true"}
     return {
         **kept,

@@ -1,4 +1,4 @@
-"""The emulated Bytez of the demo, and its time."""
+"""The emulated Bytez of the demo, and its clock."""
 
 from __future__ import annotations
 
@@ -17,10 +17,9 @@ _TICK_SECONDS = 0.1
 
 @contextmanager
 def emulated_bytez(key: str) -> Iterator[Emulator]:
-    """Run an emulator whose time is fast while a model boots, and stands still otherwise.
+    """Run an emulator whose clock runs fast while a model boots and stands still otherwise.
 
-    A boot then takes a few seconds, and an idle model does not expire because the machine that
-    shows the demo is a slow one.
+    So a boot takes a few seconds, and idle models do not expire on a slow machine.
     """
     with Emulator(keys=(key,), clock="manual", boot_seconds=BOOT_SECONDS) as emulator:
         ended = threading.Event()

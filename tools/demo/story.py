@@ -1,4 +1,4 @@
-"""What the demo shows, step by step. Each step looks whether it came true."""
+"""What the demo shows, step by step. Each step checks its own result."""
 
 from __future__ import annotations
 
@@ -23,17 +23,14 @@ _KEY = "demo-key-of-the-emulator"
 
 
 class DemoError(Exception):
-    """A step did not do what it says."""
+    """A step did not do what it announced."""
 
 
-def tell(root: Path) -> None:
-    """Tell the whole story.
-
-    Args:
-        root: The repository.
+def run_story(root: Path) -> None:
+    """Run the whole story from the repository at `root`.
 
     Raises:
-        DemoError: a step did not do what it says; nothing is left behind.
+        DemoError: A step failed. Nothing is left behind.
     """
     with (
         tempfile.TemporaryDirectory(prefix="bytez-demo-") as folder,
@@ -41,14 +38,14 @@ def tell(root: Path) -> None:
     ):
         project = Project(root, Path(folder), endpoint=emulator.url, key=_KEY)
         try:
-            Story(project, emulator).tell()
+            Story(project, emulator).run()
         except CommandError as error:
             raise DemoError(str(error)) from None
     _say_how_to_go_on(root)
 
 
 class Story:
-    """The steps, in order, with what each of them must have come to."""
+    """The steps, in order, each with its expected result."""
 
     def __init__(self, project: Project, emulator: Emulator) -> None:
         self._project = project
@@ -66,16 +63,16 @@ class Story:
         )
         self._number = 0
 
-    def tell(self) -> None:
-        """Go through the steps.
+    def run(self) -> None:
+        """Run the steps.
 
         Raises:
-            DemoError: a step did not do what it says.
-            CommandError: a command of it failed.
+            DemoError: A step did not have its expected result.
+            CommandError: A command of a step failed.
         """
         print(
             "The real Pulumi, and an emulated Bytez on this machine: no key, no account.\n"
-            f"A boot takes {BOOT_SECONDS} s; emulated time is {SPEED} times as fast meanwhile.",
+            f"A boot takes {BOOT_SECONDS} s; meanwhile emulated time runs {SPEED} times as fast.",
             flush=True,
         )
         self._project.run_unseen("pulumi", "stack", "init", "dev")
@@ -96,20 +93,20 @@ class Story:
         self._expect(dict.fromkeys(MODELS, 1), "three models run")
 
     def _look(self) -> None:
-        self._say("What is loaded, as Bytez itself tells it.")
+        self._say("What is loaded, according to Bytez itself.")
         self._run("bytez-fleet", "instances")
 
     def _ask(self) -> None:
-        self._say("A prompt, and its answer as it streams in. An emulated one: no model was run.")
+        self._say("A prompt and its streamed answer. It is the emulator that answers, not a model.")
         self._run("bytez-fleet", "run", CHAT, PROMPT)
         if not sys.stdout.isatty():
-            print(flush=True)  # The model's text is given to a pipe as it is, without a line end.
+            print(flush=True)  # In a pipe the text of a model has no line end.
         runs = {one["modelId"]: one["inferences"] for one in self._emulator.instances()}
         self._check(runs.get(CHAT) == 1, f"{CHAT} was run once")
 
     def _change(self) -> None:
         before, after = "concurrency=1", "concurrency=2"
-        self._say(f"A change: {before} becomes {after}. Bytez cannot rescale: out for one boot.")
+        self._say(f"A change: {before} becomes {after}. Bytez cannot rescale: down for one boot.")
         self._project.edit(before, after)
         self._run("pulumi", "preview", "--diff")
         self._run(*UP)
@@ -118,7 +115,7 @@ class Story:
 
     def _expire(self) -> None:
         self._say(
-            f"{IDLE_MINUTES} idle minutes pass, and Bytez unloads all. The next up heals that."
+            f"{IDLE_MINUTES} idle minutes pass, and Bytez unloads all. The next up reloads them."
         )
         self._emulator.advance(IDLE_MINUTES * 60)
         self._expect({}, "idle models expire")
@@ -127,17 +124,17 @@ class Story:
         self._expect({**dict.fromkeys(MODELS, 1), CHAT: 2}, "the next up loads them again")
 
     def _unchanged(self) -> None:
-        self._say("Up again: all is as declared, so nothing is done.")
+        self._say("Up again: everything is as declared, so nothing happens.")
         loads = self._loads()
         self._run(*UP)
         self._check(self._loads() == loads, "an unchanged up loads nothing")
 
     def _destroy(self) -> None:
-        self._say("Destroy: each model is unloaded, and Pulumi waits until Bytez agrees.")
+        self._say("Destroy: Pulumi unloads each model, and waits until Bytez confirms it.")
         self._run("pulumi", "destroy", "--yes", "--skip-preview")
 
     def _nothing_left(self) -> None:
-        self._say("Nothing is left running. What it would have cost, from the emulator's books:")
+        self._say("Nothing is left running. What it would have cost, by the emulator's ledger:")
         self._run("bytez-fleet", "instances")
         self._expect({}, "nothing is left running")
         self._print_ledger()
@@ -154,7 +151,7 @@ class Story:
         self._project.run(*command)
 
     def _expect(self, concurrency: dict[str, int], what: str) -> None:
-        """Check what is really running, and at what concurrency, against what should be."""
+        """Check which models run, and at what concurrency."""
         found = {
             one["modelId"]: one["concurrency"]
             for one in self._emulator.instances()
@@ -165,7 +162,7 @@ class Story:
 
     def _check(self, is_so: bool, what: str) -> None:
         if not is_so:
-            raise DemoError(f"step {self._number} did not come true: {what}.")
+            raise DemoError(f"step {self._number} failed; expected: {what}.")
 
     def _loads(self) -> int:
         return sum(int(charge["loads"]) for charge in self._emulator.ledger().values())

@@ -1,9 +1,9 @@
-"""Make sure that there is a Pulumi CLI: `make setup` runs this with the project's own Python.
+"""Make sure that there is a Pulumi CLI: `make setup` runs this with the Python of the project.
 
-A pulumi on PATH is used as it is. Where there is none, one is put into `.tools/pulumi`: by the
-Automation API's own installer, or, where that cannot reach its host, by building the CLI from its
-Go module (`go.mod` beside this file says which version) and adding the parts of a release that
-programs in Python need. The second time there is nothing to do.
+If there is a pulumi on PATH, it is used. Otherwise one is put into `.tools/pulumi`: by the
+installer of the Automation API, or, if that cannot reach its host, by building the CLI from its Go
+module (in the version that `go.mod` names) and adding the parts of a release that Python programs
+need. A second run does nothing.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ STAMP = ROOT / "installed"
 
 INSTALLER_HOST = "get.pulumi.com"
 REACH_SECONDS = 20
-"""How long to try the installer's host; a blocked network is often silent rather than refusing."""
+"""How long to try the host of the installer; a blocked network often does not answer at all."""
 
 DOWNLOAD_SECONDS = 600
-"""How long the installer may take once its host has answered: it fetches about 150 MB."""
+"""How long the installer may take: it downloads about 150 MB."""
 
 BUILD_SECONDS = 3600
-"""How long the build may take; far more than it needs on a slow machine."""
+"""How long the build may take."""
 
 REPORT_SECONDS = 15
-"""How often a long step says that it is still going."""
+"""How often a long step reports that it is still running."""
 
 EXPECTED_BUILD = "about 5 minutes on 2 cores, and 4 GB in Go's caches"
 DOCS = "https://www.pulumi.com/docs/install/"
 
 OFFICIAL = "official release"
-"""What the stamp says about a CLI that Pulumi's installer brought."""
+"""The stamp of a CLI that Pulumi's installer downloaded."""
 
 CLI_MODULE = "github.com/pulumi/pulumi/pkg/v3"
 SDK_MODULE = "github.com/pulumi/pulumi/sdk/v3"
@@ -47,15 +47,15 @@ RELEASE_PARTS = (
     "python/cmd/pulumi-language-python-exec",
     "python/dist/pulumi-resource-pulumi-python",
 )
-"""Files of the SDK's Go module that stand beside the CLI in a release."""
+"""Files of the SDK's Go module that a release has beside the CLI."""
 
 
 class CannotInstallError(Exception):
-    """There is no CLI and none can be made; the message is one line and says what to install."""
+    """There is no CLI and none can be built; the message is one line and says what to install."""
 
 
 def say(text: str) -> None:
-    """Tell the user at once, in a pipe too."""
+    """Print without buffering, also in a pipe."""
     print(f"pulumi: {text}", flush=True)
 
 
@@ -132,13 +132,13 @@ def download(into: Path) -> bool:
 def find_go(wanted: str) -> str:
     """The go command, of a version that can build the CLI.
 
-    Raises CannotInstallError where there is none.
+    Raises CannotInstallError if there is none.
     """
     advice = f"Install Go {wanted} or newer (https://go.dev/dl/), or install Pulumi ({DOCS})"
     go = shutil.which("go")
     if go is None:
         raise CannotInstallError(f"there is no pulumi and no go on PATH. {advice}")
-    # Asked beside go.mod, an older go fetches the version named there, or says why it cannot.
+    # Beside go.mod, an older go downloads the version named there, or reports why it cannot.
     answer = subprocess.run(
         [go, "env", "GOVERSION"], cwd=HERE, capture_output=True, text=True, check=False
     )

@@ -44,18 +44,18 @@ ALREADY_TOLD = 32
 """The exit code of `pulumi-language-python-exec` when the user has been shown the error."""
 
 MAX_CALLS = 64
-"""Calls served at once: a program and each policy pack hold one for as long as they run."""
+"""Calls served at once: a program and each policy pack hold one while they run."""
 
 WATCH_SECONDS = 0.5
-"""How often to look whether the engine is still there."""
+"""How often to check that the engine still runs."""
 
 
 class UnknownRuntimeError(Exception):
-    """The project asks for an interpreter that is not there, or that this stand-in cannot find."""
+    """The project names an interpreter that does not exist or that this stand-in cannot find."""
 
 
 class Children:
-    """The processes started for the engine; none of them outlives its call or this host."""
+    """The processes started for the engine; each ends with its call and with this host."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -269,12 +269,12 @@ class LanguageHost(service.LanguageRuntimeServicer):
         """Start a child that ends when its call does."""
         child = self.children.start(command, directory, environment, output)
         if not context.add_callback(lambda: self.children.end(child)):
-            self.children.end(child)  # the call was cancelled before we could ask to be told
+            self.children.end(child)  # the call was cancelled before the callback was added
         return child
 
 
 def stream_output(child: subprocess.Popen[bytes]) -> Iterator[messages.RunPluginResponse]:
-    """What `child` writes to stdout and stderr, as it comes, until it has closed both."""
+    """Yield what `child` writes to stdout and stderr, until it has closed both."""
     arrived: queue.SimpleQueue[tuple[str, bytes]] = queue.SimpleQueue()
     still_open = 0
     for name, stream in (("stdout", child.stdout), ("stderr", child.stderr)):
@@ -291,7 +291,7 @@ def stream_output(child: subprocess.Popen[bytes]) -> Iterator[messages.RunPlugin
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Serve until interrupted, or until the engine is gone."""
+    """Serve until a signal comes or the engine is gone."""
     executor, engine = arguments[0], arguments[-1]
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -304,7 +304,7 @@ def main(arguments: Sequence[str]) -> int:
     server.start()
     sys.stdout.write(f"{port}\n")
     sys.stdout.flush()
-    # An engine that is killed interrupts nobody: this process then has another parent.
+    # A killed engine sends no signal, but then this process has another parent.
     while os.getppid() == started_by and not stop.wait(WATCH_SECONDS):
         pass
     host.children.close()
