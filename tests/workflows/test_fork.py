@@ -87,7 +87,7 @@ def test_the_merge_is_compared_with_its_target_and_a_limit_fails_the_job(
     assert "**1 replacement**, 1 unchanged." in text
     assert "| **`batch-coder` `deepseek-ai/deepseek-coder-1.3b-instruct`** |" in text
     assert "`concurrency 2 to 12`" in text
-    assert "both made without the stack's state" in text
+    assert "were made without the stack's state" in text
     assert "Commit `0a1b2c3d4e5f`" in text
     assert runner.summary == text
     plan = json.loads((runner.workspace / "head.json").read_text(encoding="utf-8"))
