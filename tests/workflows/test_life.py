@@ -114,7 +114,7 @@ def test_a_change_is_reviewed_merged_and_audited(fleet: Fleet, emulator: Emulato
     assert over_limit.code == 3
     assert over_limit.err.splitlines()[-1].startswith("increase: ")
     first = fleet.runner.summary
-    assert "`concurrency 1 to 12`" in first, "it is commented all the same"
+    assert "`concurrency 2 to 12`" in first, "it is commented all the same"
 
     fleet.project.write("fleet.prod.yaml", "models: {coder: {concurrency: 3}}\n")
     reviewed = fleet.review().ok()
