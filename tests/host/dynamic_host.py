@@ -318,7 +318,14 @@ class DynamicHost:
     def _environment(self) -> dict[str, str]:
         kept = {key: value for key, value in os.environ.items() if not key.startswith("BYTEZ_")}
         path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-        return {**kept, "PULUMI_PROJECT": self._project, "PYTHONPATH": path, **self._env}
+        return {
+            **kept,
+            "PULUMI_PROJECT": self._project,
+            "PYTHONPATH": path,
+            # Otherwise the login of the user says which stack it is, and may change meanwhile.
+            "PULUMI_BACKEND_URL": "file:///backend",
+            **self._env,
+        }
 
 
 class _Log(engine_pb2_grpc.EngineServicer):

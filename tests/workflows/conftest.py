@@ -24,6 +24,8 @@ class Runner:
         self.env = {
             "PATH": pulumi_path(),
             "HOME": str(folder),
+            # The CLI goes by the account, not by HOME: a login would change that of the user.
+            "PULUMI_HOME": str(folder / "pulumi"),
             "RUNNER_TEMP": str(temporary),
             "GITHUB_STEP_SUMMARY": str(self._summary),
             "PULUMI_SKIP_UPDATE_CHECK": "true",
