@@ -1,0 +1,90 @@
+"""What a state confirms in the journal, and what a record says about a load."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from bytez_provider.core.ownership._judgement import confirmed as confirm
+from bytez_provider.core.ownership._record import Holder, Phase, Record
+from tests.ownership.test_judgement import (
+    ADOPTED,
+    CREATED,
+    LATER,
+    ME,
+    OTHER,
+    SIBLING,
+    confirmed,
+    live,
+    requested,
+)
+
+STATED = confirmed(host="")
+ANYBODY = Holder(machine="m", host="h", pid=1, started="s", token="t")
+
+
+def outcome(known: Record | None, stated: Record = STATED, **given: Any) -> Record | None:
+    return confirm(known, stated, **{"is_kept": False, "may_be_held": False, **given})
+
+
+def test_a_state_creates_a_missing_record() -> None:
+    assert outcome(None) == STATED
+
+
+def test_a_state_confirms_a_load_whose_answer_was_not_seen() -> None:
+    assert outcome(requested(host="there")) == confirmed(host="there")
+    assert outcome(requested(OTHER)) is None
+    assert outcome(requested(began=LATER + timedelta(days=1))) is None
+
+
+def test_a_confirmed_load_has_no_holder_and_nothing_before_it() -> None:
+    known = confirmed(phase=Phase.ACCEPTED, holder=ANYBODY, before=confirmed(created=LATER))
+    assert outcome(known) == confirmed()
+    assert outcome(confirmed()) is None
+    assert outcome(known, may_be_held=True) is None
+
+
+@pytest.mark.parametrize(
+    ("known", "is_kept", "owner"),
+    [
+        (confirmed(SIBLING), False, ME),
+        (confirmed(SIBLING, adopted_at=ADOPTED), False, None),
+        (confirmed(SIBLING, adopted_at=ADOPTED), True, ME),
+        (confirmed(OTHER, adopted_at=ADOPTED), True, None),
+    ],
+)
+def test_a_state_moves_a_load_only_with_the_same_claim_or_within_its_stack(
+    known: Record, *, is_kept: bool, owner: Any
+) -> None:
+    found = outcome(known, is_kept=is_kept)
+    assert (found.owner if found else None) == owner
+
+
+def test_a_state_says_nothing_against_a_later_load() -> None:
+    assert outcome(confirmed(created=LATER)) is None
+    later = confirmed(created=LATER)
+    assert outcome(confirmed(), later) == later
+    assert outcome(confirmed(OTHER), later) is None
+
+
+def test_a_seen_load_is_accepted_and_nothing_is_before_it() -> None:
+    seen = requested(before=confirmed()).identified(LATER)
+    assert (seen.created, seen.phase, seen.before) == (LATER, Phase.ACCEPTED, None)
+
+
+def test_a_record_is_about_the_load_that_fits() -> None:
+    before = confirmed()
+    record = requested(began=LATER, before=before)
+    assert record.about(live()) is before
+    assert record.about(live(LATER)) is record
+    assert record.about(live(CREATED - timedelta(days=1))) is record
+    assert requested().about(live()).before is None
+
+
+def test_what_a_record_asked_for() -> None:
+    record = requested(concurrency=2, expiration_period_seconds=600)
+    assert record.asks_for(2, 600)
+    assert not record.asks_for(1, 600)
+    assert not record.asks_for(2, None)
