@@ -96,6 +96,7 @@ def measured(url: str, call: str) -> tuple[str, int]:
         ("status", SMALL_OBJECTS, LIMITS.body_bytes, 16 * MEBIBYTE),
         ("status", b"x", LIMITS.body_bytes, 16 * MEBIBYTE),
         ("instances", SMALL_OBJECTS, LIMITS.list_bytes, 32 * MEBIBYTE),
+        ("models", SMALL_OBJECTS, LIMITS.list_bytes, 32 * MEBIBYTE),
     ],
 )
 def test_an_answer_of_100_mb_takes_a_few(
@@ -109,7 +110,12 @@ def test_an_answer_of_100_mb_takes_a_few(
 
 @pytest.mark.parametrize(
     ("call", "element"),
-    [("instances", b'{"modelId":"a/b"},'), ("models", b'{"name":"a/b"},'), ("models", b"[],")],
+    [
+        ("instances", b'{"modelId":"a/b"},'),
+        ("models", b'{"name":"a/b"},'),
+        ("models", SMALL_OBJECTS),
+        ("models", b"[],"),
+    ],
 )
 def test_the_longest_list_that_is_read_takes_a_third_of_a_gibibyte(
     hostile: HostileServer, call: str, element: bytes
