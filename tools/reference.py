@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from bytez_provider.base.errors import ErrorCode
+from bytez_provider.base.errors import BytezError, ErrorCode
 from bytez_provider.core.inputs import INPUTS, REQUIRED, Change
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -20,109 +20,48 @@ _A_CHANGE = {
     Change.UPDATE: "sends no request",
 }
 
-ERRORS: Mapping[ErrorCode, tuple[str, str]] = {
-    ErrorCode.OTHER: (
-        "Something else failed, for example Pulumi or a file.",
-        "Follow the last sentence of the message.",
-    ),
+ACTIONS: Mapping[ErrorCode, str] = {
+    ErrorCode.OTHER: "Follow the last sentence of the message.",
     ErrorCode.CONFIG: (
-        "A setting cannot be used.",
-        "Correct the setting that the message names: [configuration](configuration.md).",
+        "Correct the setting that the message names: [configuration](configuration.md)."
     ),
-    ErrorCode.MISSING_KEY: (
-        "No API key is set.",
-        "Set `BYTEZ_KEY`, or run `pulumi config set --secret bytez:key <key>`.",
-    ),
-    ErrorCode.PLAIN_TEXT_KEY: (
-        "The API key is in stack config in plain text.",
-        "Replace the key at Bytez, and set the new one with `--secret`.",
-    ),
+    ErrorCode.MISSING_KEY: "Set `BYTEZ_KEY`, or run `pulumi config set --secret bytez:key <key>`.",
+    ErrorCode.PLAIN_TEXT_KEY: "Replace the key at Bytez, and set the new one with `--secret`.",
     ErrorCode.UNTRUSTED_ENDPOINT: (
-        "A key from the environment would go to an endpoint that only stack config names.",
-        "If you trust the endpoint, list it in `BYTEZ_TRUSTED_ENDPOINTS`.",
+        "If you trust the endpoint, list it in `BYTEZ_TRUSTED_ENDPOINTS`."
     ),
-    ErrorCode.JOURNAL: (
-        "The journal cannot be read or written.",
-        "Restore access to it: [journal](journal.md).",
-    ),
-    ErrorCode.INVALID_INPUT: (
-        "An input or an option cannot be used.",
-        "Correct it: [inputs](inputs.md).",
-    ),
+    ErrorCode.JOURNAL: "Restore access to it: [journal](journal.md).",
+    ErrorCode.INVALID_INPUT: "Correct it: [inputs](inputs.md).",
     ErrorCode.INVALID_FILE: (
-        "A file cannot be read, or its content cannot be used.",
-        "Correct the lines that are listed. For fleet files: `bytez-fleet validate`.",
+        "Correct the lines that are listed. For fleet files: `bytez-fleet validate`."
     ),
     ErrorCode.UNKNOWN_MODEL: (
-        "The catalogue has no such model.",
-        "Use one of the names in the message, or search with `bytez-fleet models --search`.",
+        "Use one of the names in the message, or search with `bytez-fleet models --search`."
     ),
-    ErrorCode.REFUSED: (
-        "The service refused the request.",
-        "Read the service's reason in the message.",
-    ),
-    ErrorCode.AUTHENTICATION: (
-        "The service refused the key.",
-        "Set a valid key, then run `bytez-fleet doctor`.",
-    ),
-    ErrorCode.CREDITS: (
-        "The account has no credits left.",
-        "Add credits at Bytez, then run the command again.",
-    ),
-    ErrorCode.RATE_LIMITED: (
-        "The service reports too many requests, also after the provider waited.",
-        "Run the command again later.",
-    ),
+    ErrorCode.REFUSED: "Read the service's reason in the message.",
+    ErrorCode.AUTHENTICATION: "Set a valid key, then run `bytez-fleet doctor`.",
+    ErrorCode.CREDITS: "Add credits at Bytez, then run the command again.",
+    ErrorCode.RATE_LIMITED: "Run the command again later.",
     ErrorCode.UNREACHABLE: (
-        "The service did not answer.",
-        "Check endpoint, network and proxy with `bytez-fleet doctor`, then run the command again.",
+        "Check endpoint, network and proxy with `bytez-fleet doctor`, then run the command again."
     ),
-    ErrorCode.MALFORMED_ANSWER: (
-        "The answer is not one of this API.",
-        "Check endpoint and `bytez:apiVersion` with `bytez-fleet doctor`.",
-    ),
-    ErrorCode.LIFECYCLE: (
-        "An operation did not end as asked.",
-        "Follow the last sentence of the message.",
-    ),
-    ErrorCode.ALREADY_LOADED: (
-        "Somebody else's load of the model is in the way.",
-        "Set `adopt=True` to take it over, or have its owner unload it.",
-    ),
-    ErrorCode.NOT_LOADED: (
-        "The model is not loaded.",
-        "Run `pulumi up`, or `bytez-fleet load MODEL`.",
-    ),
-    ErrorCode.LOAD_LOST: (
-        "Somebody else unloaded or replaced the load before it was ready.",
-        "Find out who uses the account, then run `pulumi up` again.",
-    ),
-    ErrorCode.BOOT_FAILED: (
-        "The service reported that the boot failed.",
-        "Correct what the service's reason names, then run `pulumi up` again.",
-    ),
-    ErrorCode.BOOT_TIMEOUT: (
-        "The model was not RUNNING within the limit.",
-        "Run `pulumi up` again, or set a longer [timeout](inputs.md#timeouts).",
-    ),
+    ErrorCode.MALFORMED_ANSWER: "Check endpoint and `bytez:apiVersion` with `bytez-fleet doctor`.",
+    ErrorCode.LIFECYCLE: "Follow the last sentence of the message.",
+    ErrorCode.ALREADY_LOADED: "Set `adopt=True` to take it over, or have its owner unload it.",
+    ErrorCode.NOT_LOADED: "Run `pulumi up`, or `bytez-fleet load MODEL`.",
+    ErrorCode.LOAD_LOST: "Find out who uses the account, then run `pulumi up` again.",
+    ErrorCode.BOOT_FAILED: "Correct what the service's reason names, then run `pulumi up` again.",
+    ErrorCode.BOOT_TIMEOUT: "Run `pulumi up` again, or set a longer [timeout](inputs.md#timeouts).",
     ErrorCode.UNLOAD_FAILED: (
-        "The model is still loaded after the unload.",
-        "Run the command again. If that does not help: `bytez-fleet unload MODEL`.",
+        "Run the command again. If that does not help: `bytez-fleet unload MODEL`."
     ),
     ErrorCode.ACCOUNT_CHANGED: (
-        "The state was made with another key or endpoint.",
-        "Use that one, or set `BYTEZ_ACCEPT_ACCOUNT_CHANGE=1` to treat the load as gone.",
+        "Use that one, or set `BYTEZ_ACCEPT_ACCOUNT_CHANGE=1` to treat the load as gone."
     ),
-    ErrorCode.FLEET_NOT_READY: (
-        "Some models of a fleet are not RUNNING.",
-        "The message says why for each model. Then run `pulumi up` again.",
-    ),
-    ErrorCode.INTERRUPTED: (
-        "The deployment was stopped before the load was finished.",
-        "Run `pulumi up` again: it continues with the load.",
-    ),
+    ErrorCode.FLEET_NOT_READY: "The message says why for each model. Then run `pulumi up` again.",
+    ErrorCode.INTERRUPTED: "Run `pulumi up` again: it continues with the load.",
 }
-"""What each code means, and what to do."""
+"""What to do about each code. What it means is in the docstring of its class of errors."""
 
 
 def inputs() -> str:
@@ -138,8 +77,22 @@ def errors() -> str:
     """Return the table of the error codes."""
     return _table(
         ("code", "meaning", "what to do"),
-        [(f"`{code.value}`", *ERRORS[code]) for code in ErrorCode],
+        [(f"`{one.code.value}`", _meaning(one), ACTIONS[one.code]) for one in _kinds(BytezError)],
     )
+
+
+def _kinds(kind: type[BytezError]) -> Iterator[type[BytezError]]:
+    """Yield a class of errors and those below it that stand beside it, in their order."""
+    if kind.__module__ == BytezError.__module__:
+        yield kind
+        for below in kind.__subclasses__():
+            yield from _kinds(below)
+
+
+def _meaning(kind: type[BytezError]) -> str:
+    if kind is BytezError:
+        return "Something else failed, for example Pulumi or a file."
+    return (kind.__doc__ or "").splitlines()[0]
 
 
 def pages() -> dict[Path, str]:

@@ -62,33 +62,36 @@ def did_you_mean(names: Sequence[str]) -> str:
 
 
 class ErrorCode(enum.Enum):
-    """What went wrong, for programs: a code keeps its meaning, while sentences may change."""
+    """What went wrong, for programs: a code keeps its meaning, while sentences may change.
 
-    OTHER = "other"  # none of the codes below
-    CONFIG = "config"  # a setting has a value that cannot be used
-    MISSING_KEY = "missing-key"  # no API key is set; nothing was sent
-    PLAIN_TEXT_KEY = "plain-text-key"  # stack config holds the key unencrypted
-    UNTRUSTED_ENDPOINT = "untrusted-endpoint"  # only stack config names where the key would go
-    JOURNAL = "journal"  # the journal cannot be read or written
-    INVALID_INPUT = "invalid-input"  # an argument or a declared value is not valid
-    INVALID_FILE = "invalid-file"  # a file cannot be read, or its content is not valid
-    UNKNOWN_MODEL = "unknown-model"  # the service or its catalogue has no such model
-    REFUSED = "refused"  # the service answered with an error that has no code of its own
-    AUTHENTICATION = "authentication"  # the service refused the key
-    CREDITS = "credits"  # the account is out of credits
-    RATE_LIMITED = "rate-limited"  # too many requests, even after waiting
-    UNREACHABLE = "unreachable"  # the service gave no answer
-    MALFORMED_ANSWER = "malformed-answer"  # the answer is not from this API
-    LIFECYCLE = "lifecycle"  # an operation on a load ended without its result
-    ALREADY_LOADED = "already-loaded"  # somebody else's load of the model is in the way
-    NOT_LOADED = "not-loaded"  # the model is not loaded
-    LOAD_LOST = "load-lost"  # somebody else unloaded or replaced the load
-    BOOT_FAILED = "boot-failed"  # the service reported FAILED
-    BOOT_TIMEOUT = "boot-timeout"  # the model was not RUNNING within the limit
-    UNLOAD_FAILED = "unload-failed"  # the model is still loaded after the unload
-    ACCOUNT_CHANGED = "account-changed"  # the state belongs to another key or endpoint
-    FLEET_NOT_READY = "fleet-not-ready"  # some models of a fleet did not come up
-    INTERRUPTED = "interrupted"  # the deployment was stopped during a load
+    The class of errors that has a code says what it means.
+    """
+
+    OTHER = "other"
+    CONFIG = "config"
+    MISSING_KEY = "missing-key"
+    PLAIN_TEXT_KEY = "plain-text-key"
+    UNTRUSTED_ENDPOINT = "untrusted-endpoint"
+    JOURNAL = "journal"
+    INVALID_INPUT = "invalid-input"
+    INVALID_FILE = "invalid-file"
+    UNKNOWN_MODEL = "unknown-model"
+    REFUSED = "refused"
+    AUTHENTICATION = "authentication"
+    CREDITS = "credits"
+    RATE_LIMITED = "rate-limited"
+    UNREACHABLE = "unreachable"
+    MALFORMED_ANSWER = "malformed-answer"
+    LIFECYCLE = "lifecycle"
+    ALREADY_LOADED = "already-loaded"
+    NOT_LOADED = "not-loaded"
+    LOAD_LOST = "load-lost"
+    BOOT_FAILED = "boot-failed"
+    BOOT_TIMEOUT = "boot-timeout"
+    UNLOAD_FAILED = "unload-failed"
+    ACCOUNT_CHANGED = "account-changed"
+    FLEET_NOT_READY = "fleet-not-ready"
+    INTERRUPTED = "interrupted"
 
 
 class BytezError(Exception):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bytez_provider.base.errors import ErrorCode
-from tools.reference import ERRORS, pages
+from tools.reference import ACTIONS, errors, pages
 
 
 def test_tables_are_fresh() -> None:
@@ -12,4 +12,5 @@ def test_tables_are_fresh() -> None:
 
 
 def test_every_error_code_is_explained() -> None:
-    assert set(ERRORS) == set(ErrorCode)
+    assert set(ACTIONS) == set(ErrorCode)
+    assert all(f"`{code.value}`" in errors() for code in ErrorCode)
