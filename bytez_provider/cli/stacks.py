@@ -15,7 +15,7 @@ from bytez_provider.audit import Facts, Source
 from bytez_provider.base.errors import ConfigError, InvalidFileError, printable
 from bytez_provider.base.urns import STACK_TYPE
 from bytez_provider.core.inputs import is_model_id
-from bytez_provider.core.ownership import Owner
+from bytez_provider.core.ownership import Owner, project_file
 from bytez_provider.service.settings import refuse_plain_key
 from bytez_provider.stack.states import models_of
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 INSTALL_PULUMI = "https://www.pulumi.com/docs/install"
 
 _PATIENCE_SECONDS = 60
-_PROJECT_FILES = ("Pulumi.yaml", "Pulumi.yml", "Pulumi.json")
 _LARGEST_MIB = 256
 
 
@@ -172,13 +171,7 @@ def pulumi_version() -> str | None:
 
 def is_in_project() -> bool:
     """Return whether this folder is in a Pulumi project."""
-    return _project_file() is not None
-
-
-def _project_file() -> Path | None:
-    here = Path.cwd()
-    files = (folder / name for folder in (here, *here.parents) for name in _PROJECT_FILES)
-    return next((file for file in files if file.is_file()), None)
+    return project_file(Path.cwd()) is not None
 
 
 def _urn_in(state: Any) -> str:
@@ -203,7 +196,7 @@ def _project_name() -> str:
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
-    file = _project_file()
+    file = project_file(Path.cwd())
     try:
         if file is None:
             return ""

@@ -14,7 +14,7 @@ from pulumi.dynamic import Resource
 from pulumi.output import UNKNOWN, Unknown, contains_unknowns
 from pulumi.runtime import is_dry_run
 
-from bytez_provider.base.errors import BytezError, InvalidInputError
+from bytez_provider.base.errors import BytezError, InvalidInputError, did_you_mean
 from bytez_provider.base.urns import FLEET_TYPE
 from bytez_provider.dynamic.model import Model, usable_options
 from bytez_provider.dynamic.options import handed_on
@@ -229,8 +229,7 @@ class Fleet(pulumi.ComponentResource):
         if key in self._members:
             return self._members[key]
         near = get_close_matches(str(key), self._members, n=3)
-        hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
-        raise KeyError(f"the fleet has no model {key!r}{hint}")
+        raise KeyError(f"the fleet has no model {key!r}{did_you_mean(near)}")
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over the keys, in the order of `models`."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import inspect
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,6 @@ from inline_snapshot import snapshot
 from pulumi.runtime import mocks
 
 import bytez_provider as bytez
-from bytez_provider.core.inputs import INPUTS, REQUIRED
 from bytez_provider.dynamic.providers import ReadinessProvider
 from tests.fleet.crew import OPT
 from tests.lifecycle.machine import GPT2, PHI
@@ -149,18 +146,7 @@ def names(urns: Any) -> set[str]:
     return {urn.rpartition("::")[2] for urn in urns}
 
 
-def test_the_arguments_are_the_table_of_inputs() -> None:
-    """Written out for editors and type checkers, and compared here."""
-    table = {name: one.default for name, one in INPUTS.items()}
-    parameters = inspect.signature(bytez.Model.__init__).parameters
-    own = {n: one.default for n, one in parameters.items() if one.kind is one.KEYWORD_ONLY}
-    assert own == {
-        **{n: inspect.Parameter.empty if one is REQUIRED else one for n, one in table.items()},
-        "opts": None,
-    }
-    defaults = {field.name: field.default for field in dataclasses.fields(bytez.ModelDefaults)}
-    assert defaults == dict.fromkeys(name for name in table if name != "model_id")
-    assert {field.name for field in dataclasses.fields(bytez.ModelArgs)} == table.keys()
+def test_arguments_are_given_by_name() -> None:
     with pytest.raises(TypeError):
         bytez.ModelArgs(GPT2)  # type: ignore[call-arg, arg-type]
     with pytest.raises(TypeError):

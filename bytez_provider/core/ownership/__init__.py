@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from bytez_provider.core.ownership._bucket import Bucket
 from bytez_provider.core.ownership._hold import HeldError, Hold
-from bytez_provider.core.ownership._identity import Presence, StackIdentity, stack_identity
+from bytez_provider.core.ownership._identity import (
+    Presence,
+    StackIdentity,
+    project_file,
+    stack_identity,
+)
 from bytez_provider.core.ownership._judgement import Judgement, Named, Verdict, judge
 from bytez_provider.core.ownership._ledger import Ledger
 from bytez_provider.core.ownership._record import (
@@ -40,5 +45,6 @@ __all__ = [
     "Verdict",
     "judge",
     "open_store",
+    "project_file",
     "stack_identity",
 ]

@@ -49,6 +49,13 @@ class StackIdentity:
     place: str
 
 
+def project_file(folder: Path) -> Path | None:
+    """Return the file of the Pulumi project that a folder is in; None if it is in none."""
+    places = (folder, *folder.parents)
+    files = (place / name for place in places for name in _PROJECT_FILES)
+    return next((file for file in files if file.is_file()), None)
+
+
 def stack_identity(environ: Mapping[str, str], folder: Path, *, is_shared: bool) -> StackIdentity:
     """Return where the CLI keeps the state of the stacks of a project.
 
@@ -58,9 +65,7 @@ def stack_identity(environ: Mapping[str, str], folder: Path, *, is_shared: bool)
         is_shared: Whether machines share the journal: files of one path on two machines are then
             two places.
     """
-    places = (folder, *folder.parents)
-    files = (place / name for place in places for name in _PROJECT_FILES)
-    project = next((file for file in files if file.is_file()), None)
+    project = project_file(folder)
     url = environ.get("PULUMI_BACKEND_URL") or _of_project(project) or _of_login(environ) or _CLOUD
     if url.startswith(_FILE):
         # Relative to the folder that the CLI runs in, which a provider does not see if it is below
