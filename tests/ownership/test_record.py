@@ -7,8 +7,16 @@ from typing import Any
 
 import pytest
 
+from bytez_provider.core.ownership import (
+    ANSWER_WINDOW,
+    CLOCK_TOLERANCE,
+    Holder,
+    Named,
+    Phase,
+    Record,
+    judge,
+)
 from bytez_provider.core.ownership._judgement import confirmed as confirm
-from bytez_provider.core.ownership._record import Holder, Phase, Record
 from tests.ownership.test_judgement import (
     ADOPTED,
     CREATED,
@@ -16,6 +24,7 @@ from tests.ownership.test_judgement import (
     ME,
     OTHER,
     SIBLING,
+    accepted,
     confirmed,
     live,
     requested,
@@ -67,6 +76,8 @@ def test_a_state_says_nothing_against_a_later_load() -> None:
     later = confirmed(created=LATER)
     assert outcome(confirmed(), later) == later
     assert outcome(confirmed(OTHER), later) is None
+    # Taken over in the very moment in which the other load began: it may be the later one.
+    assert outcome(confirmed(began=LATER), later) is None
 
 
 def test_a_seen_load_is_accepted_and_nothing_is_before_it() -> None:
@@ -88,3 +99,28 @@ def test_what_a_record_asked_for() -> None:
     assert record.asks_for(2, 600)
     assert not record.asks_for(1, 600)
     assert not record.asks_for(2, None)
+
+
+def test_a_load_made_at_the_end_of_the_window_is_the_requested_one() -> None:
+    record = requested()
+    assert record.claim.covers(live(record.began + ANSWER_WINDOW))
+    assert not record.claim.covers(live(record.began + ANSWER_WINDOW + timedelta(seconds=1)))
+
+
+def test_what_is_later_than_a_shown_load() -> None:
+    assert confirmed(created=LATER).is_later_than(live())
+    assert not confirmed().is_later_than(live())
+    assert not confirmed().is_later_than(live(LATER))
+    # Without an identity: another concurrency shows that it is not this load.
+    began = CREATED - CLOCK_TOLERANCE
+    assert accepted(began=began, concurrency=2).is_later_than(live())
+    assert not accepted(began=began - timedelta(seconds=1), concurrency=2).is_later_than(live())
+    assert not requested(began=began, concurrency=2).is_later_than(live())
+
+
+def test_a_judgement_has_the_record_that_it_goes_by() -> None:
+    named, own = Named(CREATED), confirmed()
+    assert judge(live(), who=ME, named=named, record=own).record is own
+    later = confirmed(SIBLING, created=LATER)
+    judged = judge(live(), who=ME, named=named, record=later)
+    assert (judged.record, judged.owner) == (later, SIBLING)

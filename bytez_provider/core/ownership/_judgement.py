@@ -89,19 +89,18 @@ def judge(  # noqa: PLR0911 - one line a case
     if record is not None and not record.claim.covers(live):
         # The shown load is outdated if another owner has loaded the model since.
         if record.owner.urn and not record.owner.is_same(who) and record.is_later_than(live):
-            return _of_another(record.owner, who, record)
+            return _of_another(record, who)
         record = None
-    owner = record.owner if record is not None else None
-    is_own_record = owner is not None and owner.is_same(who)
+    is_own_record = record is not None and record.owner.is_same(who)
     if named is not None and _names(named, live, record if is_own_record else None):
         # An equal claim of another owner: the resource or its stack was renamed or moved.
-        if record is None or owner is None or is_own_record or _is_claim(record, named, who):
+        if record is None or is_own_record or _is_claim(record, named.adopted_at, who):
             return Judgement(Verdict.OURS, record=record)
-        return _of_another(owner, who, record)
+        return _of_another(record, who)
     if is_own_record:
         return Judgement(Verdict.OURS_LATER, record=record)
-    if owner is not None and owner.urn:
-        return _of_another(owner, who, record)
+    if record is not None and record.owner.urn:
+        return _of_another(record, who)
     if sibling is not None:
         return Judgement(Verdict.OTHER_RESOURCE, sibling)
     if named is not None and named.created is None:
@@ -133,8 +132,9 @@ def confirmed(
         # A state is no proof against a load that began after the one that it names.
         is_later = created > max(known.created, known.began)
         return stated if is_later and known.owner.is_of_stack(who) else None
-    named = Named(created, stated.adopted_at)
-    if not _is_claim(known, named, who) and not (is_kept and known.owner.is_of_stack(who)):
+    if not _is_claim(known, stated.adopted_at, who) and not (
+        is_kept and known.owner.is_of_stack(who)
+    ):
         return None
     update = {
         "owner": who,
@@ -147,15 +147,15 @@ def confirmed(
     return changed if changed != known else None
 
 
-def _is_claim(record: Record, named: Named, who: Owner) -> bool:
+def _is_claim(record: Record, adopted_at: str | None, who: Owner) -> bool:
     """Return whether a state makes the record's claim, or a later one.
 
     A later take-over by another stack was written in another journal. Within one stack the journal
     is right: of two resources that name one load, the one that the program keeps has it.
     """
-    if record.adopted_at == named.adopted_at:
+    if record.adopted_at == adopted_at:
         return True
-    return not record.owner.is_of_stack(who) and record.is_before_take_over(named.adopted_at)
+    return not record.owner.is_of_stack(who) and record.is_before_take_over(adopted_at)
 
 
 def _names(named: Named, live: Instance, own: Record | None) -> bool:
@@ -166,7 +166,8 @@ def _names(named: Named, live: Instance, own: Record | None) -> bool:
     return own is not None
 
 
-def _of_another(owner: Owner, who: Owner, record: Record | None) -> Judgement:
+def _of_another(record: Record, who: Owner) -> Judgement:
+    owner = record.owner
     # A record of the earlier format may not know the resource.
     same = not owner.urn or owner.is_of_stack(who)
     return Judgement(Verdict.OTHER_RESOURCE if same else Verdict.OTHER_STACK, owner, record)
