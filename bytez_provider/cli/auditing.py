@@ -18,19 +18,11 @@ from bytez_provider.audit import (
     status_word,
     sums,
 )
-from bytez_provider.cli.screen import DONE, FOUND, Column, Screen
+from bytez_provider.cli.screen import DONE, FOUND, Screen
 from bytez_provider.cli.session import Session
 from bytez_provider.cli.stacks import Wanted, facts_of
 
-_COLUMNS = (
-    Column("MODEL", folds=True),
-    Column("STATUS"),
-    Column("CONC", is_number=True),
-    Column("GB RAM", is_number=True),
-    Column("LEFT", is_number=True),
-    Column("$/HOUR", is_number=True),
-    Column("SO FAR", is_number=True),
-)
+_COLUMNS = ("MODEL...", "STATUS", ">CONC", ">GB RAM", ">LEFT", ">$/HOUR", ">SO FAR")
 _FORMS = {"md": markdown, "html": page}
 
 

@@ -14,7 +14,7 @@ from bytez_provider import __version__
 from bytez_provider.audit import Source, Standing, States
 from bytez_provider.base.errors import BytezError, ErrorCode, printable
 from bytez_provider.base.words import duration
-from bytez_provider.cli.screen import DONE, FOUND, Column, Screen
+from bytez_provider.cli.screen import DONE, FOUND, Screen
 from bytez_provider.cli.session import Session
 from bytez_provider.cli.stacks import (
     INSTALL_PULUMI,
@@ -35,7 +35,7 @@ _SKEW_SECONDS = 30
 _NO_RECORD = "doctor.json"
 _NO_VERSION = {"e_tag": '"0"', "version": "0"}
 """A version that no object in a bucket has."""
-_COLUMNS = (Column(""), Column(""), Column("", folds=True))
+_COLUMNS = ("", "", "...")
 
 _Verdict = Literal["ok", "warning", "failed"]
 
