@@ -11,17 +11,7 @@ from bytez_provider.audit._assess import assess, undeclared
 from bytez_provider.audit._document import Audit, AuditedModel, Finding
 from bytez_provider.audit._facts import Facts, Source, Standing, States
 from bytez_provider.audit._page import page
-from bytez_provider.audit._rendering import (
-    KIND_WORDS,
-    basis,
-    cells,
-    headline,
-    markdown,
-    owners,
-    remarks,
-    status_word,
-    sums,
-)
+from bytez_provider.audit._rendering import KIND_WORDS, headline, markdown, plain, remarks, rows
 
 __all__ = [
     "KIND_WORDS",
@@ -33,14 +23,11 @@ __all__ = [
     "Standing",
     "States",
     "assess",
-    "basis",
-    "cells",
     "headline",
     "markdown",
-    "owners",
     "page",
+    "plain",
     "remarks",
-    "status_word",
-    "sums",
+    "rows",
     "undeclared",
 ]

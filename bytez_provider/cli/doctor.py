@@ -12,7 +12,14 @@ from typing import Literal
 
 from bytez_provider import __version__
 from bytez_provider.audit import Source, Standing, States
-from bytez_provider.base.errors import BytezError, ErrorCode, printable
+from bytez_provider.base.errors import (
+    BytezError,
+    CreditsError,
+    ErrorCode,
+    RateLimitedError,
+    UnreachableError,
+    printable,
+)
 from bytez_provider.base.words import duration
 from bytez_provider.cli.screen import DONE, FOUND, Screen
 from bytez_provider.cli.session import Session
@@ -36,6 +43,9 @@ _NO_RECORD = "doctor.json"
 _NO_VERSION = {"e_tag": '"0"', "version": "0"}
 """A version that no object in a bucket has."""
 _COLUMNS = ("", "", "...")
+
+_REFUSED = {ErrorCode.CREDITS: "credits", ErrorCode.AUTHENTICATION: "key accepted"}
+"""The check that fails although the service answers."""
 
 _Verdict = Literal["ok", "warning", "failed"]
 
@@ -131,14 +141,8 @@ def _service(session: Session) -> Iterator[Check]:
 
 def _refusal(error: BytezError, session: Session) -> Iterator[Check]:
     """Yield why the service did not return the status."""
-    if error.code is ErrorCode.UNREACHABLE:
-        yield _of("service", error)
-    elif error.code is ErrorCode.RATE_LIMITED:
-        yield _of("service", error, "warning")
-    elif error.code is ErrorCode.CREDITS:
-        yield Check("service", "ok", "answers")
-        yield _of("credits", error)
-    elif (other := _other_version(session)) is not None:
+    is_of_this_version = isinstance(error, (UnreachableError, RateLimitedError, CreditsError))
+    if not is_of_this_version and (other := _other_version(session)) is not None:
         yield Check(
             "API version answered",
             "failed",
@@ -147,11 +151,11 @@ def _refusal(error: BytezError, session: Session) -> Iterator[Check]:
             f"Run `pulumi config set bytez:apiVersion {other}`, and give --stack here",
             error.code.value,
         )
-    elif error.code is ErrorCode.AUTHENTICATION:
+    elif error.code in _REFUSED:
         yield Check("service", "ok", "answers")
-        yield _of("key accepted", error)
+        yield _of(_REFUSED[error.code], error)
     else:
-        yield _of("service", error)
+        yield _of("service", error, "warning" if error.code is ErrorCode.RATE_LIMITED else "failed")
 
 
 def _other_version(session: Session) -> ApiVersion | None:
@@ -240,12 +244,13 @@ def _kept(store: Store) -> Check:
 
 def _unfinished(session: Session, records: Sequence[Record], held: Collection[str]) -> Check:
     """Check what was begun and is in no state, as far as the state of the stack can be read."""
-    states = States(_sources(session), session.settings.endpoint, session.settings.account)
+    settings = session.settings
+    states = States(_sources(session), settings.endpoint, settings.account, held)
     unanswered, unsaved, others = [], [], []
     for record in records:
         name = printable(record.model_id, limit=100)
         begun = f"{name} by {named(record.owner)} at {iso(record.began)}"
-        standing = states.standing(record, _live(session, record), is_held=record.model_id in held)
+        standing = states.standing(record, _live(session, record))
         if standing is Standing.HELD:
             at = f" on machine '{printable(record.host, limit=60)}'" if record.host else ""
             others.append(f"in progress: {begun}{at}")

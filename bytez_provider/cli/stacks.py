@@ -263,27 +263,21 @@ def _saved(path: Path) -> Source:
         # Checked first, because opening a pipe waits for a writer.
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):
-            raise _unreadable(path, "it is not a file")
+            raise ValueError("it is not a file")
         if found.st_size > _LARGEST_MIB << 20:
-            raise _unreadable(path, f"it is larger than {_LARGEST_MIB} MiB")
-        content = path.read_bytes()
-    except OSError as error:
-        raise _unreadable(path, f"the system says: {error.strerror}") from None
-    try:
-        state = json.loads(content)
-    except RecursionError:
-        raise _unreadable(path, "it is nested too deeply") from None
-    except ValueError:
-        raise _unreadable(path, "it is not JSON") from None
-    try:
+            raise ValueError(f"it is larger than {_LARGEST_MIB} MiB")
+        state = json.loads(path.read_bytes())
         # A file does not say where its stack is kept: only the names in it are known.
         return Source("state", str(path), models_of(state), Owner(urn=_urn_in(state)))
+    except OSError as error:
+        observed = f"the system says: {error.strerror}"
+    except RecursionError:
+        observed = "it is nested too deeply"
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        observed = "it is not JSON"
     except ValueError as error:
-        raise _unreadable(path, str(error)) from None
-
-
-def _unreadable(path: Path, observed: str) -> InvalidFileError:
-    return InvalidFileError(
+        observed = str(error)
+    raise InvalidFileError(
         verb="read the state in",
         subject=printable(str(path), limit=200),
         observed=observed,
