@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bytez_provider.base.urns import MODEL_TYPE, STACK_TYPE
+from bytez_provider.base.urns import STACK_TYPE
 from bytez_provider.emulator import Emulator
-from bytez_provider.service.settings import Key
-from tests.cli.fleet import KEY, Fleet
+from tests.cli.fleet import KEY, Fleet, Load, State, resource_in_state
+from tests.client.hostile import HostileServer
 
 BOOT_SECONDS = 403
 
@@ -32,7 +32,14 @@ def fleet(tmp_path: Path, emulator: Emulator) -> Fleet:
 
 
 @pytest.fixture
-def running(emulator: Emulator) -> Callable[..., str]:
+def hostile() -> Iterator[HostileServer]:
+    server = HostileServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def running(emulator: Emulator) -> Load:
     """Return a function that loads and boots a model and returns its `created`."""
 
     def load(model_id: str, concurrency: int = 1) -> str:
@@ -44,27 +51,12 @@ def running(emulator: Emulator) -> Callable[..., str]:
 
 
 @pytest.fixture
-def state(fleet: Fleet, emulator: Emulator) -> Callable[..., str]:
+def state(fleet: Fleet, emulator: Emulator) -> State:
     """Return a function that writes the state of a stack and returns the name of its file."""
 
     def written(*models: tuple[str, str], stack: str = "dev", **more: Any) -> str:
         resources = [
-            {
-                "urn": f"urn:pulumi:{stack}::fleet::{MODEL_TYPE}::{model_id.rpartition('/')[2]}",
-                "custom": True,
-                "id": model_id,
-                "type": MODEL_TYPE,
-                "inputs": {"modelId": model_id},
-                "outputs": {
-                    "modelId": model_id,
-                    "concurrency": 1,
-                    "status": "RUNNING",
-                    "created": created,
-                    "endpoint": emulator.url,
-                    "account": Key(KEY).fingerprint(),
-                    **more,
-                },
-            }
+            resource_in_state(model_id, emulator.url, stack, created=created, **more)
             for model_id, created in models
         ]
         root = {"urn": f"urn:pulumi:{stack}::fleet::{STACK_TYPE}::fleet-{stack}"}

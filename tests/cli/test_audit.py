@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 from inline_snapshot import snapshot
 
 from bytez_provider.emulator import Emulator
-from tests.cli.fleet import GPT2, UNPRICED, Finished, Fleet
+from tests.cli.fleet import GPT2, PHI, UNPRICED, Finished, Fleet, Load, State
 from tests.cli.journal import Journal, resource
-
-PHI = "microsoft/phi-1"
-Load = Callable[..., str]
-State = Callable[..., str]
 
 
 def kinds(done: Finished) -> list[tuple[str, str]]:

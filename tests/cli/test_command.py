@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from enum import Enum
 
 import pytest
@@ -13,14 +12,13 @@ from inline_snapshot import snapshot
 
 from bytez_provider.cli.app import AuditForm, ReviewForm
 from bytez_provider.emulator import Emulator
-from tests.cli.fleet import CODER, GPT2, REPOSITORY, Fleet
+from tests.cli.fleet import CODER, GPT2, REPOSITORY, Fleet, Load
 
 COMMANDS = (
     *("models", "instances", "status", "run", "load", "unload"),
     *("validate", "export", "audit", "review", "doctor"),
 )
 LONG = "VAGOsolutions/SauerkrautLM-Mixtral-8x7B-Instruct"
-Load = Callable[..., str]
 
 
 def test_help_names_every_command_and_the_exit_codes(fleet: Fleet) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,6 @@ from tests.cli.fleet import GPT2, KEY, Finished, Fleet
 from tests.cli.journal import Journal, resource
 from tests.client.hostile import Handler, HostileServer, says
 from tests.s3 import Proxy, S3Server
-
-
-@pytest.fixture
-def hostile() -> Iterator[HostileServer]:
-    server = HostileServer()
-    yield server
-    server.close()
 
 
 def checks(done: Finished) -> dict[str, dict[str, Any]]:

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from bytez_provider.core.declared import ModelInputs
 from bytez_provider.emulator import Emulator
 from bytez_provider.fleetfile import read_fleet
-from tests.cli.fleet import CODER, GPT2, UNPRICED, Fleet
+from tests.cli.fleet import CODER, GPT2, PHI, UNPRICED, Fleet, Load, State
 
-PHI = "microsoft/phi-1"
 WHEN = "2024-05-28T00:00:00Z"
-Load = Callable[..., str]
-State = Callable[..., str]
 
 
 def exported(fleet: Fleet) -> dict[str, ModelInputs]:

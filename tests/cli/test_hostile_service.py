@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,13 +29,6 @@ COMMANDS = [
     ("run", GPT2, "Once upon a time", "--json"),
 ]
 """A list, a status and a generated text: the three kinds of answers."""
-
-
-@pytest.fixture
-def hostile() -> Iterator[HostileServer]:
-    server = HostileServer()
-    yield server
-    server.close()
 
 
 @pytest.fixture

@@ -5,18 +5,16 @@ from __future__ import annotations
 import json
 import re
 import signal
-from collections.abc import Callable
 
 import pytest
 
 from bytez_provider.emulator import Emulator
 from tests.cli.conftest import BOOT_SECONDS
-from tests.cli.fleet import CODER, GPT2, UNPRICED, Fleet
+from tests.cli.fleet import CODER, GPT2, UNPRICED, Fleet, Load
 
 EVIL = "\x1b[31mred\r\n[bold]loud[/bold]\u202e"
 """Text that would spoil a terminal, or a table that reads markup."""
 
-Load = Callable[..., str]
 NOT_CREDIBLE: list[dict[str, str]] = [
     {},
     {"status": "DEPLOYING"},

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 
 import pytest
 from inline_snapshot import snapshot
@@ -11,7 +10,7 @@ from jsonschema import Draft202012Validator
 
 from bytez_provider.emulator import Emulator
 from bytez_provider.service.settings import Key, Settings
-from tests.cli.fleet import GPT2, KEY, UNPRICED, Fleet
+from tests.cli.fleet import GPT2, KEY, UNPRICED, Fleet, Load
 from tests.review.plans import (
     PHI,
     Step,
@@ -26,7 +25,6 @@ from tests.review.plans import (
 )
 from tools.schema.generate import schemas
 
-Load = Callable[..., str]
 EVIL = "\x1b[31mred\r\n[bold]loud[/bold]\u202e"
 
 

@@ -5,23 +5,12 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator
-
-import pytest
 
 from bytez_provider.emulator import Emulator
-from tests.cli.fleet import GPT2, LONGEST_SECONDS, Fleet
+from tests.cli.fleet import GPT2, LONGEST_SECONDS, Fleet, Load
 from tests.client.hostile import HostileServer, says
 
 PROMPT = "Once upon a time"
-Load = Callable[..., str]
-
-
-@pytest.fixture
-def hostile() -> Iterator[HostileServer]:
-    server = HostileServer()
-    yield server
-    server.close()
 
 
 def test_it_prints_the_text_that_the_service_sends(

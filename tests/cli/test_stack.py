@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +11,12 @@ import pytest
 
 from bytez_provider.core.ownership import stack_identity
 from bytez_provider.emulator import Emulator
-from bytez_provider.service.settings import Key
-from tests.cli.fleet import GPT2, KEY, UNPRICED, Fleet
+from tests.cli.fleet import GPT2, KEY, PHI, UNPRICED, Fleet, Load, resource_in_state
 from tests.cli.journal import Journal, resource
 from tests.e2e.stack import Stack
 
-DECLARED = "microsoft/phi-1"
 READ_ONLY = "bigscience/bloom-560m"
 OF_ANOTHER_ACCOUNT = "ai-forever/mGPT"
-
-Load = Callable[..., str]
 
 
 @pytest.fixture
@@ -36,23 +31,6 @@ def fleet(tmp_path: Path, emulator: Emulator, stack: Stack) -> Fleet:
     fleet.folder = stack.project
     fleet.env = {**stack.env, "PYTHONPATH": fleet.env["PYTHONPATH"]}
     return fleet
-
-
-def resource_of(model_id: str, emulator: Emulator, **more: Any) -> dict[str, Any]:
-    kind = "pulumi-python:dynamic/bytez:Model"
-    outputs = {
-        "modelId": model_id,
-        "endpoint": emulator.url,
-        "account": Key(KEY).fingerprint(),
-    }
-    return {
-        "urn": f"urn:pulumi:dev::fleet::{kind}::{model_id.rpartition('/')[2]}",
-        "custom": True,
-        "id": model_id,
-        "type": kind,
-        "outputs": {**outputs, **more.pop("outputs", {})},
-        **more,
-    }
 
 
 def declare(stack: Stack, *resources: dict[str, Any]) -> None:
@@ -120,18 +98,18 @@ def test_a_model_that_the_selected_stack_declares_needs_yes(
 ) -> None:
     declare(
         stack,
-        resource_of(DECLARED, emulator),
-        resource_of(READ_ONLY, emulator, external=True),
-        resource_of(OF_ANOTHER_ACCOUNT, emulator, outputs={"account": "0123456789ab"}),
+        resource_in_state(PHI, emulator.url),
+        {**resource_in_state(READ_ONLY, emulator.url), "external": True},
+        resource_in_state(OF_ANOTHER_ACCOUNT, emulator.url, account="0123456789ab"),
     )
     fleet.env |= {"BYTEZ_KEY": KEY, "BYTEZ_ENDPOINT": emulator.url}
-    for model_id in (DECLARED, READ_ONLY, OF_ANOTHER_ACCOUNT):
+    for model_id in (PHI, READ_ONLY, OF_ANOTHER_ACCOUNT):
         running(model_id)
-    done = fleet.run("unload", READ_ONLY, DECLARED, OF_ANOTHER_ACCOUNT, "--json")
+    done = fleet.run("unload", READ_ONLY, PHI, OF_ANOTHER_ACCOUNT, "--json")
     assert "stack 'dev' declares it as 'phi-1'" in done.failed(2, "invalid-input")
     assert not emulator.requests("/model/delete")
     fleet.run("unload", READ_ONLY, OF_ANOTHER_ACCOUNT, UNPRICED).ok()
-    fleet.run("unload", DECLARED, "--yes").ok()
+    fleet.run("unload", PHI, "--yes").ok()
     assert emulator.instances() == []
 
 
@@ -164,27 +142,27 @@ def test_only_the_state_of_its_own_stack_decides_whether_a_load_is_unfinished(
     assert f"begun and not finished: {GPT2} by 'left'" in doctor.out
     assert "`bytez-fleet unload --unfinished --stack dev`" in doctor.out
 
-    named = {"created": running(DECLARED)}
-    journal.accepts(resource("phi-1", kept_in=here), DECLARED, named["created"])
-    declare(stack, resource_of(DECLARED, emulator, outputs=named))
+    created = running(PHI)
+    journal.accepts(resource("phi-1", kept_in=here), PHI, created)
+    declare(stack, resource_in_state(PHI, emulator.url, created=created))
     done = fleet.run("unload", "--unfinished", "--stack", "dev", "--json").ok()
     assert {one["modelId"]: one["outcome"] for one in done.document["models"]} == {
         GPT2: "unloaded",
         UNPRICED: "leftAlone",
     }
     assert "kept in file:///elsewhere" in done.err
-    assert {one["modelId"] for one in emulator.instances()} == {DECLARED, UNPRICED}
+    assert {one["modelId"] for one in emulator.instances()} == {PHI, UNPRICED}
     assert fleet.run("doctor").code == 0
 
 
 def test_the_first_stack_gives_the_key_to_an_audit_and_to_its_commands(
     fleet: Fleet, stack: Stack, emulator: Emulator, running: Load
 ) -> None:
-    created = running(DECLARED)
+    created = running(PHI)
     running(GPT2)
     stack.run("config", "set", "--secret", "bytez:key", KEY).ok()
     stack.run("config", "set", "--plaintext", "bytez:endpoint", emulator.url).ok()
-    declare(stack, resource_of(DECLARED, emulator, outputs={"created": created}))
+    declare(stack, resource_in_state(PHI, emulator.url, created=created))
     done = fleet.run("audit", "--stack", "dev", "--json")
     assert (done.code, done.err) == (3, "")
     (finding,) = done.document["findings"]
@@ -194,7 +172,7 @@ def test_the_first_stack_gives_the_key_to_an_audit_and_to_its_commands(
     assert KEY not in done.out
     fleet.run(*export[1:]).ok()
     assert f"modelId: {GPT2}" in (fleet.folder / "fleet.yaml").read_text()
-    assert DECLARED not in (fleet.folder / "fleet.yaml").read_text()
+    assert PHI not in (fleet.folder / "fleet.yaml").read_text()
     fleet.run(*unload[1:]).ok()
     fleet.run("audit", "--stack", "dev").ok()
 
@@ -202,20 +180,19 @@ def test_the_first_stack_gives_the_key_to_an_audit_and_to_its_commands(
 def test_all_reads_every_stack_of_the_project(
     fleet: Fleet, stack: Stack, emulator: Emulator, running: Load
 ) -> None:
-    outputs = {"created": running(DECLARED)}
-    ours = resource_of(DECLARED, emulator, outputs=outputs)
-    declare(stack, ours)
+    created = running(PHI)
+    declare(stack, resource_in_state(PHI, emulator.url, created=created))
     stack.run("stack", "init", "prod").ok()
-    declare(stack, {**ours, "urn": ours["urn"].replace(":dev:", ":prod:")})
+    declare(stack, resource_in_state(PHI, emulator.url, "prod", created=created))
     fleet.env |= {"BYTEZ_KEY": KEY, "BYTEZ_ENDPOINT": emulator.url}
     done = fleet.run("audit", "--all", "--json")
     assert (done.code, done.err) == (3, "")
     assert sorted(one["name"] for one in done.document["sources"]) == ["dev", "prod"]
     (finding,) = done.document["findings"]
-    assert (finding["kind"], finding["modelId"]) == ("duplicate", DECLARED)
+    assert (finding["kind"], finding["modelId"]) == ("duplicate", PHI)
     # The command fixes the finding and unloads nothing.
     command = finding["mends"][0]["command"].split()
     assert command[:3] == ["pulumi", "state", "delete"]
     stack.run(*command[1:]).ok()
     fleet.run("audit", "--all").ok()
-    assert [one["modelId"] for one in emulator.instances()] == [DECLARED]
+    assert [one["modelId"] for one in emulator.instances()] == [PHI]

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from bytez_provider.emulator import Emulator
-from tests.cli.fleet import CODER, GPT2, UNPRICED, Finished, Fleet
+from tests.cli.fleet import CODER, GPT2, PHI, UNPRICED, Finished, Fleet, Load, State
 from tests.cli.journal import Journal, long_ago, resource
 
-PHI, BLOOM, OPT = "microsoft/phi-1", "bigscience/bloom-560m", "facebook/opt-1.3b"
+BLOOM, OPT = "bigscience/bloom-560m", "facebook/opt-1.3b"
 ALL = (GPT2, CODER, PHI, BLOOM, OPT, UNPRICED)
 REFUSED = {"respond": {"status": 400, "body": {"error": "cannot"}}}
-Load = Callable[..., str]
-State = Callable[..., str]
 
 
 @pytest.fixture
