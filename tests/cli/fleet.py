@@ -12,13 +12,14 @@ import subprocess
 import sys
 import termios
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from bytez_provider.base.urns import MODEL_TYPE
+from bytez_provider.base.urns import MODEL_TYPE, STACK_TYPE
+from bytez_provider.emulator import Emulator
 from bytez_provider.service.settings import Key
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -32,10 +33,7 @@ CODER = "deepseek-ai/deepseek-coder-1.3b-instruct"
 UNPRICED = "openai-community/gpt2-medium"
 """A model whose RAM the catalogue does not know."""
 
-Load = Callable[..., str]
-"""Loads and boots a model, and returns its `created`."""
-State = Callable[..., str]
-"""Writes the state of a stack, and returns the name of its file."""
+BOOT_SECONDS = 403
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
@@ -72,23 +70,7 @@ class Finished:
         return line
 
 
-def resource_in_state(
-    model_id: str, endpoint: str, stack: str = "dev", **outputs: Any
-) -> dict[str, Any]:
-    """Return a model as the state of a stack of the project `fleet` has it."""
-    account = Key(KEY).fingerprint()
-    found = {"modelId": model_id, "concurrency": 1, "status": "RUNNING"}
-    return {
-        "urn": f"urn:pulumi:{stack}::fleet::{MODEL_TYPE}::{model_id.rpartition('/')[2]}",
-        "custom": True,
-        "id": model_id,
-        "type": MODEL_TYPE,
-        "inputs": {"modelId": model_id},
-        "outputs": {**found, "endpoint": endpoint, "account": account, **outputs},
-    }
-
-
-class Fleet:
+class Command:
     """Runs the command in `folder`, with a journal, a key and an endpoint in `env`.
 
     No pulumi is on its PATH.
@@ -152,6 +134,48 @@ class Fleet:
             finally:
                 watchdog.cancel()
                 process.kill()
+
+
+class Fleet(Command):
+    """The command, and the account in an emulator that it works on."""
+
+    def __init__(self, folder: Path, emulator: Emulator) -> None:
+        super().__init__(folder, emulator.url)
+        self.emulator = emulator
+
+    def boot(self, model_id: str, concurrency: int = 1) -> str:
+        """Load and boot a model; return its `created`."""
+        created = self.emulator.load_by_somebody_else(model_id, concurrency)
+        self.emulator.advance(BOOT_SECONDS)
+        return created
+
+    def answers(self, status: int, body: object, *endpoints: str) -> None:
+        """Answer all requests to some endpoints in this way, and forget earlier faults."""
+        answer = {"respond": {"status": status, "body": body}}
+        self.emulator.set_faults([{"endpoint": one, "do": answer} for one in endpoints])
+
+    def state(self, *models: tuple[str, str], stack: str = "dev", **more: Any) -> str:
+        """Write the state of a stack, with the `created` of each model; return the file's name."""
+        root = {"urn": f"urn:pulumi:{stack}::fleet::{STACK_TYPE}::fleet-{stack}"}
+        resources = [
+            self.resource(model_id, stack, created=created, **more) for model_id, created in models
+        ]
+        document = {"version": 3, "deployment": {"resources": [root, *resources]}}
+        (self.folder / f"{stack}.json").write_text(json.dumps(document))
+        return f"{stack}.json"
+
+    def resource(self, model_id: str, stack: str = "dev", **outputs: Any) -> dict[str, Any]:
+        """Return a model as the state of a stack of the project `fleet` has it."""
+        there = {"endpoint": self.emulator.url, "account": Key(KEY).fingerprint()}
+        found = {"modelId": model_id, "concurrency": 1, "status": "RUNNING"}
+        return {
+            "urn": f"urn:pulumi:{stack}::fleet::{MODEL_TYPE}::{model_id.rpartition('/')[2]}",
+            "custom": True,
+            "id": model_id,
+            "type": MODEL_TYPE,
+            "inputs": {"modelId": model_id},
+            "outputs": {**found, **there, **outputs},
+        }
 
 
 class Started:
