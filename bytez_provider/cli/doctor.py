@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from bytez_provider import __version__
-from bytez_provider.audit import Source, Standing, States
+from bytez_provider.audit import Standing
 from bytez_provider.base.errors import (
     BytezError,
     CreditsError,
@@ -22,13 +22,8 @@ from bytez_provider.base.errors import (
 )
 from bytez_provider.base.words import duration
 from bytez_provider.cli.screen import DONE, FOUND, Screen
-from bytez_provider.cli.session import Session
-from bytez_provider.cli.stacks import (
-    INSTALL_PULUMI,
-    is_in_project,
-    pulumi_version,
-    source_of_stack,
-)
+from bytez_provider.cli.session import Session, at_host
+from bytez_provider.cli.stacks import INSTALL_PULUMI, own_source, pulumi_version
 from bytez_provider.core.messages import named
 from bytez_provider.core.ownership import ChangedError, Phase, Record, Store
 from bytez_provider.service.catalogue import Catalogue
@@ -244,16 +239,17 @@ def _kept(store: Store) -> Check:
 
 def _unfinished(session: Session, records: Sequence[Record], held: Collection[str]) -> Check:
     """Check what was begun and is in no state, as far as the state of the stack can be read."""
-    settings = session.settings
-    states = States(_sources(session), settings.endpoint, settings.account, held)
+    try:
+        states = session.states(own_source(session), held)
+    except BytezError:
+        states = session.states([], held)
     unanswered, unsaved, others = [], [], []
     for record in records:
         name = printable(record.model_id, limit=100)
         begun = f"{name} by {named(record.owner)} at {iso(record.began)}"
         standing = states.standing(record, _live(session, record))
         if standing is Standing.HELD:
-            at = f" on machine '{printable(record.host, limit=60)}'" if record.host else ""
-            others.append(f"in progress: {begun}{at}")
+            others.append(f"in progress: {begun}{at_host(record)}")
         elif standing is Standing.LEFT and states.sources:
             unsaved.append(begun)
         elif standing is not Standing.FINISHED and record.phase is Phase.REQUESTED:
@@ -285,16 +281,6 @@ def _live(session: Session, record: Record) -> Instance | None:
         return session.live(record.model_id)
     except BytezError:
         return None
-
-
-def _sources(session: Session) -> list[Source]:
-    """Return the state of the stack, or of the selected one; none if it cannot be read."""
-    if session.stack is None and not is_in_project():
-        return []
-    try:
-        return [source_of_stack(session, session.stack)]
-    except BytezError:
-        return []
 
 
 def _pulumi() -> Check:

@@ -25,8 +25,8 @@ from bytez_provider.base.errors import (
 from bytez_provider.base.urns import project_of
 from bytez_provider.cli.look import cost_an_hour, facts_of_instance
 from bytez_provider.cli.screen import DONE, INTERRUPTED, Screen, code_of
-from bytez_provider.cli.session import NOBODY, Session
-from bytez_provider.cli.stacks import Wanted, is_in_project, source_of_stack
+from bytez_provider.cli.session import NOBODY, Session, at_host
+from bytez_provider.cli.stacks import Wanted, own_source
 from bytez_provider.core.declared import ModelInputs, ModelState
 from bytez_provider.core.messages import named
 from bytez_provider.core.ownership import Record
@@ -130,15 +130,13 @@ def _show_load(session: Session, state: ModelState, *, is_up: bool) -> None:
     facts = facts_of_instance(instance, session)
     screen.document(facts)
     screen.say(f"{model_id} is {'RUNNING' if is_up else 'booting'}")
-    commands = [f"bytez-fleet unload {model_id}"]
-    if not is_up:
-        commands.insert(0, f"bytez-fleet status {model_id} --watch")
     screen.note(
         f"concurrency {facts['concurrency']}, {cost_an_hour(facts)}; no stack owns it; "
         f"to {'stop it' if is_up else 'watch it and to stop it'}:"
     )
-    for command in commands:
-        screen.hint(command)
+    if not is_up:
+        screen.hint(f"bytez-fleet status {model_id} --watch")
+    screen.hint(f"bytez-fleet unload {model_id}")
 
 
 def _already_loaded(session: Session, live: Instance) -> BytezError:
@@ -217,8 +215,7 @@ def unload_unfinished(session: Session, wanted: Wanted) -> int:
     live = session.client.instances()
     records = [one for one in session.ledger.records(live) if one.is_unfinished]
     held = session.held(records)
-    sources = [_kept_here(session, source) for source in wanted.read(session)]
-    states = States(sources, session.settings.endpoint, session.settings.account, held)
+    states = session.states([_kept_here(session, one) for one in wanted.read(session)], held)
     tasks = {
         one.model_id: partial(_finish, session, states, one)
         for one in records
@@ -288,9 +285,7 @@ def _finish(session: Session, states: States, record: Record) -> _Result:
     """Unload the load of a record if it runs and is unfinished, and clear the record."""
     owner = named(record.owner, with_place=True)
     if states.standing(record, None) is Standing.HELD:
-        host = record.holder.host if record.holder else ""
-        at = f" on machine '{printable(host, limit=60)}'" if host else ""
-        return _Result("leftAlone", "inUse", f"{owner} is working on it{at}")
+        return _Result("leftAlone", "inUse", f"{owner} is working on it{at_host(record)}")
     live = session.live(record.model_id)
     if live is not None:
         return _spared(session, states, record, live) or _end(session, live, record)
@@ -356,22 +351,18 @@ def _end(session: Session, live: Instance, record: Record | None) -> _Result:
 
 def _refuse_declared(session: Session, wanted: Wanted, model_ids: Collection[str]) -> None:
     """Refuse to unload behind a stack's back: its next `up` would load the model again."""
-    settings = session.settings
-    states = States(_states(session, wanted), settings.endpoint, settings.account)
-    for declared in states.declared:
+    for declared in session.states(_sources(session, wanted)).declared:
         model = declared.model
         if model.is_managed and model.model_id in model_ids:
             stack, name = (printable(one, limit=60) for one in (declared.stack, model.name))
             raise _refused(model.model_id, f"stack '{stack}' declares it as '{name}'")
 
 
-def _states(session: Session, wanted: Wanted) -> list[Source]:
+def _sources(session: Session, wanted: Wanted) -> list[Source]:
     if wanted.flags:
         return wanted.read(session)
-    if not is_in_project():
-        return []
     try:
-        return [source_of_stack(session, None)]
+        return own_source(session)
     except ConfigError as error:
         # Nobody named a stack, so it is no error if none can be read.
         session.screen.note(f"not checked whether a stack declares it: {error.observed}")

@@ -56,8 +56,6 @@ class Screen:
         """Whether progress is a line that changes in place."""
         self._status: Status | None = None
 
-    # -------------------------------------------------------------------------------- results
-
     def say(self, line: str) -> None:
         """Show a line of the result to people."""
         if not self.as_json:
@@ -77,8 +75,6 @@ class Screen:
                 out.print(table_of(headings, rows))
             for line in shown.get().splitlines():
                 _write(sys.stdout, line.rstrip())
-
-    # ------------------------------------------------------------------------- all the rest
 
     def warn(self, message: str) -> None:
         """Show a warning."""
