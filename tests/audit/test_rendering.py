@@ -13,15 +13,8 @@ import pytest
 from jsonschema import Draft202012Validator
 from markdown_it import MarkdownIt
 
-from bytez_provider.audit import (
-    KIND_WORDS,
-    Audit,
-    assess,
-    headline,
-    markdown,
-    page,
-    remarks,
-)
+from bytez_provider.audit import Audit, assess, markdown, page
+from bytez_provider.audit._rendering import KIND_WORDS, headline, remarks
 from bytez_provider.base.markup import COMMENT_LIMIT
 from bytez_provider.cli.auditing import show
 from bytez_provider.cli.screen import Screen
