@@ -7,7 +7,9 @@ Programs read the codes: a code keeps its meaning, while the sentence beside it 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator
 
 from bytez_provider.base.document import Document
 
@@ -67,19 +69,16 @@ NoteCode = Literal[
     "noPolicyResults",
 ]
 FindingCode = Literal["increase", "monthly", "replace", "drift", "violation", "unknown-cost"]
+_Amount = Annotated[float, BeforeValidator(lambda amount: round(float(amount), 6))]
+"""Dollars or GB, without the noise of a sum of floats."""
 
 
 class Gap(Document):
     """What a review cannot judge, because the plan leaves it out."""
 
     code: GapCode
-    """targeted: made with --target, --exclude or --target-replace; failed: the preview failed
-    half way; cutOff: the end of the plan is missing; samesLeftOut: what does not change is not in
-    the plan; goneUnclear: the plan does not say which of these a refresh found gone;
-    notRefreshed: the refresh left these out; notComparable: a secret, or a value not known yet,
-    stands on both branches."""
     text: str
-    """The same in a sentence."""
+    """What the code means."""
     models: list[str]
     """Names of the models that are left out; empty if the plan does not say, or if only other
     resources are."""

@@ -184,7 +184,7 @@ class Fates:
         taker = self._taker(case)
         if taker is not None:
             return remark("givenUp", name=taker.name)
-        if case.step.old is not None and case.step.old.is_retained:
+        if case.step.old is not None and case.step.old.retain_on_delete:
             return remark("retained")
         other = self._deleted_with.get(case.step.urn)
         return remark("deletedWith", name=name_of(other)) if other in self._removed else None
@@ -216,7 +216,7 @@ class Fates:
                 return remark("declaredTwice", model=model_id, name=other.name)
         if case.has(model_id):
             # A replacement: only its own load is unloaded before the new one is asked for.
-            if case.step.op == "replace" and case.step.old and case.step.old.is_retained:
+            if case.step.op == "replace" and case.step.old and case.step.old.retain_on_delete:
                 return remark("oldLoadRetained")
             is_loaded = judged is not None and judged.verdict is not Verdict.NOT_LOADED
             return _refused(judged) if judged and is_loaded and not judged.is_ours else None
@@ -298,9 +298,9 @@ def _is_protected(case: Case) -> bool:
     """Return whether Pulumi refuses; what is no longer declared as protected may be replaced."""
     step = case.step
     if step.op == "replace":
-        return all(one is not None and one.is_protected for one in (step.old, case.will))
+        return all(one is not None and one.protect for one in (step.old, case.will))
     is_removed = case.will is None or case.came_from is not None
-    return is_removed and not case.is_gone and case.was is not None and case.was.is_protected
+    return is_removed and not case.is_gone and case.was is not None and case.was.protect
 
 
 def _is_anyway(case: Case) -> bool:

@@ -119,7 +119,7 @@ def _model_steps(plan: Plan) -> list[Step]:
     """Return the steps for models, and one for each that is gone and no longer declared."""
     known = {step.urn for step in plan.steps}
     forgotten = [
-        Step("delete", urn, refreshed.before, None)
+        Step(op="delete", urn=urn, old=refreshed.before)
         for urn, refreshed in plan.refreshed.items()
         if refreshed.after is None and urn not in known
     ]
@@ -127,7 +127,7 @@ def _model_steps(plan: Plan) -> list[Step]:
         step
         for step in [*plan.steps, *forgotten]
         if step.type == MODEL_TYPE and step.op not in ("read", "read-replacement", "discard")
-        if not any(state is not None and state.is_external for state in (step.old, step.new))
+        if not any(state is not None and state.external for state in (step.old, step.new))
     ]
 
 

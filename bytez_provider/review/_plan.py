@@ -7,13 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
+from pydantic import BeforeValidator, ConfigDict, Field, PlainValidator
+
+from bytez_provider.base.document import CamelCase
 from bytez_provider.base.urns import MODEL_TYPE, name_of, project_of, stack_of, type_of
 from bytez_provider.core.inputs import INPUTS, Change, is_model_id
 from bytez_provider.core.ownership import Named
 from bytez_provider.review._document import GapCode
-from bytez_provider.stack.marks import is_hidden
+from bytez_provider.stack.marks import is_hidden, masked
 from bytez_provider.stack.states import named_load
 
 REPLACING: Final = tuple(one.in_state for one in INPUTS.values() if one.change is Change.REPLACE)
@@ -22,24 +25,70 @@ _LEAVING_OUT = ("targeted", "failed", "cutOff", "samesLeftOut", "goneUnclear")
 """The gaps through which a resource of the stack is missing altogether."""
 
 
-@dataclass(frozen=True)
-class ResourceState:
+def mapping(value: object) -> Mapping[str, Any]:
+    """Return a mapping; an empty one for anything else."""
+    return value if isinstance(value, dict) else {}
+
+
+def listed(value: object, kind: type) -> list[Any]:
+    """Return what is of a kind in a list; nothing for anything else."""
+    return [one for one in value if isinstance(one, kind)] if isinstance(value, list) else []
+
+
+def _bag(value: object) -> dict[str, Any]:
+    return {name: masked(one) for name, one in mapping(value).items()}
+
+
+def _needs(value: object) -> frozenset[str]:
+    return frozenset(urn for some in mapping(value).values() for urn in listed(some, str))
+
+
+def _reason(value: object) -> str:
+    text = value.strip().removeprefix("error:").strip() if isinstance(value, str) else ""
+    # The last diagnostic of a preview that failed for another reason.
+    return "" if text == "preview failed" else text
+
+
+_Text = Annotated[str, PlainValidator(lambda value: value if isinstance(value, str) else "")]
+_Flag = Annotated[bool, PlainValidator(lambda value: value is True)]
+_Texts = Annotated[frozenset[str], PlainValidator(lambda value: frozenset(listed(value, str)))]
+_Needs = Annotated[frozenset[str], PlainValidator(_needs)]
+_Bag = Annotated[Mapping[str, Any], PlainValidator(_bag)]
+
+
+class Part(CamelCase):
+    """A part of a plan, as Pulumi writes it; what cannot be read is empty."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+class ResourceState(Part):
     """A resource as it was, or as it will be; each secret in it is masked (`stack.marks`)."""
 
-    urn: str
+    urn: _Text = ""
     """In this state: after a rename with `aliases` the old state has another one."""
-    type: str
-    id: str = ""
-    inputs: Mapping[str, Any] = field(default_factory=dict)
-    outputs: Mapping[str, Any] = field(default_factory=dict)
+    type: _Text = ""
+    id: _Text = ""
+    inputs: _Bag = {}
+    outputs: _Bag = {}
     """Empty for what is not there yet."""
-    is_protected: bool = False
-    is_retained: bool = False
-    """Whether Pulumi drops it without deleting it (`retain_on_delete`)."""
-    is_external: bool = False
+    custom: _Flag = False
+    """Whether it is neither a component nor the stack."""
+    protect: _Flag = False
+    retain_on_delete: _Flag = False
+    """Whether Pulumi drops it without deleting it."""
+    external: _Flag = False
     """Whether it is only read (`Model.get`)."""
-    can_go: bool = True
-    """Whether a refresh may find it gone; a component or a provider is always there."""
+    delete: _Flag = False
+    """Whether an earlier replacement left it behind: the resource has another instance."""
+    deleted_with: _Text = ""
+    dependencies: _Texts = frozenset()
+    property_dependencies: _Needs = frozenset()
+
+    @property
+    def can_go(self) -> bool:
+        """Whether a refresh may find it gone; a component or a provider is always there."""
+        return self.custom and not self.type.startswith("pulumi:providers:")
 
     @property
     def model_id(self) -> str | None:
@@ -73,23 +122,38 @@ class ResourceState:
         return [name for name in _INPUTS if self.declared.get(name) != new.declared.get(name)]
 
 
-@dataclass(frozen=True)
-class Step:
-    """What Pulumi does with one resource; a replacement is one step."""
+_State = Annotated[
+    ResourceState | None,
+    BeforeValidator(lambda value: value if isinstance(value, (dict, ResourceState)) else None),
+]
 
-    op: str
+
+class Step(Part):
+    """What Pulumi does with one resource; a replacement is one step.
+
+    Each field has its name in the engine's events, and also the one in the digest.
+    """
+
+    op: _Text = ""
     """Pulumi's word: "create", "update", "replace", "delete", "same", "read", "import" ..."""
-    urn: str
-    old: ResourceState | None
+    urn: _Text = ""
+    old: _State = Field(None, validation_alias="oldState")
     """Before the step, but after a refresh."""
-    new: ResourceState | None
-    changed: frozenset[str] = frozenset()
+    new: _State = Field(None, validation_alias="newState")
+    diffs: _Texts = Field(frozenset(), validation_alias="diffReasons")
     """The inputs that Pulumi names as changed, also if the plan hides their values."""
+    keys: _Texts = Field(frozenset(), validation_alias="replaceReasons")
+    """Those of them that replace the resource."""
 
     @property
     def type(self) -> str:
         """The type token."""
         return self.new.type if self.new else self.old.type if self.old else ""
+
+    @property
+    def changed(self) -> frozenset[str]:
+        """The inputs that Pulumi names as changed."""
+        return self.diffs | self.keys
 
 
 @dataclass(frozen=True)
@@ -100,23 +164,30 @@ class Refreshed:
     after: ResourceState | None
 
 
-@dataclass(frozen=True)
-class Violation:
-    """A broken policy; `urn` is "" for the stack, and a mandatory one stops the `up`."""
+class Violation(Part):
+    """A broken policy."""
 
-    pack: str
-    policy: str
-    is_mandatory: bool
-    message: str
-    urn: str
+    pack: _Text = Field("", validation_alias="policyPackName")
+    policy: _Text = Field("", validation_alias="policyName")
+    level: _Text = Field("", validation_alias="enforcementLevel")
+    message: _Text = ""
+    urn: _Text = Field("", validation_alias="resourceUrn")
+    """ "" for the stack."""
+
+    @property
+    def is_mandatory(self) -> bool:
+        """Whether it stops the `up`."""
+        return self.level != "advisory"
 
 
-@dataclass(frozen=True)
-class Complaint:
-    """An error of the preview; `urn` is "" for no resource, `message` is "" without a reason."""
+class Complaint(Part):
+    """A diagnostic of the preview; only errors are kept."""
 
-    urn: str
-    message: str
+    severity: _Text = ""
+    urn: _Text = ""
+    """ "" for no resource."""
+    message: Annotated[str, PlainValidator(_reason)] = ""
+    """ "" without a reason."""
 
 
 @dataclass(frozen=True)
@@ -183,18 +254,18 @@ def compared(head: Plan, base: Plan) -> Plan:
     steps = [_between(step, before.pop(step.urn, None)) for step in head.steps]
     missing = list(head.missing)
     if head.has_all:
-        steps += [Step("delete", urn, old, None) for urn, old in before.items()]
+        steps += [Step(op="delete", urn=urn, old=old) for urn, old in before.items()]
     else:
         # The branch may declare them too: its plan ends before it says so.
         missing[0] = Missing(missing[0].code, (*missing[0].urns, *before))
-    hidden = [
+    hidden = tuple(
         step.urn
         for step in steps
         if step.type == MODEL_TYPE and step.old and step.new
         if set(step.old.hidden) & set(step.new.hidden)
-    ]
+    )
     if hidden:
-        missing.append(Missing("notComparable", tuple(hidden)))
+        missing.append(Missing("notComparable", hidden))
     return dataclasses.replace(head, steps=steps, missing=tuple(missing), is_from_nothing=True)
 
 
@@ -209,4 +280,4 @@ def _between(step: Step, old: ResourceState | None) -> Step:
         op = "same"
     elif not set(REPLACING).isdisjoint(old.changed_in(new)):
         op = "replace"
-    return Step(op, step.urn, old, new)
+    return Step(op=op, urn=step.urn, old=old, new=new)
