@@ -217,8 +217,7 @@ def _codes(names: Sequence[str], most: int = _ROWS) -> str:
 
 
 def _named(model: ReviewedModel) -> str:
-    declared = model.after or model.before
-    model_id = declared.model_id if declared else None
+    model_id = model.declared.model_id if model.declared else None
     return f"{code(model.name)} {code(model_id)}" if model_id else code(model.name)
 
 
@@ -233,9 +232,7 @@ def _outage(model: ReviewedModel) -> str:
 
 def _month_change(model: ReviewedModel) -> str:
     return " → ".join(
-        dollars(one.dollars_per_month.ceiling if one.dollars_per_month else None)
-        for one in (model.before, model.after)
-        if one is not None
+        dollars(one.at_most) for one in (model.before, model.after) if one is not None
     )
 
 
@@ -246,11 +243,10 @@ def _replaced(model: ReviewedModel) -> list[str]:
 
 
 def _changed(model: ReviewedModel) -> list[str]:
-    declared = model.after or model.before
-    instances = declared.concurrency if declared else None
-    one = declared.required_ram_gb if declared else None
-    ram = one * instances if one is not None and instances is not None else None
-    what = _why(model) if model.reasons else f"concurrency {instances or 'unknown'}"
+    declared = model.declared
+    instances = (declared.concurrency if declared else None) or "unknown"
+    what = _why(model) if model.reasons else f"concurrency {instances}"
+    ram = declared.all_ram_gb if declared else None
     return [_named(model), what, gigabytes(ram), _month_change(model)]
 
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import subprocess
 import tempfile
-import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,8 @@ from bytez_provider.review._plan import (
     Complaint,
     Missing,
     Plan,
-    Refreshed,
+    Planned,
+    ResourceState,
     Step,
     Violation,
     listed,
@@ -159,7 +160,8 @@ class _Draft:
 
     def __init__(self, steps: Iterable[Step]) -> None:
         self._steps: dict[str, Step] = {}
-        self._refreshed: dict[str, Refreshed] = {}
+        self._refreshed: dict[str, tuple[ResourceState, ResourceState | None]] = {}
+        """What each was before a refresh, and after it: None if it is gone."""
         self._skipped: list[str] = []
         self._missing: list[Missing] = []
         for step in steps:
@@ -175,7 +177,7 @@ class _Draft:
         op, urn = step.op, step.urn
         if op == "refresh":
             if step.old is not None:
-                self._refreshed[urn] = Refreshed(step.old, step.new)
+                self._refreshed[urn] = step.old, step.new
             return
         if op == "delete" and step.old is not None and step.old.delete:
             return
@@ -215,7 +217,7 @@ class _Draft:
             shown: How many of them are shown.
         """
         stepless = {
-            urn: one.before for urn, one in self._refreshed.items() if urn not in self._steps
+            urn: before for urn, (before, _) in self._refreshed.items() if urn not in self._steps
         }
         can_go = [urn for urn, state in stepless.items() if state.can_go]
         unchanged = len(can_go) if same is None else same - shown - (len(stepless) - len(can_go))
@@ -232,7 +234,7 @@ class _Draft:
             elif is_unclear:
                 del self._refreshed[urn]
             else:
-                self._refreshed[urn] = Refreshed(state, None)
+                self._refreshed[urn] = state, None
 
     def plan(self, **more: Any) -> Plan:
         """Return the plan."""
@@ -246,17 +248,28 @@ class _Draft:
         )
         if self._refreshed and unrefreshed:
             self._missing.append(Missing("notRefreshed", unrefreshed))
-        for urn, step in self._steps.items():
-            if step.op == "create" and urn in self._refreshed:
-                # It is created although the state has it: the refresh found it gone.
-                self._refreshed[urn] = Refreshed(self._refreshed[urn].before, None)
+        known = [self._change(step) for step in self._steps.values()]
+        gone = [
+            Planned("refresh", urn, before, None, None)
+            for urn, (before, after) in self._refreshed.items()
+            if after is None and urn not in self._steps
+        ]
         return Plan(
-            steps=list(self._steps.values()),
-            refreshed=self._refreshed,
+            resources=known + gone,
             is_refreshed=self._is_refreshed,
             missing=(*targeted, *self._missing),
             **more,
         )
+
+    def _change(self, step: Step) -> Planned:
+        was, after = self._refreshed.get(step.urn, (step.old, step.old))
+        # A digest may show a refresh as it began; the step after it has what the refresh found.
+        now = step.old or after
+        if after is None or step.op == "create":
+            # It is created although the state has it: the refresh found it gone.
+            now = None
+        will = step.new if step.op != "delete" else None
+        return Planned(step.op, step.urn, was, now, will, step.changed)
 
 
 def _is_skipped(step: Step) -> bool:
@@ -308,8 +321,8 @@ def run_preview(
 ) -> Plan:
     """Preview a stack of the project in the current folder; a preview that fails is a plan too.
 
-    Not by `Stack.preview`: a `Stack` object changes which stack the user has selected, and it
-    cannot overrule the refresh that a project's `refresh: always` asks for.
+    Not by the Automation API: it changes which stack the user has selected, and it cannot
+    overrule the refresh that a project's `refresh: always` asks for.
 
     Args:
         stack: Its name; None for the selected one.
@@ -320,55 +333,43 @@ def run_preview(
     Raises:
         ConfigError: there is no Pulumi, or it made no plan.
     """
-    from pulumi.automation import CommandError, InvalidVersionError, PulumiCommand
-
-    errors: list[str] = []
-    output: list[str] = []
+    environment = {"PULUMI_DEBUG_COMMANDS": "true", "PULUMI_SKIP_UPDATE_CHECK": "true"}
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "events.jsonl"
-        arguments = ["preview", "--json", "--show-sames", f"--event-log={log}"]
+        command = ["pulumi", "--non-interactive", "preview", "--json", "--show-sames"]
+        command.append(f"--event-log={log}")
         # A flag here wins over the project's options.
-        arguments.append(f"--refresh={'true' if refresh else 'false'}")
-        arguments += [f"--stack={stack}"] if stack else []
-        arguments += [f"--policy-pack={pack}" for pack in policy_packs]
-        arguments += [f"--policy-pack-config={config}" for config in policy_pack_configs]
-        environment = {"PULUMI_DEBUG_COMMANDS": "true", "PULUMI_SKIP_UPDATE_CHECK": "true"}
+        command.append(f"--refresh={'true' if refresh else 'false'}")
+        command += [f"--stack={stack}"] if stack else []
+        command += [f"--policy-pack={pack}" for pack in policy_packs]
+        command += [f"--policy-pack-config={config}" for config in policy_pack_configs]
         try:
-            with _quiet_when_interrupted():
-                PulumiCommand(skip_version_check=True).run(
-                    arguments, ".", environment, output.append, errors.append
-                )
-        except CommandError:
-            pass  # A preview that fails says why in its events, or else on stderr.
-        except (OSError, InvalidVersionError):
+            # Not `run`, which kills the command after a Ctrl-C: the preview ends by itself.
+            with subprocess.Popen(
+                command,
+                env={**os.environ, **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                encoding="utf-8",
+            ) as process:
+                output, errors = process.communicate()
+        except OSError:
             raise _no_plan(stack, "`pulumi` is not on PATH") from None
         lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+    # A preview that fails says why in its events, or else on stderr.
     if not lines:
-        written = [line for line in errors if line.strip()]
+        written = [line for line in errors.splitlines() if line.strip()]
         first = next((one for one in written if one.startswith("error:")), " ".join(written))
         reason = printable(first.removeprefix("error:")) or "nothing"
         raise _no_plan(stack, f"`pulumi preview` says: {reason}")
     plan = from_events(json.loads(line) for line in lines)
-    digest = _parsed("\n".join(output))
+    digest = _parsed(output)
     if not isinstance(digest, dict):
         return plan
     # Only the digest says what depends on what, and what is deleted with what.
     other = from_digest(digest)
     return dataclasses.replace(plan, depends_on=other.depends_on, deleted_with=other.deleted_with)
-
-
-@contextmanager
-def _quiet_when_interrupted() -> Iterator[None]:
-    """Silence the threads that read Pulumi's output: a Ctrl-C closes it while they read."""
-    before = threading.excepthook
-    threading.excepthook = lambda _failed: None
-    try:
-        yield
-    except Exception:
-        threading.excepthook = before
-        raise
-    # After a Ctrl-C they remain silent: they may notice at any moment until the process ends.
-    threading.excepthook = before
 
 
 def _no_plan(stack: str | None, observed: str) -> ConfigError:

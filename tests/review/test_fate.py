@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
 from bytez_provider.core.ownership import Phase
 from bytez_provider.review import Live, ReviewedModel, assess, compared
-from bytez_provider.review import _messages as messages
-from bytez_provider.review._document import FailureCode, ReasonCode
 from tests.review.plans import (
     CREATED,
     FLEET,
@@ -259,15 +257,6 @@ def test_an_expired_model_that_is_removed_or_renamed(name: str, expected: str) -
     steps = (refreshed("a", state(inputs())), *new)
     review = assess(digest(*steps, changeSummary={"update": 1}), setting())
     assert fate(only(review)).startswith(expected)
-
-
-@pytest.mark.parametrize("code", get_args(ReasonCode) + get_args(FailureCode))
-def test_each_code_has_a_sentence(code: str) -> None:
-    facts = dict.fromkeys(
-        ("input", "before", "after", "changes", "owner", "name", "inputs", "done", "message"), "x"
-    )
-    say: Any = messages.reason if code in get_args(ReasonCode) else messages.failure
-    assert say(messages.remark(code, model="x", **facts))
 
 
 @pytest.mark.parametrize("hidden", [SECRET, UNKNOWN])
