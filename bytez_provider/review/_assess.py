@@ -8,7 +8,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from decimal import Decimal
 from graphlib import CycleError, TopologicalSorter
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeAlias
 
 from bytez_provider.base.errors import printable
 from bytez_provider.base.urns import (
@@ -54,6 +54,7 @@ _OURS = (MODEL_TYPE, READINESS_TYPE, FLEET_TYPE, STACK_TYPE, "pulumi:providers:"
 _SILENT = (FLEET_TYPE, READINESS_TYPE, STACK_TYPE)
 """Types that nothing uses by themselves: they are not listed as dependents."""
 _NO_CHANGE = ("same", "read", "refresh", "discard")
+_Order: TypeAlias = Sequence[tuple[str, frozenset[str]]]
 _WITHHELD = "not shown, because it may quote a secret; the output of the preview has it"
 _GAPS: Final[Mapping[GapCode, str]] = {
     "targeted": "the plan was made with --target, --exclude or --target-replace, and does not "
@@ -116,7 +117,7 @@ def assess(plan: Plan, setting: Setting) -> Review:
     models = [model for _, model in assessed]
     before = _total(one.paid_before for one in models)
     after = _total(one.paid_after for one in models)
-    booting = {case.urn for case, model in assessed if model.action in _BOOTS}
+    booting = {planned.urn for planned, model in assessed if model.action in _BOOTS}
     failures = _failures(plan, assessed)
     notes = _notes(plan, setting)
     review = Review(
@@ -150,7 +151,7 @@ def assess(plan: Plan, setting: Setting) -> Review:
         unknown_cost=[
             one.name for one in models if one.paid_after and one.paid_after.dollars_per_hour is None
         ],
-        peak_ram_gb=math.fsum(_most_ram(case, model) for case, model in assessed),
+        peak_ram_gb=math.fsum(_most_ram(planned, model) for planned, model in assessed),
         minutes_to_apply=_boots_in_a_row(plan, order, booting) * setting.boot_minutes,
         broken_rules=rules,
         failures=list(failures),
@@ -166,30 +167,30 @@ def _assessed(
     plan: Plan,
     setting: Setting,
     rules: Sequence[BrokenRule],
-    order: Sequence[tuple[str, frozenset[str]]],
+    order: _Order,
 ) -> list[tuple[Planned, ReviewedModel]]:
-    cases = models_in(plan)
-    fates = Fates(plan, cases, setting.live)
+    models = models_in(plan)
+    fates = Fates(plan, models, setting.live)
 
-    def one(case: Planned) -> tuple[Planned, ReviewedModel]:
-        fate = fates.of(case)
-        outputs = case.was.outputs if case.was else {}
+    def one(planned: Planned) -> tuple[Planned, ReviewedModel]:
+        fate = fates.of(planned)
+        outputs = planned.was.outputs if planned.was else {}
         is_replaced = fate.action == "replace"
         has_order = plan.depends_on is not None
         reason_codes = [each.code for each in fate.reasons]
         model = ReviewedModel(
-            name=_name(case.name),
-            urn=printable(case.urn, limit=500),
+            name=_name(planned.name),
+            urn=printable(planned.urn, limit=500),
             action=fate.action,
             is_anyway=fate.is_anyway,
-            is_asleep=case.is_asleep,
+            is_asleep=planned.is_asleep,
             is_left_running=not {"retained", "deletedWith"}.isdisjoint(reason_codes),
             reasons=[printable(each.text, limit=200) for each in fate.reasons],
             reason_codes=reason_codes,
-            before=_declared(case.was, setting, outputs) if case.was else None,
-            after=_declared(case.will, setting, outputs) if case.will else None,
+            before=_declared(planned.was, setting, outputs) if planned.was else None,
+            after=_declared(planned.will, setting, outputs) if planned.will else None,
             unavailable_minutes=setting.boot_minutes if is_replaced else None,
-            dependents=_dependents(order, case.urn) if is_replaced and has_order else None,
+            dependents=_dependents(order, planned.urn) if is_replaced and has_order else None,
             failure=printable(fate.failure.text) if fate.failure else None,
             failure_code=fate.failure.code if fate.failure else None,
             drift=printable(fate.drift.text, limit=200) if fate.drift else None,
@@ -198,12 +199,12 @@ def _assessed(
             broken_rules=[
                 rule
                 for violation, rule in zip(plan.violations or (), rules, strict=True)
-                if violation.urn == case.urn
+                if violation.urn == planned.urn
             ],
         )
-        return case, model
+        return planned, model
 
-    return sorted(map(one, cases), key=lambda pair: (pair[1].name, pair[1].urn))
+    return sorted(map(one, models), key=lambda pair: (pair[1].name, pair[1].urn))
 
 
 def _name(name: str) -> str:
@@ -290,13 +291,13 @@ def _total(parts: Iterable[DeclaredModel | None]) -> Total:
     )
 
 
-def _most_ram(case: Planned, model: ReviewedModel) -> float:
+def _most_ram(planned: Planned, model: ReviewedModel) -> float:
     """Return the most RAM that a model takes during the `up`, which removes models last.
 
     A replacement's old instance is unloaded before the new one is loaded. An expired model takes
     none before, though its cost counts: it is loaded again.
     """
-    before = model.paid_before if case.is_loaded else None
+    before = model.paid_before if planned.is_loaded else None
     return max(one.all_ram_gb or 0 if one else 0 for one in (before, model.paid_after))
 
 
@@ -322,7 +323,7 @@ def _counts(plan: Plan, models: Sequence[ReviewedModel]) -> Counts:
 # ----------------------------------------------------------------------------------- order
 
 
-def _ordered(plan: Plan) -> list[tuple[str, frozenset[str]]]:
+def _ordered(plan: Plan) -> _Order:
     """Return each resource with what it needs, which comes before it."""
     needs = {urn: needed - {urn} for urn, needed in (plan.depends_on or {}).items()}
     try:
@@ -332,7 +333,7 @@ def _ordered(plan: Plan) -> list[tuple[str, frozenset[str]]]:
     return [(urn, needs.get(urn, frozenset())) for urn in order]
 
 
-def _dependents(order: Iterable[tuple[str, frozenset[str]]], urn: str) -> list[str]:
+def _dependents(order: _Order, urn: str) -> list[str]:
     """Return the names of all that depends on a resource, also through others."""
     found = {urn}
     for one, needed in order:
@@ -341,9 +342,7 @@ def _dependents(order: Iterable[tuple[str, frozenset[str]]], urn: str) -> list[s
     return sorted(_name(name_of(one)) for one in found - {urn} if type_of(one) not in _SILENT)
 
 
-def _boots_in_a_row(
-    plan: Plan, order: Iterable[tuple[str, frozenset[str]]], booting: AbstractSet[str]
-) -> int:
+def _boots_in_a_row(plan: Plan, order: _Order, booting: AbstractSet[str]) -> int:
     """Return how many boots come one after the other in the longest chain."""
     # A fleet's models do not wait for their boot; its readiness does, for all at once.
     members = {one.urn for one in plan.resources if one.is_model and one.will and one.will.in_fleet}
@@ -364,10 +363,10 @@ def _failures(
     """Return why the `up` will fail: each sentence with its code."""
     found: dict[str, FailureCode] = {}
     named = set()
-    for case, model in assessed:
+    for planned, model in assessed:
         if model.failure_code is not None:
             found[f"{model.name}: {model.failure}"] = model.failure_code
-            named.add(case.urn)
+            named.add(planned.urn)
     for one in plan.complaints:
         if one.message and one.urn not in named:
             name = _name(name_of(one.urn))

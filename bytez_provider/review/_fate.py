@@ -53,8 +53,8 @@ class _Met(NamedTuple):
 class Fates:
     """Judges the models of one plan."""
 
-    def __init__(self, plan: Plan, cases: Iterable[Planned], live: Live | None) -> None:
-        self._cases = list(cases)
+    def __init__(self, plan: Plan, models: Iterable[Planned], live: Live | None) -> None:
+        self._models = list(models)
         self._live = live
         self._plan = plan
         self._removed = {one.urn for one in plan.resources if one.op == "delete"}
@@ -62,55 +62,55 @@ class Fates:
         # Who has a model, or will have it: the service holds one load of each.
         self._holders: dict[str, list[Planned]] = {}
         self._declared: set[tuple[str, str | None]] = set()
-        for case in self._cases:
-            states = [] if case.is_asleep else [case.now, case.will]
+        for planned in self._models:
+            states = [] if planned.is_asleep else [planned.now, planned.will]
             for model_id in {state.model_id for state in states if state} - {None}:
-                self._holders.setdefault(str(model_id), []).append(case)
-            if case.will is not None:
-                self._declared.add((case.urn, case.will.model_id))
-        self._met = {case.urn: self._met_by(case) for case in self._cases}
+                self._holders.setdefault(str(model_id), []).append(planned)
+            if planned.will is not None:
+                self._declared.add((planned.urn, planned.will.model_id))
+        self._met = {planned.urn: self._met_by(planned) for planned in self._models}
 
-    def of(self, case: Planned) -> Fate:
+    def of(self, planned: Planned) -> Fate:
         """Return what happens to a model."""
-        judged = self._live.judged(case) if self._live else None
-        shown = self._live.shown(case, judged) if self._live else None
-        drift = _drift(case, shown, judged)
+        judged = self._live.judged(planned) if self._live else None
+        shown = self._live.shown(planned, judged) if self._live else None
+        drift = _drift(planned, shown, judged)
         action: Action
-        if case.will is None:
-            why = self._why_left(case, judged, drift)
+        if planned.will is None:
+            why = self._why_left(planned, judged, drift)
             action, reasons, failure = "forget" if why else "unload", [why] if why else [], None
         else:
-            taken = self._taken(case, case.will)
-            action, reasons = _action(case, case.will, taken)
+            taken = self._taken(planned, planned.will)
+            action, reasons = _action(planned, planned.will, taken)
             failure = None
-            if action in ("load", "replace") and not case.will.inputs.get("adopt"):
-                failure = self._refusal(case, case.will, judged, is_taken=taken is not None)
-        is_anyway = action != "keep" and _is_anyway(case)
-        reasons = [*_changes(case), *_trouble(case), *reasons]
+            if action in ("load", "replace") and not planned.will.inputs.get("adopt"):
+                failure = self._refusal(planned, planned.will, judged, is_taken=taken is not None)
+        is_anyway = action != "keep" and _is_anyway(planned)
+        reasons = [*_changes(planned), *_trouble(planned), *reasons]
         if is_anyway and drift is not None and drift not in reasons:
             reasons.append(drift)
-        if case.urn in self._complaints:
-            failure = complaint(self._complaints[case.urn])
-        if _is_protected(case):
-            done = "replaced" if case.op == "replace" else "removed"
+        if planned.urn in self._complaints:
+            failure = complaint(self._complaints[planned.urn])
+        if _is_protected(planned):
+            done = "replaced" if planned.op == "replace" else "removed"
             failure = Remark("protected", f"it is protected, and would be {done}")
         return Fate(action, is_anyway, reasons, drift, failure, shown)
 
     # --------------------------------------------------------------- a load that exists already
 
-    def _met_by(self, case: Planned) -> _Met | None:
+    def _met_by(self, planned: Planned) -> _Met | None:
         """Return the load that the create of a model meets; None if it meets none.
 
         The service shows it, or else the state of the resource that has the model.
         """
-        model_id = case.will.model_id if case.will else None
-        if model_id is None or case.has(model_id):
+        model_id = planned.will.model_id if planned.will else None
+        if model_id is None or planned.has(model_id):
             return None
         givers = [
             (one.old_urn, one.now)
             for one in self._holders.get(model_id, ())
             if one.now is not None and one.is_loaded and one.now.model_id == model_id
-            if one.old_urn != case.urn
+            if one.old_urn != planned.urn
         ]
         stack = record = None
         if self._live is not None:
@@ -127,14 +127,14 @@ class Fates:
             if judge(instance, who=owner, named=now.load, record=None).is_ours
         )
         sibling = next(seen, None) if self._plan.is_refreshed else None
-        who = Owner(urn=case.urn, stack=stack)
+        who = Owner(urn=planned.urn, stack=stack)
         return _Met(instance, judge(instance, who=who, named=None, record=record, sibling=sibling))
 
     def _taken(  # noqa: PLR0911 - one for each case
-        self, case: Planned, will: ResourceState
+        self, planned: Planned, will: ResourceState
     ) -> tuple[Action, _Reasons] | None:
         """Return what is done with a load that exists; None if it is not for this resource."""
-        met = self._met[case.urn]
+        met = self._met[planned.urn]
         if met is None:
             return None
         asked, adopt = will.inputs, will.inputs.get("adopt")
@@ -146,15 +146,15 @@ class Fates:
             }
             started = "an interrupted up has started its load"
             return _kept(met.instance, asked, "wait", Remark("interrupted", started), there)
-        giver = self._giver(case)
+        giver = self._giver(planned)
         if giver is not None:
             takes = f"takes over the load of '{giver.name}'"
-            if any(one.old_urn == giver.urn and one.op == "replace" for one in self._cases):
+            if any(one.old_urn == giver.urn and one.op == "replace" for one in self._models):
                 # Which of the two comes first, the engine decides.
                 unless = f"{takes}, unless that is unloaded first"
                 return "replace", [Remark("takenOverOrReloaded", unless)]
             return _kept(met.instance, asked, "adopt", Remark("takenOver", takes))
-        if case.op == "replace":
+        if planned.op == "replace":
             return None
         if is_hidden(adopt):
             hidden = "it is already loaded, and the value of adopt is hidden"
@@ -164,70 +164,70 @@ class Fates:
         adopted = "takes over the load that runs"
         return _kept(met.instance, asked, "adopt", Remark("adopted", adopted))
 
-    def _giver(self, case: Planned) -> Owner | None:
+    def _giver(self, planned: Planned) -> Owner | None:
         """Return the resource of this stack that gives up the load that a model meets."""
-        met = self._met[case.urn]
+        met = self._met[planned.urn]
         owner = met.judged.owner if met else None
         if met is None or met.judged.verdict is not Verdict.OTHER_RESOURCE:
             return None
-        if owner is None or owner.urn in ("", case.urn):
+        if owner is None or owner.urn in ("", planned.urn):
             return None
         return None if (owner.urn, met.instance.model_id) in self._declared else owner
 
-    def _taker(self, case: Planned) -> Planned | None:
+    def _taker(self, planned: Planned) -> Planned | None:
         """Return the model that takes over the load of one that is removed."""
-        model_id = case.now.model_id if case.now else None
+        model_id = planned.now.model_id if planned.now else None
         for other in self._holders.get(model_id or "", ()):
-            if other.urn == case.urn or self._met[other.urn] is None:
+            if other.urn == planned.urn or self._met[other.urn] is None:
                 continue
             giver = self._giver(other)
             is_adopted = other.will is not None and other.will.inputs.get("adopt") is True
-            if is_adopted or (giver is not None and giver.urn == case.old_urn):
+            if is_adopted or (giver is not None and giver.urn == planned.old_urn):
                 return other
         return None
 
     def _why_left(
-        self, case: Planned, judged: Judgement | None, drift: Remark[DriftCode] | None
+        self, planned: Planned, judged: Judgement | None, drift: Remark[DriftCode] | None
     ) -> Remark[ReasonCode] | None:
         """Return why a model that the stack no longer declares is not unloaded."""
-        if judged is not None and judged.verdict is Verdict.UNSURE and case.is_loaded:
+        if judged is not None and judged.verdict is Verdict.UNSURE and planned.is_loaded:
             unclear = "left alone: the state does not say which load is its own"
             return Remark("ownLoadUnclear", unclear)
-        if not case.is_loaded or (judged is not None and not judged.is_ours):
+        if not planned.is_loaded or (judged is not None and not judged.is_ours):
             return drift or Remark("notLoaded", "it is not loaded")
-        taker = self._taker(case)
+        taker = self._taker(planned)
         if taker is not None:
             return Remark("givenUp", f"'{taker.name}' takes over its load")
-        if case.now is not None and case.now.retain_on_delete:
+        if planned.now is not None and planned.now.retain_on_delete:
             return Remark("retained", f"retain_on_delete: {_STILL_PAID}")
-        other = self._plan.deleted_with.get(case.urn)
+        other = self._plan.deleted_with.get(planned.urn)
         if other not in self._removed:
             return None
         return Remark("deletedWith", f"deleted_with {name_of(other)}: {_STILL_PAID}")
 
     def _refusal(
-        self, case: Planned, will: ResourceState, judged: Judgement | None, *, is_taken: bool
+        self, planned: Planned, will: ResourceState, judged: Judgement | None, *, is_taken: bool
     ) -> Remark[FailureCode] | None:
         """Return why the service would refuse the load: it has one of the model already."""
         model_id = will.model_id
         if model_id is None:
             return None
-        others = [one for one in self._holders.get(model_id, ()) if one.urn != case.urn]
+        others = [one for one in self._holders.get(model_id, ()) if one.urn != planned.urn]
         for other in others:
             if (other.urn, model_id) in self._declared:
                 has = f"the stack has {model_id} as {other.name}"
                 return Remark("declaredTwice", f"{has}, {_ONLY_ONCE}")
-        if case.has(model_id):
+        if planned.has(model_id):
             # A replacement: only its own load is unloaded before the new one is asked for.
-            if case.op == "replace" and case.now and case.now.retain_on_delete:
+            if planned.op == "replace" and planned.now and planned.now.retain_on_delete:
                 keeps = "retain_on_delete keeps the old load"
                 return Remark("oldLoadRetained", f"{keeps}, {_ONLY_ONCE}")
             is_loaded = judged is not None and judged.verdict is not Verdict.NOT_LOADED
             return _refused(judged) if judged and is_loaded and not judged.is_ours else None
-        met = self._met[case.urn]
+        met = self._met[planned.urn]
         if met is None or is_taken:
             return None
-        return _unreleased(case, will, others) or _refused(met.judged)
+        return _unreleased(planned, will, others) or _refused(met.judged)
 
 
 def complaint(message: str) -> Remark[FailureCode]:
@@ -239,14 +239,14 @@ def complaint(message: str) -> Remark[FailureCode]:
 
 
 def _unreleased(
-    case: Planned, will: ResourceState, others: Sequence[Planned]
+    planned: Planned, will: ResourceState, others: Sequence[Planned]
 ) -> Remark[FailureCode] | None:
     """Return why the load of another resource of the stack, which gives it up, is in the way.
 
     The provider knows of it only from a refresh in the same `up`, or from the journal.
     """
-    if case.came_from is not None and case.is_loaded:
-        has = f"the stack has this model loaded as {name_of(case.came_from)}"
+    if planned.came_from is not None and planned.is_loaded:
+        has = f"the stack has this model loaded as {name_of(planned.came_from)}"
         if will.in_fleet:
             use = "set `adopt=True` on it for one up, or use `pulumi state rename`"
             return Remark("renamedInFleet", f"{has}: {use}")
@@ -260,11 +260,11 @@ def _unreleased(
 
 
 def _action(
-    case: Planned, will: ResourceState, taken: tuple[Action, _Reasons] | None
+    planned: Planned, will: ResourceState, taken: tuple[Action, _Reasons] | None
 ) -> tuple[Action, _Reasons]:
     """Return what is done to a model, and why if nothing else says it."""
-    op = case.op
-    serves_nothing = case.is_asleep or case.phase is Phase.FAILED
+    op = planned.op
+    serves_nothing = planned.is_asleep or planned.phase is Phase.FAILED
     if op in ("create", "import", "replace"):
         # If nothing serves, nothing goes down.
         is_outage = op == "replace" and not serves_nothing
@@ -273,11 +273,11 @@ def _action(
         return "keep", []
     if serves_nothing:
         return "load", []
-    if _may_replace(case, will):
+    if _may_replace(planned, will):
         # The provider can say so to Pulumi only once the value is known: in the `up`.
         unless = "an outage, unless the new value is the same"
         return "replace", [Remark("unknownValue", unless)]
-    return ("wait" if case.phase is Phase.BOOTING else "update"), []
+    return ("wait" if planned.phase is Phase.BOOTING else "update"), []
 
 
 def _kept(
@@ -323,7 +323,7 @@ def _instance(model_id: str, state: ResourceState) -> Instance:
     return Instance.model_validate({**known, "modelId": model_id, "status": status})
 
 
-def _may_replace(case: Planned, will: ResourceState) -> bool:
+def _may_replace(planned: Planned, will: ResourceState) -> bool:
     """Return whether an update may become a replacement, because a value is not known yet.
 
     The plan does not show whether a secret is known. If it changes without a replacement, it is
@@ -331,48 +331,48 @@ def _may_replace(case: Planned, will: ResourceState) -> bool:
     """
     return any(
         will.inputs.get(name) == UNKNOWN
-        or (is_hidden(will.inputs.get(name)) and name in case.changed)
+        or (is_hidden(will.inputs.get(name)) and name in planned.changed)
         for name in REPLACING
     )
 
 
-def _is_protected(case: Planned) -> bool:
+def _is_protected(planned: Planned) -> bool:
     """Return whether Pulumi refuses; what is no longer declared as protected may be replaced."""
-    if case.op == "replace":
-        return all(one is not None and one.protect for one in (case.now, case.will))
-    is_removed = case.will is None or case.came_from is not None
-    return is_removed and not case.is_gone and case.was is not None and case.was.protect
+    if planned.op == "replace":
+        return all(one is not None and one.protect for one in (planned.now, planned.will))
+    is_removed = planned.will is None or planned.came_from is not None
+    return is_removed and not planned.is_gone and planned.was is not None and planned.was.protect
 
 
-def _is_anyway(case: Planned) -> bool:
+def _is_anyway(planned: Planned) -> bool:
     """Return whether the next `up` would do it without this change too."""
-    if case.will is None:
-        return case.is_gone
-    if case.was is None or case.was.declared != case.will.declared:
+    if planned.will is None:
+        return planned.is_gone
+    if planned.was is None or planned.was.declared != planned.will.declared:
         return False
-    if _secretly_changed(case, case.was, case.will):
+    if _secretly_changed(planned, planned.was, planned.will):
         return False
-    is_settled = case.phase in (None, Phase.RUNNING) and not case.is_asleep
-    return case.now is None or not is_settled or case.was.declared != case.now.declared
+    is_settled = planned.phase in (None, Phase.RUNNING) and not planned.is_asleep
+    return planned.now is None or not is_settled or planned.was.declared != planned.now.declared
 
 
-def _secretly_changed(case: Planned, was: ResourceState, will: ResourceState) -> list[str]:
+def _secretly_changed(planned: Planned, was: ResourceState, will: ResourceState) -> list[str]:
     """Return the inputs that change according to Pulumi, while the plan hides how."""
     return sorted(
         name
-        for name in case.changed
+        for name in planned.changed
         if is_hidden(will.inputs.get(name)) and was.inputs.get(name) == will.inputs.get(name)
     )
 
 
-def _changes(case: Planned) -> _Reasons:
-    if case.was is None or case.will is None:
+def _changes(planned: Planned) -> _Reasons:
+    if planned.was is None or planned.will is None:
         return []
-    found = _between(case.was, case.will)
-    for name in _secretly_changed(case, case.was, case.will):
+    found = _between(planned.was, planned.will)
+    for name in _secretly_changed(planned, planned.was, planned.will):
         found.append(Remark("secretChanged", f"{name} changes, but is a secret"))
-    if case.came_from:
-        found.append(Remark("renamed", f"renamed from {name_of(case.came_from)}"))
+    if planned.came_from:
+        found.append(Remark("renamed", f"renamed from {name_of(planned.came_from)}"))
     return found
 
 
@@ -402,31 +402,31 @@ def _value(value: object) -> str:
     return str(value)
 
 
-def _trouble(case: Planned) -> _Reasons:
-    if case.phase is Phase.FAILED:
+def _trouble(planned: Planned) -> _Reasons:
+    if planned.phase is Phase.FAILED:
         return [Remark("bootFailed", "it had FAILED")]
-    if case.phase is Phase.BOOTING:
+    if planned.phase is Phase.BOOTING:
         return [Remark("stillBooting", "the last up did not wait for its boot")]
     return []
 
 
 def _drift(  # noqa: PLR0911 - one for each case
-    case: Planned, shown: LiveModel | None, judged: Judgement | None
+    planned: Planned, shown: LiveModel | None, judged: Judgement | None
 ) -> Remark[DriftCode] | None:
     """Return how what runs differs from what was declared: by a refresh, or else by the service."""
-    if case.was is None:
+    if planned.was is None:
         return None
-    if judged is not None and judged.verdict is Verdict.OURS_LATER and not case.is_asleep:
+    if judged is not None and judged.verdict is Verdict.OURS_LATER and not planned.is_asleep:
         later = "was loaded again by its own resource, after this state was saved"
         return Remark("loadedLater", later)
     is_there = shown is not None and shown.status != NOT_LOADED
     unloaded: Remark[DriftCode] = Remark("unloaded", "was unloaded since the last up")
-    if case.is_gone:
+    if planned.is_gone:
         return _of_others(judged) if is_there else unloaded
-    if case.now is not None and case.was.declared != case.now.declared:
-        changes = ", ".join(one.text for one in _between(case.was, case.now))
+    if planned.now is not None and planned.was.declared != planned.now.declared:
+        changes = ", ".join(one.text for one in _between(planned.was, planned.now))
         return Remark("changedOutside", f"was changed outside Pulumi: {changes}")
-    if shown is None or case.is_asleep:
+    if shown is None or planned.is_asleep:
         return None
     if not is_there:
         return unloaded

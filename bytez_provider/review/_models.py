@@ -1,4 +1,4 @@
-"""The models of a plan: what each was, is now and will be, and what the service runs of it."""
+"""The models of a plan, and what the service runs of them."""
 
 from __future__ import annotations
 
@@ -7,16 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from bytez_provider.base.urns import MODEL_TYPE
 from bytez_provider.core.ownership import Judgement, Owner, Record, Verdict, judge
 from bytez_provider.review._document import LiveModel
 from bytez_provider.review._plan import Plan, Planned, ResourceState
-from bytez_provider.service.schemas import (
-    NOT_LOADED,
-    Instance,
-    moment_of,
-    seconds_between,
-)
+from bytez_provider.service.schemas import NOT_LOADED, Instance, moment_of, seconds_between
 
 
 def models_in(plan: Plan) -> list[Planned]:
@@ -28,7 +22,7 @@ def models_in(plan: Plan) -> list[Planned]:
     models = [
         one
         for one in plan.resources
-        if one.type == MODEL_TYPE and one.op not in ("read", "read-replacement", "discard")
+        if one.is_model and one.op not in ("read", "read-replacement", "discard")
         if not any(state is not None and state.external for state in (one.now, one.will))
     ]
     removed = {one.was.model_id: one for one in models if one.was and one.will is None}

@@ -323,7 +323,7 @@ def compared(head: Plan, base: Plan) -> Plan:
     hidden = tuple(
         one.urn
         for one in resources
-        if one.type == MODEL_TYPE and one.now and one.will
+        if one.is_model and one.now and one.will
         if set(one.now.hidden) & set(one.will.hidden)
     )
     if hidden:
@@ -333,15 +333,13 @@ def compared(head: Plan, base: Plan) -> Plan:
     )
 
 
-def _between(change: Planned, old: ResourceState | None) -> Planned:
-    new = change.will
+def _between(planned: Planned, old: ResourceState | None) -> Planned:
+    new = planned.will
     if old is None or new is None:
-        return change
+        return planned
     op = "update"
-    if change.type != MODEL_TYPE:
-        op = "same" if old.inputs == new.inputs else "update"
-    elif old.declared == new.declared:
+    if (old.declared == new.declared) if planned.is_model else (old.inputs == new.inputs):
         op = "same"
-    elif not set(REPLACING).isdisjoint(old.changed_in(new)):
+    elif planned.is_model and not set(REPLACING).isdisjoint(old.changed_in(new)):
         op = "replace"
-    return Planned(op, change.urn, old, old, new)
+    return Planned(op, planned.urn, old, old, new)
