@@ -119,7 +119,7 @@ class Pack:
         Raises:
             InvalidInputError: The config cannot be read, or breaks a policy's schema.
         """
-        return _Run(self._servicer, options, is_preview=True).violations(resources)
+        return _Run(self._servicer, is_preview=True, **options).violations(resources)
 
     def up(
         self, resources: Sequence[Resource], **options: Unpack[Options]
@@ -128,7 +128,7 @@ class Pack:
 
         Pulumi stops at the first resource with a mandatory violation. This goes on to the end.
         """
-        return _Run(self._servicer, options, is_preview=False).violations(resources)
+        return _Run(self._servicer, is_preview=False, **options).violations(resources)
 
 
 def _service_of(make: Callable[[], object], subject: str) -> Any:
@@ -157,17 +157,23 @@ def _service_of(make: Callable[[], object], subject: str) -> Any:
 class _Run:
     """One preview or update."""
 
-    def __init__(self, servicer: Any, options: Options, *, is_preview: bool) -> None:
+    def __init__(
+        self,
+        servicer: Any,
+        *,
+        is_preview: bool,
+        config: Mapping[str, Any] | Path | None = None,
+        stack: str = "dev",
+        project: str = "project",
+        stack_tags: Mapping[str, str] | None = None,
+    ) -> None:
         self._servicer = servicer
         self._is_preview = is_preview
-        self._stack = options.get("stack", "dev")
-        self._project = options.get("project", "project")
-        self._configure(read_config(options.get("config")))
+        self._stack = stack
+        self._project = project
+        self._configure(read_config(config))
         request = _messages.AnalyzerStackConfigureRequest(
-            stack=self._stack,
-            project=self._project,
-            dry_run=is_preview,
-            tags=dict(options.get("stack_tags") or {}),
+            stack=stack, project=project, dry_run=is_preview, tags=dict(stack_tags or {})
         )
         servicer.ConfigureStack(request, None)
 
