@@ -175,7 +175,7 @@ class Fates:
         return None if (owner.urn, met.instance.model_id) in self._declared else owner
 
     def _taker(self, planned: Planned) -> Planned | None:
-        """Return the model that takes over the load of one that is removed."""
+        """Return the model that takes over the load of a removed one."""
         model_id = planned.now.model_id if planned.now else None
         for other in self._holders.get(model_id or "", ()):
             if other.urn == planned.urn or self._met[other.urn] is None:
