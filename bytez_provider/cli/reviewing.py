@@ -178,14 +178,13 @@ def _row(model: ReviewedModel) -> tuple[str, ...]:
     now = "-"
     if live is not None:
         now = live.status if live.age_seconds is None else f"{live.status} {span(live.age_seconds)}"
-    declared = model.after or model.before
-    month = declared.dollars_per_month if declared else None
+    declared = model.declared
     why = ", ".join(model.reasons) or model.drift or ""
     return (
         model.name,
         f"{model.action} anyway" if model.is_anyway else model.action,
         why or (declared.model_id if declared and declared.model_id else "-"),
         "-" if minutes is None else f"{minutes} min",
-        dollars(month.ceiling if month else None),
+        dollars(declared.at_most if declared else None),
         now,
     )

@@ -47,7 +47,6 @@ ONLY_FOR = {
         "dynamic.options",
         "dynamic.model",
         "dynamic.fleet",
-        "review",
     },
     "pulumi_policy": {"policies"},
     "starlette": {"emulator"},
