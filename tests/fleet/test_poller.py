@@ -221,6 +221,7 @@ class TestUnusableList:
         assert (asked(emulator, LISTS), asked(emulator, STATUSES)) == (1, 0)
         assert poller.listed(5.0) == {}
         emulator.set_faults([])
+        emulator.advance(0.4)
         assert poller.listed(0.0) == {}
         assert asked(emulator, LISTS) == 1
         emulator.advance(1)
