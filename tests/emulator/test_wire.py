@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import http.client
-import json
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -214,15 +211,3 @@ def test_the_date_header_is_emulated_time(client: Client, bytez_emulator: Emulat
         bytez_emulator.advance(3600)
     assert list(map(str, dates)) == ["2024-05-27 23:35:35+00:00", "2024-05-28 00:35:35+00:00"]
     assert "server" not in client.v05("/model/list").headers
-
-
-def test_a_connection_is_kept_alive(bytez_emulator: Emulator) -> None:
-    connection = http.client.HTTPConnection(urlsplit(bytez_emulator.url).netloc, timeout=20)
-    sockets = set()
-    for _ in range(3):
-        body = json.dumps({"key": bytez_emulator.keys[0]})
-        connection.request("POST", "/model/instances", body)
-        assert connection.getresponse().read() == b"[]"
-        sockets.add(connection.sock)
-    assert len(sockets) == 1
-    connection.close()

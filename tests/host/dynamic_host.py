@@ -1,6 +1,6 @@
 """The real dynamic host in its own process, called over gRPC as the engine calls it.
 
-    with DynamicHost(ModelProvider(), {"bytez:endpoint": url}, env={"BYTEZ_KEY": key}) as host:
+    with DynamicHost(ModelProvider(), env={"BYTEZ_KEY": key}) as host:
         created = host.create({"modelId": "openai-community/gpt2"}, name="gpt2", timeout=60)
         waiting = host.create_async({"modelId": "microsoft/phi-1"}, name="phi")
         host.wait_for_log(lambda line: line.ephemeral and line.urn == urn("phi"))
@@ -138,25 +138,15 @@ class DynamicHost:
     Args:
         provider: Pickled into the properties of each operation, unless they have a `__provider`
             (see `pickled`).
-        config: Stack config with full keys ("bytez:endpoint").
         env: Added to the environment of the process, which has no other `BYTEZ_` variables.
-        project: The Pulumi project, which config keys without a namespace belong to.
 
     `create` waits for the answer; `create_async` returns a `Pending`. Times are in seconds. `name`
     is the resource's; its URN is `urn(name)`.
     """
 
-    def __init__(
-        self,
-        provider: ResourceProvider,
-        config: Mapping[str, str] | None = None,
-        env: Mapping[str, str] | None = None,
-        project: str = "p",
-    ) -> None:
+    def __init__(self, provider: ResourceProvider, env: Mapping[str, str] | None = None) -> None:
         self._provider = pickled(provider)
-        self._config = dict(config or {})
         self._env = dict(env or {})
-        self._project = project
         self._log = _Log()
         self._engine = grpc.server(futures.ThreadPoolExecutor(max_workers=8))
         # A file, because nobody reads it meanwhile and a full pipe would block the process.
@@ -179,9 +169,7 @@ class DynamicHost:
             raise RuntimeError(f"the host did not start: {self.stderr}")
         self._channel = grpc.insecure_channel(f"127.0.0.1:{port}")
         self._stub = provider_pb2_grpc.ResourceProviderStub(self._channel)
-        self._stub.Configure(
-            provider_pb2.ConfigureRequest(args=_struct(self._config)), timeout=_PATIENCE_SECONDS
-        )
+        self._stub.Configure(provider_pb2.ConfigureRequest(), timeout=_PATIENCE_SECONDS)
         return self
 
     def __exit__(
@@ -295,15 +283,13 @@ class DynamicHost:
             self._stub.Update, request, name, lambda answer: _dict(answer.properties)
         )
 
-    def delete(self, id_: str, props: Props, *, name: str = "r", timeout: float = 0) -> None:
+    def delete(self, id_: str, props: Props, *, name: str = "r") -> None:
         """Do `delete`."""
-        self.delete_async(id_, props, name=name, timeout=timeout).result()
+        self.delete_async(id_, props, name=name).result()
 
-    def delete_async(
-        self, id_: str, props: Props, *, name: str = "r", timeout: float = 0
-    ) -> Pending[None]:
+    def delete_async(self, id_: str, props: Props, *, name: str = "r") -> Pending[None]:
         """Begin a `delete`."""
-        request = provider_pb2.DeleteRequest(id=id_, properties=self._bag(props), timeout=timeout)
+        request = provider_pb2.DeleteRequest(id=id_, properties=self._bag(props))
         return self._begin(self._stub.Delete, request, name, lambda _answer: None)
 
     def _begin(
@@ -320,7 +306,7 @@ class DynamicHost:
         path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
         return {
             **kept,
-            "PULUMI_PROJECT": self._project,
+            "PULUMI_PROJECT": "p",
             "PYTHONPATH": path,
             # Otherwise the login of the user says which stack it is, and may change meanwhile.
             "PULUMI_BACKEND_URL": "file:///backend",
