@@ -29,7 +29,7 @@ from typing import Any, Generic, TypeVar, final
 
 import grpc
 from google.protobuf import empty_pb2, json_format, struct_pb2
-from pulumi.dynamic import ResourceProvider
+from pulumi.dynamic import CheckFailure, CheckResult, DiffResult, ResourceProvider
 from pulumi.dynamic.dynamic import serialize_provider
 from pulumi.runtime import rpc
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, provider_pb2, provider_pb2_grpc
@@ -67,25 +67,6 @@ class Logged:
     urn: str
     ephemeral: bool
     """Whether it is shown only in the row of the resource, until the next one."""
-
-
-@dataclass(frozen=True)
-class Checked:
-    """The answer to `check`."""
-
-    inputs: dict[str, Any]
-    failures: list[tuple[str, str]]
-    """Property and reason of each."""
-
-
-@dataclass(frozen=True)
-class Diffed:
-    """The answer to `diff`."""
-
-    changes: bool | None
-    """None for unknown."""
-    replaces: list[str]
-    delete_before_replace: bool
 
 
 @dataclass(frozen=True)
@@ -234,12 +215,12 @@ class DynamicHost:
         self._log.hang_up()
         self._engine.stop(None).wait()
 
-    def check(self, olds: Props, news: Props, *, name: str = "r") -> Checked:
+    def check(self, olds: Props, news: Props, *, name: str = "r") -> CheckResult:
         """Do `check`."""
         request = provider_pb2.CheckRequest(olds=self._bag(olds), news=self._bag(news))
         return self._begin(self._stub.Check, request, name, _checked).result()
 
-    def diff(self, id_: str, olds: Props, news: Props, *, name: str = "r") -> Diffed:
+    def diff(self, id_: str, olds: Props, news: Props, *, name: str = "r") -> DiffResult:
         """Do `diff`."""
         request = provider_pb2.DiffRequest(id=id_, olds=self._bag(olds), news=self._bag(news))
         return self._begin(self._stub.Diff, request, name, _diffed).result()
@@ -370,21 +351,18 @@ def _dict(struct: struct_pb2.Struct) -> dict[str, Any]:
     return plain
 
 
-def _checked(answer: provider_pb2.CheckResponse) -> Checked:
-    failures = [(failure.property, failure.reason) for failure in answer.failures]
-    return Checked(inputs=_dict(answer.inputs), failures=failures)
+def _checked(answer: provider_pb2.CheckResponse) -> CheckResult:
+    failures = [CheckFailure(failure.property, failure.reason) for failure in answer.failures]
+    return CheckResult(_dict(answer.inputs), failures)
 
 
-def _diffed(answer: provider_pb2.DiffResponse) -> Diffed:
+def _diffed(answer: provider_pb2.DiffResponse) -> DiffResult:
     known = {
         provider_pb2.DiffResponse.DIFF_SOME: True,
         provider_pb2.DiffResponse.DIFF_NONE: False,
     }
-    return Diffed(
-        changes=known.get(answer.changes),
-        replaces=list(answer.replaces),
-        delete_before_replace=answer.deleteBeforeReplace,
-    )
+    replaces = list(answer.replaces)
+    return DiffResult(known.get(answer.changes), replaces, [], answer.deleteBeforeReplace)
 
 
 def _resource(answer: provider_pb2.CreateResponse | provider_pb2.ReadResponse) -> Resource:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from pulumi.dynamic import (
-    CheckFailure,
     CheckResult,
     CreateResult,
     DiffResult,
@@ -175,12 +174,10 @@ class _Provider:
     urn: str
 
     def check(self, olds: Bag, news: Bag) -> CheckResult:
-        found = self.process.host.check(olds, news, name=self.urn)
-        return CheckResult(found.inputs, [CheckFailure(*one) for one in found.failures])
+        return self.process.host.check(olds, news, name=self.urn)
 
     def diff(self, id_: str, olds: Bag, news: Bag) -> DiffResult:
-        found = self.process.host.diff(id_, olds, news, name=self.urn)
-        return DiffResult(found.changes, found.replaces, [], found.delete_before_replace)
+        return self.process.host.diff(id_, olds, news, name=self.urn)
 
     def read(self, id_: str, props: Bag) -> ReadResult:
         found = self.process.host.read(id_, props, name=self.urn)
