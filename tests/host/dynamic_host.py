@@ -24,7 +24,6 @@ from collections.abc import Callable, Mapping
 from concurrent import futures
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Generic, TypeVar, final
 
 import grpc
@@ -153,12 +152,7 @@ class DynamicHost:
         self._stub.Configure(provider_pb2.ConfigureRequest(), timeout=_PATIENCE_SECONDS)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_exception: object) -> None:
         """End the process as the engine does: with an interrupt, then a kill."""
         self._channel.close()
         self._process.send_signal(signal.SIGINT)
