@@ -22,6 +22,8 @@ from bytez_provider.base.errors import (
 )
 from bytez_provider.emulator import Emulator
 from bytez_provider.service.client import BytezClient
+from bytez_provider.service.client._call import Call
+from bytez_provider.service.client._transport import NoAnswer
 from bytez_provider.service.schemas import LoadAnswer, LoadOutcome
 from bytez_provider.service.settings import ApiVersion, Key, Settings
 from tests.client.conftest import CALLS, Wary
@@ -271,11 +273,15 @@ def test_a_refused_connection_is_no_lost_answer(emulator: Emulator, api: ApiVers
     assert client.load(GPT2, 1) == LoadAnswer(LoadOutcome.ACCEPTED, answer_lost=False)
 
 
-def test_a_loss_is_remembered_whatever_the_last_answer_was(wary: Wary) -> None:
+def test_a_loss_is_remembered_whatever_comes_of_the_last_try(wary: Wary) -> None:
     wary.server.answers(cut_off, says(401, '{"error": "bad key"}'))
     with pytest.raises(AuthenticationError) as caught:
         wary.load(GPT2, 1)
     assert caught.value.maybe_done
+    call = Call("load", GPT2, wary.server.url, 5)
+    for was_sent in (True, False):
+        call.unanswered(NoAnswer("the connection broke off", sent=was_sent))
+    assert call.lost
 
 
 # ------------------------------------------------------------------------------------- runs
