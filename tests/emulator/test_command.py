@@ -72,6 +72,24 @@ def test_the_options_reach_the_emulator(tmp_path: Path) -> None:
             assert client.status()["status"] == "RUNNING"
 
 
+def test_loads_survive_kill_9(tmp_path: Path) -> None:
+    options = ["--clock", "manual", "--state", str(tmp_path / "state.json")]
+    with running(*options) as (_process, url), Client(url, "any") as client:
+        client.load(concurrency=2)
+        before = client.status()
+    with running(*options) as (_process, url), Client(url, "any") as client:
+        assert client.status() == before
+
+
+def test_a_fast_clock_boots_by_itself() -> None:
+    options = ["--speed", "100000", "--boot-seconds", "1000"]
+    with running(*options) as (_process, url), Client(url, "any") as client:
+        client.load(expirationPeriodSeconds=10**7)
+        while client.status()["status"] == "DEPLOYING":
+            pass
+        assert client.status()["status"] == "RUNNING"
+
+
 def failure(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[object, str]:
     """Run the command, which must fail with one line; return its exit code and the line."""
     with pytest.raises(SystemExit) as ended:

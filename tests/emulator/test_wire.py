@@ -1,9 +1,12 @@
-"""Over a socket: the vendor doc's requests, both API versions, every answer and refusal."""
+"""Over a socket: both API versions, the form of every answer, every refusal."""
 
 from __future__ import annotations
 
+import http.client
+import json
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -11,42 +14,6 @@ from bytez_provider.emulator import Emulator
 from tests.emulator.client import GPT2, Client
 
 NOT_LOADED = {"error": f"model '{GPT2}' is not loaded"}
-
-
-def test_the_vendor_docs_requests_get_its_answers(client: Client, bytez_emulator: Emulator) -> None:
-    """Two things are added: the key, and the comma that is missing in the doc's delete."""
-
-    def answer(endpoint: str, more: str = "") -> str:
-        data = f'{{"key": "{bytez_emulator.keys[0]}"{more}}}'
-        return client.send("POST", f"/model/{endpoint}", data=data).text
-
-    model = f', "modelId": "{GPT2}"'
-    params = '"params": {"min_length": 30, "max_length": 256}, "stream": true'
-    assert answer("list").startswith(
-        '[{"name":"EleutherAI/gpt-neo-2.7B","requiredRAM":2.23,"benchmarked":true},'
-        '{"name":"Gustavosta/MagicPrompt-Stable-Diffusion","requiredRAM":0.94,"benchmarked":true},'
-        '{"name":"Gustavosta/MagicPrompt-Stable-Diffusion.onnx.8-bit","requiredRAM":null,'
-        '"benchmarked":false},'
-    )
-    assert answer("load", f'{model}, "concurrency": 1') == (
-        '{"modelId":"openai-community/gpt2","status":"started","concurrency":1}'
-    )
-    bytez_emulator.advance(403)
-    status = (
-        '{"modelId":"openai-community/gpt2","status":"RUNNING","concurrency":1,"inferences":0,'
-        '"expirationPeriodSeconds":1800,"expirationPeriodMinutes":30,'
-        '"expiresAt":"2024-05-28T00:12:18.863Z","created":"2024-05-27T23:35:35.863Z",'
-        '"modified":"2024-05-27T23:42:18.863Z"}'
-    )
-    assert answer("status", model) == status
-    assert answer("instances") == f"[{status}]"
-    text = answer("run", f'{model}, "app": false, "text": "Once upon a time there was a", {params}')
-    assert text.startswith("Once upon a time there was a ")
-    assert len(text.split()) > 256
-    assert answer("delete", model.removeprefix(",")) == '{"error":"the body is not valid JSON"}'
-    assert len(bytez_emulator.instances()) == 1
-    assert answer("delete", model) == ('{"modelId":"openai-community/gpt2","status":"stopped"}')
-    assert answer("instances") == "[]"
 
 
 def test_the_catalogue_in_the_2024_06_api(client: Client) -> None:
@@ -247,3 +214,15 @@ def test_the_date_header_is_emulated_time(client: Client, bytez_emulator: Emulat
         bytez_emulator.advance(3600)
     assert list(map(str, dates)) == ["2024-05-27 23:35:35+00:00", "2024-05-28 00:35:35+00:00"]
     assert "server" not in client.v05("/model/list").headers
+
+
+def test_a_connection_is_kept_alive(bytez_emulator: Emulator) -> None:
+    connection = http.client.HTTPConnection(urlsplit(bytez_emulator.url).netloc, timeout=20)
+    sockets = set()
+    for _ in range(3):
+        body = json.dumps({"key": bytez_emulator.keys[0]})
+        connection.request("POST", "/model/instances", body)
+        assert connection.getresponse().read() == b"[]"
+        sockets.add(connection.sock)
+    assert len(sockets) == 1
+    connection.close()
