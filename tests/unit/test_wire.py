@@ -24,10 +24,21 @@ def body_of(request: wire.Request) -> Any:
     return json.loads(request.data or b"null")
 
 
-@pytest.mark.parametrize("api", [MAY_2024, JUNE_2024])
-def test_lists_may_be_long(api: wire.Api) -> None:
-    assert api.request("list the instances", KEY).is_list
-    assert not api.request("read the status of", KEY, GPT2).is_list
+def test_version_2024_05_has_the_key_in_the_body() -> None:
+    request = MAY_2024.request("read the status of", KEY, GPT2)
+    assert (request.method, request.path, request.is_list) == ("POST", "/model/status", False)
+    assert body_of(request) == {"key": KEY.reveal(), "modelId": GPT2}
+    assert request.headers == {"Content-Type": "application/json"}
+
+
+def test_version_2024_06_has_the_key_in_a_header_and_gets_lists() -> None:
+    authorization = {"Authorization": f"Key {KEY.reveal()}"}
+    request = JUNE_2024.request("read the status of", KEY, GPT2)
+    assert body_of(request) == {"model": GPT2}
+    assert request.headers == {"Content-Type": "application/json", **authorization}
+    request = JUNE_2024.request("list the instances", KEY)
+    assert (request.method, request.data, request.is_list) == ("GET", None, True)
+    assert request.headers == authorization
 
 
 def test_an_expiry_is_sent_if_it_is_asked_for() -> None:
@@ -40,6 +51,11 @@ def test_parameters_of_a_run_cannot_replace_the_key() -> None:
     fields = wire.run_fields("x", {"key": "other"}, stream=True)
     body = body_of(MAY_2024.request("run", KEY, GPT2, fields))
     assert (body["key"], body["params"]) == (KEY.reveal(), {"key": "other"})
+
+
+def test_a_request_does_not_show_the_key() -> None:
+    for api in (MAY_2024, JUNE_2024):
+        assert KEY.reveal() not in repr(api.request("read the status of", KEY, GPT2))
 
 
 # ------------------------------------------------------------------------------- a third one
