@@ -22,7 +22,7 @@ from bytez_provider.service.schemas import moment_of
 from tests.clocks import CrowdClock
 from tests.fleet.crew import LISTS, STATUSES
 from tests.lifecycle.caller import FakeCaller
-from tests.lifecycle.machine import KEY, Machine, inputs
+from tests.lifecycle.machine import KEY, Machine, always, inputs
 
 CROWD = 200
 BOOT_SECONDS = 400.0
@@ -116,7 +116,7 @@ def test_two_hundred_wait_with_two_lists_a_second_and_few_statuses(crowd: Crowd)
 
 def test_at_a_rate_limit_they_queue_and_all_come_up(crowd: Crowd, emulator: Emulator) -> None:
     """Ten per second, while 600 requests are needed at once: all succeed in the end."""
-    emulator.set_faults([{"do": {"rateLimitPerSecond": 10}}])
+    emulator.set_faults([always(rateLimitPerSecond=10)])
     assert statuses_of(crowd.create()) == {"RUNNING": CROWD}
     assert crowd.clock.monotonic() <= BOOT_SECONDS + 180
     assert max(crowd.asked(LISTS).values()) <= 2
@@ -131,7 +131,7 @@ def test_at_a_rate_limit_they_queue_and_all_come_up(crowd: Crowd, emulator: Emul
 
 def test_at_a_limit_that_is_too_low_some_fail(crowd: Crowd, emulator: Emulator) -> None:
     """Each waits for at most three minutes. A model that fails has changed nothing."""
-    emulator.set_faults([{"do": {"rateLimitPerSecond": 2}}])
+    emulator.set_faults([always(rateLimitPerSecond=2)])
     results = crowd.create()
     refused = [one for one in results if isinstance(one, BytezError)]
     assert refused

@@ -47,10 +47,9 @@ def asleep(
     clock: LaptopClock, at_report: int, seconds: float, *, is_counted: bool, limit: float = 60
 ) -> FakeCaller:
     """Return a caller at one of whose lines of progress the lid is closed."""
-    caller = meanwhile(
+    return meanwhile(
         at_report, lambda: clock.sleep(seconds, is_counted=is_counted), timeout_seconds=limit
     )
-    return caller
 
 
 class TestSleepInMidBoot:
@@ -202,6 +201,16 @@ class TestServerClock:
         machine.emulator.advance(HOUR / 60)
         assert "not by this resource" in machine.refused(AlreadyLoadedError)
         assert machine.changes() == ["/model/load"]
+
+    @pytest.mark.parametrize("skew", [HOUR, -HOUR])
+    def test_an_unload_by_somebody_else_is_noticed_by_any_date(
+        self, machine: Machine, laptop: Process, clock: LaptopClock, skew: float
+    ) -> None:
+        """Once a `Date` an hour late made each load young, and "not found" meant "not yet"."""
+        machine.faults(always(clockSkewSeconds=skew), always(boot="never"))
+        caller = meanwhile(4, lambda: machine.emulator.unload_by_somebody_else(GPT2))
+        laptop.refused(LoadLostError, caller=caller)
+        assert clock.monotonic() <= 130
 
     def test_a_date_that_jumps_between_answers_moves_no_deadline(
         self, machine: Machine, laptop: Process, clock: LaptopClock
