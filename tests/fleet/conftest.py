@@ -12,6 +12,9 @@ from bytez_provider.emulator.catalogue import Row
 from bytez_provider.emulator.fixtures import START
 from tests.fleet.crew import MANY, Crew
 from tests.lifecycle.machine import BOOT_SECONDS, KEY, OTHER_KEY, Machine
+from tests.programs import engine
+
+__all__ = ["engine"]
 
 
 @pytest.fixture

@@ -42,16 +42,6 @@ def check(lifecycle: Lifecycle, news: dict[str, Any], old: str | None = None) ->
 
 
 class TestCheck:
-    def test_whole_numbers_may_come_as_floats_and_defaults_are_filled_in(
-        self, process: Process
-    ) -> None:
-        checked = check(process.lifecycle, {"modelId": GPT2, "concurrency": 2.0})
-        assert checked.problems == []
-        assert checked.inputs is not None
-        bag = checked.inputs.bag()
-        assert bag == {"modelId": GPT2, "concurrency": 2, "adopt": False, "onExpiry": "reload"}
-        assert isinstance(bag["concurrency"], int)
-
     def test_every_mistake_is_reported_by_name(self, process: Process) -> None:
         assert check(process.lifecycle, {}).problems == [("modelId", "is missing")]
         checked = check(process.lifecycle, {"modelId": "x", "concurrency": 0})
