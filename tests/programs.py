@@ -43,6 +43,8 @@ class Provider(pulumi.runtime.Mocks):
             if args.resource_id:
                 outs.update(modelId=args.resource_id, concurrency=3)
             outs.update(STATE)
+            if outs.get("readiness") == "fleet":
+                del outs["status"]
             if outs.get("modelId") in RAM:
                 outs["requiredRamGb"] = RAM[outs["modelId"]]
         if args.typ == READINESS:

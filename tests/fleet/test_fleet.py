@@ -472,13 +472,6 @@ class TestFromYaml:
         assert engine.inputs("batch-ready")["members"]["phi"]["acceptIdle"] is True
         assert engine.requests["batch-ready"].customTimeouts.create == "20m"
 
-    def test_the_same_in_python(self, engine: Engine, file: Path) -> None:
-        run(lambda: bytez.Fleet.from_yaml("batch", file))
-        written = engine.inputs("batch-gpt2")
-        args = bytez.ModelArgs(model_id=GPT2, concurrency=2, expected_hours_per_day=8)
-        run(lambda: bytez.Fleet("batch", models={"gpt2": args}))
-        assert engine.inputs("batch-gpt2") == written
-
     def test_an_environment_overrides_it(self, engine: Engine, file: Path) -> None:
         run(lambda: bytez.Fleet.from_yaml("batch", file, environment="prod"))
         assert engine.types().keys() == {"batch", "batch-gpt2", "batch-opt", "batch-ready"}

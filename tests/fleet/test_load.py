@@ -1,11 +1,10 @@
-"""Two hundred models that wait at the same time: their threads, and their requests per second.
+"""Two hundred models that wait at the same time: their requests per second.
 
 Time is the emulator's, and moves when all of them wait: see `CrowdClock`.
 """
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -47,7 +46,6 @@ class Crowd:
         self.machine = Machine(emulator, folder)
         self.clock = CrowdClock(emulator, CROWD)
         self._process = self.machine.process(clock=self.clock)
-        self.most_threads = 0
 
     def create(self) -> list[ModelState | BytezError]:
         """Create all; return the result of each."""
@@ -57,9 +55,8 @@ class Crowd:
         return results
 
     def _create(self, model_id: str) -> ModelState | BytezError:
-        caller = _Counting(f"urn::{model_id}", self)
         try:
-            return self._process.lifecycle.create(inputs(model_id), caller)
+            return self._process.create(inputs(model_id), FakeCaller(f"urn::{model_id}"))
         except BytezError as error:
             return error
         finally:
@@ -72,18 +69,6 @@ class Crowd:
             for record in self.machine.emulator.requests(path)
             if status in (None, record.status) and (moment := moment_of(record.time))
         )
-
-
-class _Counting(FakeCaller):
-    """A caller that counts the threads of its process at each report."""
-
-    def __init__(self, urn: str, crowd: Crowd) -> None:
-        super().__init__(urn)
-        self._crowd = crowd
-
-    def report(self, message: str) -> None:
-        self._crowd.most_threads = max(self._crowd.most_threads, threading.active_count())
-        super().report(message)
 
 
 @pytest.fixture
