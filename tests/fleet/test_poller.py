@@ -52,8 +52,8 @@ def answer_list_with(emulator: Emulator, body: Any, status: int = 200) -> None:
 
 def row(emulator: Emulator, model_id: str, **changed: Any) -> dict[str, Any]:
     """Return the list's element of a model as it is now, with other details; None leaves it out."""
-    (told,) = (one for one in emulator.instances() if one["modelId"] == model_id)
-    return {name: value for name, value in {**told, **changed}.items() if value is not None}
+    (shown,) = (one for one in emulator.instances() if one["modelId"] == model_id)
+    return {name: value for name, value in {**shown, **changed}.items() if value is not None}
 
 
 def look(poller: Poller, model_id: str, covers: Covers) -> Instance | None:

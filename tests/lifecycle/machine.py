@@ -1,4 +1,4 @@
-"""One machine that deploys: each process of it is new, its journal folder stays."""
+"""One machine that deploys: each process is new, and the journal folder remains."""
 
 from __future__ import annotations
 

@@ -225,7 +225,7 @@ class TestTwoStates:
     """
 
     @pytest.mark.parametrize("keeps_newer", [False, True], ids=["older", "newer"])
-    def test_the_load_stays_with_the_resource_that_remains_in_the_program(
+    def test_the_resource_that_remains_in_the_program_keeps_the_load(
         self, machine: Machine, keeps_newer: bool
     ) -> None:
         """The stateful test's story: the rename was taken back before the next `up`."""

@@ -6,20 +6,18 @@ import pytest
 
 from bytez_provider.base.errors import BootFailedError, InterruptedLoadError, JournalError
 from bytez_provider.core.ownership import Folder, Store
-from bytez_provider.core.ownership._stores import Stored
 from bytez_provider.core.waiting import Stop
 from tests.lifecycle.caller import FakeCaller, stopped_at
 from tests.lifecycle.machine import GPT2, Machine, Process, always, inputs
+from tests.ownership.turns import SteppingStore
 
 
-class Bucket:
+class Bucket(SteppingStore):
     """A shared place of records that is there until it fails."""
 
-    is_shared = True
-    place = "s3://bucket"
-
     def __init__(self, store: Store) -> None:
-        self._store = store
+        super().__init__(store, self._fail)
+        self.is_shared = True
         self.fails = False
 
     def _fail(self) -> None:
@@ -27,18 +25,6 @@ class Bucket:
             raise JournalError(
                 verb="read the journal", observed="the bucket is down", action="Mend the access"
             )
-
-    def read(self, name: str) -> Stored:
-        self._fail()
-        return self._store.read(name)
-
-    def write(self, name: str, content: bytes | None, version: object, *, durable: bool) -> Stored:
-        self._fail()
-        return self._store.write(name, content, version, durable=durable)
-
-    def read_all(self) -> dict[str, Stored]:
-        self._fail()
-        return self._store.read_all()
 
 
 @pytest.fixture

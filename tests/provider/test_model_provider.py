@@ -127,7 +127,7 @@ class TestCheck:
     @pytest.mark.parametrize(
         "name", ["modelId", "concurrency", "expirationPeriodSeconds", "adopt", "onExpiry"]
     )
-    def test_an_unknown_value_stays_unknown(self, provider: ModelProvider, name: str) -> None:
+    def test_an_unknown_value_remains_unknown(self, provider: ModelProvider, name: str) -> None:
         news = declared(**{name: UNKNOWN})
         checked = provider.check({}, news)
         assert checked.failures == []
