@@ -31,7 +31,7 @@ from bytez_provider.emulator import Emulator
 from bytez_provider.service.catalogue import CatalogueSource
 from bytez_provider.service.client import BytezClient
 from bytez_provider.service.schemas import iso
-from bytez_provider.service.settings import Key, Settings
+from bytez_provider.service.settings import CatalogueMode, Key, Settings
 from tests.clocks import EmulatorClock
 from tests.lifecycle.caller import URN, FakeCaller
 
@@ -107,7 +107,8 @@ class Process(Operations):
         emulator: Emulator,
         folder: Path,
         *,
-        key: str = KEY,
+        key: str | None = KEY,
+        catalogue: CatalogueMode = "bundled",
         endpoint: str | None = None,
         adopt: Iterable[str] = (),
         account_change: bool = False,
@@ -117,8 +118,8 @@ class Process(Operations):
     ) -> None:
         settings = Settings(
             endpoint=endpoint or emulator.url,
-            key=Key(key),
-            catalogue="bundled",
+            key=Key(key) if key else None,
+            catalogue=catalogue,
             adopt=frozenset(adopt),
             accept_account_change=account_change,
         )

@@ -7,44 +7,19 @@ from typing import Any
 import pytest
 from inline_snapshot import snapshot
 
-from bytez_provider.core.lifecycle import Checked, Lifecycle
-from bytez_provider.core.ownership import Folder, Ledger
-from bytez_provider.core.waiting import Waiter
-from bytez_provider.service.catalogue import CatalogueSource
-from bytez_provider.service.client import BytezClient
-from bytez_provider.service.settings import CatalogueMode, Key, Settings
-from tests.clocks import EmulatorClock
+from bytez_provider.core.lifecycle import Checked
 from tests.lifecycle.caller import OTHER_URN, URN, FakeCaller
 from tests.lifecycle.machine import GPT2, KEY, PHI, Machine, Process, always
 
 
-def checking(
-    machine: Machine, catalogue: CatalogueMode = "live", key: str | None = KEY
-) -> Lifecycle:
-    """Return the operations over a catalogue."""
-    settings = Settings(
-        endpoint=machine.emulator.url, key=Key(key) if key else None, catalogue=catalogue
-    )
-    clock = EmulatorClock(machine.emulator)
-    client = BytezClient(settings, clock=clock)
-    ledger = Ledger(Folder(machine.folder), endpoint="x", account="y", clock=clock)
-    return Lifecycle(
-        settings=settings,
-        client=client,
-        catalogue=CatalogueSource(settings, client),
-        ledger=ledger,
-        waiter=Waiter(client, clock),
-    )
-
-
-def check(lifecycle: Lifecycle, news: dict[str, Any], old: str | None = None) -> Checked:
-    return lifecycle.check(news, old, FakeCaller(None))
+def check(process: Process, news: dict[str, Any], old: str | None = None) -> Checked:
+    return process.lifecycle.check(news, old, FakeCaller(None))
 
 
 class TestCheck:
     def test_every_mistake_is_reported_by_name(self, process: Process) -> None:
-        assert check(process.lifecycle, {}).problems == [("modelId", "is missing")]
-        checked = check(process.lifecycle, {"modelId": "x", "concurrency": 0})
+        assert check(process, {}).problems == [("modelId", "is missing")]
+        checked = check(process, {"modelId": "x", "concurrency": 0})
         assert [name for name, _ in checked.problems] == ["modelId", "concurrency"]
 
     def test_a_second_resource_of_a_model_is_refused_by_the_name_of_the_first(
@@ -71,7 +46,9 @@ class TestCheckAgainstTheCatalogue:
     def test_an_unknown_model_is_refused_with_the_nearest_names(
         self, machine: Machine, old: str | None
     ) -> None:
-        ((name, reason),) = check(checking(machine), {"modelId": self.TYPO}, old).problems
+        ((name, reason),) = check(
+            machine.process(catalogue="live"), {"modelId": self.TYPO}, old
+        ).problems
         assert name == "modelId"
         assert f"did you mean '{GPT2}'" in reason
 
@@ -79,24 +56,25 @@ class TestCheckAgainstTheCatalogue:
     def test_an_unknown_model_that_may_exist_is_a_warning(self, machine: Machine, why: str) -> None:
         if why == "no answer":
             machine.faults(always(respond={"status": 503, "body": ""}))
-        lifecycle = checking(
-            machine,
+        process = machine.process(
             catalogue="bundled" if why == "bundled" else "live",
             key=None if why == "no key" else KEY,
         )
         caller = FakeCaller()
         old = self.TYPO if why == "unchanged" else None
-        assert lifecycle.check({"modelId": self.TYPO}, old, caller).problems == []
+        assert process.lifecycle.check({"modelId": self.TYPO}, old, caller).problems == []
         assert len(caller.warnings) == 1
 
     def test_without_a_catalogue_every_name_is_accepted(self, machine: Machine) -> None:
         caller = FakeCaller()
-        checked = checking(machine, catalogue="off").check({"modelId": "who/knows"}, None, caller)
+        checked = machine.process(catalogue="off").lifecycle.check(
+            {"modelId": "who/knows"}, None, caller
+        )
         assert (checked.problems, caller.warnings) == ([], [])
         assert machine.emulator.requests() == []
 
     def test_the_catalogue_is_requested_once_per_process(self, machine: Machine) -> None:
-        lifecycle = checking(machine)
+        process = machine.process(catalogue="live")
         for model_id in (GPT2, PHI, self.TYPO):
-            check(lifecycle, {"modelId": model_id})
+            check(process, {"modelId": model_id})
         assert len(machine.emulator.requests("/model/list")) == 1
