@@ -29,7 +29,7 @@ def poller(crew: Crew) -> Poller:
 @pytest.fixture
 def two_waiting(poller: Poller) -> Iterator[None]:
     """Let two callers wait, as far as the poller knows."""
-    with poller.waiting(2):
+    with poller.waiting(), poller.waiting():
         yield
 
 
@@ -176,9 +176,12 @@ class TestUnusableList:
         emulator.set_faults([on("instances", fault, first=1)])
         assert seen(look(poller, GPT2, covers)).phase is Phase.BOOTING
         assert (asked(emulator, LISTS), asked(emulator, STATUSES)) == (1, 1)
-        emulator.advance(11)
+        emulator.advance(5)
         look(poller, GPT2, covers)
-        assert (asked(emulator, LISTS), asked(emulator, STATUSES)) == (2, 1)
+        assert (asked(emulator, LISTS), asked(emulator, STATUSES)) == (1, 2)
+        emulator.advance(6)
+        look(poller, GPT2, covers)
+        assert (asked(emulator, LISTS), asked(emulator, STATUSES)) == (2, 2)
 
     def test_at_a_rate_limit_not_even_the_statuses_are_asked(
         self, poller: Poller, emulator: Emulator

@@ -31,6 +31,7 @@ NOTE: dict[str, Any] = {
     "expirationPeriodSeconds": 600,
     "created": CREATED.isoformat(),
 }
+LATER_NOTE = {**NOTE, "began": LATER.isoformat(), "concurrency": 3}
 HOLDER: dict[str, Any] = {
     "endpoint": ENDPOINT,
     "account": ACCOUNT,
@@ -78,15 +79,13 @@ def carried(**changed: Any) -> Record:
     [
         ([NOTE], CARRIED),
         ([{**NOTE, "created": None}], carried(phase=Phase.REQUESTED, created=None)),
-        (
-            [{**NOTE, "began": LATER.isoformat(), "concurrency": 3}, NOTE],
-            carried(began=LATER, concurrency=3),
-        ),
+        ([LATER_NOTE, NOTE], carried(began=LATER, concurrency=3)),
+        ([NOTE, LATER_NOTE], carried(began=LATER, concurrency=3)),
         ([NOTE, HOLDER], carried(adopted_at=ADOPTED)),
         ([NOTE, {**HOLDER, "created": BEGAN.isoformat()}], CARRIED),
     ],
     ids=[
-        *("a note", "a note without an answer", "the later of two notes"),
+        *("a note", "a note without an answer", "a later note first", "a later note last"),
         *("a note and its holder", "a note and the holder of another load"),
     ],
 )
