@@ -19,8 +19,16 @@ def check(process: Process, news: dict[str, Any], old: str | None = None) -> Che
 class TestCheck:
     def test_every_mistake_is_reported_by_name(self, process: Process) -> None:
         assert check(process, {}).problems == [("modelId", "is missing")]
-        checked = check(process, {"modelId": "x", "concurrency": 0})
-        assert [name for name, _ in checked.problems] == ["modelId", "concurrency"]
+        wrong = {
+            "modelId": "x",
+            "concurrency": 0,
+            "expirationPeriodSeconds": 59,
+            "adopt": "yes",
+            "onExpiry": "ignore",
+            "expectedHoursPerDay": 25,
+            "concurency": 2,
+        }
+        assert [name for name, _ in check(process, wrong).problems] == list(wrong)
 
     def test_a_second_resource_of_a_model_is_refused_by_the_name_of_the_first(
         self, process: Process
