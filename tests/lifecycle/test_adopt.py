@@ -259,12 +259,12 @@ def test_a_load_that_another_resource_is_about_to_unload_is_waited_for(
     process.create()
     work = ExitStack()
 
-    def unload_begins(record: Record | None) -> bool:
+    def unload_begins(_: Record | None) -> bool:
         monkeypatch.setattr(process.ledger, "wait_for_own", unload_ends)
         work.enter_context(unloading(process))
         return False
 
-    def unload_ends(record: Record | None) -> bool:
+    def unload_ends(_: Record | None) -> bool:
         monkeypatch.undo()
         process.client.delete(GPT2)
         work.close()
