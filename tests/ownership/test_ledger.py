@@ -641,6 +641,38 @@ class TestConfirming:
         it.next_one.ledger.confirm_gone(MODEL, CREATED, it.next_one.who())
         assert it.kept is None
 
+    def test_no_operation_begins_before_they_are_all_written(
+        self, it: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Else its record changes while it judges, as by another deployment."""
+        deployment = Deployment(it.store)
+        for model_id, name in ((MODEL, GPT2), (PHI, CHAT)):
+            named, who = Named(CREATED), deployment.who(name)
+            deployment.ledger.confirm(model_id, who, named, is_kept=False, **SETTINGS)
+        order: list[str] = []
+        first, second = threading.Event(), threading.Event()
+        confirm = deployment.ledger._confirm
+
+        def confirm_slowly(stated: Record, *, is_kept: bool) -> None:
+            first.set()
+            second.wait(0.2)
+            confirm(stated, is_kept=is_kept)
+            order.append(stated.model_id)
+
+        def begin(name: str) -> None:
+            deployment.ledger.deploys(is_preview=False)
+            order.append(name)
+            second.set()
+
+        monkeypatch.setattr(deployment.ledger, "_confirm", confirm_slowly)
+        threads = [threading.Thread(target=begin, args=(name,)) for name in ("a", "b")]
+        threads[0].start()
+        assert first.wait(10)
+        threads[1].start()
+        for thread in threads:
+            thread.join()
+        assert order[:2] == [MODEL, PHI]
+
 
 class TestListing:
     def test_leftovers_are_unfinished_loads_of_other_models_of_one_resource(

@@ -79,6 +79,7 @@ class Ledger:
         self._presence = presence or Presence()
         self._heart = Heart()
         self._lock = threading.Lock()
+        self._proving = threading.Lock()
         self._declared: dict[str, str] = {}
         self._waits: dict[str, Hold] = {}
         # None until it is known whether this process only previews.
@@ -253,6 +254,12 @@ class Ledger:
                 self.journal.put(model_id, record.model_copy(update=update), entry)
 
     def _write_proofs(self) -> None:
+        # An operation begins when all is written: a record that changes while it judges would look
+        # like another deployment's work.
+        with self._proving:
+            self._write_all_proofs()
+
+    def _write_all_proofs(self) -> None:
         if not self._writes:
             return
         with self._lock:
