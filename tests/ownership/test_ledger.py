@@ -645,7 +645,7 @@ class TestConfirming:
         self, it: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Else its record changes while it judges, as by another deployment."""
-        deployment = Deployment(it.store)
+        deployment = it.deployment()
         for model_id, name in ((MODEL, GPT2), (PHI, CHAT)):
             named, who = Named(CREATED), deployment.who(name)
             deployment.ledger.confirm(model_id, who, named, is_kept=False, **SETTINGS)
