@@ -22,7 +22,9 @@ from pulumi.dynamic import (
     UpdateResult,
 )
 
+from bytez_provider import engine
 from bytez_provider.base import errors
+from bytez_provider.base.urns import name_of
 from bytez_provider.dynamic import host
 from tests.host.rendezvous import meet
 
@@ -71,12 +73,12 @@ def _seen() -> dict[str, Any]:
         return _shown(call)
 
 
-def _shown(call: host.Call) -> dict[str, Any]:
+def _shown(call: engine.Call) -> dict[str, Any]:
     """Return the call as properties, with "" for None, which Pulumi drops."""
     stop = call.stop()
     return {
         "urn": call.urn or "",
-        "name": call.name or "",
+        "name": name_of(call.urn) if call.urn else "",
         "timeoutSeconds": "" if call.timeout_seconds is None else call.timeout_seconds,
         "stop": stop.name if stop else "",
         "awake": call.wake.is_set(),
@@ -89,20 +91,20 @@ def _act(props: dict[str, Any]) -> dict[str, Any]:
         return _shown(call)
 
 
-def _hold(_call: host.Call, props: dict[str, Any]) -> None:
+def _hold(_call: engine.Call, props: dict[str, Any]) -> None:
     """Wait for the test only."""
     test = meet(props["at"])
     test.hear()
 
 
-def _wait(call: host.Call, props: dict[str, Any]) -> None:
+def _wait(call: engine.Call, props: dict[str, Any]) -> None:
     """Wait as the waiter does, and report why it ended."""
     test = meet(props["at"])
     call.wake.wait()
     test.say(str(_shown(call)["stop"]))
 
 
-def _wait_twice(call: host.Call, props: dict[str, Any]) -> None:
+def _wait_twice(call: engine.Call, props: dict[str, Any]) -> None:
     """Report why the wait ended, and wait again."""
     test = meet(props["at"])
     for _ in range(2):
@@ -111,14 +113,14 @@ def _wait_twice(call: host.Call, props: dict[str, Any]) -> None:
         test.say(str(_shown(call)["stop"]))
 
 
-def _speak(call: host.Call, _props: dict[str, Any]) -> None:
+def _speak(call: engine.Call, _props: dict[str, Any]) -> None:
     call.report("live")
     call.note("noted")
     call.warn(f"first\nsecond {LONE_SURROGATE}")
     call.debug("debugged")
 
 
-def _come_late(call: host.Call, props: dict[str, Any]) -> None:
+def _come_late(call: engine.Call, props: dict[str, Any]) -> None:
     """Ask for the call after its engine has dropped it."""
     test = meet(props["at"])
     call.wake.wait()
@@ -126,7 +128,7 @@ def _come_late(call: host.Call, props: dict[str, Any]) -> None:
         test.say(f"{_shown(again)['stop']} {again.wake.is_set()}")
 
 
-def _fail(_call: host.Call, props: dict[str, Any]) -> None:
+def _fail(_call: engine.Call, props: dict[str, Any]) -> None:
     try:
         raise KeyError("the cause")
     except KeyError as error:
@@ -138,15 +140,15 @@ def _fail(_call: host.Call, props: dict[str, Any]) -> None:
         ) from error
 
 
-def _fail_encoding(call: host.Call, _props: dict[str, Any]) -> None:
+def _fail_encoding(call: engine.Call, _props: dict[str, Any]) -> None:
     _fail(call, {"more": LONE_SURROGATE})
 
 
-def _crash(_call: host.Call, _props: dict[str, Any]) -> None:
+def _crash(_call: engine.Call, _props: dict[str, Any]) -> None:
     raise ZeroDivisionError("a bug of ours")
 
 
-def _nothing(_call: host.Call, _props: dict[str, Any]) -> None:
+def _nothing(_call: engine.Call, _props: dict[str, Any]) -> None:
     pass
 
 
@@ -176,6 +178,6 @@ def _doctor(what: str) -> None:
     elif what == "address not found":
         sys.argv = sys.argv[:1]
     elif what == "little patience":
-        host._LOG_DEADLINE_SECONDS = 0.05
+        engine._LOG_DEADLINE_SECONDS = 0.05
     elif what:
         raise ValueError(what)

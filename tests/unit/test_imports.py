@@ -28,6 +28,7 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
         "rooms",
     ),
     "fleetfile": (),
+    "engine": (),
     "dynamic": ("host", "providers", "options", "model", "fleet"),
     "provider": (),
     "stack": ("marks", "declared", "states"),
@@ -42,6 +43,7 @@ ONLY_FOR = {
     "requests": {"service.client"},
     "urllib3": {"service.client"},
     "pulumi": {
+        "engine",
         "dynamic.providers",
         "dynamic.host",
         "dynamic.options",
