@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, ConfigDict, ValidationError
 from bytez_provider.base.document import CamelCase
 from bytez_provider.base.errors import printable
 from bytez_provider.core.inputs import INPUTS
-from bytez_provider.service.schemas import Count
+from bytez_provider.service.schemas import Count, Phase, phase_of
 
 
 def _as(name: str) -> BeforeValidator:
@@ -89,6 +89,11 @@ class ModelState(ModelInputs):
     endpoint: str
     account: str
     """First 12 hex digits of a keyed hash of the key: for equality only."""
+
+    @property
+    def phase(self) -> Phase:
+        """What the status means."""
+        return phase_of(self.status or "")
 
     def inputs(self) -> ModelInputs:
         """Return the declared half."""

@@ -75,12 +75,18 @@ def _model_id(value: object) -> object:
     return value
 
 
-def _number(value: Any, least: float, most: float, what: str, *, whole: bool = True) -> float:
+def _number(value: Any, least: float, most: float, what: str) -> Any:
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not is_number or not least <= value <= most or (whole and value % 1):
+    if not is_number or not least <= value <= most:
+        raise UnfitError(what, but_is=_shown(value))
+    return value
+
+
+def _whole(value: Any, least: float, most: float, what: str) -> int:
+    if _number(value, least, most, what) % 1:
         raise UnfitError(what, but_is=_shown(value))
     # A dynamic provider gets numbers as floats: 2.0 is 2.
-    return int(value) if whole else float(value)
+    return int(value)
 
 
 def _shown(value: object) -> str:
@@ -88,17 +94,17 @@ def _shown(value: object) -> str:
 
 
 def _concurrency(value: object) -> float:
-    return _number(value, 1, math.inf, "a whole number of at least 1")
+    return _whole(value, 1, math.inf, "a whole number of at least 1")
 
 
 def _expiry(value: object) -> float | None:
     what = f"a whole number of seconds from {EXPIRY_MIN_SECONDS} to {EXPIRY_MAX_SECONDS}"
-    return None if value is None else _number(value, EXPIRY_MIN_SECONDS, EXPIRY_MAX_SECONDS, what)
+    return None if value is None else _whole(value, EXPIRY_MIN_SECONDS, EXPIRY_MAX_SECONDS, what)
 
 
 def _hours(value: object) -> float | None:
     what = "a number of hours from 0 to 24"
-    return None if value is None else _number(value, 0, 24, what, whole=False)
+    return None if value is None else float(_number(value, 0, 24, what))
 
 
 def _flag(value: object) -> object:

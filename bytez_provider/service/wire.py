@@ -125,7 +125,8 @@ class Api:
             if isinstance(row, dict) and (name := model_named(row)):
                 found = self.read_status(row, name)
                 found = found or self.read_status({**row, "status": UNKNOWN_STATUS}, name)
-                instances += [found] if found else []
+                if found is not None:
+                    instances.append(found)
         return instances
 
     def read_status(self, content: object, model_id: str) -> Instance | None:

@@ -273,10 +273,21 @@ def test_an_answer_without_a_list_is_no_empty_one() -> None:
         (400, '"no"', "HTTP 400: no"),
         (400, "no", "HTTP 400: no"),
         (400, '{"x": 1}', 'HTTP 400: {"x": 1}'),
+        (400, '{"message": "no"}', "HTTP 400: no"),
+        (400, "\x1b[2J", "HTTP 400"),
+        (400, f"<title>{'x' * 101}</title>", f"HTTP 400 with an HTML page ('{'x' * 99}…')"),
     ],
 )
 def test_an_answer_as_people_see_it(status: int, body: str, shown: str) -> None:
     assert str(reading(status, body)) == f"the service answered {shown}"
+
+
+def test_bytes_that_are_no_text_are_replaced() -> None:
+    assert Reading.of(Answer(400, {}, b"no \xff"), Key(KEY)).words == "no \ufffd"
+
+
+def test_a_page_unloads_nothing() -> None:
+    assert kind(200, PAGE, "unload") is Kind.NOT_THE_API
 
 
 def test_an_error_has_the_code_of_its_kind() -> None:

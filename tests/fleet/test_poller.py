@@ -138,6 +138,35 @@ class TestWhatIsBelieved:
         emulator.advance(2)
         assert seen(look(poller, GPT2, covers)).phase is Phase.RUNNING
 
+    @pytest.mark.parametrize(("share", "believed_for"), [(0.0, 80), (0.5, 64), (1.0, 48)])
+    def test_how_long_it_is_believed_is_spread_over_a_crowd(
+        self,
+        poller: Poller,
+        emulator: Emulator,
+        monkeypatch: pytest.MonkeyPatch,
+        share: float,
+        believed_for: float,
+    ) -> None:
+        monkeypatch.setattr("random.random", lambda: share)
+        covers = load(emulator, GPT2)
+        answer_list_with(emulator, [row(emulator, GPT2)])
+        with poller.waiting(64):
+            look(poller, GPT2, covers)
+            emulator.advance(believed_for - 1)
+            assert seen(look(poller, GPT2, covers)).phase is Phase.BOOTING
+            assert asked(emulator, STATUSES) == 0
+            emulator.advance(1)
+            assert seen(look(poller, GPT2, covers)).phase is Phase.RUNNING
+            assert asked(emulator, STATUSES) == 1
+
+    def test_a_list_is_used_for_as_long_as_it_may_be_old(
+        self, poller: Poller, emulator: Emulator
+    ) -> None:
+        for seconds, lists in ((0, 1), (5, 1), (1, 2)):
+            emulator.advance(seconds)
+            poller.listed(5.0)
+            assert asked(emulator, LISTS) == lists
+
 
 class TestUnusableList:
     @pytest.mark.parametrize(
@@ -162,7 +191,10 @@ class TestUnusableList:
             emulator.advance(5)
         assert (asked(emulator, LISTS), asked(emulator, STATUSES)) == (1, 3)
         emulator.set_faults([])
-        emulator.advance(60)
+        emulator.advance(44)
+        look(poller, GPT2, covers)
+        assert asked(emulator, LISTS) == 1
+        emulator.advance(1)
         look(poller, GPT2, covers)
         assert asked(emulator, LISTS) == 2
 
@@ -189,6 +221,8 @@ class TestUnusableList:
         assert (asked(emulator, LISTS), asked(emulator, STATUSES)) == (1, 0)
         assert poller.listed(5.0) == {}
         emulator.set_faults([])
+        assert poller.listed(0.0) == {}
+        assert asked(emulator, LISTS) == 1
         emulator.advance(1)
         assert seen(look(poller, GPT2, covers)).phase is Phase.BOOTING
 
@@ -205,11 +239,16 @@ class TestRounds:
     ) -> None:
         loads = {model_id: load(emulator, model_id) for model_id in MANY}
         answer_list_with(emulator, "<html>")
-        came: set[str] = set()
-        for number in range(1, 5):
-            came |= look_at(poller, loads).keys()
-            assert asked(emulator, STATUSES) == 16 * number
-        assert came == set(MANY)
+        for number in range(4):
+            assert list(look_at(poller, loads)) == MANY[16 * number : 16 * (number + 1)]
+            assert asked(emulator, STATUSES) == 16 * (number + 1)
+
+    def test_a_status_is_one_request_even_without_an_answer(
+        self, poller: Poller, emulator: Emulator
+    ) -> None:
+        emulator.set_faults([{"endpoint": STATUSES, "do": GATEWAY}])
+        assert isinstance(poller.status(GPT2), ApiError)
+        assert asked(emulator, STATUSES) == 1
 
     def test_one_without_an_answer_does_not_hold_up_the_others_for_ever(
         self, poller: Poller, emulator: Emulator
@@ -234,6 +273,8 @@ class TestRounds:
         stopped.set()
         assert poller.look(loads, stop=stopped) == {}
         assert asked(emulator, STATUSES) == 0
+        # One alone is always asked for: a single wait ends with what it sees.
+        assert list(poller.look({GPT2: loads[GPT2]}, stop=stopped)) == [GPT2]
 
 
 class TestManyThreads:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from bytez_provider import Model, ModelArgs
 from bytez_provider.core.declared import Granted, MemberInputs, ModelInputs, ModelState, problems_of
-from bytez_provider.core.inputs import INPUTS, REQUIRED, Change
+from bytez_provider.core.inputs import INPUTS, REQUIRED, Change, UnfitError
 from bytez_provider.dynamic.fleet import ModelDefaults
 from tools.reference import inputs as reference
 from tools.schema.generate import schemas
@@ -146,6 +146,16 @@ def test_any_other_value_is_refused(name: str, values: list[object], reason: str
 
 def test_a_whole_number_is_shown_as_one() -> None:
     assert problems(concurrency=0.0)[0][1].endswith("not 0")
+
+
+def test_what_a_value_must_be_is_a_reason_of_its_own() -> None:
+    assert (str(UnfitError("red")), UnfitError("red").must_be) == ("must be red", "red")
+    assert str(UnfitError("red", but_is="blue")) == "must be red, not blue"
+
+
+def test_whole_numbers_and_hours_keep_their_type() -> None:
+    found = ModelInputs(model_id="a/b", concurrency=2.0, expected_hours_per_day=8)
+    assert [type(found.concurrency), type(found.expected_hours_per_day)] == [int, float]
 
 
 def test_everything_that_is_wrong_is_named_on_one_short_line() -> None:

@@ -182,6 +182,18 @@ def test_a_status_is_about_the_model_that_was_asked_about() -> None:
         assert MAY_2024.read_status(payload, GPT2) == expected
 
 
+def test_the_error_beside_a_status_is_kept() -> None:
+    failed = {"status": "FAILED", "error": {"message": "out of memory"}}
+    found = MAY_2024.read_status(failed, GPT2)
+    assert found is not None
+    assert found.error == "out of memory"
+
+
+def test_only_the_words_of_an_error_are_the_own_ones_of_the_api() -> None:
+    assert wire.own_error({"error": "no"}) == "no"
+    assert wire.own_error({"error": 7}) == ""
+
+
 @pytest.mark.parametrize(
     ("payload", "text"),
     [

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from bytez_provider.core.declared import Granted, MemberInputs, ModelInputs, ModelState
 from bytez_provider.core.inputs import EXPIRY_MAX_SECONDS, EXPIRY_MIN_SECONDS, INPUTS, Change
-from bytez_provider.service.schemas import NOT_LOADED, Instance, Phase, phase_of
+from bytez_provider.service.schemas import NOT_LOADED, Instance, Phase
 
 
 @dataclass(frozen=True)
@@ -52,14 +52,13 @@ def _is_settled(old: ModelState) -> bool:
         return True  # It is in state only if expiry was accepted.
     if old.readiness == "fleet":
         return old.status is None  # Whether it is RUNNING, the fleet's readiness says.
-    return phase_of(old.status or "") is Phase.RUNNING
+    return old.phase is Phase.RUNNING
 
 
 def needs_no_load(old: ModelState, new: ModelInputs) -> bool:
     """Return whether the load is RUNNING, or boots and a fleet's readiness waits for it."""
-    phase = phase_of(old.status or "")
-    boots_for_fleet = isinstance(new, MemberInputs) and phase is Phase.BOOTING
-    return old.status != NOT_LOADED and (phase is Phase.RUNNING or boots_for_fleet)
+    boots_for_fleet = isinstance(new, MemberInputs) and old.phase is Phase.BOOTING
+    return old.status != NOT_LOADED and (old.phase is Phase.RUNNING or boots_for_fleet)
 
 
 def differing(live: Instance, asked: ModelInputs) -> dict[str, int]:

@@ -7,7 +7,7 @@ from bytez_provider.core.declared import ModelState
 from bytez_provider.core.lifecycle._operation import Operation
 from bytez_provider.core.ownership import Judgement, Named
 from bytez_provider.core.waiting import NOT_FOUND_GRACE_SECONDS, SHOWN_GRACE_SECONDS
-from bytez_provider.service.schemas import NOT_LOADED, Instance, Phase, moment_of, phase_of
+from bytez_provider.service.schemas import NOT_LOADED, Instance, Phase, moment_of
 
 
 def named_by(old: ModelState) -> Named | None:
@@ -25,7 +25,7 @@ class Stated:
         self._old = old
         self.named = named_by(old)
         self.claim = op.ledger.claim(old.model_id, op.who, self.named)
-        is_booting = old.status != NOT_LOADED and phase_of(old.status or "") is Phase.BOOTING
+        is_booting = old.status != NOT_LOADED and old.phase is Phase.BOOTING
         has_age = self.claim.created is not None or self.claim.accepted_at is not None
         self._may_be_young = has_age and is_booting
         # A fleet's load was shown before it came into state.

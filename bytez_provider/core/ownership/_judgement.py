@@ -125,7 +125,8 @@ def confirmed(
     if may_be_held or created is None:
         return None
     if known.created is None:
-        seen = Instance(model_id=known.model_id, status="", created=created)
+        # Only `created` counts.
+        seen = Instance(model_id=known.model_id, status="", created=created)  # pragma: no mutate
         is_it = known.owner.is_same(who) and known.claim.covers(seen)
         return stated.model_copy(update={"host": known.host}) if is_it else None
     if known.created != created:

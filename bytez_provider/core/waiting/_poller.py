@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -35,7 +36,7 @@ Found = Instance | ApiError | None
 class _Listing:
     """The last request for the list."""
 
-    taken: float = float("-inf")
+    taken: float = -math.inf
     instances: Mapping[str, Instance] = field(default_factory=dict)
     refused: BytezError | None = None
     """The rate limit that the service answered with."""
@@ -53,12 +54,11 @@ class Poller:
         self._client = client
         self._clock = clock
         self._counting = threading.Lock()
-        self._waiting = 0
-        # The highest count of this crowd: as its loads end, the others must not poll faster.
-        self._crowd = 0
+        # The crowd is the highest count: as its loads end, the others must not poll faster.
+        self._waiting = self._crowd = 0
         self._listing = threading.Lock()
         self._last = _Listing()
-        self._unusable_until = float("-inf")
+        self._unusable_until = -math.inf
         # For each model: when its own status was last requested, and a random number.
         self._asked: dict[str, tuple[float, float]] = {}
         self._turn = 0
@@ -142,24 +142,20 @@ class Poller:
             return self._last.instances
 
     def _request_list(self) -> _Listing:
-        usable: dict[str, Instance] = {}
-        avoided_for = 0.0
-        refused = None
         try:
             found = self._client.instances(tries=1)
         except RateLimitedError as error:
-            refused = error
+            return _Listing(self._clock.monotonic(), refused=error)
         except UnreachableError:
-            avoided_for = _UNANSWERED_SECONDS
+            found, avoided_for = [], _UNANSWERED_SECONDS
         except ApiError:
-            avoided_for = _UNUSABLE_SECONDS
+            found, avoided_for = [], _UNUSABLE_SECONDS
         else:
-            usable = believed(found)
-            if found and not any(map(is_whole, found)):
-                avoided_for = _UNUSABLE_SECONDS
+            is_usable = not found or any(map(is_whole, found))
+            avoided_for = 0.0 if is_usable else _UNUSABLE_SECONDS
         now = self._clock.monotonic()
         self._unusable_until = now + avoided_for
-        return _Listing(now, usable, refused)
+        return _Listing(now, believed(found))
 
     def _believed(
         self, listed: Mapping[str, Instance], model_id: str, covers: Covers
@@ -179,5 +175,7 @@ class Poller:
 
     def _next(self, model_ids: list[str]) -> list[str]:
         """Return the models whose turn it is: those asked in the last round come last."""
-        start = self._turn % max(len(model_ids), 1)
+        if not model_ids:
+            return []
+        start = self._turn % len(model_ids)
         return (model_ids[start:] + model_ids[:start])[:_STATUSES_PER_ROUND]

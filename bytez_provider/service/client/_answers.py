@@ -42,8 +42,12 @@ _GATEWAY_LOST = frozenset({502, 504, 520, 524})
 _GATEWAY_BUSY = frozenset({503, 521, 522, 523})
 """Nobody took the request."""
 
+_UTF_8 = "utf-8-sig"
+_BLANK = " "
 _KEPT = 32 * 1024
 """Characters of an answer that are searched for words: patterns are not for megabytes."""
+_LOOKED_AT = 2 * _KEPT
+"""Characters in which the key is hidden before that cut."""
 
 _TITLE = re.compile(r"<title[^>]*>([^<]*)", re.IGNORECASE)
 _CREDITS = re.compile(r"\bcredits?\b")
@@ -122,13 +126,13 @@ class Reading:
         cls, answer: Answer, key: Key, content: Callable[[Any], Any] = lambda one: one
     ) -> Reading:
         """Read an answer, whatever its content type says; `content` removes its envelope."""
-        text = answer.body.decode("utf-8-sig", "replace")
+        text = answer.body.decode(_UTF_8, "replace")
         try:
             payload = content(_without(key, json.loads(text, parse_constant=_refuse_constant)))
         except (ValueError, RecursionError):
             payload = NOTHING
         # The key is hidden before the text is cut: no cut may leave half a key.
-        shown = key.hide_in(text[: 2 * _KEPT])[:_KEPT]
+        shown = key.hide_in(text[:_LOOKED_AT])[:_KEPT]
         found = _TITLE.search(shown)
         # HTML has more ways to write a letter than `hide_in` knows.
         title = key.hide_in(html.unescape(found[1])) if found else ""
@@ -178,8 +182,7 @@ def kind_of(reading: Reading, verb: Verb, model_id: str) -> Kind:
 class _Seen:
     """What the rules look at.
 
-    `said` is the API's own words, in lower case and without names, addresses and punctuation;
-    `names` are the models that the answer names, in lower case.
+    `said` is the API's own words, in lower case and without names, addresses and punctuation.
     """
 
     def __init__(self, reading: Reading, verb: Verb, model_id: str) -> None:
@@ -187,14 +190,17 @@ class _Seen:
         self.verb = verb
         self.status = reading.status
         self.model_id = model_id.lower()
-        words = _ADDRESSES.sub(" ", own_error(reading.payload)[:_KEPT].lower())
-        self.names = {one["plain"] or one["quoted"] for one in _NAMES.finditer(words)}
-        self.names |= {model_named(reading.payload).lower()} - {""}
-        if self.model_id and (asked := _whole(self.model_id)).search(words):
-            self.names.add(self.model_id)
-            words = asked.sub(" ", words)
+        words = _ADDRESSES.sub(_BLANK, own_error(reading.payload)[:_KEPT].lower())
+        named = model_named(reading.payload).lower()
+        names_any = bool(named or _NAMES.search(words))
+        self.is_named = False
+        if self.model_id:
+            asked = _whole(self.model_id)
+            self.is_named = named == self.model_id or asked.search(words) is not None
+            words = asked.sub(_BLANK, words)
+        self.is_about_another = bool(self.model_id) and names_any and not self.is_named
         # Parts of a name are no words of the service: `credit` and `key` occur in some.
-        words = _NAMES.sub(lambda found: found[0].replace(found["plain"] or found[0], " "), words)
+        words = _NAMES.sub(_BLANK, words)
         self.said = " ".join(_PUNCTUATION.sub(" ", words).split())
 
     def is_error(self) -> bool:
@@ -208,21 +214,17 @@ class _Seen:
     def is_readable(self) -> bool:
         """Return whether a success has the form that answers of its endpoint have."""
         payload = self.reading.payload
-        if self.is_about_another():
+        if self.is_about_another:
             return False
         if self.verb == "unload":
             # Undocumented: any word will do, or none. The status that follows is the proof.
-            return payload is not NOTHING or not self.reading.is_page
+            return not self.reading.is_page
         return isinstance(payload, dict) if self.verb == "load" else payload is not NOTHING
-
-    def is_about_another(self) -> bool:
-        """Return whether the answer names models, but not the one that was asked about."""
-        return bool(self.model_id and self.names) and self.model_id not in self.names
 
     def says(self, pattern: re.Pattern[str]) -> bool:
         """Return whether there is evidence about the model, in words that match."""
-        counts = self.reading.is_ok or 400 <= self.status < 500
-        is_about_it = bool(self.model_id) and not self.is_about_another()
+        counts = self.reading.is_ok or self.status >= 400
+        is_about_it = bool(self.model_id) and not self.is_about_another
         return counts and is_about_it and pattern.search(self.said) is not None
 
     def says_not_loaded(self) -> bool:
@@ -231,7 +233,7 @@ class _Seen:
             return False
         if self.says(_NOT_LOADED):
             return True
-        is_named = self.status == 404 and self.model_id in self.names
+        is_named = self.status == 404 and self.is_named
         return is_named and bool(self.said) and not _AN_ADDRESS.search(self.said)
 
 
@@ -281,7 +283,7 @@ def _without(key: Key, value: Any) -> Any:
     """
     if isinstance(value, str):
         # Half a surrogate pair is JSON, but cannot be printed or put in state.
-        return key.hide_in(value.encode("utf-8", "replace").decode())
+        return key.hide_in(value.encode(errors="replace").decode())
     if isinstance(value, list):
         for at, item in enumerate(value):
             value[at] = _without(key, item)
