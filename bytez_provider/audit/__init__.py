@@ -8,39 +8,22 @@ that data alone.
 from __future__ import annotations
 
 from bytez_provider.audit._assess import assess, undeclared
-from bytez_provider.audit._document import Audit, AuditedModel, Finding
+from bytez_provider.audit._document import Audit, Finding
 from bytez_provider.audit._facts import Facts, Source, Standing, States
 from bytez_provider.audit._page import page
-from bytez_provider.audit._rendering import (
-    KIND_WORDS,
-    basis,
-    cells,
-    headline,
-    markdown,
-    owners,
-    remarks,
-    status_word,
-    sums,
-)
+from bytez_provider.audit._rendering import markdown, plain, rows
 
 __all__ = [
-    "KIND_WORDS",
     "Audit",
-    "AuditedModel",
     "Facts",
     "Finding",
     "Source",
     "Standing",
     "States",
     "assess",
-    "basis",
-    "cells",
-    "headline",
     "markdown",
-    "owners",
     "page",
-    "remarks",
-    "status_word",
-    "sums",
+    "plain",
+    "rows",
     "undeclared",
 ]

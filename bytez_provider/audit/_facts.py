@@ -74,6 +74,8 @@ class States:
     endpoint: str
     account: str
     """A hash of the key, as it is kept in state."""
+    held: Collection[str] = ()
+    """Models on whose load a running process is working."""
 
     @cached_property
     def declared(self) -> Sequence[Declared]:
@@ -97,12 +99,12 @@ class States:
         """Return the state of a resource's stack; None if it was not read."""
         return next((one for one in self.sources if one.stack.is_of_stack(owner)), None)
 
-    def standing(self, record: Record, live: Instance | None, *, is_held: bool) -> Standing:
-        """Return what a record means.
+    def standing(self, record: Record, live: Instance | None) -> Standing:
+        """Return what a record means, given what runs of its model.
 
         If no state was read, only a request without an answer is certain to be in none.
         """
-        if is_held:
+        if record.model_id in self.held:
             return Standing.HELD
         if not record.is_unfinished or self._names(record, live):
             return Standing.FINISHED
@@ -169,8 +171,6 @@ class Facts(States):
     """What is loaded in the account."""
     records: Sequence[Record]
     """What the journal has about the account's loads."""
-    held: Collection[str] = ()
-    """Models on whose load a running process is working."""
     flags: Sequence[tuple[str, ...]] = ()
     """The flags that named the sources, each with its value; the commands of findings use them."""
     keyed_by: str | None = None
@@ -207,9 +207,8 @@ class Facts(States):
         return record and judge(live, who=record.owner, named=None, record=record).record
 
     def standing_of(self, record: Record) -> Standing:
-        """Return what a record means, see `standing`."""
-        is_held = record.model_id in self.held
-        return self.standing(record, self.live_by_id.get(record.model_id), is_held=is_held)
+        """Return what a record means, given all facts."""
+        return self.standing(record, self.live_by_id.get(record.model_id))
 
 
 def _credible(live: Instance) -> Instance:

@@ -170,7 +170,7 @@ def _idle(facts: Facts) -> Iterator[Finding]:
         left = seconds_between(facts.now, live.expires_at)
         if left is not None:
             detail += f"; the service unloads it in {duration(left)} unless it is run"
-        run = ("bytez-fleet", "run", _Name(live.model_id), "Hello", *_keyed(facts))
+        run = ("bytez-fleet", "run", _exact(live.model_id), "Hello", *_keyed(facts))
         mends = [
             *_command("postpones that", *run),
             *_unload(facts, live.model_id, "ends its cost until the next up of its stack"),
@@ -326,38 +326,36 @@ def _drift(model: StackModel, live: Instance) -> Iterator[str]:
 # ----------------------------------------------------------------------------------- commands
 
 
-class _Name(str):
-    """A word of a command that others chose; there is no command if it is not shown exactly."""
+def _exact(name: str) -> str | None:
+    """Return a name that others chose, for a command.
 
-    __slots__ = ()
-
-    @property
-    def is_exact(self) -> bool:
-        """Whether a shell, a terminal and Markdown all show it as it is, and it is not a flag."""
-        is_plain = self == printable(self, limit=1000) and not set(self) & set("`|")
-        return is_plain and self != "" and not self.startswith("-")
+    None if it could be a flag, or if a shell, a terminal or Markdown would not show it as it is.
+    """
+    is_plain = name == printable(name, limit=1000) and not set(name) & set("`|")
+    return name if is_plain and name and not name.startswith("-") else None
 
 
-def _command(effect: str, *words: str, before: str = "") -> list[Mend]:
-    if any(isinstance(word, _Name) and not word.is_exact for word in words):
+def _command(effect: str, *words: str | None, before: str = "") -> list[Mend]:
+    """Return a command; none if a word of it is None."""
+    known = [word for word in words if word is not None]
+    if len(known) < len(words):
         return []
-    return [Mend(command=before + shlex.join(words), effect=effect)]
+    return [Mend(command=before + shlex.join(known), effect=effect)]
 
 
 def _up(declared: Declared, effect: str, *, adopting: str | None = None) -> list[Mend]:
-    words = ("pulumi", "up", "--refresh", "--stack", _Name(declared.stack))
+    words = ("pulumi", "up", "--refresh", "--stack", _exact(declared.stack))
     if adopting is None:
         return _command(effect, *words)
-    if not _Name(adopting).is_exact:
-        return []
-    return _command(effect, *words, before=f"BYTEZ_ADOPT={shlex.quote(adopting)} ")
+    before = f"BYTEZ_ADOPT={shlex.quote(adopting)} "
+    return _command(effect, *words, before=before) if _exact(adopting) else []
 
 
 def _unload(facts: Facts, model_id: str, effect: str) -> list[Mend]:
     live = facts.live_by_id.get(model_id)
     is_owned = facts.naming(model_id) or (live is not None and facts.record_of(live) is not None)
     yes = ["--yes"] if is_owned else []
-    return _command(effect, "bytez-fleet", "unload", _Name(model_id), *yes, *_keyed(facts))
+    return _command(effect, "bytez-fleet", "unload", _exact(model_id), *yes, *_keyed(facts))
 
 
 def _forget(declared: Declared) -> list[Mend]:
@@ -365,18 +363,18 @@ def _forget(declared: Declared) -> list[Mend]:
     dependents = ["--target-dependents"] if declared.model.readiness == "fleet" else []
     force = ["--force"] if declared.model.protect else []
     effect = "forgets it there without an unload; remove it from that program first"
-    words = ("pulumi", "state", "delete", _Name(declared.model.urn), *dependents, *force)
-    return _command(effect, *words, "--yes", "--stack", _Name(declared.stack))
+    words = ("pulumi", "state", "delete", _exact(declared.model.urn), *dependents, *force)
+    return _command(effect, *words, "--yes", "--stack", _exact(declared.stack))
 
 
-def _given(facts: Facts) -> list[str]:
+def _given(facts: Facts) -> list[str | None]:
     """Return the flags that named the states."""
-    return [word for flag, *names in facts.flags for word in (flag, *map(_Name, names))]
+    return [word for flag, *names in facts.flags for word in (flag, *map(_exact, names))]
 
 
-def _keyed(facts: Facts) -> list[str]:
+def _keyed(facts: Facts) -> list[str | None]:
     """Return the flags that give a command its key."""
-    return ["--stack", _Name(facts.keyed_by)] if facts.keyed_by else []
+    return ["--stack", _exact(facts.keyed_by)] if facts.keyed_by else []
 
 
 # -------------------------------------------------------------------------------------- words

@@ -104,6 +104,40 @@ def cells(model: AuditedModel) -> tuple[str, str, str, str, str, str]:
     )
 
 
+# ---------------------------------------------------------------------------------- terminal
+
+
+def rows(audit: Audit) -> Iterator[tuple[str, ...]]:
+    """Yield each model: status, concurrency, RAM, idle time left, cost an hour and cost so far.
+
+    There is no room for who declares it: that is in the first cell of a row below.
+    """
+    for model in audit.models:
+        concurrency, ram, _, left, hour, so_far = cells(model)
+        yield model.model_id, status_word(model), concurrency, ram, left, hour, so_far
+        by = owners(model.declared_by, str) or KIND_WORDS["orphan"]
+        yield f"  {by}", *[""] * 6
+
+
+def plain(audit: Audit) -> Iterator[str]:
+    """Yield the lines below the table of models, each command alone so that it can be copied."""
+    yield from (*sums(audit), *remarks(audit, str), basis(audit, str))
+    for finding in audit.findings:
+        quoted = f': "{finding.quoted}"' if finding.quoted else ""
+        yield ""
+        yield f"{KIND_WORDS[finding.kind]}: {finding.model_id}{_by(finding, str)}"
+        yield f"  {finding.detail}{quoted}"
+        for mend in finding.mends:
+            yield f"  -> {mend.effect}:"
+            yield f"     {mend.command}"
+    yield ""
+    yield headline(audit)
+
+
+def _by(finding: Finding, name: Name) -> str:
+    return f" ({owners(finding.declared_by, name)})" if finding.declared_by else ""
+
+
 # ---------------------------------------------------------------------------------- Markdown
 
 
@@ -124,9 +158,8 @@ def _sections(audit: Audit) -> Iterator[str]:
 
 
 def _finding(finding: Finding) -> str:
-    by = f" ({owners(finding.declared_by, code)})" if finding.declared_by else ""
     quoted = f": {code(finding.quoted)}" if finding.quoted else ""
-    first = f"- **{KIND_WORDS[finding.kind]}** {code(finding.model_id)}{by}"
+    first = f"- **{KIND_WORDS[finding.kind]}** {code(finding.model_id)}{_by(finding, code)}"
     mends = [f"  - {code(one.command, limit=COMMAND_LIMIT)}: {one.effect}" for one in finding.mends]
     return "\n".join([f"{first}: {finding.detail}{quoted}", *mends])
 

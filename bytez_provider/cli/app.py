@@ -54,30 +54,18 @@ AllStacks = Annotated[bool, Option("--all", help="Every stack of this folder's p
 ModelId = Annotated[str, Argument(metavar="MODEL", help="The model, as owner/name.")]
 
 
-class FailOn(str, Enum):
-    """What a review can be asked to fail on."""
-
-    REPLACE = "replace"
-    DRIFT = "drift"
-    VIOLATION = "violation"
-    UNKNOWN_COST = "unknown-cost"
-
-
-# Members of these two are defaults. Some releases of click look up a default by its name among the
-# choices, others by its value: here the two are equal.
-class ReviewForm(str, Enum):
-    """How to show a review to people."""
-
-    table = "table"
-    md = "md"
-
-
-class AuditForm(str, Enum):
-    """How to show an audit to people."""
-
-    table = "table"
-    md = "md"
-    html = "html"
+# Name and value are equal: some releases of click look up a default by its name, others by value.
+ReviewForm = Enum("ReviewForm", {"table": "table", "md": "md"})
+AuditForm = Enum("AuditForm", {"table": "table", "md": "md", "html": "html"})
+FailOn = Enum(
+    "FailOn",
+    {
+        "REPLACE": "replace",
+        "DRIFT": "drift",
+        "VIOLATION": "violation",
+        "UNKNOWN_COST": "unknown-cost",
+    },
+)
 
 
 def run_app() -> int:
@@ -160,8 +148,7 @@ def status(
     """Show status, idle time left and cost of a model."""
     from bytez_provider.cli import look
 
-    show = look.watch if watch else look.status
-    return show(_session(stack, as_json), model)
+    return look.status(_session(stack, as_json), model, watches=watch)
 
 
 @app.command()
@@ -367,7 +354,7 @@ def review(  # noqa: PLR0913, PLR0917 - each is an option of the command
     finding, if --max-increase, --max-monthly or --fail-on find something; 1 if the up would fail.
     """
     from bytez_provider.cli import reviewing
-    from bytez_provider.review import Thresholds
+    from bytez_provider.review import Thresholds, assess
 
     if plan is None and stack is None:
         raise typer.BadParameter("name the stack, or give a saved plan", param_hint="--stack")
@@ -379,20 +366,16 @@ def review(  # noqa: PLR0913, PLR0917 - each is an option of the command
         if limit is not None and not math.isfinite(limit):
             raise typer.BadParameter("must be an amount in dollars, like 200", param_hint=name)
     _refuse_format(as_json, form)
-    request = reviewing.Request(
-        plan=plan,
-        base=base,
-        policy_packs=policy_pack or [],
-        policy_pack_configs=policy_pack_config or [],
-        is_markdown=form is ReviewForm.md,
-        commit=commit,
-        link=link,
-        boot_minutes=boot_minutes,
-        thresholds=Thresholds(
-            max_increase, max_monthly, frozenset(one.value for one in fail_on or ())
-        ),
+    session = _session(stack, as_json)
+    if plan is None:
+        changes = reviewing.preview(session, policy_pack or [], policy_pack_config or [])
+    else:
+        changes = reviewing.saved(plan, base)
+    kinds = frozenset(one.value for one in fail_on or ())
+    setting = reviewing.setting(
+        session, changes, boot_minutes, commit, Thresholds(max_increase, max_monthly, kinds)
     )
-    return reviewing.review(_session(stack, as_json), request)
+    return reviewing.show(session, assess(changes, setting), form.value, link)
 
 
 @app.command()

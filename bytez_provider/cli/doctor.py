@@ -11,17 +11,19 @@ from pathlib import Path
 from typing import Literal
 
 from bytez_provider import __version__
-from bytez_provider.audit import Source, Standing, States
-from bytez_provider.base.errors import BytezError, ErrorCode, printable
-from bytez_provider.base.words import duration
-from bytez_provider.cli.screen import DONE, FOUND, Column, Screen
-from bytez_provider.cli.session import Session
-from bytez_provider.cli.stacks import (
-    INSTALL_PULUMI,
-    is_in_project,
-    pulumi_version,
-    source_of_stack,
+from bytez_provider.audit import Standing
+from bytez_provider.base.errors import (
+    BytezError,
+    CreditsError,
+    ErrorCode,
+    RateLimitedError,
+    UnreachableError,
+    printable,
 )
+from bytez_provider.base.words import duration
+from bytez_provider.cli.screen import DONE, FOUND, Screen
+from bytez_provider.cli.session import Session, at_host
+from bytez_provider.cli.stacks import INSTALL_PULUMI, own_source, pulumi_version
 from bytez_provider.core.messages import named
 from bytez_provider.core.ownership import ChangedError, Phase, Record, Store
 from bytez_provider.service.catalogue import Catalogue
@@ -35,7 +37,10 @@ _SKEW_SECONDS = 30
 _NO_RECORD = "doctor.json"
 _NO_VERSION = {"e_tag": '"0"', "version": "0"}
 """A version that no object in a bucket has."""
-_COLUMNS = (Column(""), Column(""), Column("", folds=True))
+_COLUMNS = ("", "", "...")
+
+_REFUSED = {ErrorCode.CREDITS: "credits", ErrorCode.AUTHENTICATION: "key accepted"}
+"""The check that fails although the service answers."""
 
 _Verdict = Literal["ok", "warning", "failed"]
 
@@ -131,14 +136,8 @@ def _service(session: Session) -> Iterator[Check]:
 
 def _refusal(error: BytezError, session: Session) -> Iterator[Check]:
     """Yield why the service did not return the status."""
-    if error.code is ErrorCode.UNREACHABLE:
-        yield _of("service", error)
-    elif error.code is ErrorCode.RATE_LIMITED:
-        yield _of("service", error, "warning")
-    elif error.code is ErrorCode.CREDITS:
-        yield Check("service", "ok", "answers")
-        yield _of("credits", error)
-    elif (other := _other_version(session)) is not None:
+    is_of_this_version = isinstance(error, (UnreachableError, RateLimitedError, CreditsError))
+    if not is_of_this_version and (other := _other_version(session)) is not None:
         yield Check(
             "API version answered",
             "failed",
@@ -147,11 +146,11 @@ def _refusal(error: BytezError, session: Session) -> Iterator[Check]:
             f"Run `pulumi config set bytez:apiVersion {other}`, and give --stack here",
             error.code.value,
         )
-    elif error.code is ErrorCode.AUTHENTICATION:
+    elif error.code in _REFUSED:
         yield Check("service", "ok", "answers")
-        yield _of("key accepted", error)
+        yield _of(_REFUSED[error.code], error)
     else:
-        yield _of("service", error)
+        yield _of("service", error, "warning" if error.code is ErrorCode.RATE_LIMITED else "failed")
 
 
 def _other_version(session: Session) -> ApiVersion | None:
@@ -240,15 +239,17 @@ def _kept(store: Store) -> Check:
 
 def _unfinished(session: Session, records: Sequence[Record], held: Collection[str]) -> Check:
     """Check what was begun and is in no state, as far as the state of the stack can be read."""
-    states = States(_sources(session), session.settings.endpoint, session.settings.account)
+    try:
+        states = session.states(own_source(session), held)
+    except BytezError:
+        states = session.states([], held)
     unanswered, unsaved, others = [], [], []
     for record in records:
         name = printable(record.model_id, limit=100)
         begun = f"{name} by {named(record.owner)} at {iso(record.began)}"
-        standing = states.standing(record, _live(session, record), is_held=record.model_id in held)
+        standing = states.standing(record, _live(session, record))
         if standing is Standing.HELD:
-            at = f" on machine '{printable(record.host, limit=60)}'" if record.host else ""
-            others.append(f"in progress: {begun}{at}")
+            others.append(f"in progress: {begun}{at_host(record)}")
         elif standing is Standing.LEFT and states.sources:
             unsaved.append(begun)
         elif standing is not Standing.FINISHED and record.phase is Phase.REQUESTED:
@@ -280,16 +281,6 @@ def _live(session: Session, record: Record) -> Instance | None:
         return session.live(record.model_id)
     except BytezError:
         return None
-
-
-def _sources(session: Session) -> list[Source]:
-    """Return the state of the stack, or of the selected one; none if it cannot be read."""
-    if session.stack is None and not is_in_project():
-        return []
-    try:
-        return [source_of_stack(session, session.stack)]
-    except BytezError:
-        return []
 
 
 def _pulumi() -> Check:

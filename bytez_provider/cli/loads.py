@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from types import FrameType
@@ -25,8 +25,8 @@ from bytez_provider.base.errors import (
 from bytez_provider.base.urns import project_of
 from bytez_provider.cli.look import cost_an_hour, facts_of_instance
 from bytez_provider.cli.screen import DONE, INTERRUPTED, Screen, code_of
-from bytez_provider.cli.session import NOBODY, Session
-from bytez_provider.cli.stacks import Wanted, is_in_project, source_of_stack
+from bytez_provider.cli.session import NOBODY, Session, at_host
+from bytez_provider.cli.stacks import Wanted, own_source
 from bytez_provider.core.declared import ModelInputs, ModelState
 from bytez_provider.core.messages import named
 from bytez_provider.core.ownership import Record
@@ -130,15 +130,13 @@ def _show_load(session: Session, state: ModelState, *, is_up: bool) -> None:
     facts = facts_of_instance(instance, session)
     screen.document(facts)
     screen.say(f"{model_id} is {'RUNNING' if is_up else 'booting'}")
-    commands = [f"bytez-fleet unload {model_id}"]
-    if not is_up:
-        commands.insert(0, f"bytez-fleet status {model_id} --watch")
     screen.note(
         f"concurrency {facts['concurrency']}, {cost_an_hour(facts)}; no stack owns it; "
         f"to {'stop it' if is_up else 'watch it and to stop it'}:"
     )
-    for command in commands:
-        screen.hint(command)
+    if not is_up:
+        screen.hint(f"bytez-fleet status {model_id} --watch")
+    screen.hint(f"bytez-fleet unload {model_id}")
 
 
 def _already_loaded(session: Session, live: Instance) -> BytezError:
@@ -193,20 +191,17 @@ class _Result(NamedTuple):
     why: str = ""
 
 
-_Task = Callable[[], _Result]
-
-
 def unload(session: Session, wanted: Wanted, model_ids: Iterable[str], *, yes: bool) -> int:
     """Unload models, one after the other, each until its status agrees.
 
     Without `yes`, what a stack declares (by default the selected one) or owns is refused.
     """
-    chosen = list(dict.fromkeys(model_ids))
-    for model_id in chosen:
+    tasks = {one: partial(_unload, session, one, yes=yes) for one in model_ids}
+    for model_id in tasks:
         session.inputs("unload", model_id)
     if not yes:
-        _refuse_declared(session, wanted, chosen)
-    return _each(session, [(one, partial(_unload, session, one, yes=yes)) for one in chosen])
+        _refuse_declared(session, wanted, tasks)
+    return _each(session, tasks)
 
 
 def unload_unfinished(session: Session, wanted: Wanted) -> int:
@@ -220,14 +215,12 @@ def unload_unfinished(session: Session, wanted: Wanted) -> int:
     live = session.client.instances()
     records = [one for one in session.ledger.records(live) if one.is_unfinished]
     held = session.held(records)
-    sources = [_kept_here(session, source) for source in wanted.read(session)]
-    states = States(sources, session.settings.endpoint, session.settings.account)
-    tasks: list[tuple[str, _Task]] = []
-    for one in records:
-        is_held = one.model_id in held
-        if states.standing(one, None, is_held=is_held) is not Standing.FINISHED:
-            task = partial(_finish, session, states, one, is_held=is_held)
-            tasks.append((one.model_id, task))
+    states = session.states([_kept_here(session, one) for one in wanted.read(session)], held)
+    tasks = {
+        one.model_id: partial(_finish, session, states, one)
+        for one in records
+        if states.standing(one, None) is not Standing.FINISHED
+    }
     if not tasks:
         session.screen.say("nothing is unfinished for this key and endpoint")
     return _each(session, tasks)
@@ -243,11 +236,11 @@ def _kept_here(session: Session, source: Source) -> Source:
     return dataclasses.replace(source, stack=stack)
 
 
-def _each(session: Session, tasks: Iterable[tuple[str, _Task]]) -> int:
-    """Do everything even if something fails; show each outcome at once, and one document."""
+def _each(session: Session, tasks: Mapping[str, Callable[[], _Result]]) -> int:
+    """Do the task of each model even if one fails; show each outcome at once, and one document."""
     documents = []
     exit_code, screen = DONE, session.screen
-    for name, task in tasks:
+    for name, task in tasks.items():
         model_id = printable(name, limit=200)
         try:
             outcome, code, why = task()
@@ -288,20 +281,18 @@ def _unload(session: Session, model_id: str, *, yes: bool) -> _Result:
     return _end(session, live, judged.record)
 
 
-def _finish(session: Session, states: States, record: Record, *, is_held: bool) -> _Result:
+def _finish(session: Session, states: States, record: Record) -> _Result:
     """Unload the load of a record if it runs and is unfinished, and clear the record."""
     owner = named(record.owner, with_place=True)
-    if is_held:
-        host = record.holder.host if record.holder else ""
-        at = f" on machine '{printable(host, limit=60)}'" if host else ""
-        return _left_alone("inUse", f"{owner} is working on it{at}")
+    if states.standing(record, None) is Standing.HELD:
+        return _Result("leftAlone", "inUse", f"{owner} is working on it{at_host(record)}")
     live = session.live(record.model_id)
     if live is not None:
         return _spared(session, states, record, live) or _end(session, live, record)
     age = (session.client.server_now() - record.began).total_seconds()
     if record.created is None and age < NOT_FOUND_GRACE_SECONDS:
         why = f"{owner} has just begun its load, which may not show for a minute"
-        return _left_alone("justBegun", why)
+        return _Result("leftAlone", "justBegun", why)
     session.ledger.forget(record)
     return _Result("notLoaded")
 
@@ -309,7 +300,8 @@ def _finish(session: Session, states: States, record: Record, *, is_held: bool) 
 def _spared(session: Session, states: States, record: Record, live: Instance) -> _Result | None:
     """Return why a load that runs is not unloaded; None if it is unfinished."""
     if live.created is None:
-        return _left_alone(
+        return _Result(
+            "leftAlone",
             "notIdentified",
             "the service does not say when the running load was made, so it may be somebody "
             "else's; if it is yours, unload it by name",
@@ -318,15 +310,16 @@ def _spared(session: Session, states: States, record: Record, live: Instance) ->
     if not judged.is_ours:
         session.ledger.forget(record)
         why = f"the running load, made at {iso(live.created)}, is not the one that was begun"
-        return _left_alone("otherLoad", why)
+        return _Result("leftAlone", "otherLoad", why)
     if judged.record != record:
-        return _left_alone("inUse", "a deployment has just worked on it")
-    standing = states.standing(record, live, is_held=False)
+        return _Result("leftAlone", "inUse", "a deployment has just worked on it")
+    standing = states.standing(record, live)
     if standing is Standing.FINISHED:
         why = "a state names its load, so it is finished"
-        return _left_alone("finished", why)
+        return _Result("leftAlone", "finished", why)
     if standing is Standing.UNDECIDED:
-        return _left_alone(
+        return _Result(
+            "leftAlone",
             "undecided",
             f"{named(record.owner, with_place=True)} began its load and may have finished it. "
             f"To read its state, add --stack {printable(record.owner.stack_name, limit=60)} in the "
@@ -334,10 +327,6 @@ def _spared(session: Session, states: States, record: Record, live: Instance) ->
             "with what `pulumi stack export` prints there",
         )
     return None
-
-
-def _left_alone(reason: _Reason, why: str) -> _Result:
-    return _Result("leftAlone", reason, why)
 
 
 def _end(session: Session, live: Instance, record: Record | None) -> _Result:
@@ -357,27 +346,23 @@ def _end(session: Session, live: Instance, record: Record | None) -> _Result:
         action = "Run the same command again when that deployment has ended"
         raise error.restated(action=action) from None
     # Otherwise somebody loaded it again in this moment, and a note has said so.
-    return _Result("unloaded") if is_gone else _left_alone("otherLoad", "")
+    return _Result("unloaded") if is_gone else _Result("leftAlone", "otherLoad", "")
 
 
-def _refuse_declared(session: Session, wanted: Wanted, model_ids: list[str]) -> None:
+def _refuse_declared(session: Session, wanted: Wanted, model_ids: Collection[str]) -> None:
     """Refuse to unload behind a stack's back: its next `up` would load the model again."""
-    settings = session.settings
-    states = States(_states(session, wanted), settings.endpoint, settings.account)
-    for declared in states.declared:
+    for declared in session.states(_sources(session, wanted)).declared:
         model = declared.model
         if model.is_managed and model.model_id in model_ids:
             stack, name = (printable(one, limit=60) for one in (declared.stack, model.name))
             raise _refused(model.model_id, f"stack '{stack}' declares it as '{name}'")
 
 
-def _states(session: Session, wanted: Wanted) -> list[Source]:
+def _sources(session: Session, wanted: Wanted) -> list[Source]:
     if wanted.flags:
         return wanted.read(session)
-    if not is_in_project():
-        return []
     try:
-        return [source_of_stack(session, None)]
+        return own_source(session)
     except ConfigError as error:
         # Nobody named a stack, so it is no error if none can be read.
         session.screen.note(f"not checked whether a stack declares it: {error.observed}")

@@ -10,9 +10,8 @@ import io
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable
-from decimal import Decimal
-from typing import Any, NoReturn
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from bytez_provider.base.errors import (
     ApiError,
@@ -22,39 +21,20 @@ from bytez_provider.base.errors import (
     printable,
 )
 from bytez_provider.base.words import count, counted, dollars, gigabytes, span, yes_no
-from bytez_provider.cli.screen import DONE, Column, console, table_of
+from bytez_provider.cli.screen import DONE, console, table_of
 from bytez_provider.cli.session import Session
 from bytez_provider.service.catalogue import Catalogue, bundled_catalogue
 from bytez_provider.service.pricing import hourly
-from bytez_provider.service.schemas import (
-    FAILED,
-    NOT_LOADED,
-    Instance,
-    iso,
-    seconds_between,
-)
+from bytez_provider.service.schemas import FAILED, NOT_LOADED, Instance, iso, seconds_between
 
 _WATCH_SECONDS = 1.0
 _NAME_LIMIT = 200
 _LONGEST_TEXT = 4 * 1024 * 1024
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
-_MODEL_COLUMNS = (
-    Column("MODEL", folds=True),
-    Column("GB RAM", is_number=True),
-    Column("$/HOUR", is_number=True),
-    Column("BENCHMARKED"),
-)
-_INSTANCE_COLUMNS = (
-    Column("MODEL", folds=True),
-    Column("STATUS"),
-    Column("CONC", is_number=True),
-    Column("RUNS", is_number=True),
-    Column("AGE", is_number=True),
-    Column("IDLE LEFT", is_number=True),
-    Column("$/HOUR", is_number=True),
-)
-_FACT_COLUMNS = (Column(""), Column("", folds=True))
+_MODEL_COLUMNS = ("MODEL...", ">GB RAM", ">$/HOUR", "BENCHMARKED")
+_INSTANCE_COLUMNS = ("MODEL...", "STATUS", ">CONC", ">RUNS", ">AGE", ">IDLE LEFT", ">$/HOUR")
+_FACT_COLUMNS = ("", "...")
 
 _Facts = dict[str, Any]
 
@@ -75,16 +55,16 @@ def models(session: Session, *, search: str | None, benchmarked_only: bool) -> i
     ]
     source = "live" if catalogue.is_live else "bundled"
     session.screen.document({"models": found, "source": source})
-    if found:
-        rows = [
-            (
-                facts["modelId"],
-                gigabytes(facts["requiredRamGb"]),
-                dollars(facts["dollarsPerHour"]),
-                yes_no(facts["benchmarked"]),
-            )
-            for facts in found
-        ]
+    rows = [
+        (
+            facts["modelId"],
+            gigabytes(facts["requiredRamGb"]),
+            dollars(facts["dollarsPerHour"]),
+            yes_no(facts["benchmarked"]),
+        )
+        for facts in found
+    ]
+    if rows:
         session.screen.table(_MODEL_COLUMNS, rows)
     else:
         session.screen.say("no model in the catalogue matches")
@@ -130,16 +110,19 @@ def instances(session: Session) -> int:
     return DONE
 
 
-def status(session: Session, model_id: str) -> int:
-    """Show one model."""
-    verb = "read the status of"
+def status(session: Session, model_id: str, *, watches: bool) -> int:
+    """Show one model, once or until Ctrl-C."""
+    verb = "watch" if watches else "read the status of"
     session.inputs(verb, model_id)
     instance = session.live(model_id)
     if instance is None:
         session.refuse_unknown(verb, model_id)
-    facts = facts_of_instance(instance, session, model_id)
-    session.screen.document(facts)
-    session.screen.table(_FACT_COLUMNS, _rows(facts))
+    if watches:
+        _watch(session, model_id)
+    else:
+        facts = facts_of_instance(instance, session, model_id)
+        session.screen.document(facts)
+        session.screen.table(_FACT_COLUMNS, _rows(facts))
     return DONE
 
 
@@ -149,7 +132,7 @@ def status(session: Session, model_id: str) -> int:
 def facts_of_instance(
     instance: Instance | None, session: Session, model_id: str = ""
 ) -> dict[str, Any]:
-    """Return what is known of a model; `None` is a model of that name that is not loaded.
+    """Return what is known of a model; with None, of the model of that name as not loaded.
 
     The cost is that of all instances; null if it is unknown or the model FAILED.
     """
@@ -175,7 +158,7 @@ def facts_of_instance(
 
 
 def _per_hour(ram_gb: float | None, concurrency: int, session: Session) -> float | None:
-    cost: Decimal | None = hourly(ram_gb, concurrency, session.settings.price_per_gb_second)
+    cost = hourly(ram_gb, concurrency, session.settings.price_per_gb_second)
     return None if cost is None else round(float(cost), 6)
 
 
@@ -213,71 +196,48 @@ def _rows(facts: _Facts) -> list[tuple[str, str]]:
 # -------------------------------------------------------------------------------------- watch
 
 
-def watch(session: Session, model_id: str) -> NoReturn:
-    """Show one model until interrupted: in place on a terminal, else a line on each change."""
-    session.inputs("watch", model_id)
-    if session.live(model_id) is None:
-        session.refuse_unknown("watch", model_id)
-    screen = session.screen
-    if screen.as_json or not screen.redraws_result:
-        _watch_for_ever(session, model_id, _Changes(session).show)
+def _watch(session: Session, model_id: str) -> None:
+    """Redraw the facts in place on a terminal; elsewhere show a line on each change."""
+    if session.screen.as_json or not session.screen.redraws_result:
+        _show_changes(session, model_id)
+        return
     from rich.live import Live
 
     with Live(console=console(sys.stdout), auto_refresh=False) as live:
-
-        def draw(facts: _Facts, trouble: str | None) -> None:
+        for facts, trouble in _looks(session, model_id):
             rows = _rows(facts) + ([("no answer", trouble)] if trouble else [])
             live.update(table_of(_FACT_COLUMNS, rows), refresh=True)
 
-        _watch_for_ever(session, model_id, draw)
+
+def _show_changes(session: Session, model_id: str) -> None:
+    """Show a line if a fact changed that time alone does not change; warn once of no answer."""
+    screen, last_line, had_trouble = session.screen, "", False
+    for facts, trouble in _looks(session, model_id):
+        if trouble is not None and not had_trouble:
+            screen.warn(f"no answer now: {trouble}")
+        had_trouble = trouble is not None
+        shown = {"concurrency ": "concurrency", "inferences ": "inferences"}
+        shown |= {"expires ": "expiresAt", "": "error"}
+        parts = [f"{word}{facts[name]}" for word, name in shown.items() if facts[name] is not None]
+        line = "  ".join([facts["modelId"], _status_word(facts), *parts])
+        if trouble is None and line != last_line:
+            last_line = line
+            screen.say(line)
+            screen.document(facts, on_one_line=True)
 
 
-class _Changes:
-    """Shows a line whenever a fact changes that does not change by itself."""
-
-    _SHOWN = ("concurrency", "inferences", "expiresAt", "error")
-
-    def __init__(self, session: Session) -> None:
-        self._screen = session.screen
-        self._last: list[Any] = []
-        self._has_trouble = False
-
-    def show(self, facts: _Facts, trouble: str | None) -> None:
-        """Show the facts if they changed; warn once if there is no answer."""
-        had_trouble, self._has_trouble = self._has_trouble, trouble is not None
-        if trouble is not None:
-            if not had_trouble:
-                self._screen.warn(f"no answer now: {trouble}")
-            return
-        now = [facts[name] for name in ("status", *self._SHOWN)]
-        if now == self._last:
-            return
-        self._last = now
-        names = {"expiresAt": "expires ", "error": ""}
-        parts = [
-            f"{names.get(name, f'{name} ')}{facts[name]}"
-            for name in self._SHOWN
-            if facts[name] is not None
-        ]
-        self._screen.say("  ".join([facts["modelId"], _status_word(facts), *parts]))
-        self._screen.document(facts, on_one_line=True)
-
-
-def _watch_for_ever(
-    session: Session, model_id: str, show: Callable[[_Facts, str | None], None]
-) -> NoReturn:
+def _looks(session: Session, model_id: str) -> Iterator[tuple[_Facts, str | None]]:
+    """Yield the facts every second, without an end, and why there is no answer now."""
     facts = facts_of_instance(None, session, model_id)
     while True:
         trouble = None
         try:
-            instance = session.client.status(model_id, tries=1)
+            facts = facts_of_instance(session.client.status(model_id, tries=1), session, model_id)
         except ApiError as error:
             if not error.is_passing:
                 raise
             trouble = error.observed
-        else:
-            facts = facts_of_instance(instance, session, model_id)
-        show(facts, trouble)
+        yield facts, trouble
         session.clock.wait(_WATCH_SECONDS)
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from bytez_provider.base.errors import BytezError, InvalidFileError, printable
 from bytez_provider.base.words import counted, dollars, gigabytes, partly, span
-from bytez_provider.cli.screen import DONE, FAILED, FOUND, Column
+from bytez_provider.cli.screen import DONE, FAILED, FOUND, Screen
 from bytez_provider.cli.session import Session
 from bytez_provider.core.ownership import Record
 from bytez_provider.review import (
@@ -21,69 +20,32 @@ from bytez_provider.review import (
     Setting,
     Thresholds,
     Total,
-    assess,
     compared,
     markdown,
     read_plan,
     run_preview,
 )
 
-_COLUMNS = (
-    Column("NAME", folds=True),
-    Column("STEP"),
-    Column("WHY", folds=True),
-    Column("DOWN", is_number=True),
-    Column("$/MONTH", is_number=True),
-    Column("NOW"),
-)
+_COLUMNS = ("NAME...", "STEP", "WHY...", ">DOWN", ">$/MONTH", "NOW")
 
 
-@dataclass(frozen=True)
-class Request:
-    """The options of `review`, as the command line has them."""
-
-    plan: Path | None
-    """None to run a preview."""
-    base: Path | None
-    policy_packs: Sequence[Path]
-    policy_pack_configs: Sequence[Path]
-    is_markdown: bool
-    commit: str | None
-    link: str | None
-    boot_minutes: int
-    thresholds: Thresholds
+def preview(session: Session, packs: Sequence[Path], pack_configs: Sequence[Path]) -> Plan:
+    """Return the plan of the session's stack."""
+    with session.screen.showing_progress("previewing the stack"):
+        return run_preview(
+            session.stack,
+            refresh=session.settings.key is not None,
+            policy_packs=packs,
+            policy_pack_configs=pack_configs,
+        )
 
 
-def review(session: Session, request: Request) -> int:
-    """Show the review of a plan, and a line for each finding."""
-    plan = _plan(session, request)
-    found = assess(plan, _setting(session, request, plan))
-    screen = session.screen
-    if request.is_markdown:
-        screen.say(markdown(found, link=request.link).rstrip("\n"))
-    elif not screen.as_json:
-        _show(session, found)
-    screen.document(found.model_dump(by_alias=True))
-    for finding in found.findings:
-        screen.fail(f"{finding.code}: {finding.text}")
-    if found.findings:
-        return FOUND
-    return FAILED if found.failures else DONE
-
-
-def _plan(session: Session, request: Request) -> Plan:
-    if request.plan is None:
-        with session.screen.showing_progress("previewing the stack"):
-            return run_preview(
-                session.stack,
-                refresh=session.settings.key is not None,
-                policy_packs=request.policy_packs,
-                policy_pack_configs=request.policy_pack_configs,
-            )
-    plan = read_plan(request.plan)
-    if request.base is None:
+def saved(file: Path, base_file: Path | None) -> Plan:
+    """Return a saved plan; with a base, what it changes against the plan of the target branch."""
+    plan = read_plan(file)
+    if base_file is None:
         return plan
-    base = read_plan(request.base)
+    base = read_plan(base_file)
     if not base.has_all:
         # What it leaves out would be reported as new.
         observed, action = "not all of the stack is in it", "without --target, with --show-sames"
@@ -91,17 +53,19 @@ def _plan(session: Session, request: Request) -> Plan:
             observed, action = "its preview failed", "after you have fixed the target branch"
         raise InvalidFileError(
             verb="compare with the plan",
-            subject=printable(str(request.base), limit=200),
+            subject=printable(str(base_file), limit=200),
             observed=observed,
             action=f"Make it again, {action}",
         )
     return compared(plan, base)
 
 
-def _setting(session: Session, request: Request, plan: Plan) -> Setting:
+def setting(
+    session: Session, plan: Plan, boot_minutes: int, commit: str | None, thresholds: Thresholds
+) -> Setting:
+    """Return what a plan is reviewed with: the catalogue, and with a key what runs now."""
     settings = session.settings
-    live = None
-    notes: list[NoteCode] = []
+    live, notes = None, list[NoteCode]()
     if settings.key is not None and not plan.is_from_nothing:
         with session.screen.showing_progress("asking what runs now"):
             try:
@@ -116,10 +80,10 @@ def _setting(session: Session, request: Request, plan: Plan) -> Setting:
         price=settings.price_per_gb_second,
         source="live" if catalogue.is_live else bundled,
         live=live,
-        boot_minutes=request.boot_minutes,
-        commit=request.commit,
+        boot_minutes=boot_minutes,
+        commit=commit,
         notes=notes,
-        thresholds=request.thresholds,
+        thresholds=thresholds,
     )
 
 
@@ -147,11 +111,22 @@ def _live(session: Session, plan: Plan, records: Sequence[Record]) -> Live:
     )
 
 
-# -------------------------------------------------------------------------------- the table
-
-
-def _show(session: Session, review: Review) -> None:
+def show(session: Session, found: Review, form: str, link: str | None) -> int:
+    """Show a review, as a table or as "md", and a line for each finding; return the exit code."""
     screen = session.screen
+    if form == "md":
+        screen.say(markdown(found, link=link).rstrip("\n"))
+    elif not screen.as_json:
+        _show_table(screen, found)
+    screen.document(found.model_dump(by_alias=True))
+    for finding in found.findings:
+        screen.fail(f"{finding.code}: {finding.text}")
+    if found.findings:
+        return FOUND
+    return FAILED if found.failures else DONE
+
+
+def _show_table(screen: Screen, review: Review) -> None:
     for failure in review.failures:
         screen.say(f"this up will fail: {failure}")
     happening = [one for one in review.models if one.action != "keep" or one.drift is not None]
@@ -166,8 +141,7 @@ def _show(session: Session, review: Review) -> None:
     rows = list(zip(_COSTS, _costs(review.before), _costs(review.after), strict=True))
     if not (review.before.expected_models or review.after.expected_models):
         del rows[_COSTS.index("month expected")]
-    headings = (Column("COST"), Column("BEFORE", is_number=True), Column("AFTER", is_number=True))
-    screen.table(headings, rows)
+    screen.table(("COST", ">BEFORE", ">AFTER"), rows)
     if review.unknown_cost:
         screen.say(f"unknown cost, in no total: {', '.join(review.unknown_cost)}")
     for name, inputs in review.unreadable.items():
@@ -204,14 +178,13 @@ def _row(model: ReviewedModel) -> tuple[str, ...]:
     now = "-"
     if live is not None:
         now = live.status if live.age_seconds is None else f"{live.status} {span(live.age_seconds)}"
-    declared = model.after or model.before
-    month = declared.dollars_per_month if declared else None
+    declared = model.declared
     why = ", ".join(model.reasons) or model.drift or ""
     return (
         model.name,
         f"{model.action} anyway" if model.is_anyway else model.action,
         why or (declared.model_id if declared and declared.model_id else "-"),
         "-" if minutes is None else f"{minutes} min",
-        dollars(month.ceiling if month else None),
+        dollars(declared.at_most if declared else None),
         now,
     )

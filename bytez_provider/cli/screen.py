@@ -12,8 +12,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from bytez_provider.base.errors import BytezError, ConfigError, ErrorCode, InvalidInputError
 
@@ -46,16 +45,6 @@ def code_of(error: BytezError) -> int:
     return USAGE if isinstance(error, (InvalidInputError, ConfigError)) else FAILED
 
 
-@dataclass(frozen=True)
-class Column:
-    """A column of a table."""
-
-    heading: str
-    is_number: bool = False
-    folds: bool = False
-    """Whether it wraps if the terminal is narrow; no column is ever cut."""
-
-
 class Screen:
     """The two streams of one command."""
 
@@ -66,8 +55,6 @@ class Screen:
         self.redraws_progress = _redraws(sys.stderr)
         """Whether progress is a line that changes in place."""
         self._status: Status | None = None
-
-    # -------------------------------------------------------------------------------- results
 
     def say(self, line: str) -> None:
         """Show a line of the result to people."""
@@ -80,16 +67,14 @@ class Screen:
             # ASCII: no encoding can spoil it, and no character of others can move the cursor.
             _write(sys.stdout, json.dumps(document, indent=None if on_one_line else 2))
 
-    def table(self, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
+    def table(self, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Show a table to people; see `table_of`."""
         if not self.as_json:
             out = console(sys.stdout)
             with out.capture() as shown:
-                out.print(table_of(columns, rows))
+                out.print(table_of(headings, rows))
             for line in shown.get().splitlines():
                 _write(sys.stdout, line.rstrip())
-
-    # ------------------------------------------------------------------------- all the rest
 
     def warn(self, message: str) -> None:
         """Show a warning."""
@@ -144,20 +129,21 @@ def error_document(code: ErrorCode, message: str) -> str:
     return json.dumps({"error": {"code": code.value, "message": message}})
 
 
-def table_of(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Table:
-    """Return a table of plain text, without a frame."""
+def table_of(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """Return a table of plain text, without a frame.
+
+    ">HEADING" is a column of numbers. "HEADING..." wraps if the terminal is narrow; no column is
+    ever cut.
+    """
     from rich.table import Table
     from rich.text import Text
 
-    has_headings = any(column.heading for column in columns)
-    table = Table(box=None, pad_edge=False, header_style="bold", show_header=has_headings)
-    for column in columns:
-        table.add_column(
-            column.heading,
-            justify="right" if column.is_number else "left",
-            overflow="fold",
-            no_wrap=not column.folds,
-        )
+    shown = [heading.removeprefix(">").removesuffix("...") for heading in headings]
+    table = Table(box=None, pad_edge=False, header_style="bold", show_header=any(shown))
+    for heading, column in zip(headings, shown, strict=True):
+        justify: Literal["left", "right"] = "right" if heading.startswith(">") else "left"
+        wraps = heading.endswith("...")
+        table.add_column(column, justify=justify, overflow="fold", no_wrap=not wraps)
     for row in rows:
         table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
     return table

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from bytez_provider.audit import Source, States
 from bytez_provider.base.clock import SystemClock
 from bytez_provider.base.errors import InvalidInputError, UnknownModelError, printable
 from bytez_provider.cli.screen import Screen
@@ -37,6 +38,12 @@ _ASKED_AT_ONCE = 8
 
 NOBODY = Owner(urn="")
 """The owner that asks for something by hand: no resource of a stack."""
+
+
+def at_host(record: Record) -> str:
+    """Return " on machine '...'" for the process that works on a load; "" if it is not known."""
+    host = record.holder.host if record.holder else ""
+    return f" on machine '{printable(host, limit=60)}'" if host else ""
 
 
 class Session:
@@ -80,6 +87,10 @@ class Session:
             return frozenset(
                 one.model_id for one, is_held in zip(worked_on, held, strict=True) if is_held
             )
+
+    def states(self, sources: Sequence[Source], held: Collection[str] = ()) -> States:
+        """Return states as those of this account, with the models that are worked on."""
+        return States(sources, self.settings.endpoint, self.settings.account, held)
 
     @cached_property
     def lifecycle(self) -> Lifecycle:

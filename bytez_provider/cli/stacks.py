@@ -67,7 +67,7 @@ class Wanted:
         others = _stack_names() if self.every else []
         for name in dict.fromkeys([*self.stacks, *others]):
             session.screen.progress(f"reading the state of stack {printable(name, limit=60)}")
-            yield source_of_stack(session, name)
+            yield _source_of(session, name)
 
 
 def facts_of(session: Session, wanted: Wanted) -> Facts:
@@ -126,18 +126,28 @@ def stack_config(stack: str) -> dict[str, str]:
     if not isinstance(settings, dict):
         action = "Update Pulumi, or set BYTEZ_KEY and leave out --stack"
         raise _unexpected(verb, stack, "it is not a JSON object", action)
-    entries = {
-        name: entry
-        for name, entry in settings.items()
-        if name.startswith("bytez:") and isinstance(entry, dict)
-    }
+    entries = {name: one for name, one in settings.items() if isinstance(one, dict)}
     key = entries.get("bytez:key", {})
     refuse_plain_key(is_set=bool(key.get("value")), is_secret=key.get("secret") is True)
-    values = {name: entry.get("value") for name, entry in entries.items()}
-    return {name: value for name, value in values.items() if isinstance(value, str)}
+    return {
+        name: entry["value"]
+        for name, entry in entries.items()
+        if name.startswith("bytez:") and isinstance(entry.get("value"), str)
+    }
 
 
-def source_of_stack(session: Session, stack: str | None) -> Source:
+def own_source(session: Session) -> list[Source]:
+    """Return the state of the session's stack; without one, of the selected stack if any may be.
+
+    Raises:
+        ConfigError: It cannot be read.
+    """
+    if session.stack is None and project_file(Path.cwd()) is None:
+        return []
+    return [_source_of(session, session.stack)]
+
+
+def _source_of(session: Session, stack: str | None) -> Source:
     """Return the state of a stack; None for the selected stack."""
     verb = "read the state of stack" if stack else "read the state of the selected stack"
     name = stack or _pulumi(verb, None, "stack", "--show-name").strip()
@@ -152,7 +162,6 @@ def source_of_stack(session: Session, stack: str | None) -> Source:
 
 
 def _stack_names() -> list[str]:
-    """Return the names of the stacks of the project in this folder."""
     verb = "list the stacks of the project in this folder"
     listed = _parsed(_pulumi(verb, None, "stack", "ls", "--json"))
     if isinstance(listed, list) and all(isinstance(one, dict) and "name" in one for one in listed):
@@ -167,11 +176,6 @@ def pulumi_version() -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return printable(done.stdout, limit=60) or None if done.returncode == 0 else None
-
-
-def is_in_project() -> bool:
-    """Return whether this folder is in a Pulumi project."""
-    return project_file(Path.cwd()) is not None
 
 
 def _urn_in(state: Any) -> str:
@@ -206,7 +210,6 @@ def _project_name() -> str:
 
 
 def _pulumi(verb: str, stack: str | None, *arguments: str) -> str:
-    """Run `pulumi` and return what it prints."""
     chosen = [f"--stack={stack}"] if stack else []
     action = "Set BYTEZ_KEY instead of giving --stack, or fix what is named above"
     try:
@@ -258,32 +261,25 @@ def _unexpected(verb: str, stack: str | None, why: str, action: str) -> ConfigEr
 
 
 def _saved(path: Path) -> Source:
-    """Return the state in a file."""
     try:
         # Checked first, because opening a pipe waits for a writer.
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):
-            raise _unreadable(path, "it is not a file")
+            raise ValueError("it is not a file")
         if found.st_size > _LARGEST_MIB << 20:
-            raise _unreadable(path, f"it is larger than {_LARGEST_MIB} MiB")
-        content = path.read_bytes()
-    except OSError as error:
-        raise _unreadable(path, f"the system says: {error.strerror}") from None
-    try:
-        state = json.loads(content)
-    except RecursionError:
-        raise _unreadable(path, "it is nested too deeply") from None
-    except ValueError:
-        raise _unreadable(path, "it is not JSON") from None
-    try:
+            raise ValueError(f"it is larger than {_LARGEST_MIB} MiB")
+        state = json.loads(path.read_bytes())
         # A file does not say where its stack is kept: only the names in it are known.
         return Source("state", str(path), models_of(state), Owner(urn=_urn_in(state)))
+    except OSError as error:
+        observed = f"the system says: {error.strerror}"
+    except RecursionError:
+        observed = "it is nested too deeply"
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        observed = "it is not JSON"
     except ValueError as error:
-        raise _unreadable(path, str(error)) from None
-
-
-def _unreadable(path: Path, observed: str) -> InvalidFileError:
-    return InvalidFileError(
+        observed = str(error)
+    raise InvalidFileError(
         verb="read the state in",
         subject=printable(str(path), limit=200),
         observed=observed,

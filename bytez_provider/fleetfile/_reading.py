@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -39,7 +39,6 @@ SCHEMA_KEY = "$schema"
 
 _SECTIONS = ("defaults", "models")
 _PROPERTIES = {one.in_state: one for one in INPUTS.values()}
-_KEY = re.compile("[A-Za-z0-9_-]+")
 _ENVIRONMENT = re.compile("[A-Za-z0-9_-][A-Za-z0-9._-]*")
 _FORBIDDEN = re.compile("[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -58,19 +57,11 @@ class FleetFile:
     """Where the model id of each model is."""
 
 
-class Setting(NamedTuple):
-    """A property that a file sets."""
-
-    place: Place
-    value: object
-    is_valid: bool = True
-
-
 class Declared(NamedTuple):
     """A model that a file declares."""
 
     place: Place
-    settings: dict[str, Setting] | None
+    settings: dict[str, Node] | None
     """None if an overlay removes the model."""
 
 
@@ -79,7 +70,7 @@ class Layer:
     """What one file says: a fleet file, or an overlay."""
 
     file: str = ""
-    defaults: dict[str, Setting] = field(default_factory=dict)
+    defaults: dict[str, Node] = field(default_factory=dict)
     models: dict[str, Declared] = field(default_factory=dict)
 
 
@@ -100,16 +91,13 @@ def read_fleet(path: Path, environment: str | None = None) -> FleetFile:
     problems = Problems(path, environment)
     over: Layer | None = Layer()
     if environment is not None and not _ENVIRONMENT.fullmatch(environment):
-        problems.add(
-            path,
-            f"{quoted(environment)} cannot name an environment: use letters, digits, '.', '-' "
-            "and '_'",
-        )
+        allowed = "use letters, digits, '.', '-' and '_'"
+        problems.add(path, f"{quoted(environment)} cannot name an environment: {allowed}")
         raise problems.error()
-    base = _read_layer(path, problems, is_overlay=False)
+    base = layer_of(path, named(path), problems)
     if environment is not None:
         overlay = path.parent / f"{path.stem}.{environment}{path.suffix}"
-        over = _read_layer(overlay, problems, is_overlay=True)
+        over = layer_of(overlay, named(overlay), problems, is_overlay=True)
     if base is None or over is None:
         raise problems.error()
     return fleet_of(path, base, over, problems)
@@ -122,8 +110,7 @@ def fleet_of(path: Path, base: Layer, over: Layer, problems: Problems) -> FleetF
         InvalidFileError: There are problems, old or new.
     """
     models = _merged(base, over, problems)
-    _refuse_without_id(models, base, problems)
-    _refuse_same_id(models, problems)
+    _check_ids(models, base, problems)
     if problems:
         raise problems.error()
     return FleetFile(
@@ -154,7 +141,7 @@ def unknown_models(fleet: FleetFile, catalogue: Catalogue) -> list[Problem]:
 
 # ------------------------------------------------------------------------------ two layers
 
-_Models = dict[str, tuple[Place, dict[str, Setting]]]
+_Models = dict[str, tuple[Place, dict[str, Node]]]
 
 
 def _merged(base: Layer, over: Layer, problems: Problems) -> _Models:
@@ -177,53 +164,43 @@ def _merged(base: Layer, over: Layer, problems: Problems) -> _Models:
     }
 
 
-def _refuse_without_id(models: _Models, base: Layer, problems: Problems) -> None:
-    for key, (place, settings) in models.items():
-        if MODEL_ID in settings:
-            continue
-        reason = f"{quoted(key)} has no '{MODEL_ID}'"
-        if key in base.models:
-            problems.add(place, reason)
-        else:
-            reason += f", and {base.file} has no model of that name"
-            problems.add(place, reason, nearest(key, base.models))
-
-
-def _refuse_same_id(models: _Models, problems: Problems) -> None:
+def _check_ids(models: _Models, base: Layer, problems: Problems) -> None:
+    """Report each model without an id, and each with the id of another one."""
     first: dict[object, tuple[str, Place]] = {}
-    for key, (_, settings) in models.items():
+    for key, (place, settings) in models.items():
         model_id = settings.get(MODEL_ID)
-        if model_id is None or not model_id.is_valid:
-            continue
-        other, place = first.setdefault(model_id.value, (key, model_id.place))
-        if other != key:
-            problems.add(
-                model_id.place,
-                f"{quoted(key)} is the same model as {quoted(other)} ({place.file}:{place.line}), "
-                "and the service loads a model only once",
-            )
+        if model_id is None:
+            reason, meant = f"{quoted(key)} has no '{MODEL_ID}'", []
+            if key not in base.models:
+                reason += f", and {base.file} has no model of that name"
+                meant = nearest(key, base.models)
+            problems.add(place, reason, meant)
+        elif model_id.value is not None:
+            other, there = first.setdefault(model_id.value, (key, model_id.place))
+            if other != key:
+                problems.add(
+                    model_id.place,
+                    f"{quoted(key)} is the same model as {quoted(other)} "
+                    f"({there.file}:{there.line}), and the service loads a model only once",
+                )
 
 
 # ------------------------------------------------------------------------------- one layer
 
 
-def _read_layer(path: Path, problems: Problems, *, is_overlay: bool) -> Layer | None:
+def layer_of(
+    source: Path | str, file: str, problems: Problems, *, is_overlay: bool = False
+) -> Layer | None:
+    """Return what a file, or a text, declares; None if it cannot be read.
+
+    Problems go to `problems`, under the name `file`.
+    """
     try:
-        text = _text_of(path)
+        text = _text_of(source) if isinstance(source, Path) else source
+        root = read_yaml(text, file, problems) or Node(Place(file, 1, 1), None)
     except Broken as broken:
         problems.add(broken.at, broken.reason)
         return None
-    return layer_of(text, named(path), problems, is_overlay=is_overlay)
-
-
-def layer_of(text: str, file: str, problems: Problems, *, is_overlay: bool) -> Layer | None:
-    """Return what a text declares, or None if that cannot be read; problems go to `problems`."""
-    try:
-        root = read_yaml(text, file, problems)
-    except Broken as broken:
-        problems.add(broken.at, broken.reason)
-        return None
-    root = root or Node(Place(file, 1, 1), None)
     sections = _entries(root, problems, "a fleet file must be a mapping with 'models'")
     if sections is None:
         return None
@@ -278,7 +255,7 @@ def _end_of(text: str, path: Path) -> Place:
     return Place(named(path), len(lines), len(lines[-1]) + 1)
 
 
-def _defaults(entry: Entry | None, problems: Problems) -> dict[str, Setting]:
+def _defaults(entry: Entry | None, problems: Problems) -> dict[str, Node]:
     if entry is None:
         return {}
     what = "'defaults' must be a mapping of properties to values"
@@ -297,7 +274,7 @@ def _models(entry: Entry | None, problems: Problems, *, is_overlay: bool) -> dic
     for key, (place, node) in (entries or {}).items():
         if key == TAKEN_KEY:
             problems.add(place, f"'{key}' cannot name a model: the fleet's readiness has that name")
-        elif not _KEY.fullmatch(key):
+        elif not re.fullmatch(KEY_PATTERN, key):
             problems.add(
                 place, f"{quoted(key)} cannot name a model: use letters, digits, '-' and '_'"
             )
@@ -311,20 +288,21 @@ def _models(entry: Entry | None, problems: Problems, *, is_overlay: bool) -> dic
     return models
 
 
-def _settings(entries: Mapping[str, Entry], problems: Problems) -> dict[str, Setting]:
+def _settings(entries: Mapping[str, Entry], problems: Problems) -> dict[str, Node]:
+    """Return the properties that are set; the value of an invalid one is None."""
     settings = {}
     for name, (place, node) in entries.items():
         if name in _PROPERTIES:
             reason = _reason_against(name, node)
             if reason:
                 problems.add(node.place, reason)
-            settings[name] = Setting(node.place, node.value, is_valid=not reason)
+            settings[name] = replace(node, value=None) if reason else node
             continue
         meant = nearest(name, _PROPERTIES)
         problems.add(place, f"a model has no property {quoted(name)}", meant)
         if meant == [MODEL_ID]:
             # One problem is enough: do not report the id as missing too.
-            settings.setdefault(MODEL_ID, Setting(place, None, is_valid=False))
+            settings.setdefault(MODEL_ID, Node(place, None))
     return settings
 
 

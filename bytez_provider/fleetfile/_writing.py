@@ -69,7 +69,7 @@ def add_models(path: Path, models: Mapping[str, ModelInputs]) -> None:
 
 
 def _with_added(text: str, models: Mapping[str, ModelInputs], path: Path) -> str:
-    layer = layer_of(text, named(path), Problems(path), is_overlay=False) or Layer()
+    layer = layer_of(text, named(path), Problems(path)) or Layer()
     defaults = {name: setting.value for name, setting in layer.defaults.items()}
     added = {key: _properties(inputs, defaults) for key, inputs in models.items()}
     try:
@@ -137,7 +137,7 @@ def _replace(path: Path, text: str, expected: dict[str, ModelInputs]) -> None:
     """Write a file, but only if it reads back as expected."""
     problems = Problems(path)
     try:
-        layer = layer_of(text.removeprefix(_BOM), named(path), problems, is_overlay=False)
+        layer = layer_of(text.removeprefix(_BOM), named(path), problems)
         if layer is None:
             raise problems.error()
         models = fleet_of(path, layer, Layer(), problems).models

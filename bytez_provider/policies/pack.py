@@ -34,6 +34,7 @@ from bytez_provider.service.settings import DEFAULT_PRICE_PER_GB_SECOND
 from bytez_provider.stack.declared import UNKNOWN, DeclaredModel, declared_model
 
 _Schema: TypeAlias = dict[str, Any]
+_Declared: TypeAlias = Callable[[Any], "list[DeclaredModel] | None"]
 _catalogue = functools.cache(bundled_catalogue)
 
 
@@ -41,7 +42,8 @@ _catalogue = functools.cache(bundled_catalogue)
 class _Rule:
     """A rule and its policy."""
 
-    check: Callable[..., Iterator[Violation]]
+    function: str
+    """Its name in `rules`."""
     description: str
     """What is true if nobody breaks it."""
     settings: Mapping[str, _Schema]
@@ -50,7 +52,12 @@ class _Rule:
     @property
     def name(self) -> str:
         """The policy's name, which users write into their config."""
-        return f"bytez-{self.check.__name__.replace('_', '-')}"
+        return f"bytez-{self.function.replace('_', '-')}"
+
+    @property
+    def check(self) -> Callable[..., Iterator[Violation]]:
+        check: Callable[..., Iterator[Violation]] = getattr(rules, self.function)
+        return check
 
     def violations(
         self, models: list[DeclaredModel], config: Mapping[str, Any]
@@ -65,9 +72,6 @@ class _Rule:
             )
         known = {to_snake(name): value for name, value in config.items() if name in self.settings}
         yield from self.check(models, **known)
-
-    def schema(self) -> PolicyConfigSchema:
-        return PolicyConfigSchema({name: dict(schema) for name, schema in self.settings.items()})
 
 
 def _number(description: str, *, least: float, kind: str = "number") -> _Schema:
@@ -121,29 +125,29 @@ _ALLOWED = {
 _STACKS = {"stacks": _globs("globs of the stacks that the rule applies to")}
 
 _OF_EACH = (
-    _Rule(rules.model_concurrency, "No Bytez model has more instances than allowed.", _CONCURRENCY),
-    _Rule(rules.model_ram, "No Bytez model takes more GPU RAM than allowed.", _RAM),
-    _Rule(rules.model_cost, "No Bytez model costs more than allowed.", _COST),
-    _Rule(rules.allowed_models, "Only allowed Bytez models are loaded.", _ALLOWED),
-    _Rule(rules.benchmarked_only, "Only benchmarked Bytez models are loaded.", _WHICH),
+    _Rule("model_concurrency", "No Bytez model has more instances than allowed.", _CONCURRENCY),
+    _Rule("model_ram", "No Bytez model takes more GPU RAM than allowed.", _RAM),
+    _Rule("model_cost", "No Bytez model costs more than allowed.", _COST),
+    _Rule("allowed_models", "Only allowed Bytez models are loaded.", _ALLOWED),
+    _Rule("benchmarked_only", "Only benchmarked Bytez models are loaded.", _WHICH),
     _Rule(
-        rules.known_ram,
+        "known_ram",
         "Only Bytez models of known RAM, and so of known cost, are loaded.",
         _WHICH,
     ),
-    _Rule(rules.idle_expiry, "The idle period of each Bytez model is within bounds.", _EXPIRY),
-    _Rule(rules.no_adopt, "No Bytez model takes over somebody else's load.", _STACKS),
-    _Rule(rules.protect, "Bytez models are protected.", _WHICH),
+    _Rule("idle_expiry", "The idle period of each Bytez model is within bounds.", _EXPIRY),
+    _Rule("no_adopt", "No Bytez model takes over somebody else's load.", _STACKS),
+    _Rule("protect", "Bytez models are protected.", _WHICH),
 )
 _OF_ALL = (
-    _Rule(rules.no_duplicates, "No two resources declare the same Bytez model.", {}),
+    _Rule("no_duplicates", "No two resources declare the same Bytez model.", {}),
     _Rule(
-        rules.stack_concurrency,
+        "stack_concurrency",
         "The Bytez models of a stack have no more instances than allowed.",
         _CONCURRENCY,
     ),
-    _Rule(rules.stack_ram, "The Bytez models of a stack take no more GPU RAM than allowed.", _RAM),
-    _Rule(rules.stack_cost, "The Bytez models of a stack cost no more than allowed.", _COST),
+    _Rule("stack_ram", "The Bytez models of a stack take no more GPU RAM than allowed.", _RAM),
+    _Rule("stack_cost", "The Bytez models of a stack cost no more than allowed.", _COST),
 )
 
 
@@ -153,27 +157,24 @@ def policies() -> list[Policy]:
     Each is off until the policy config sets one of its settings, except `bytez-no-duplicates`,
     which is always on. The pack and the config set the enforcement levels.
     """
-    return [*map(_of_each, _OF_EACH), *map(_of_all, _OF_ALL)]
+    each = [_policy(rule, ResourceValidationPolicy, _declared_by) for rule in _OF_EACH]
+    return each + [_policy(rule, StackValidationPolicy, _declared_in) for rule in _OF_ALL]
 
 
-def _of_each(rule: _Rule) -> Policy:
-    def validate(args: ResourceValidationArgs, report_violation: ReportViolation) -> None:
-        model = _declared(args)
-        if model is not None:
-            for violation in rule.violations([model], args.get_config()):
+def _policy(rule: _Rule, kind: Callable[..., Policy], declared: _Declared) -> Policy:
+    def validate(args: Any, report_violation: ReportViolation) -> None:
+        models = declared(args)
+        if models is not None:
+            for violation in rule.violations(models, args.get_config()):
                 report_violation(violation.message, violation.urn)
 
-    return ResourceValidationPolicy(
-        rule.name, rule.description, validate, config_schema=rule.schema()
-    )
+    schema = PolicyConfigSchema({name: dict(one) for name, one in rule.settings.items()})
+    return kind(rule.name, rule.description, validate, config_schema=schema)
 
 
-def _of_all(rule: _Rule) -> Policy:
-    def validate(args: StackValidationArgs, report_violation: ReportViolation) -> None:
-        for violation in rule.violations(_declared_in(args), args.get_config()):
-            report_violation(violation.message, violation.urn)
-
-    return StackValidationPolicy(rule.name, rule.description, validate, config_schema=rule.schema())
+def _declared_by(resource: ResourceValidationArgs) -> list[DeclaredModel] | None:
+    model = _declared(resource)
+    return None if model is None else [model]
 
 
 def _declared_in(stack: StackValidationArgs) -> list[DeclaredModel]:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from typing import Literal, TypeAlias
 
 from bytez_provider.base.errors import printable
@@ -28,7 +29,6 @@ _Amount: TypeAlias = Decimal | Literal[Unknown.UNKNOWN] | None
 _MOST_NAMES = 5
 _LARGEST = 3
 _TEXT_LIMIT = 100
-_SMALLER = "lower its concurrency, or declare a smaller model"
 _LEAVE_OUT = 'or set `unknownRam` to "leaveOut"'
 
 
@@ -56,7 +56,7 @@ class _Budget:
     """An amount in words, to so many decimal places."""
     takes: tuple[str, str]
     """The verb, for one model and for several."""
-    fix: str
+    fix: str = "lower its concurrency, or declare a smaller model"
     unknown_ram: UnknownRam = "leaveOut"
 
     def compared(self, amount: Decimal, limit: Decimal) -> tuple[str, str]:
@@ -68,100 +68,26 @@ class _Budget:
         return words
 
 
-def model_concurrency(
-    models: _Models, *, max_concurrency: float | None = None
+def _concurrency(
+    models: _Models, *, of_stack: bool, max_concurrency: float | None = None
 ) -> Iterator[Violation]:
-    """Yield each model with more instances than the limit."""
-    return _hold_each(models, _concurrency(max_concurrency))
-
-
-def stack_concurrency(
-    models: _Models, *, max_concurrency: float | None = None
-) -> Iterator[Violation]:
-    """Yield a violation if all models together have more instances than the limit."""
-    return _hold_all(models, _concurrency(max_concurrency))
-
-
-def model_ram(
-    models: _Models, *, max_ram_gb: float | None = None, unknown_ram: UnknownRam = "report"
-) -> Iterator[Violation]:
-    """Yield each model whose instances together take more GB of GPU RAM than the limit."""
-    return _hold_each(models, _ram(max_ram_gb, unknown_ram))
-
-
-def stack_ram(
-    models: _Models, *, max_ram_gb: float | None = None, unknown_ram: UnknownRam = "report"
-) -> Iterator[Violation]:
-    """Yield a violation if all models together take more GB of GPU RAM than the limit."""
-    return _hold_all(models, _ram(max_ram_gb, unknown_ram))
-
-
-def model_cost(
-    models: _Models,
-    *,
-    max_dollars_per_hour: float | None = None,
-    max_dollars_per_month: float | None = None,
-    monthly_basis: MonthlyBasis = "ceiling",
-    price_per_gb_second: float | Decimal = DEFAULT_PRICE_PER_GB_SECOND,
-    unknown_ram: UnknownRam = "report",
-) -> Iterator[Violation]:
-    """Yield each model that costs more than a limit.
-
-    Args:
-        models: What is declared.
-        max_dollars_per_hour: US dollars per hour of being loaded.
-        max_dollars_per_month: US dollars per month.
-        monthly_basis: "ceiling": loaded all month; "expected": for the declared hours, or all
-            month if none are declared.
-        price_per_gb_second: US dollars.
-        unknown_ram: "report": a model of unknown RAM, so of unknown cost, is a violation;
-            "leaveOut": the limit does not apply to it.
-    """
-    return _hold_each(
-        models,
-        *_cost(
-            max_dollars_per_hour,
-            max_dollars_per_month,
-            monthly_basis,
-            price_per_gb_second,
-            unknown_ram,
-        ),
-    )
-
-
-def stack_cost(
-    models: _Models,
-    *,
-    max_dollars_per_hour: float | None = None,
-    max_dollars_per_month: float | None = None,
-    monthly_basis: MonthlyBasis = "ceiling",
-    price_per_gb_second: float | Decimal = DEFAULT_PRICE_PER_GB_SECOND,
-    unknown_ram: UnknownRam = "report",
-) -> Iterator[Violation]:
-    """Yield a violation if all models together cost more; arguments as for `model_cost`."""
-    return _hold_all(
-        models,
-        *_cost(
-            max_dollars_per_hour,
-            max_dollars_per_month,
-            monthly_basis,
-            price_per_gb_second,
-            unknown_ram,
-        ),
-    )
-
-
-def _concurrency(limit: float | None) -> _Budget:
     def of(model: DeclaredModel) -> _Amount:
         return UNKNOWN if model.concurrency is UNKNOWN else Decimal(model.concurrency)
 
     def words(amount: Decimal, _places: int) -> str:
         return counted(int(amount), "instance")
 
-    return _Budget(limit, of, words, ("has", "have"), "lower its concurrency")
+    budget = _Budget(max_concurrency, of, words, ("has", "have"), "lower its concurrency")
+    return _hold(models, of_stack, budget)
 
 
-def _ram(limit: float | None, unknown_ram: UnknownRam) -> _Budget:
+def _ram(
+    models: _Models,
+    *,
+    of_stack: bool,
+    max_ram_gb: float | None = None,
+    unknown_ram: UnknownRam = "report",
+) -> Iterator[Violation]:
     def of(model: DeclaredModel) -> _Amount:
         if model.ram_gb is UNKNOWN or model.concurrency is UNKNOWN:
             return UNKNOWN
@@ -171,16 +97,20 @@ def _ram(limit: float | None, unknown_ram: UnknownRam) -> _Budget:
     def words(amount: Decimal, places: int) -> str:
         return f"{amount:,.{places}f} GB of GPU RAM"
 
-    return _Budget(limit, of, words, ("takes", "take"), _SMALLER, unknown_ram)
+    budget = _Budget(max_ram_gb, of, words, ("takes", "take"), unknown_ram=unknown_ram)
+    return _hold(models, of_stack, budget)
 
 
 def _cost(
-    hourly_limit: float | None,
-    monthly_limit: float | None,
-    basis: MonthlyBasis,
-    price_per_gb_second: float | Decimal,
-    unknown_ram: UnknownRam,
-) -> tuple[_Budget, _Budget]:
+    models: _Models,
+    *,
+    of_stack: bool,
+    max_dollars_per_hour: float | None = None,
+    max_dollars_per_month: float | None = None,
+    monthly_basis: MonthlyBasis = "ceiling",
+    price_per_gb_second: float | Decimal = DEFAULT_PRICE_PER_GB_SECOND,
+    unknown_ram: UnknownRam = "report",
+) -> Iterator[Violation]:
     price = Decimal(str(price_per_gb_second))
 
     def hour(model: DeclaredModel) -> _Amount:
@@ -192,14 +122,12 @@ def _cost(
         if model.ram_gb is UNKNOWN or model.concurrency is UNKNOWN:
             return UNKNOWN
         hours, idle = model.expected_hours_per_day, model.expiration_period_seconds
-        if basis == "ceiling":
+        if monthly_basis == "ceiling":
             hours = idle = None
         if hours is UNKNOWN or idle is UNKNOWN:
             return UNKNOWN
         cost = monthly(
-            model.ram_gb,
-            model.concurrency,
-            price,
+            *(model.ram_gb, model.concurrency, price),
             expiration_period_seconds=idle,
             expected_hours_per_day=hours,
         )
@@ -208,61 +136,91 @@ def _cost(
     def words(period: str) -> Callable[[Decimal, int], str]:
         return lambda amount, places: f"${amount:,.{places}f} {period}"
 
-    takes = ("costs", "cost")
-    return (
-        _Budget(hourly_limit, hour, words("an hour"), takes, _SMALLER, unknown_ram),
-        _Budget(monthly_limit, month, words("a month"), takes, _SMALLER, unknown_ram),
-    )
+    budgets = [
+        _Budget(limit, of, words(period), ("costs", "cost"), unknown_ram=unknown_ram)
+        for limit, of, period in (
+            (max_dollars_per_hour, hour, "an hour"),
+            (max_dollars_per_month, month, "a month"),
+        )
+    ]
+    return _hold(models, of_stack, *budgets)
 
 
-def _hold_each(models: _Models, *budgets: _Budget) -> Iterator[Violation]:
+model_concurrency = partial(_concurrency, of_stack=False)
+"""Yield each model with more instances than `max_concurrency`."""
+stack_concurrency = partial(_concurrency, of_stack=True)
+"""Yield a violation if all models together have more instances than `max_concurrency`."""
+model_ram = partial(_ram, of_stack=False)
+"""Yield each model whose instances together take more than `max_ram_gb` GB of GPU RAM."""
+stack_ram = partial(_ram, of_stack=True)
+"""Yield a violation if all models together take more than `max_ram_gb` GB of GPU RAM."""
+model_cost = partial(_cost, of_stack=False)
+"""Yield each model that costs more than a limit.
+
+Args:
+    models: What is declared.
+    max_dollars_per_hour: US dollars per hour of being loaded.
+    max_dollars_per_month: US dollars per month.
+    monthly_basis: "ceiling": loaded all month; "expected": for the declared hours, or all month if
+        none are declared.
+    price_per_gb_second: US dollars.
+    unknown_ram: "report": a model of unknown RAM, so of unknown cost, is a violation; "leaveOut":
+        the limit does not apply to it.
+"""
+stack_cost = partial(_cost, of_stack=True)
+"""Yield a violation if all models together cost more; arguments as for `model_cost`."""
+
+
+def _hold(models: _Models, of_stack: bool, *budgets: _Budget) -> Iterator[Violation]:
     models = list(models)
     for budget in budgets:
-        if budget.limit is None:
-            continue
-        limit = Decimal(str(budget.limit))
-        for model in models:
-            amount = budget.of(model)
-            if amount is None and budget.unknown_ram == "report":
-                yield Violation(
-                    f"The RAM of {model} is unknown, so the limit of {budget.words(limit, 2)} for "
-                    f"a model cannot be checked: declare a model of known RAM, {_LEAVE_OUT}.",
-                    model.urn,
-                )
-            elif isinstance(amount, Decimal) and amount > limit:
-                found, allowed = budget.compared(amount, limit)
-                yield Violation(
-                    f"{model} {budget.takes[0]} {found}, more than the limit of {allowed} for a "
-                    f"model: {budget.fix}.",
-                    model.urn,
-                )
+        if budget.limit is not None:
+            hold = _hold_all if of_stack else _hold_each
+            yield from hold(models, budget, Decimal(str(budget.limit)))
 
 
-def _hold_all(models: _Models, *budgets: _Budget) -> Iterator[Violation]:
-    models = list(models)
-    for budget in budgets:
-        if budget.limit is None:
-            continue
-        limit = Decimal(str(budget.limit))
-        amounts = [(model, budget.of(model)) for model in models]
-        known = [(model, amount) for model, amount in amounts if isinstance(amount, Decimal)]
-        unsized = [model for model, amount in amounts if amount is None]
-        total = sum((amount for _, amount in known), Decimal(0))
-        if total > limit:
-            found, allowed = budget.compared(total, limit)
-            without = f" (not counting {_names(unsized)}, of unknown RAM)" if unsized else ""
-            largest = sorted(known, key=lambda pair: -pair[1])[:_LARGEST]
+def _hold_each(
+    models: Sequence[DeclaredModel], budget: _Budget, limit: Decimal
+) -> Iterator[Violation]:
+    for model in models:
+        amount = budget.of(model)
+        if amount is None and budget.unknown_ram == "report":
             yield Violation(
-                f"The stack's models {budget.takes[1]} {found} in total{without}, more than the "
-                f"limit of {allowed}: lower the concurrency of some, or remove some, such as "
-                f"{_names([model for model, _ in largest])}."
+                f"The RAM of {model} is unknown, so the limit of {budget.words(limit, 2)} for "
+                f"a model cannot be checked: declare a model of known RAM, {_LEAVE_OUT}.",
+                model.urn,
             )
-        elif unsized and budget.unknown_ram == "report":
+        elif isinstance(amount, Decimal) and amount > limit:
+            found, allowed = budget.compared(amount, limit)
             yield Violation(
-                f"The RAM of {_names(unsized)} is unknown, so the stack's limit of "
-                f"{budget.words(limit, 2)} cannot be checked: declare models of known RAM, "
-                f"{_LEAVE_OUT}."
+                f"{model} {budget.takes[0]} {found}, more than the limit of {allowed} for a "
+                f"model: {budget.fix}.",
+                model.urn,
             )
+
+
+def _hold_all(
+    models: Sequence[DeclaredModel], budget: _Budget, limit: Decimal
+) -> Iterator[Violation]:
+    amounts = [(model, budget.of(model)) for model in models]
+    known = [(model, amount) for model, amount in amounts if isinstance(amount, Decimal)]
+    unsized = [model for model, amount in amounts if amount is None]
+    total = sum((amount for _, amount in known), Decimal(0))
+    if total > limit:
+        found, allowed = budget.compared(total, limit)
+        without = f" (not counting {_names(unsized)}, of unknown RAM)" if unsized else ""
+        largest = sorted(known, key=lambda pair: -pair[1])[:_LARGEST]
+        yield Violation(
+            f"The stack's models {budget.takes[1]} {found} in total{without}, more than the "
+            f"limit of {allowed}: lower the concurrency of some, or remove some, such as "
+            f"{_names([model for model, _ in largest])}."
+        )
+    elif unsized and budget.unknown_ram == "report":
+        yield Violation(
+            f"The RAM of {_names(unsized)} is unknown, so the stack's limit of "
+            f"{budget.words(limit, 2)} cannot be checked: declare models of known RAM, "
+            f"{_LEAVE_OUT}."
+        )
 
 
 def _names(models: Sequence[DeclaredModel]) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from decimal import Decimal
 from graphlib import CycleError, TopologicalSorter
-from typing import Any, Literal, TypeVar
+from typing import Any, Final, Literal, TypeAlias
 
 from bytez_provider.base.errors import printable
 from bytez_provider.base.urns import (
@@ -20,7 +20,6 @@ from bytez_provider.base.urns import (
     type_of,
 )
 from bytez_provider.base.words import dollars
-from bytez_provider.review import _messages as messages
 from bytez_provider.review._document import (
     Action,
     BrokenRule,
@@ -30,6 +29,7 @@ from bytez_provider.review._document import (
     Finding,
     FindingCode,
     Gap,
+    GapCode,
     Month,
     NoteCode,
     Review,
@@ -37,13 +37,12 @@ from bytez_provider.review._document import (
     Total,
 )
 from bytez_provider.review._fate import Fates, complaint
-from bytez_provider.review._messages import Remark, remark
-from bytez_provider.review._models import Case, Live, cases_of
-from bytez_provider.review._plan import Plan, ResourceState, Violation
+from bytez_provider.review._models import Live, models_in
+from bytez_provider.review._plan import Plan, Planned, ResourceState, Violation
 from bytez_provider.service.catalogue import Catalogue
 from bytez_provider.service.pricing import PRICE_DATE, hourly, monthly
 from bytez_provider.service.schemas import iso
-from bytez_provider.stack.declared import UNKNOWN, Unknown, declared_model, number
+from bytez_provider.stack.declared import UNKNOWN, declared_model, number
 from bytez_provider.stack.marks import SECRET, is_hidden
 
 BOOT_MINUTES = 15
@@ -55,7 +54,32 @@ _OURS = (MODEL_TYPE, READINESS_TYPE, FLEET_TYPE, STACK_TYPE, "pulumi:providers:"
 _SILENT = (FLEET_TYPE, READINESS_TYPE, STACK_TYPE)
 """Types that nothing uses by themselves: they are not listed as dependents."""
 _NO_CHANGE = ("same", "read", "refresh", "discard")
-_T = TypeVar("_T")
+_Order: TypeAlias = Sequence[tuple[str, frozenset[str]]]
+_WITHHELD = "not shown, because it may quote a secret; the output of the preview has it"
+_GAPS: Final[Mapping[GapCode, str]] = {
+    "targeted": "the plan was made with --target, --exclude or --target-replace, and does not "
+    "show changes elsewhere",
+    "failed": "the preview failed, and the plan ends there",
+    "cutOff": "the end of the plan is missing",
+    "samesLeftOut": "the plan leaves out what does not change, or what --target left out; "
+    "`pulumi preview --json --show-sames` shows it",
+    "goneUnclear": "the plan does not say which of these a refresh found gone; "
+    "`pulumi preview --json --show-sames` does",
+    "notRefreshed": "the refresh left models out, and the plan does not show whether they expired",
+    "notComparable": "a secret, or a value not known yet, may differ between the branches",
+}
+_NOTES: Final[Mapping[NoteCode, str]] = {
+    "branchesCompared": "This compares the plan of this branch with the plan of its target branch. "
+    "Both were made without the stack's state, so they do not show what really runs.",
+    "withoutRefresh": "The plan was made without a refresh, so it does not show what has expired "
+    "or was changed since the last `up`.",
+    "noKey": "No key is set, so the service was not asked what runs now.",
+    "noAnswer": "The service gave no answer, so this does not show what runs now.",
+    "noJournal": "The journal could not be read, so only the state says whose a load is.",
+    "bundledCatalogue": "RAM and cost come from the catalogue in this package.",
+    "noCatalogue": "The catalogue is off, so RAM and cost are known only for models in the state.",
+    "noPolicyResults": "This form of a plan has no policy results.",
+}
 
 
 @dataclass(frozen=True)
@@ -85,24 +109,15 @@ class Setting:
     thresholds: Thresholds = field(default_factory=Thresholds)
 
 
-@dataclass(frozen=True)
-class _Assessed:
-    """A model in the document, and what counts of it before and after; None for nothing."""
-
-    case: Case
-    document: ReviewedModel
-    failure: Remark[FailureCode] | None
-    before: DeclaredModel | None
-    after: DeclaredModel | None
-
-
 def assess(plan: Plan, setting: Setting) -> Review:
     """Return the review of a plan. The same arguments give the same review."""
     rules = [_rule(plan, one) for one in plan.violations or ()]
-    assessed = _assessed(plan, setting, rules)
-    models = [one.document for one in assessed]
-    before, after = _total(one.before for one in assessed), _total(one.after for one in assessed)
-    booting = {one.case.step.urn for one in assessed if one.document.action in _BOOTS}
+    order = _ordered(plan)
+    assessed = _assessed(plan, setting, rules, order)
+    models = [model for _, model in assessed]
+    before = _total(one.paid_before for one in models)
+    after = _total(one.paid_after for one in models)
+    booting = {planned.urn for planned, model in assessed if model.action in _BOOTS}
     failures = _failures(plan, assessed)
     notes = _notes(plan, setting)
     review = Review(
@@ -115,7 +130,7 @@ def assess(plan: Plan, setting: Setting) -> Review:
         has_policy_results=plan.violations is not None,
         is_complete=plan.has_all,
         gaps=[
-            Gap(code=one.code, text=messages.GAPS[one.code], models=list(map(_name, one.models)))
+            Gap(code=one.code, text=_GAPS[one.code], models=list(map(_name, one.models)))
             for one in plan.missing
         ],
         has_order=plan.depends_on is not None,
@@ -126,76 +141,70 @@ def assess(plan: Plan, setting: Setting) -> Review:
         boot_minutes=setting.boot_minutes,
         counts=_counts(plan, models),
         other_changes=sum(
-            step.op not in _NO_CHANGE for step in plan.steps if not step.type.startswith(_OURS)
+            one.op not in _NO_CHANGE for one in plan.resources if not one.type.startswith(_OURS)
         ),
         models=models,
         before=before,
         after=after,
-        increase=_difference(before.dollars_per_month, after.dollars_per_month),
-        increase_per_hour=round(after.dollars_per_hour - before.dollars_per_hour, 6),
+        increase=after.dollars_per_month.less(before.dollars_per_month),
+        increase_per_hour=after.dollars_per_hour - before.dollars_per_hour,
         unknown_cost=[
-            one.document.name
-            for one in assessed
-            if one.after and one.after.dollars_per_hour is None
+            one.name for one in models if one.paid_after and one.paid_after.dollars_per_hour is None
         ],
-        peak_ram_gb=_sum(map(_most_ram, assessed)),
-        minutes_to_apply=_boots_in_a_row(plan, booting) * setting.boot_minutes,
+        peak_ram_gb=math.fsum(_most_ram(planned, model) for planned, model in assessed),
+        minutes_to_apply=_boots_in_a_row(plan, order, booting) * setting.boot_minutes,
         broken_rules=rules,
         failures=list(failures),
         failure_codes=list(failures.values()),
         findings=[],
-        notes=[messages.NOTES[code] for code in notes],
+        notes=[_NOTES[code] for code in notes],
         note_codes=notes,
     )
     return review.model_copy(update={"findings": list(_findings(review, setting.thresholds))})
 
 
-def _assessed(plan: Plan, setting: Setting, rules: Sequence[BrokenRule]) -> list[_Assessed]:
-    cases = cases_of(plan)
-    fates = Fates(plan, cases, setting.live)
-    needed_by = _needed_by(plan)
-    rules_of: dict[str, list[BrokenRule]] = {}
-    for violation, rule in zip(plan.violations or (), rules, strict=True):
-        rules_of.setdefault(violation.urn, []).append(rule)
+def _assessed(
+    plan: Plan,
+    setting: Setting,
+    rules: Sequence[BrokenRule],
+    order: _Order,
+) -> list[tuple[Planned, ReviewedModel]]:
+    models = models_in(plan)
+    fates = Fates(plan, models, setting.live)
 
-    def one(case: Case) -> _Assessed:
-        live = setting.live.shown(case) if setting.live else None
-        fate = fates.of(case, live)
-        outputs = case.was.outputs if case.was else {}
-        before = _declared(case.was, setting, outputs) if case.was else None
-        after = _declared(case.will, setting, outputs) if case.will else None
+    def one(planned: Planned) -> tuple[Planned, ReviewedModel]:
+        fate = fates.of(planned)
+        outputs = planned.was.outputs if planned.was else {}
         is_replaced = fate.action == "replace"
+        has_order = plan.depends_on is not None
         reason_codes = [each.code for each in fate.reasons]
-        document = ReviewedModel(
-            name=_name(case.name),
-            urn=printable(case.step.urn, limit=500),
+        model = ReviewedModel(
+            name=_name(planned.name),
+            urn=printable(planned.urn, limit=500),
             action=fate.action,
             is_anyway=fate.is_anyway,
-            is_asleep=case.is_asleep,
+            is_asleep=planned.is_asleep,
             is_left_running=not {"retained", "deletedWith"}.isdisjoint(reason_codes),
-            reasons=list(map(messages.reason, fate.reasons)),
+            reasons=[printable(each.text, limit=200) for each in fate.reasons],
             reason_codes=reason_codes,
-            before=before,
-            after=after,
+            before=_declared(planned.was, setting, outputs) if planned.was else None,
+            after=_declared(planned.will, setting, outputs) if planned.will else None,
             unavailable_minutes=setting.boot_minutes if is_replaced else None,
-            dependents=_dependents(needed_by, case.step.urn) if is_replaced else None,
-            failure=messages.failure(fate.failure) if fate.failure else None,
+            dependents=_dependents(order, planned.urn) if is_replaced and has_order else None,
+            failure=printable(fate.failure.text) if fate.failure else None,
             failure_code=fate.failure.code if fate.failure else None,
-            drift=messages.reason(fate.drift) if fate.drift else None,
+            drift=printable(fate.drift.text, limit=200) if fate.drift else None,
             drift_code=fate.drift.code if fate.drift else None,
-            live=live,
-            broken_rules=rules_of.get(case.step.urn, []),
+            live=fate.live,
+            broken_rules=[
+                rule
+                for violation, rule in zip(plan.violations or (), rules, strict=True)
+                if violation.urn == planned.urn
+            ],
         )
-        stays_asleep = case.is_asleep and fate.action == "keep"
-        return _Assessed(
-            case,
-            document,
-            fate.failure,
-            None if case.is_asleep else before,
-            None if stays_asleep else after,
-        )
+        return planned, model
 
-    return sorted(map(one, cases), key=lambda each: (each.document.name, each.document.urn))
+    return sorted(map(one, models), key=lambda pair: (pair[1].name, pair[1].urn))
 
 
 def _name(name: str) -> str:
@@ -206,16 +215,16 @@ def _rule(plan: Plan, violation: Violation) -> BrokenRule:
     is_of_stack = not violation.urn or type_of(violation.urn) == STACK_TYPE
     # Policies get a secret in plain, and not marked.
     may_quote = any(
-        SECRET in map(step.new.inputs.get, step.new.hidden)
-        for step in plan.steps
-        if step.type == MODEL_TYPE and step.new is not None
-        if is_of_stack or step.urn == violation.urn
+        SECRET in map(one.will.inputs.get, one.will.hidden)
+        for one in plan.resources
+        if one.is_model and one.will is not None
+        if is_of_stack or one.urn == violation.urn
     )
     return BrokenRule(
         pack=_name(violation.pack),
         policy=_name(violation.policy),
         is_mandatory=violation.is_mandatory,
-        message=messages.WITHHELD if may_quote else printable(violation.message, limit=600),
+        message=_WITHHELD if may_quote else printable(violation.message, limit=600),
         is_withheld=may_quote,
         name=None if is_of_stack else _name(name_of(violation.urn)),
     )
@@ -232,53 +241,36 @@ def _declared(state: ResourceState, setting: Setting, outputs: Mapping[str, Any]
         return UNKNOWN if is_hidden(value) else value
 
     model = declared_model("", state.urn, read=read, catalogue=setting.catalogue)
-    ram = _known(model.ram_gb)
-    if ram is None and outputs.get("modelId") == state.model_id:
-        ram = _known(number(outputs.get("requiredRamGb")))
-    concurrency, hours = _known(model.concurrency), _known(model.expected_hours_per_day)
-    expiry = model.expiration_period_seconds
+    ram = model.ram_gb
+    if ram in (None, UNKNOWN) and outputs.get("modelId") == state.model_id:
+        ram = number(outputs.get("requiredRamGb"))
+    ram = None if ram is UNKNOWN else ram
+    concurrency = None if model.concurrency is UNKNOWN else model.concurrency
+    expiry, hours = model.expiration_period_seconds, model.expected_hours_per_day
+    hours = None if hours is UNKNOWN else hours
     hour = month = None
     if ram is not None and concurrency is not None and expiry is not UNKNOWN:
-        price = setting.price
-        hour = hourly(ram, concurrency, price)
-        month = monthly(
-            *(ram, concurrency, price),
+        hour = hourly(ram, concurrency, setting.price)
+        cost = monthly(
+            *(ram, concurrency, setting.price),
             expiration_period_seconds=expiry,
             expected_hours_per_day=hours,
         )
+        month = Month.model_validate(cost, from_attributes=True)
     return DeclaredModel(
         model_id=state.model_id,
         concurrency=concurrency,
-        expiration_period_seconds=_known(expiry),
+        expiration_period_seconds=None if expiry is UNKNOWN else expiry,
         expected_hours_per_day=hours,
         unreadable=state.hidden,
         required_ram_gb=ram,
-        dollars_per_hour=_money(hour),
-        dollars_per_month=None
-        if month is None
-        else Month(
-            floor=_money(month.floor) or 0,
-            expected=_money(month.expected),
-            ceiling=_money(month.ceiling) or 0,
-        ),
+        dollars_per_hour=None if hour is None else float(hour),
+        dollars_per_month=month,
     )
 
 
-def _known(value: _T | Literal[Unknown.UNKNOWN] | None) -> _T | None:
-    return None if value is UNKNOWN else value
-
-
-def _money(amount: Decimal | None) -> float | None:
-    return None if amount is None else round(float(amount), 6)
-
-
 def _sum(amounts: Iterable[float | None]) -> float:
-    return round(math.fsum(filter(None, amounts)), 6)
-
-
-def _ram(declared: DeclaredModel | None) -> float:
-    """Return the RAM of all instances; 0 if it is not known."""
-    return (declared.required_ram_gb or 0) * (declared.concurrency or 0) if declared else 0.0
+    return math.fsum(filter(None, amounts))
 
 
 def _total(parts: Iterable[DeclaredModel | None]) -> Total:
@@ -287,7 +279,7 @@ def _total(parts: Iterable[DeclaredModel | None]) -> Total:
     expected = [one.expected for one in months if one.expected is not None]
     return Total(
         models=len(declared),
-        required_ram_gb=_sum(map(_ram, declared)),
+        required_ram_gb=_sum(one.all_ram_gb for one in declared),
         dollars_per_hour=_sum(one.dollars_per_hour for one in declared),
         dollars_per_month=Month(
             floor=_sum(one.floor for one in months),
@@ -299,25 +291,14 @@ def _total(parts: Iterable[DeclaredModel | None]) -> Total:
     )
 
 
-def _difference(before: Month, after: Month) -> Month:
-    # If one side has no expected figure, the two sides are about other models.
-    expected = None
-    if before.expected is not None and after.expected is not None:
-        expected = round(after.expected - before.expected, 6)
-    return Month(
-        floor=round(after.floor - before.floor, 6),
-        expected=expected,
-        ceiling=round(after.ceiling - before.ceiling, 6),
-    )
-
-
-def _most_ram(one: _Assessed) -> float:
+def _most_ram(planned: Planned, model: ReviewedModel) -> float:
     """Return the most RAM that a model takes during the `up`, which removes models last.
 
     A replacement's old instance is unloaded before the new one is loaded. An expired model takes
     none before, though its cost counts: it is loaded again.
     """
-    return max(_ram(one.before) if one.case.is_loaded else 0.0, _ram(one.after))
+    before = model.paid_before if planned.is_loaded else None
+    return max(one.all_ram_gb or 0 if one else 0 for one in (before, model.paid_after))
 
 
 def _counts(plan: Plan, models: Sequence[ReviewedModel]) -> Counts:
@@ -342,75 +323,64 @@ def _counts(plan: Plan, models: Sequence[ReviewedModel]) -> Counts:
 # ----------------------------------------------------------------------------------- order
 
 
-def _needed_by(plan: Plan) -> dict[str, list[str]] | None:
-    """Return which resources depend on each; None if the plan does not say."""
-    if plan.depends_on is None:
-        return None
-    needed_by: dict[str, list[str]] = {}
-    for urn, needed in plan.depends_on.items():
-        for one in needed:
-            needed_by.setdefault(one, []).append(urn)
-    return needed_by
+def _ordered(plan: Plan) -> _Order:
+    """Return each resource with what it needs, which comes before it."""
+    needs = {urn: needed - {urn} for urn, needed in (plan.depends_on or {}).items()}
+    try:
+        order = list(TopologicalSorter(needs).static_order())
+    except CycleError:
+        return []  # No plan of Pulumi's has one.
+    return [(urn, needs.get(urn, frozenset())) for urn in order]
 
 
-def _dependents(needed_by: Mapping[str, list[str]] | None, urn: str) -> list[str] | None:
+def _dependents(order: _Order, urn: str) -> list[str]:
     """Return the names of all that depends on a resource, also through others."""
-    if needed_by is None:
-        return None
     found = {urn}
-    waiting = [urn]
-    while waiting:
-        more = set(needed_by.get(waiting.pop(), ())) - found
-        found |= more
-        waiting += more
+    for one, needed in order:
+        if not found.isdisjoint(needed):
+            found.add(one)
     return sorted(_name(name_of(one)) for one in found - {urn} if type_of(one) not in _SILENT)
 
 
-def _boots_in_a_row(plan: Plan, booting: AbstractSet[str]) -> int:
+def _boots_in_a_row(plan: Plan, order: _Order, booting: AbstractSet[str]) -> int:
     """Return how many boots come one after the other in the longest chain."""
-    needs = {urn: needed - {urn} for urn, needed in (plan.depends_on or {}).items()}
     # A fleet's models do not wait for their boot; its readiness does, for all at once.
-    members = {
-        step.urn
-        for step in plan.steps
-        if step.type == MODEL_TYPE and step.new is not None and step.new.in_fleet
-    }
-    rows: dict[str, int] = {}
-    try:
-        for urn in TopologicalSorter(needs).static_order():
-            needed = needs.get(urn, frozenset())
-            waits = type_of(urn) == READINESS_TYPE and not booting.isdisjoint(needed)
-            own = int(urn not in members and (urn in booting or waits))
-            rows[urn] = own + max((rows[one] for one in needed), default=0)
-    except CycleError:
-        pass  # No plan of Pulumi's has one.
-    return max([*rows.values(), 1 if booting else 0])
+    members = {one.urn for one in plan.resources if one.is_model and one.will and one.will.in_fleet}
+    rows = {"": 1 if booting else 0}
+    for urn, needed in order:
+        waits = type_of(urn) == READINESS_TYPE and not booting.isdisjoint(needed)
+        own = int(urn not in members and (urn in booting or waits))
+        rows[urn] = own + max((rows[one] for one in needed), default=0)
+    return max(rows.values())
 
 
 # --------------------------------------------------------------- failures, notes and findings
 
 
-def _failures(plan: Plan, assessed: Sequence[_Assessed]) -> dict[str, FailureCode]:
+def _failures(
+    plan: Plan, assessed: Sequence[tuple[Planned, ReviewedModel]]
+) -> dict[str, FailureCode]:
     """Return why the `up` will fail: each sentence with its code."""
-    found = [(one.document.name, one.failure) for one in assessed if one.failure]
-    named = {one.case.step.urn for one in assessed if one.failure}
-    found += [
-        (_name(name_of(one.urn)), complaint(one.message))
-        for one in plan.complaints
-        if one.message and one.urn not in named
-    ]
+    found: dict[str, FailureCode] = {}
+    named = set()
+    for planned, model in assessed:
+        if model.failure_code is not None:
+            found[f"{model.name}: {model.failure}"] = model.failure_code
+            named.add(planned.urn)
+    for one in plan.complaints:
+        if one.message and one.urn not in named:
+            name = _name(name_of(one.urn))
+            failure = complaint(one.message)
+            found[(f"{name}: " if name else "") + printable(failure.text)] = failure.code
     if any(one.is_mandatory for one in plan.violations or ()):
-        found.append(("", remark("mandatoryPolicy")))
+        found["a mandatory policy is broken"] = "mandatoryPolicy"
     if plan.complaints and not found:
-        found.append(("", remark("unexplained")))
-    return {
-        (f"{name}: " if name else "") + messages.failure(failure): failure.code
-        for name, failure in found
-    }
+        found["the preview failed, and the plan does not say why"] = "unexplained"
+    return found
 
 
 def _notes(plan: Plan, setting: Setting) -> list[NoteCode]:
-    has_state = any(step.old is not None for step in plan.steps) and not plan.is_from_nothing
+    has_state = any(one.was is not None for one in plan.resources) and not plan.is_from_nothing
     holds: dict[NoteCode, bool] = {
         "branchesCompared": plan.is_from_nothing,
         "withoutRefresh": has_state and not plan.is_refreshed,
@@ -424,38 +394,36 @@ def _notes(plan: Plan, setting: Setting) -> list[NoteCode]:
 
 def _findings(review: Review, thresholds: Thresholds) -> Iterator[Finding]:
     """Yield a finding for each limit, and for each model and rule that `fail_on` names."""
-    yield from _too_much(review, thresholds)
-
-    def found(code: FindingCode, name: str | None, **facts: str) -> Iterator[Finding]:
-        if code in thresholds.fail_on:
-            text = messages.finding(code, name=name or "the stack", **facts)
-            yield Finding(code=code, name=name, text=text)
-
-    for one in review.models:
-        if one.action == "replace":
-            minutes, reasons = str(one.unavailable_minutes), ", ".join(one.reasons)
-            yield from found("replace", one.name, minutes=minutes, reasons=reasons)
-    for one in review.models:
-        if one.drift is not None:
-            yield from found("drift", one.name, drift=one.drift)
-    for rule in review.broken_rules:
-        yield from found("violation", rule.name, message=rule.message, policy=rule.policy)
-    for name in review.unknown_cost:
-        yield from found("unknown-cost", name)
-
-
-def _too_much(review: Review, thresholds: Thresholds) -> Iterator[Finding]:
     gaps = {gap.code: gap.text for gap in review.gaps}
     # A failed preview is reported as a failure instead.
     whole = None if review.is_complete or "failed" in gaps else review.gaps[0].text
-    month = review.after.dollars_per_month.ceiling
-    limits: tuple[tuple[FindingCode, float | None, float, str | None], ...] = (
-        ("increase", thresholds.max_increase, review.increase.ceiling, gaps.get("cutOff")),
-        ("monthly", thresholds.max_monthly, month, whole),
-    )
-    for code, limit, amount, unknown in limits:
-        # As shown: one cent too much is too much.
-        if limit is not None and (unknown or round(amount, 2) > limit):
-            shown = {"amount": dollars(amount), "most": dollars(limit)}
-            text = messages.not_known(unknown) if unknown else messages.finding(code, **shown)
-            yield Finding(code=code, name=None, text=text)
+    more, month = review.increase.ceiling, review.after.dollars_per_month.ceiling
+    yield from _over("increase", "more ", more, thresholds.max_increase, gaps.get("cutOff"))
+    yield from _over("monthly", "", month, thresholds.max_monthly, whole)
+    for code, name, text in _remarkable(review):
+        if code in thresholds.fail_on:
+            yield Finding(code=code, name=name, text=f"{name or 'the stack'}{text}")
+
+
+def _remarkable(review: Review) -> Iterator[tuple[FindingCode, str | None, str]]:
+    for one in review.models:
+        if one.action == "replace":
+            about = f"about {one.unavailable_minutes} minutes ({', '.join(one.reasons)})"
+            yield "replace", one.name, f" is unavailable for {about}"
+    for one in review.models:
+        if one.drift is not None:
+            yield "drift", one.name, f" {one.drift}"
+    for rule in review.broken_rules:
+        yield "violation", rule.name, f": {rule.message} ({rule.policy})"
+    for name in review.unknown_cost:
+        yield "unknown-cost", name, " has an unknown cost, which is in no total"
+
+
+def _over(
+    code: FindingCode, more: str, amount: float, limit: float | None, unknown: str | None
+) -> Iterator[Finding]:
+    # As shown: one cent too much is too much.
+    if limit is not None and (unknown or round(amount, 2) > limit):
+        text = f"{dollars(amount)} a month {more}if always loaded, allowed: {dollars(limit)}"
+        text = f"not known, because {unknown}" if unknown else text
+        yield Finding(code=code, name=None, text=text)

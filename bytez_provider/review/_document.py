@@ -7,7 +7,9 @@ Programs read the codes: a code keeps its meaning, while the sentence beside it 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator
 
 from bytez_provider.base.document import Document
 
@@ -18,68 +20,30 @@ GapCode = Literal[
 DriftCode = Literal[
     "unloaded", "failed", "loadedByOthers", "loadedLater", "changedOutside", "heldByOther"
 ]
-ReasonCode = Literal[
-    DriftCode,
-    "changed",
-    "secretChanged",
-    "renamed",
-    "movedIntoFleet",
-    "movedOutOfFleet",
-    "bootFailed",
-    "stillBooting",
-    "unknownValue",
-    "interrupted",
-    "adopted",
-    "takenOver",
-    "takenOverOrReloaded",
-    "settingsDiffer",
-    "settingsHidden",
-    "adoptHidden",
-    "foundFailed",
-    "notLoaded",
-    "ownLoadUnclear",
-    "givenUp",
-    "retained",
-    "deletedWith",
-]
-FailureCode = Literal[
-    "protected",
-    "previewError",
-    "programError",
-    "declaredTwice",
-    "oldLoadRetained",
-    "renamedUnseen",
-    "renamedInFleet",
-    "notReleased",
-    "alreadyLoaded",
-    "alreadyLoadedByOther",
-    "mandatoryPolicy",
-    "unexplained",
-]
-NoteCode = Literal[
-    "branchesCompared",
-    "withoutRefresh",
-    "noKey",
-    "noAnswer",
-    "noJournal",
-    "bundledCatalogue",
-    "noCatalogue",
-    "noPolicyResults",
-]
+_ChangeCode = Literal["changed", "secretChanged", "renamed", "movedIntoFleet", "movedOutOfFleet"]
+_BootCode = Literal["bootFailed", "stillBooting", "foundFailed", "interrupted"]
+_TakeOverCode = Literal["adopted", "adoptHidden", "takenOver", "takenOverOrReloaded"]
+_OutageCode = Literal["unknownValue", "settingsDiffer", "settingsHidden"]
+_LeftCode = Literal["notLoaded", "ownLoadUnclear", "givenUp", "retained", "deletedWith"]
+ReasonCode = Literal[DriftCode, _ChangeCode, _BootCode, _TakeOverCode, _OutageCode, _LeftCode]
+_StackCode = Literal["declaredTwice", "renamedUnseen", "renamedInFleet", "notReleased"]
+_RefusedCode = Literal["protected", "oldLoadRetained", "alreadyLoaded", "alreadyLoadedByOther"]
+_PreviewCode = Literal["previewError", "programError", "mandatoryPolicy", "unexplained"]
+FailureCode = Literal[_StackCode, _RefusedCode, _PreviewCode]
+_PlanNote = Literal["branchesCompared", "withoutRefresh", "noPolicyResults"]
+_SourceNote = Literal["noKey", "noAnswer", "noJournal", "bundledCatalogue", "noCatalogue"]
+NoteCode = Literal[_PlanNote, _SourceNote]
 FindingCode = Literal["increase", "monthly", "replace", "drift", "violation", "unknown-cost"]
+_Amount = Annotated[float, BeforeValidator(lambda amount: round(float(amount), 6))]
+"""Dollars or GB, without the noise of a sum of floats."""
 
 
 class Gap(Document):
     """What a review cannot judge, because the plan leaves it out."""
 
     code: GapCode
-    """targeted: made with --target, --exclude or --target-replace; failed: the preview failed
-    half way; cutOff: the end of the plan is missing; samesLeftOut: what does not change is not in
-    the plan; goneUnclear: the plan does not say which of these a refresh found gone;
-    notRefreshed: the refresh left these out; notComparable: a secret, or a value not known yet,
-    stands on both branches."""
     text: str
-    """The same in a sentence."""
+    """What the code means."""
     models: list[str]
     """Names of the models that are left out; empty if the plan does not say, or if only other
     resources are."""
@@ -88,12 +52,23 @@ class Gap(Document):
 class Month(Document):
     """What a month of 730 hours costs."""
 
-    floor: float
+    floor: _Amount
     """One boot and one idle period: loaded once, never used."""
-    expected: float | None
+    expected: _Amount | None
     """At the declared hours a day; null if none are declared."""
-    ceiling: float
+    ceiling: _Amount
     """Loaded all month."""
+
+    def less(self, other: Month) -> Month:
+        """Return the difference; none is expected unless both sides are about the same models."""
+        expected = None
+        if self.expected is not None and other.expected is not None:
+            expected = self.expected - other.expected
+        return Month(
+            floor=self.floor - other.floor,
+            expected=expected,
+            ceiling=self.ceiling - other.ceiling,
+        )
 
 
 class DeclaredModel(Document):
@@ -111,9 +86,21 @@ class DeclaredModel(Document):
     """The inputs that are set to a secret or to a value not known before the `up`: null here."""
     required_ram_gb: float | None
     """Of one instance."""
-    dollars_per_hour: float | None
+    dollars_per_hour: _Amount | None
     """Of all instances, as all below; null if RAM, concurrency or idle period is unknown."""
     dollars_per_month: Month | None
+
+    @property
+    def all_ram_gb(self) -> float | None:
+        """The RAM of all instances; None if it is unknown."""
+        if self.required_ram_gb is None or self.concurrency is None:
+            return None
+        return self.required_ram_gb * self.concurrency
+
+    @property
+    def at_most(self) -> float | None:
+        """US dollars for a month of being loaded; None if they are unknown."""
+        return self.dollars_per_month.ceiling if self.dollars_per_month else None
 
 
 class LiveModel(Document):
@@ -176,13 +163,28 @@ class ReviewedModel(Document):
     """Null if the service was not asked."""
     broken_rules: list[BrokenRule]
 
+    @property
+    def declared(self) -> DeclaredModel | None:
+        """As it is declared after the change, or was before it."""
+        return self.after or self.before
+
+    @property
+    def paid_before(self) -> DeclaredModel | None:
+        """What is paid for before the change; None for nothing."""
+        return None if self.is_asleep else self.before
+
+    @property
+    def paid_after(self) -> DeclaredModel | None:
+        """What is paid for after the change; None for nothing."""
+        return None if self.is_asleep and self.action == "keep" else self.after
+
 
 class Total(Document):
     """What all models cost together, without those of unknown cost."""
 
     models: int
-    required_ram_gb: float
-    dollars_per_hour: float
+    required_ram_gb: _Amount
+    dollars_per_hour: _Amount
     dollars_per_month: Month
     expected_models: int
     """How many models the expected figure covers."""
@@ -251,10 +253,10 @@ class Review(Document):
     after: Total
     increase: Month
     """After less before."""
-    increase_per_hour: float
+    increase_per_hour: _Amount
     unknown_cost: list[str]
     """Names of the models, as declared after, whose cost is unknown and in no sum."""
-    peak_ram_gb: float
+    peak_ram_gb: _Amount
     """The most that is loaded at one time during the `up`, of known RAM."""
     minutes_to_apply: int
     """Boots only; boots run side by side if neither model depends on the other."""

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from bytez_provider.base.urns import name_of
 from bytez_provider.core.messages import named
 from bytez_provider.core.ownership import Judgement, Owner, Verdict, judge
 from bytez_provider.review._document import Action, DriftCode, FailureCode, LiveModel, ReasonCode
-from bytez_provider.review._messages import Remark, reason, remark
-from bytez_provider.review._models import Case, Live
-from bytez_provider.review._plan import REPLACING, Plan, ResourceState
+from bytez_provider.review._models import Live
+from bytez_provider.review._plan import REPLACING, Plan, Planned, ResourceState
 from bytez_provider.service.schemas import NOT_LOADED, Instance, Phase, phase_of
 from bytez_provider.stack.marks import UNKNOWN, is_hidden
+
+_Code_co = TypeVar("_Code_co", bound=str, covariant=True)
+_STILL_PAID = "it keeps running and is paid for, but no stack has it"
+_ONLY_ONCE = "and a model can be loaded only once"
+
+
+@dataclass(frozen=True)
+class Remark(Generic[_Code_co]):
+    """A code and its sentence, which may show text of others."""
+
+    code: _Code_co
+    text: str
+
 
 _Reasons = list[Remark[ReasonCode]]
 
@@ -28,10 +40,10 @@ class Fate:
     reasons: _Reasons
     drift: Remark[DriftCode] | None
     failure: Remark[FailureCode] | None
+    live: LiveModel | None
 
 
-@dataclass(frozen=True)
-class _Met:
+class _Met(NamedTuple):
     """A load that exists before one is asked for, and whose it is."""
 
     instance: Instance
@@ -41,64 +53,88 @@ class _Met:
 class Fates:
     """Judges the models of one plan."""
 
-    def __init__(self, plan: Plan, cases: Iterable[Case], live: Live | None) -> None:
-        self._cases = list(cases)
+    def __init__(self, plan: Plan, models: Iterable[Planned], live: Live | None) -> None:
+        self._models = list(models)
         self._live = live
-        self._is_refreshed = plan.is_refreshed
-        self._deleted_with = plan.deleted_with
-        self._removed = {step.urn for step in plan.steps if step.op == "delete"}
+        self._plan = plan
+        self._removed = {one.urn for one in plan.resources if one.op == "delete"}
         self._complaints = {one.urn: one.message for one in plan.complaints if one.urn}
         # Who has a model, or will have it: the service holds one load of each.
-        self._holders: dict[str, list[Case]] = {}
+        self._holders: dict[str, list[Planned]] = {}
         self._declared: set[tuple[str, str | None]] = set()
-        for case in self._cases:
-            states = [] if case.is_asleep else [case.now, case.will]
+        for planned in self._models:
+            states = [] if planned.is_asleep else [planned.now, planned.will]
             for model_id in {state.model_id for state in states if state} - {None}:
-                self._holders.setdefault(str(model_id), []).append(case)
-            if case.will is not None:
-                self._declared.add((case.step.urn, case.will.model_id))
+                self._holders.setdefault(str(model_id), []).append(planned)
+            if planned.will is not None:
+                self._declared.add((planned.urn, planned.will.model_id))
+        self._met = {planned.urn: self._met_by(planned) for planned in self._models}
 
-    def of(self, case: Case, shown: LiveModel | None) -> Fate:
+    def of(self, planned: Planned) -> Fate:
         """Return what happens to a model."""
-        judged = self._live.judged(case) if self._live else None
-        drift = _drift(case, shown, judged)
-        if case.will is None:
-            why = self._why_left(case, judged, drift)
-            action: Action = "forget" if why else "unload"
-            reasons: _Reasons = [why] if why else []
+        judged = self._live.judged(planned) if self._live else None
+        shown = self._live.shown(planned, judged) if self._live else None
+        drift = _drift(planned, shown, judged)
+        action: Action
+        if planned.will is None:
+            why = self._why_left(planned, judged, drift)
+            action, reasons, failure = "forget" if why else "unload", [why] if why else [], None
         else:
-            action, reasons = self._action(case, case.will)
-        is_anyway = action != "keep" and _is_anyway(case)
-        reasons = [*_changes(case), *_trouble(case), *reasons]
+            taken = self._taken(planned, planned.will)
+            action, reasons = _action(planned, planned.will, taken)
+            failure = None
+            if action in ("load", "replace") and not planned.will.inputs.get("adopt"):
+                failure = self._refusal(planned, planned.will, judged, is_taken=taken is not None)
+        is_anyway = action != "keep" and _is_anyway(planned)
+        reasons = [*_changes(planned), *_trouble(planned), *reasons]
         if is_anyway and drift is not None and drift not in reasons:
             reasons.append(drift)
-        return Fate(action, is_anyway, reasons, drift, self._failure(case, action, judged))
+        if planned.urn in self._complaints:
+            failure = complaint(self._complaints[planned.urn])
+        if _is_protected(planned):
+            done = "replaced" if planned.op == "replace" else "removed"
+            failure = Remark("protected", f"it is protected, and would be {done}")
+        return Fate(action, is_anyway, reasons, drift, failure, shown)
 
-    # --------------------------------------------------------------------------- what is done
+    # --------------------------------------------------------------- a load that exists already
 
-    def _action(self, case: Case, will: ResourceState) -> tuple[Action, _Reasons]:
-        """Return what is done to a model, and why if nothing else says it."""
-        op = case.step.op
-        serves_nothing = case.is_asleep or case.phase is Phase.FAILED
-        if op in ("create", "import", "replace"):
-            taken = self._taken(case, will)
-            # If nothing serves, nothing goes down.
-            is_outage = op == "replace" and not serves_nothing
-            return taken or ("replace" if is_outage else "load", [])
-        if op != "update":
-            return "keep", []
-        if serves_nothing:
-            return "load", []
-        if _may_replace(case, will):
-            # The provider can say so to Pulumi only once the value is known: in the `up`.
-            return "replace", [remark("unknownValue")]
-        return ("wait" if case.phase is Phase.BOOTING else "update"), []
+    def _met_by(self, planned: Planned) -> _Met | None:
+        """Return the load that the create of a model meets; None if it meets none.
+
+        The service shows it, or else the state of the resource that has the model.
+        """
+        model_id = planned.will.model_id if planned.will else None
+        if model_id is None or planned.has(model_id):
+            return None
+        givers = [
+            (one.old_urn, one.now)
+            for one in self._holders.get(model_id, ())
+            if one.now is not None and one.is_loaded and one.now.model_id == model_id
+            if one.old_urn != planned.urn
+        ]
+        stack = record = None
+        if self._live is not None:
+            stack, record = self._live.stack, self._live.records.get(model_id)
+            instance = self._live.instances.get(model_id)
+        else:
+            instance = next((_instance(model_id, now) for _, now in givers), None)
+        if instance is None:
+            return None
+        # By the state alone: the journal is asked below.
+        seen = (
+            owner
+            for owner, now in ((Owner(urn=urn, stack=stack), now) for urn, now in givers)
+            if judge(instance, who=owner, named=now.load, record=None).is_ours
+        )
+        sibling = next(seen, None) if self._plan.is_refreshed else None
+        who = Owner(urn=planned.urn, stack=stack)
+        return _Met(instance, judge(instance, who=who, named=None, record=record, sibling=sibling))
 
     def _taken(  # noqa: PLR0911 - one for each case
-        self, case: Case, will: ResourceState
+        self, planned: Planned, will: ResourceState
     ) -> tuple[Action, _Reasons] | None:
         """Return what is done with a load that exists; None if it is not for this resource."""
-        met = self._met(case)
+        met = self._met[planned.urn]
         if met is None:
             return None
         asked, adopt = will.inputs, will.inputs.get("adopt")
@@ -108,169 +144,175 @@ class Fates:
                 "concurrency": record.concurrency,
                 "expirationPeriodSeconds": record.expiration_period_seconds,
             }
-            return _kept(met, asked, there, action="wait", how=remark("interrupted"))
-        giver = self._giver(case, met)
+            started = "an interrupted up has started its load"
+            return _kept(met.instance, asked, "wait", Remark("interrupted", started), there)
+        giver = self._giver(planned)
         if giver is not None:
-            if any(one.old_urn == giver.urn and one.step.op == "replace" for one in self._cases):
+            takes = f"takes over the load of '{giver.name}'"
+            if any(one.old_urn == giver.urn and one.op == "replace" for one in self._models):
                 # Which of the two comes first, the engine decides.
-                return "replace", [remark("takenOverOrReloaded", name=giver.name)]
-            return _kept(met, asked, action="adopt", how=remark("takenOver", name=giver.name))
-        if case.step.op == "replace":
+                unless = f"{takes}, unless that is unloaded first"
+                return "replace", [Remark("takenOverOrReloaded", unless)]
+            return _kept(met.instance, asked, "adopt", Remark("takenOver", takes))
+        if planned.op == "replace":
             return None
         if is_hidden(adopt):
-            return "load", [remark("adoptHidden")]
-        return _kept(met, asked, action="adopt", how=remark("adopted")) if adopt is True else None
-
-    def _met(self, case: Case) -> _Met | None:
-        """Return the load that the create of a model meets; None if it meets none.
-
-        The service shows it, or else the state of the resource that has the model.
-        """
-        model_id = case.will.model_id if case.will else None
-        if model_id is None or case.has(model_id):
+            hidden = "it is already loaded, and the value of adopt is hidden"
+            return "load", [Remark("adoptHidden", hidden)]
+        if adopt is not True:
             return None
-        givers = [
-            (one, one.now)
-            for one in self._holders.get(model_id, ())
-            if one.now is not None and one.is_loaded and one.now.model_id == model_id
-            if one.old_urn != case.step.urn
-        ]
-        stack = None
-        record = None
-        if self._live is not None:
-            stack, record = self._live.stack, self._live.records.get(model_id)
-            instance = self._live.instances.get(model_id)
-        else:
-            instance = next((_instance(model_id, now) for _, now in givers), None)
-        if instance is None:
-            return None
-        # By the state alone: the journal is asked below.
-        seen = [
-            owner
-            for owner, now in ((Owner(urn=one.old_urn, stack=stack), now) for one, now in givers)
-            if judge(instance, who=owner, named=now.load, record=None).is_ours
-        ]
-        sibling = seen[0] if seen and self._is_refreshed else None
-        who = Owner(urn=case.step.urn, stack=stack)
-        return _Met(instance, judge(instance, who=who, named=None, record=record, sibling=sibling))
+        adopted = "takes over the load that runs"
+        return _kept(met.instance, asked, "adopt", Remark("adopted", adopted))
 
-    def _giver(self, case: Case, met: _Met) -> Owner | None:
-        """Return the resource of this stack that gives up a load to this one."""
-        owner = met.judged.owner
-        if met.judged.verdict is not Verdict.OTHER_RESOURCE or owner is None or not owner.urn:
+    def _giver(self, planned: Planned) -> Owner | None:
+        """Return the resource of this stack that gives up the load that a model meets."""
+        met = self._met[planned.urn]
+        owner = met.judged.owner if met else None
+        if met is None or met.judged.verdict is not Verdict.OTHER_RESOURCE:
             return None
-        is_kept = (owner.urn, met.instance.model_id) in self._declared
-        return None if is_kept or owner.urn == case.step.urn else owner
+        if owner is None or owner.urn in ("", planned.urn):
+            return None
+        return None if (owner.urn, met.instance.model_id) in self._declared else owner
 
-    def _taker(self, case: Case) -> Case | None:
-        """Return the model that takes over the load of one that is removed."""
-        model_id = case.now.model_id if case.now else None
+    def _taker(self, planned: Planned) -> Planned | None:
+        """Return the model that takes over the load of a removed one."""
+        model_id = planned.now.model_id if planned.now else None
         for other in self._holders.get(model_id or "", ()):
-            met = self._met(other) if other.step.urn != case.step.urn else None
-            giver = self._giver(other, met) if met else None
+            if other.urn == planned.urn or self._met[other.urn] is None:
+                continue
+            giver = self._giver(other)
             is_adopted = other.will is not None and other.will.inputs.get("adopt") is True
-            if (giver is not None and giver.urn == case.old_urn) or (met and is_adopted):
+            if is_adopted or (giver is not None and giver.urn == planned.old_urn):
                 return other
         return None
 
     def _why_left(
-        self, case: Case, judged: Judgement | None, drift: Remark[DriftCode] | None
+        self, planned: Planned, judged: Judgement | None, drift: Remark[DriftCode] | None
     ) -> Remark[ReasonCode] | None:
         """Return why a model that the stack no longer declares is not unloaded."""
-        if judged is not None and judged.verdict is Verdict.UNSURE and case.is_loaded:
-            return remark("ownLoadUnclear")
-        if not case.is_loaded or (judged is not None and not judged.is_ours):
-            return drift or remark("notLoaded")
-        taker = self._taker(case)
+        if judged is not None and judged.verdict is Verdict.UNSURE and planned.is_loaded:
+            unclear = "left alone: the state does not say which load is its own"
+            return Remark("ownLoadUnclear", unclear)
+        if not planned.is_loaded or (judged is not None and not judged.is_ours):
+            return drift or Remark("notLoaded", "it is not loaded")
+        taker = self._taker(planned)
         if taker is not None:
-            return remark("givenUp", name=taker.name)
-        if case.step.old is not None and case.step.old.is_retained:
-            return remark("retained")
-        other = self._deleted_with.get(case.step.urn)
-        return remark("deletedWith", name=name_of(other)) if other in self._removed else None
-
-    # ------------------------------------------------------------------------ why it will fail
-
-    def _failure(
-        self, case: Case, action: Action, judged: Judgement | None
-    ) -> Remark[FailureCode] | None:
-        if _is_protected(case):
-            done = "replaced" if case.step.op == "replace" else "removed"
-            return remark("protected", done=done)
-        if case.step.urn in self._complaints:
-            return complaint(self._complaints[case.step.urn])
-        if action not in ("load", "replace") or case.will is None:
+            return Remark("givenUp", f"'{taker.name}' takes over its load")
+        if planned.now is not None and planned.now.retain_on_delete:
+            return Remark("retained", f"retain_on_delete: {_STILL_PAID}")
+        other = self._plan.deleted_with.get(planned.urn)
+        if other not in self._removed:
             return None
-        return None if case.will.inputs.get("adopt") else self._refusal(case, case.will, judged)
+        return Remark("deletedWith", f"deleted_with {name_of(other)}: {_STILL_PAID}")
 
-    def _refusal(  # noqa: PLR0911 - one for each case
-        self, case: Case, will: ResourceState, judged: Judgement | None
+    def _refusal(
+        self, planned: Planned, will: ResourceState, judged: Judgement | None, *, is_taken: bool
     ) -> Remark[FailureCode] | None:
         """Return why the service would refuse the load: it has one of the model already."""
         model_id = will.model_id
         if model_id is None:
             return None
-        others = [one for one in self._holders.get(model_id, ()) if one.step.urn != case.step.urn]
+        others = [one for one in self._holders.get(model_id, ()) if one.urn != planned.urn]
         for other in others:
-            if (other.step.urn, model_id) in self._declared:
-                return remark("declaredTwice", model=model_id, name=other.name)
-        if case.has(model_id):
+            if (other.urn, model_id) in self._declared:
+                has = f"the stack has {model_id} as {other.name}"
+                return Remark("declaredTwice", f"{has}, {_ONLY_ONCE}")
+        if planned.has(model_id):
             # A replacement: only its own load is unloaded before the new one is asked for.
-            if case.step.op == "replace" and case.step.old and case.step.old.is_retained:
-                return remark("oldLoadRetained")
+            if planned.op == "replace" and planned.now and planned.now.retain_on_delete:
+                keeps = "retain_on_delete keeps the old load"
+                return Remark("oldLoadRetained", f"{keeps}, {_ONLY_ONCE}")
             is_loaded = judged is not None and judged.verdict is not Verdict.NOT_LOADED
             return _refused(judged) if judged and is_loaded and not judged.is_ours else None
-        met = self._met(case)
-        if met is None or self._taken(case, will) is not None:
+        met = self._met[planned.urn]
+        if met is None or is_taken:
             return None
-        # The provider knows only from a refresh in the same `up`, or from the journal, that
-        # another resource of the stack gives the load up.
-        if case.came_from is not None and case.is_loaded:
-            code: FailureCode = "renamedInFleet" if will.in_fleet else "renamedUnseen"
-            return remark(code, name=name_of(case.came_from))
-        for other in others:
-            if other.is_loaded:
-                return remark("notReleased", model=model_id, name=other.name)
-        return _refused(met.judged)
+        return _unreleased(planned, will, others) or _refused(met.judged)
 
 
 def complaint(message: str) -> Remark[FailureCode]:
     """Return an error of a preview as a failure; of a program's traceback only the last line."""
     if "Traceback (most recent call last)" not in message:
-        return remark("previewError", message=message)
+        return Remark("previewError", message)
     *_, last = (line for line in message.splitlines() if line.strip())
-    return remark("programError", message=last)
+    return Remark("programError", f"the program failed: {last}")
+
+
+def _unreleased(
+    planned: Planned, will: ResourceState, others: Sequence[Planned]
+) -> Remark[FailureCode] | None:
+    """Return why the load of another resource of the stack, which gives it up, is in the way.
+
+    The provider knows of it only from a refresh in the same `up`, or from the journal.
+    """
+    if planned.came_from is not None and planned.is_loaded:
+        has = f"the stack has this model loaded as {name_of(planned.came_from)}"
+        if will.in_fleet:
+            use = "set `adopt=True` on it for one up, or use `pulumi state rename`"
+            return Remark("renamedInFleet", f"{has}: {use}")
+        return Remark("renamedUnseen", f"{has}: add that name to `aliases`")
+    name = next((one.name for one in others if one.is_loaded), None)
+    if name is None:
+        return None
+    has = f"the stack has {will.model_id} as {name}, which is removed later"
+    use = "set `adopt=True` on it for one up, or run `pulumi up --refresh`"
+    return Remark("notReleased", f"{has}: {use}")
+
+
+def _action(
+    planned: Planned, will: ResourceState, taken: tuple[Action, _Reasons] | None
+) -> tuple[Action, _Reasons]:
+    """Return what is done to a model, and why if nothing else says it."""
+    op = planned.op
+    serves_nothing = planned.is_asleep or planned.phase is Phase.FAILED
+    if op in ("create", "import", "replace"):
+        # If nothing serves, nothing goes down.
+        is_outage = op == "replace" and not serves_nothing
+        return taken or ("replace" if is_outage else "load", [])
+    if op != "update":
+        return "keep", []
+    if serves_nothing:
+        return "load", []
+    if _may_replace(planned, will):
+        # The provider can say so to Pulumi only once the value is known: in the `up`.
+        unless = "an outage, unless the new value is the same"
+        return "replace", [Remark("unknownValue", unless)]
+    return ("wait" if planned.phase is Phase.BOOTING else "update"), []
 
 
 def _kept(
-    met: _Met,
-    asked: Any,
-    there: dict[str, Any] | None = None,
-    *,
+    instance: Instance,
+    asked: Mapping[str, Any],
     action: Action,
     how: Remark[ReasonCode],
+    there: Mapping[str, Any] | None = None,
 ) -> tuple[Action, _Reasons]:
-    """Return what is done with a load that exists: `action`, unless its settings differ."""
-    if met.instance.phase is Phase.FAILED:
-        return "load", [remark("foundFailed")]
-    there = {**met.instance.model_dump(by_alias=True), **(there or {})}
+    """Return what is done with a load that exists: `action`, unless its settings differ.
+
+    `there` has its settings as far as the journal knows better than the service.
+    """
+    if instance.phase is Phase.FAILED:
+        return "load", [Remark("foundFailed", "the existing load has FAILED")]
+    runs = {**instance.model_dump(by_alias=True), **(there or {})}
     differs = [
-        name
-        for name in REPLACING
-        if there.get(name) and name in asked and there[name] != asked[name]
+        name for name in REPLACING if runs.get(name) and name in asked and runs[name] != asked[name]
     ]
     if not differs:
         return action, [how]
     inputs = " and ".join(differs)
-    if all(is_hidden(asked[name]) or is_hidden(there[name]) for name in differs):
-        return "replace", [how, remark("settingsHidden", inputs=inputs)]
-    return "replace", [how, remark("settingsDiffer", inputs=inputs)]
+    if all(is_hidden(asked[name]) or is_hidden(runs[name]) for name in differs):
+        unless = f"an outage, unless {inputs}, which is hidden, is the same"
+        return "replace", [how, Remark("settingsHidden", unless)]
+    return "replace", [how, Remark("settingsDiffer", f"loaded again, because {inputs} differs")]
 
 
 def _refused(judged: Judgement) -> Remark[FailureCode]:
     if judged.owner is None:
-        return remark("alreadyLoaded")
-    return remark("alreadyLoadedByOther", owner=named(judged.owner, with_place=True))
+        why = "it is already loaded, but not by this stack: adopt it, or unload it first"
+        return Remark("alreadyLoaded", why)
+    owner = named(judged.owner, with_place=True)
+    why = f"it is already loaded by {owner}: adopt it, or unload it first"
+    return Remark("alreadyLoadedByOther", why)
 
 
 def _instance(model_id: str, state: ResourceState) -> Instance:
@@ -281,7 +323,7 @@ def _instance(model_id: str, state: ResourceState) -> Instance:
     return Instance.model_validate({**known, "modelId": model_id, "status": status})
 
 
-def _may_replace(case: Case, will: ResourceState) -> bool:
+def _may_replace(planned: Planned, will: ResourceState) -> bool:
     """Return whether an update may become a replacement, because a value is not known yet.
 
     The plan does not show whether a secret is known. If it changes without a replacement, it is
@@ -289,64 +331,62 @@ def _may_replace(case: Case, will: ResourceState) -> bool:
     """
     return any(
         will.inputs.get(name) == UNKNOWN
-        or (is_hidden(will.inputs.get(name)) and name in case.step.changed)
+        or (is_hidden(will.inputs.get(name)) and name in planned.changed)
         for name in REPLACING
     )
 
 
-def _is_protected(case: Case) -> bool:
+def _is_protected(planned: Planned) -> bool:
     """Return whether Pulumi refuses; what is no longer declared as protected may be replaced."""
-    step = case.step
-    if step.op == "replace":
-        return all(one is not None and one.is_protected for one in (step.old, case.will))
-    is_removed = case.will is None or case.came_from is not None
-    return is_removed and not case.is_gone and case.was is not None and case.was.is_protected
+    if planned.op == "replace":
+        return all(one is not None and one.protect for one in (planned.now, planned.will))
+    is_removed = planned.will is None or planned.came_from is not None
+    return is_removed and not planned.is_gone and planned.was is not None and planned.was.protect
 
 
-def _is_anyway(case: Case) -> bool:
+def _is_anyway(planned: Planned) -> bool:
     """Return whether the next `up` would do it without this change too."""
-    if case.will is None:
-        return case.is_gone
-    if case.was is None or case.was.declared != case.will.declared:
+    if planned.will is None:
+        return planned.is_gone
+    if planned.was is None or planned.was.declared != planned.will.declared:
         return False
-    if _secretly_changed(case, case.was, case.will):
+    if _secretly_changed(planned, planned.was, planned.will):
         return False
-    is_settled = case.phase in (None, Phase.RUNNING) and not case.is_asleep
-    return case.now is None or not is_settled or case.was.declared != case.now.declared
+    is_settled = planned.phase in (None, Phase.RUNNING) and not planned.is_asleep
+    return planned.now is None or not is_settled or planned.was.declared != planned.now.declared
 
 
-def _secretly_changed(case: Case, was: ResourceState, will: ResourceState) -> list[str]:
+def _secretly_changed(planned: Planned, was: ResourceState, will: ResourceState) -> list[str]:
     """Return the inputs that change according to Pulumi, while the plan hides how."""
     return sorted(
         name
-        for name in case.step.changed
+        for name in planned.changed
         if is_hidden(will.inputs.get(name)) and was.inputs.get(name) == will.inputs.get(name)
     )
 
 
-def _changes(case: Case) -> _Reasons:
-    if case.was is None or case.will is None:
+def _changes(planned: Planned) -> _Reasons:
+    if planned.was is None or planned.will is None:
         return []
-    found = _between(case.was, case.will)
-    found += [
-        remark("secretChanged", input=name) for name in _secretly_changed(case, case.was, case.will)
-    ]
-    return found + ([remark("renamed", name=name_of(case.came_from))] if case.came_from else [])
+    found = _between(planned.was, planned.will)
+    for name in _secretly_changed(planned, planned.was, planned.will):
+        found.append(Remark("secretChanged", f"{name} changes, but is a secret"))
+    if planned.came_from:
+        found.append(Remark("renamed", f"renamed from {name_of(planned.came_from)}"))
+    return found
 
 
 def _between(old: ResourceState, new: ResourceState) -> _Reasons:
     """Return what changes between two declarations."""
-    found: _Reasons = [
-        remark(
-            "changed",
-            input=name,
-            before=_value(old.declared.get(name)),
-            after=_value(new.declared.get(name)),
-        )
-        for name in old.changed_in(new)
-    ]
-    if old.in_fleet != new.in_fleet:
-        found.append(remark("movedIntoFleet" if new.in_fleet else "movedOutOfFleet"))
+    sides = old.declared, new.declared
+    found: _Reasons = []
+    for name in old.changed_in(new):
+        before, after = (_value(one.get(name)) for one in sides)
+        found.append(Remark("changed", f"{name} {before} to {after}"))
+    if old.in_fleet and not new.in_fleet:
+        found.append(Remark("movedOutOfFleet", "moved out of its fleet"))
+    elif new.in_fleet and not old.in_fleet:
+        found.append(Remark("movedIntoFleet", "moved into a fleet"))
     return found
 
 
@@ -362,37 +402,45 @@ def _value(value: object) -> str:
     return str(value)
 
 
-def _trouble(case: Case) -> _Reasons:
-    if case.phase is Phase.FAILED:
-        return [remark("bootFailed")]
-    return [remark("stillBooting")] if case.phase is Phase.BOOTING else []
+def _trouble(planned: Planned) -> _Reasons:
+    if planned.phase is Phase.FAILED:
+        return [Remark("bootFailed", "it had FAILED")]
+    if planned.phase is Phase.BOOTING:
+        return [Remark("stillBooting", "the last up did not wait for its boot")]
+    return []
 
 
 def _drift(  # noqa: PLR0911 - one for each case
-    case: Case, shown: LiveModel | None, judged: Judgement | None
+    planned: Planned, shown: LiveModel | None, judged: Judgement | None
 ) -> Remark[DriftCode] | None:
     """Return how what runs differs from what was declared: by a refresh, or else by the service."""
-    if case.was is None:
+    if planned.was is None:
         return None
-    if judged is not None and judged.verdict is Verdict.OURS_LATER and not case.is_asleep:
-        return remark("loadedLater")
+    if judged is not None and judged.verdict is Verdict.OURS_LATER and not planned.is_asleep:
+        later = "was loaded again by its own resource, after this state was saved"
+        return Remark("loadedLater", later)
     is_there = shown is not None and shown.status != NOT_LOADED
-    if case.is_gone:
-        return _of_others(judged) if is_there else remark("unloaded")
-    if case.now is not None and case.was.declared != case.now.declared:
-        changes = ", ".join(map(reason, _between(case.was, case.now)))
-        return remark("changedOutside", changes=changes)
-    if shown is None or case.is_asleep:
+    unloaded: Remark[DriftCode] = Remark("unloaded", "was unloaded since the last up")
+    if planned.is_gone:
+        return _of_others(judged) if is_there else unloaded
+    if planned.now is not None and planned.was.declared != planned.now.declared:
+        changes = ", ".join(one.text for one in _between(planned.was, planned.now))
+        return Remark("changedOutside", f"was changed outside Pulumi: {changes}")
+    if shown is None or planned.is_asleep:
         return None
     if not is_there:
-        return remark("unloaded")
+        return unloaded
     if shown.is_declared_load is False:
         return _of_others(judged)
-    return remark("failed") if phase_of(shown.status) is Phase.FAILED else None
+    if phase_of(shown.status) is Phase.FAILED:
+        return Remark("failed", "has FAILED since the last up")
+    return None
 
 
 def _of_others(judged: Judgement | None) -> Remark[DriftCode]:
     owner = judged.owner if judged else None
     if owner is None:
-        return remark("loadedByOthers")
-    return remark("heldByOther", owner=named(owner, with_place=True))
+        by_others = "was unloaded since the last up, and loaded by somebody else"
+        return Remark("loadedByOthers", by_others)
+    holder = named(owner, with_place=True)
+    return Remark("heldByOther", f"belongs to {holder}, according to the journal")

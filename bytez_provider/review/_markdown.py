@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from bytez_provider.base.errors import printable
 from bytez_provider.base.markup import COMMENT_LIMIT, code, fitted, table
 from bytez_provider.base.words import counted, dollars, gigabytes, partly, span
-from bytez_provider.review._document import BrokenRule, Review, ReviewedModel
+from bytez_provider.review._document import BrokenRule, Review, ReviewedModel, Total
 from bytez_provider.service.schemas import NOT_LOADED
 
 _ROWS = 40
@@ -64,30 +64,22 @@ def _sections(review: Review) -> Iterator[str]:
     yield from _listed(
         "Replaced: each is an outage",
         ("model", "change", "unavailable", "dependents", _MONTH),
-        [one for one in changed if one.action == "replace"],
-        _replaced,
+        map(_replaced, (one for one in changed if one.action == "replace")),
     )
-    yield from _listed(
-        "Broken rules", ("model", "level", "what to change", "rule"), review.broken_rules, _rule
-    )
+    rules = ("model", "level", "what to change", "rule")
+    yield from _listed("Broken rules", rules, map(_rule, review.broken_rules))
     for title, action in _SECTIONS:
-        yield from _listed(
-            title,
-            ("model", "what", "GB RAM", _MONTH),
-            [one for one in changed if one.action == action],
-            _changed,
-        )
+        which = (one for one in changed if one.action == action)
+        yield from _listed(title, ("model", "what", "GB RAM", _MONTH), map(_changed, which))
     yield from _listed(
         "Happens even without this change",
         ("model", "what", "why", "unavailable"),
-        [one for one in review.models if one.is_anyway],
-        _anyway,
+        map(_anyway, (one for one in review.models if one.is_anyway)),
     )
     yield from _listed(
         "What runs now",
         ("model", "declared", "now", "age", "idle time left"),
-        [one for one in review.models if one.live],
-        _live,
+        map(_live, (one for one in review.models if one.live)),
     )
     yield "### Notes\n\n" + "\n".join(f"- {note}" for note in _notes(review))
 
@@ -142,7 +134,6 @@ def _summary(review: Review) -> Iterator[str]:
 
 def _costs(review: Review) -> str:
     before, after, more = review.before, review.after, review.increase
-    least, most = before.dollars_per_month, after.dollars_per_month
     # A model that does not change makes no difference, also if its cost is unknown.
     changed = [one for one in review.models if one.action != "keep"]
     unknown = sum(
@@ -150,34 +141,25 @@ def _costs(review: Review) -> str:
         for model in changed
     )
 
-    def row(name: str, one: str, other: str, difference: str) -> list[str]:
-        return [
-            name,
-            partly(one, before.unknown_models, before.models),
-            partly(other, after.unknown_models, after.models),
-            partly(difference, unknown, len(changed)),
-        ]
-
-    def cost(name: str, one: float, other: float, difference: float) -> list[str]:
-        return row(name, dollars(one), dollars(other), _signed(difference))
-
-    hour = (before.dollars_per_hour, after.dollars_per_hour, review.increase_per_hour)
     ram = after.required_ram_gb - before.required_ram_gb
-    rows = [
-        cost("an hour, all loaded", *hour),
-        cost("a month at least: loaded once", least.floor, most.floor, more.floor),
-        cost("a month at most: always loaded", least.ceiling, most.ceiling, more.ceiling),
-        row(
-            "GB RAM",
-            gigabytes(before.required_ram_gb),
-            gigabytes(after.required_ram_gb),
+    hour, floor, ceiling, ram_gb = (
+        partly(one, unknown, len(changed))
+        for one in (
+            *map(_signed, (review.increase_per_hour, more.floor, more.ceiling)),
             f"{'+' if ram > 0 else ''}{ram:.2f}",
-        ),
+        )
+    )
+    names = [
+        "an hour, all loaded",
+        "a month at least: loaded once",
+        f"a month as expected, for {after.expected_models} of {after.models} models",
+        "a month at most: always loaded",
+        "GB RAM",
     ]
-    if (least.expected, most.expected) != (None, None):
-        of = f"a month as expected, for {after.expected_models} of {after.models} models"
-        sides = dollars(least.expected), dollars(most.expected), _signed(more.expected)
-        rows.insert(2, [of, *sides])
+    differences = [hour, floor, _signed(more.expected), ceiling, ram_gb]
+    rows = list(zip(names, _amounts(before), _amounts(after), differences, strict=True))
+    if not (before.expected_models or after.expected_models):
+        del rows[2]
     title = "### Cost" if review.is_complete else "### Cost of what is in this plan"
     text = f"{title}\n\n" + table(["", "before", "after", "difference"], rows, numbers=3)
     any_unknown = max(before.unknown_models, after.unknown_models)
@@ -191,23 +173,32 @@ def _costs(review: Review) -> str:
     return text
 
 
+def _amounts(total: Total) -> list[str]:
+    """Return an hour, a month at least, as expected and at most, and the RAM."""
+    month = total.dollars_per_month
+    hour, floor, ceiling, ram = (
+        partly(amount, total.unknown_models, total.models)
+        for amount in (
+            *map(dollars, (total.dollars_per_hour, month.floor, month.ceiling)),
+            gigabytes(total.required_ram_gb),
+        )
+    )
+    return [hour, floor, dollars(month.expected), ceiling, ram]
+
+
 def _signed(amount: float | None) -> str:
     text = dollars(amount)
     return f"+{text}" if amount is not None and amount > 0 else text
 
 
-def _listed(
-    title: str,
-    headings: Sequence[str],
-    things: Sequence[ReviewedModel] | Sequence[BrokenRule],
-    cells: Callable[..., list[str]],
-) -> Iterator[str]:
+def _listed(title: str, headings: Sequence[str], cells: Iterable[list[str]]) -> Iterator[str]:
     """Yield the sections of a list, each with a table of at most `_ROWS` rows."""
+    rows = list(cells)
     numbers = sum(heading.startswith(("$", "GB")) for heading in headings)
-    for start in range(0, len(things), _ROWS):
-        rows = [cells(one) for one in things[start : start + _ROWS]]
-        part = f" ({start + 1} to {start + len(rows)} of {len(things)})" if things[_ROWS:] else ""
-        yield f"### {title}{part}\n\n" + table(headings, rows, numbers=numbers)
+    for start in range(0, len(rows), _ROWS):
+        some = rows[start : start + _ROWS]
+        part = f" ({start + 1} to {start + len(some)} of {len(rows)})" if rows[_ROWS:] else ""
+        yield f"### {title}{part}\n\n" + table(headings, some, numbers=numbers)
 
 
 def _codes(names: Sequence[str], most: int = _ROWS) -> str:
@@ -217,8 +208,7 @@ def _codes(names: Sequence[str], most: int = _ROWS) -> str:
 
 
 def _named(model: ReviewedModel) -> str:
-    declared = model.after or model.before
-    model_id = declared.model_id if declared else None
+    model_id = model.declared.model_id if model.declared else None
     return f"{code(model.name)} {code(model_id)}" if model_id else code(model.name)
 
 
@@ -233,9 +223,7 @@ def _outage(model: ReviewedModel) -> str:
 
 def _month_change(model: ReviewedModel) -> str:
     return " → ".join(
-        dollars(one.dollars_per_month.ceiling if one.dollars_per_month else None)
-        for one in (model.before, model.after)
-        if one is not None
+        dollars(one.at_most) for one in (model.before, model.after) if one is not None
     )
 
 
@@ -246,11 +234,10 @@ def _replaced(model: ReviewedModel) -> list[str]:
 
 
 def _changed(model: ReviewedModel) -> list[str]:
-    declared = model.after or model.before
-    instances = declared.concurrency if declared else None
-    one = declared.required_ram_gb if declared else None
-    ram = one * instances if one is not None and instances is not None else None
-    what = _why(model) if model.reasons else f"concurrency {instances or 'unknown'}"
+    declared = model.declared
+    instances = (declared.concurrency if declared else None) or "unknown"
+    what = _why(model) if model.reasons else f"concurrency {instances}"
+    ram = declared.all_ram_gb if declared else None
     return [_named(model), what, gigabytes(ram), _month_change(model)]
 
 

@@ -7,13 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
+from pydantic import BeforeValidator, ConfigDict, Field, PlainValidator
+
+from bytez_provider.base.document import CamelCase
 from bytez_provider.base.urns import MODEL_TYPE, name_of, project_of, stack_of, type_of
 from bytez_provider.core.inputs import INPUTS, Change, is_model_id
 from bytez_provider.core.ownership import Named
 from bytez_provider.review._document import GapCode
-from bytez_provider.stack.marks import is_hidden
+from bytez_provider.service.schemas import NOT_LOADED, Phase, phase_of
+from bytez_provider.stack.marks import is_hidden, masked
 from bytez_provider.stack.states import named_load
 
 REPLACING: Final = tuple(one.in_state for one in INPUTS.values() if one.change is Change.REPLACE)
@@ -22,24 +26,70 @@ _LEAVING_OUT = ("targeted", "failed", "cutOff", "samesLeftOut", "goneUnclear")
 """The gaps through which a resource of the stack is missing altogether."""
 
 
-@dataclass(frozen=True)
-class ResourceState:
+def mapping(value: object) -> Mapping[str, Any]:
+    """Return a mapping; an empty one for anything else."""
+    return value if isinstance(value, dict) else {}
+
+
+def listed(value: object, kind: type) -> list[Any]:
+    """Return what is of a kind in a list; nothing for anything else."""
+    return [one for one in value if isinstance(one, kind)] if isinstance(value, list) else []
+
+
+def _bag(value: object) -> dict[str, Any]:
+    return {name: masked(one) for name, one in mapping(value).items()}
+
+
+def _needs(value: object) -> frozenset[str]:
+    return frozenset(urn for some in mapping(value).values() for urn in listed(some, str))
+
+
+def _reason(value: object) -> str:
+    text = value.strip().removeprefix("error:").strip() if isinstance(value, str) else ""
+    # The last diagnostic of a preview that failed for another reason.
+    return "" if text == "preview failed" else text
+
+
+_Text = Annotated[str, PlainValidator(lambda value: value if isinstance(value, str) else "")]
+_Flag = Annotated[bool, PlainValidator(lambda value: value is True)]
+_Texts = Annotated[frozenset[str], PlainValidator(lambda value: frozenset(listed(value, str)))]
+_Needs = Annotated[frozenset[str], PlainValidator(_needs)]
+_Bag = Annotated[Mapping[str, Any], PlainValidator(_bag)]
+
+
+class Part(CamelCase):
+    """A part of a plan, as Pulumi writes it; what cannot be read is empty."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+class ResourceState(Part):
     """A resource as it was, or as it will be; each secret in it is masked (`stack.marks`)."""
 
-    urn: str
+    urn: _Text = ""
     """In this state: after a rename with `aliases` the old state has another one."""
-    type: str
-    id: str = ""
-    inputs: Mapping[str, Any] = field(default_factory=dict)
-    outputs: Mapping[str, Any] = field(default_factory=dict)
+    type: _Text = ""
+    id: _Text = ""
+    inputs: _Bag = Field(default_factory=dict)
+    outputs: _Bag = Field(default_factory=dict)
     """Empty for what is not there yet."""
-    is_protected: bool = False
-    is_retained: bool = False
-    """Whether Pulumi drops it without deleting it (`retain_on_delete`)."""
-    is_external: bool = False
+    custom: _Flag = False
+    """Whether it is neither a component nor the stack."""
+    protect: _Flag = False
+    retain_on_delete: _Flag = False
+    """Whether Pulumi drops it without deleting it."""
+    external: _Flag = False
     """Whether it is only read (`Model.get`)."""
-    can_go: bool = True
-    """Whether a refresh may find it gone; a component or a provider is always there."""
+    delete: _Flag = False
+    """Whether an earlier replacement left it behind: the resource has another instance."""
+    deleted_with: _Text = ""
+    dependencies: _Texts = frozenset()
+    property_dependencies: _Needs = frozenset()
+
+    @property
+    def can_go(self) -> bool:
+        """Whether a refresh may find it gone; a component or a provider is always there."""
+        return self.custom and not self.type.startswith("pulumi:providers:")
 
     @property
     def model_id(self) -> str | None:
@@ -73,50 +123,134 @@ class ResourceState:
         return [name for name in _INPUTS if self.declared.get(name) != new.declared.get(name)]
 
 
-@dataclass(frozen=True)
-class Step:
-    """What Pulumi does with one resource; a replacement is one step."""
+_State = Annotated[
+    ResourceState | None,
+    BeforeValidator(lambda value: value if isinstance(value, (dict, ResourceState)) else None),
+]
 
-    op: str
+
+class Step(Part):
+    """What Pulumi does with one resource.
+
+    Each field has its name in the engine's events, and also the one in the digest.
+    """
+
+    op: _Text = ""
     """Pulumi's word: "create", "update", "replace", "delete", "same", "read", "import" ..."""
-    urn: str
-    old: ResourceState | None
+    urn: _Text = ""
+    old: _State = Field(None, validation_alias="oldState")
     """Before the step, but after a refresh."""
-    new: ResourceState | None
-    changed: frozenset[str] = frozenset()
+    new: _State = Field(None, validation_alias="newState")
+    diffs: _Texts = Field(frozenset(), validation_alias="diffReasons")
     """The inputs that Pulumi names as changed, also if the plan hides their values."""
+    keys: _Texts = Field(frozenset(), validation_alias="replaceReasons")
+    """Those of them that replace the resource."""
 
     @property
     def type(self) -> str:
         """The type token."""
         return self.new.type if self.new else self.old.type if self.old else ""
 
-
-@dataclass(frozen=True)
-class Refreshed:
-    """What a refresh found of one resource; `after` is None if it is gone."""
-
-    before: ResourceState
-    after: ResourceState | None
+    @property
+    def changed(self) -> frozenset[str]:
+        """The inputs that Pulumi names as changed."""
+        return self.diffs | self.keys
 
 
 @dataclass(frozen=True)
-class Violation:
-    """A broken policy; `urn` is "" for the stack, and a mandatory one stops the `up`."""
+class Planned:
+    """What is planned for one resource: a step, and what the refresh before it found."""
 
-    pack: str
-    policy: str
-    is_mandatory: bool
-    message: str
+    op: str
+    """As that of the step; "refresh" for what is gone and no longer declared."""
     urn: str
+    was: ResourceState | None
+    """As the last `up` left it. A refresh changes what is declared to what it finds."""
+    now: ResourceState | None
+    """As the refresh found it, or else as it was; None for a new one, or one that is gone."""
+    will: ResourceState | None
+    """None for one that is removed."""
+    changed: frozenset[str] = frozenset()
+    """The inputs that Pulumi names as changed, also if the plan hides their values."""
+    came_from: str | None = None
+    """The URN of the removed resource that had this very model, if there is one."""
+
+    @property
+    def type(self) -> str:
+        """The type token."""
+        return next((one.type for one in (self.will, self.now, self.was) if one), "")
+
+    @property
+    def is_model(self) -> bool:
+        """Whether it is a model of ours."""
+        return self.type == MODEL_TYPE
+
+    @property
+    def name(self) -> str:
+        """The name of the resource, which is text of others."""
+        return name_of(self.urn)
+
+    @property
+    def old_urn(self) -> str:
+        """The resource's URN in the state."""
+        return self.came_from or (self.was.urn if self.was else "") or self.urn
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether a refresh found it gone."""
+        return self.was is not None and self.now is None
+
+    @property
+    def is_asleep(self) -> bool:
+        """Whether a model is not loaded, and that is accepted."""
+        return self.status == NOT_LOADED
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether the stack has a load of a model now, as far as the plan shows."""
+        return self.now is not None and not self.is_asleep
+
+    @property
+    def status(self) -> str | None:
+        """The status of a model; None if the state has none, as for a fleet's model."""
+        status = self.now.outputs.get("status") if self.now else None
+        return status if isinstance(status, str) else None
+
+    @property
+    def phase(self) -> Phase | None:
+        """Where the load of a model is; None if it has none, or if the state does not say."""
+        return None if self.status is None or self.is_asleep else phase_of(self.status)
+
+    def has(self, model_id: str) -> bool:
+        """Return whether the resource has this model loaded now: that load is unloaded first."""
+        is_same = self.now is not None and self.now.model_id == model_id
+        return is_same and self.is_loaded and self.came_from is None
 
 
-@dataclass(frozen=True)
-class Complaint:
-    """An error of the preview; `urn` is "" for no resource, `message` is "" without a reason."""
+class Violation(Part):
+    """A broken policy."""
 
-    urn: str
-    message: str
+    pack: _Text = Field("", validation_alias="policyPackName")
+    policy: _Text = Field("", validation_alias="policyName")
+    level: _Text = Field("", validation_alias="enforcementLevel")
+    message: _Text = ""
+    urn: _Text = Field("", validation_alias="resourceUrn")
+    """ "" for the stack."""
+
+    @property
+    def is_mandatory(self) -> bool:
+        """Whether it stops the `up`."""
+        return self.level != "advisory"
+
+
+class Complaint(Part):
+    """A diagnostic of the preview; only errors are kept."""
+
+    severity: _Text = ""
+    urn: _Text = ""
+    """ "" for no resource."""
+    message: Annotated[str, PlainValidator(_reason)] = ""
+    """ "" without a reason."""
 
 
 @dataclass(frozen=True)
@@ -136,15 +270,14 @@ class Missing:
 class Plan:
     """One preview of one stack. None: this form of a plan does not say."""
 
-    steps: list[Step]
+    resources: list[Planned]
     """One for each resource, in the order of the plan."""
-    refreshed: Mapping[str, Refreshed] = field(default_factory=dict)
-    """By URN, as all mappings here."""
     is_refreshed: bool = False
     violations: list[Violation] | None = None
     complaints: list[Complaint] = field(default_factory=list)
     made_at: datetime | None = None
     depends_on: Mapping[str, frozenset[str]] | None = None
+    """By URN, as all mappings here."""
     deleted_with: Mapping[str, str] = field(default_factory=dict)
     """The resource whose delete also deletes this one (`deleted_with`)."""
     missing: tuple[Missing, ...] = ()
@@ -159,18 +292,18 @@ class Plan:
     @property
     def stack(self) -> str:
         """The name of the stack; "" if the plan names no resource."""
-        return next((stack_of(step.urn) for step in self.steps), "")
+        return next((stack_of(one.urn) for one in self.resources), "")
 
     @property
     def project(self) -> str:
         """The name of the project; "" if the plan names no resource."""
-        return next((project_of(step.urn) for step in self.steps), "")
+        return next((project_of(one.urn) for one in self.resources), "")
 
     def model_ids(self) -> set[str]:
         """Return the ids of the models in it, as they were and as they will be."""
-        states = [state for step in self.steps for state in (step.old, step.new) if state]
-        states += [refreshed.before for refreshed in self.refreshed.values()]
-        return {one.model_id for one in states if one.type == MODEL_TYPE and one.model_id}
+        states = (state for one in self.resources for state in (one.was, one.now, one.will))
+        models = [state for state in states if state and state.type == MODEL_TYPE]
+        return {state.model_id for state in models if state.model_id}
 
 
 def compared(head: Plan, base: Plan) -> Plan:
@@ -179,34 +312,34 @@ def compared(head: Plan, base: Plan) -> Plan:
     A pull request from a fork has no secret, and so no access to the stack: both plans are made
     from nothing. That of the target branch must have the whole stack.
     """
-    before = {step.urn: step.new for step in base.steps if step.new is not None}
-    steps = [_between(step, before.pop(step.urn, None)) for step in head.steps]
+    before = {one.urn: one.will for one in base.resources if one.will is not None}
+    resources = [_between(one, before.pop(one.urn, None)) for one in head.resources]
     missing = list(head.missing)
     if head.has_all:
-        steps += [Step("delete", urn, old, None) for urn, old in before.items()]
+        resources += [Planned("delete", urn, old, old, None) for urn, old in before.items()]
     else:
         # The branch may declare them too: its plan ends before it says so.
         missing[0] = Missing(missing[0].code, (*missing[0].urns, *before))
-    hidden = [
-        step.urn
-        for step in steps
-        if step.type == MODEL_TYPE and step.old and step.new
-        if set(step.old.hidden) & set(step.new.hidden)
-    ]
+    hidden = tuple(
+        one.urn
+        for one in resources
+        if one.is_model and one.now and one.will
+        if set(one.now.hidden) & set(one.will.hidden)
+    )
     if hidden:
-        missing.append(Missing("notComparable", tuple(hidden)))
-    return dataclasses.replace(head, steps=steps, missing=tuple(missing), is_from_nothing=True)
+        missing.append(Missing("notComparable", hidden))
+    return dataclasses.replace(
+        head, resources=resources, missing=tuple(missing), is_from_nothing=True
+    )
 
 
-def _between(step: Step, old: ResourceState | None) -> Step:
-    new = step.new
+def _between(planned: Planned, old: ResourceState | None) -> Planned:
+    new = planned.will
     if old is None or new is None:
-        return step
+        return planned
     op = "update"
-    if step.type != MODEL_TYPE:
-        op = "same" if old.inputs == new.inputs else "update"
-    elif old.declared == new.declared:
+    if (old.declared == new.declared) if planned.is_model else (old.inputs == new.inputs):
         op = "same"
-    elif not set(REPLACING).isdisjoint(old.changed_in(new)):
+    elif planned.is_model and not set(REPLACING).isdisjoint(old.changed_in(new)):
         op = "replace"
-    return Step(op, step.urn, old, new)
+    return Planned(op, planned.urn, old, old, new)

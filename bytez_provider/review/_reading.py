@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import subprocess
 import tempfile
-import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -26,16 +25,15 @@ from bytez_provider.review._plan import (
     Complaint,
     Missing,
     Plan,
-    Refreshed,
+    Planned,
     ResourceState,
     Step,
     Violation,
+    listed,
+    mapping,
 )
-from bytez_provider.stack.marks import masked
 
 _REPLACING = ("replace", "create-replacement", "delete-replaced", "import-replacement")
-_NO_REASON = "preview failed"
-"""What Pulumi writes as the last diagnostic of a preview that failed for another reason."""
 _HOW = "Save one with `pulumi preview --json`"
 
 
@@ -100,58 +98,43 @@ def _unreadable(path: Path, why: str, action: str) -> InvalidFileError:
 
 def from_digest(document: Mapping[str, Any]) -> Plan:
     """Read the document of `pulumi preview --json`."""
-    draft = _Draft()
-    depends_on: dict[str, frozenset[str]] = {}
-    deleted_with: dict[str, str] = {}
-    given = _dicts(document.get("steps"))
-    for one in given:
-        urn, old, new = _text(one, "urn"), one.get("oldState"), one.get("newState")
-        # The last step of a resource has its final state.
-        depends_on[urn] = _dependencies(new or old)
-        deleted_with[urn] = _text(_mapping(old), "deletedWith")
-        changed = _names(one, "diffReasons", "replaceReasons")
-        if _text(one, "op") == "refresh":
-            draft.refresh(urn, old, new)
-        else:
-            draft.step(_text(one, "op"), urn, old, new, changed)
-    complaints = _complaints(_dicts(document.get("diagnostics")))
-    draft.follow_aliases()
+    steps = [Step.model_validate(one) for one in listed(document.get("steps"), dict)]
+    draft = _Draft(steps)
+    complaints = _complaints(listed(document.get("diagnostics"), dict))
     if complaints:
         draft.leave_out_unreached("failed")
     else:
-        same = {_text(one, "urn") for one in given if one.get("op") == "same"}
-        draft.settle(_number_of_same(document), len(same))
+        shown = {step.urn for step in steps if step.op == "same"}
+        draft.settle(_number_of_same(document), len(shown))
+    # The last step of a resource has its final state.
+    final = {step.urn: step for step in steps}
+    states = {urn: step.new or step.old for urn, step in final.items()}
     return draft.plan(
         complaints=complaints,
-        depends_on=depends_on,
-        deleted_with={urn: other for urn, other in deleted_with.items() if other},
+        depends_on={
+            urn: state.dependencies | state.property_dependencies if state else frozenset()
+            for urn, state in states.items()
+        },
+        deleted_with={
+            urn: step.old.deleted_with
+            for urn, step in final.items()
+            if step.old and step.old.deleted_with
+        },
     )
 
 
 def from_events(events: Iterable[Mapping[str, Any]]) -> Plan:
     """Read the events of the engine, as it writes them in JSON."""
     events = list(events)
-    draft = _Draft()
-    for event in events:
-        before, after = (
-            _mapping(_mapping(event.get(kind)).get("metadata"))
-            for kind in ("resourcePreEvent", "resOutputsEvent")
-        )
-        if before and _text(before, "op") != "refresh":
-            changed = _names(before, "diffs", "keys")
-            step = (_text(before, "op"), _text(before, "urn"))
-            draft.step(*step, before.get("old"), before.get("new"), changed)
-        elif _text(after, "op") == "refresh":
-            draft.refresh(_text(after, "urn"), after.get("old"), after.get("new"))
+    draft = _Draft(_steps_in(events))
     complaints = _complaints(_payloads(events, "diagnosticEvent"))
-    violations = [_violation(one) for one in _payloads(events, "policyEvent")]
+    violations = [Violation.model_validate(one) for one in _payloads(events, "policyEvent")]
     # The policies of the stack as a whole run only after the program has run to its end.
     is_only_policy = (
         bool(_payloads(events, "policyAnalyzeStackSummaryEvent"))
         and any(one.is_mandatory for one in violations)
         and not any(one.urn for one in complaints)
     )
-    draft.follow_aliases()
     if not _payloads(events, "summaryEvent"):
         draft.leave_out_unreached("cutOff")
     elif complaints and not is_only_policy:
@@ -163,57 +146,63 @@ def from_events(events: Iterable[Mapping[str, Any]]) -> Plan:
     )
 
 
-@dataclass
+def _steps_in(events: Iterable[Mapping[str, Any]]) -> Iterator[Step]:
+    """Yield the steps: each as it begins, but a refresh as it ends, with what it found."""
+    for event in events:
+        for kind, is_refresh in (("resourcePreEvent", False), ("resOutputsEvent", True)):
+            step = Step.model_validate(mapping(mapping(event.get(kind)).get("metadata")))
+            if (step.op == "refresh") is is_refresh:
+                yield step
+
+
 class _Draft:
     """A plan while it is read: what each form says is brought to one meaning here."""
 
-    steps: dict[str, Step] = field(default_factory=dict)
-    refreshed: dict[str, Refreshed] = field(default_factory=dict)
-    skipped: list[str] = field(default_factory=list)
-    missing: list[Missing] = field(default_factory=list)
-    is_refreshed: bool = False
+    def __init__(self, steps: Iterable[Step]) -> None:
+        self._steps: dict[str, Step] = {}
+        self._refreshed: dict[str, tuple[ResourceState, ResourceState | None]] = {}
+        """What each was before a refresh, and after it: None if it is gone."""
+        self._skipped: list[str] = []
+        self._missing: list[Missing] = []
+        for step in steps:
+            if step.urn:
+                self._add(step)
+        self._is_refreshed = bool(self._refreshed)
+        # A refresh does not know `aliases` yet: it has the URNs of the state.
+        renamed = {step.old.urn: step.urn for step in self._steps.values() if step.old is not None}
+        self._refreshed = {renamed.get(urn, urn): one for urn, one in self._refreshed.items()}
 
-    def refresh(self, urn: str, old: object, new: object) -> None:
-        """Add what a refresh found."""
-        before = _state(old)
-        if urn and before is not None:
-            self.refreshed[urn] = Refreshed(before, _state(new))
-            self.is_refreshed = True
-
-    def step(self, op: str, urn: str, old: object, new: object, changed: frozenset[str]) -> None:
+    def _add(self, step: Step) -> None:
         """Add a step. The parts of a replacement become one step."""
-        step = Step(op, urn, _state(old), _state(new), changed)
-        # An earlier replacement left this behind; the resource has another instance.
-        is_leftover = op == "delete" and _mapping(old).get("delete") is True
-        if not urn or is_leftover:
+        op, urn = step.op, step.urn
+        if op == "refresh":
+            if step.old is not None:
+                self._refreshed[urn] = step.old, step.new
             return
-        if urn not in self.refreshed and _is_skipped(step):
-            self.skipped.append(urn)
+        if op == "delete" and step.old is not None and step.old.delete:
             return
-        known = self.steps.get(urn)
+        if urn not in self._refreshed and _is_skipped(step):
+            self._skipped.append(urn)
+            return
+        known = self._steps.get(urn)
         if known is not None and not (known.op == "delete" and op == "create"):
             # Some versions show a resource that a refresh found gone as deleted and created.
             is_replaced = op in _REPLACING or known.op in _REPLACING
             step = Step(
-                "replace" if is_replaced else op,
-                urn,
-                known.old or step.old,
-                step.new or known.new,
-                known.changed | changed,
+                op="replace" if is_replaced else op,
+                urn=urn,
+                old=known.old or step.old,
+                new=step.new or known.new,
+                diffs=known.changed | step.changed,
             )
-        self.steps[urn] = step
-
-    def follow_aliases(self) -> None:
-        """Give what a refresh found the URNs of the steps: it does not know `aliases` yet."""
-        renamed = {step.old.urn: step.urn for step in self.steps.values() if step.old is not None}
-        self.refreshed = {renamed.get(urn, urn): one for urn, one in self.refreshed.items()}
+        self._steps[urn] = step
 
     def leave_out_unreached(self, code: GapCode) -> None:
         """Leave out what has no step: a refresh alone does not say what the program does."""
-        urns = tuple(urn for urn in self.refreshed if urn not in self.steps)
+        urns = tuple(urn for urn in self._refreshed if urn not in self._steps)
         for urn in urns:
-            del self.refreshed[urn]
-        self.missing.append(Missing(code, urns))
+            del self._refreshed[urn]
+        self._missing.append(Missing(code, urns))
 
     def settle(self, same: int | None, shown: int) -> None:
         """Decide whether a refreshed resource without a step is unchanged, or gone.
@@ -227,47 +216,60 @@ class _Draft:
             same: How many resources are unchanged, shown or not; None if that is not known.
             shown: How many of them are shown.
         """
-        stepless = {urn: one.before for urn, one in self.refreshed.items() if urn not in self.steps}
+        stepless = {
+            urn: before for urn, (before, _) in self._refreshed.items() if urn not in self._steps
+        }
         can_go = [urn for urn, state in stepless.items() if state.can_go]
         unchanged = len(can_go) if same is None else same - shown - (len(stepless) - len(can_go))
         if unchanged > len(can_go):
-            self.missing.append(Missing("samesLeftOut"))
-            if self.refreshed:
-                self.missing.append(Missing("notRefreshed"))
+            self._missing.append(Missing("samesLeftOut"))
+            if self._refreshed:
+                self._missing.append(Missing("notRefreshed"))
         is_unclear = 0 < unchanged < len(can_go)
         if is_unclear:
-            self.missing.append(Missing("goneUnclear", tuple(can_go)))
+            self._missing.append(Missing("goneUnclear", tuple(can_go)))
         for urn, state in stepless.items():
             if urn not in can_go or (unchanged > 0 and not is_unclear):
-                self.steps[urn] = Step("same", urn, state, state)
+                self._steps[urn] = Step(op="same", urn=urn, old=state, new=state)
             elif is_unclear:
-                del self.refreshed[urn]
+                del self._refreshed[urn]
             else:
-                self.refreshed[urn] = Refreshed(state, None)
+                self._refreshed[urn] = state, None
 
     def plan(self, **more: Any) -> Plan:
         """Return the plan."""
-        targeted = [Missing("targeted", tuple(self.skipped))] if self.skipped else []
+        targeted = [Missing("targeted", tuple(self._skipped))] if self._skipped else []
         unrefreshed = tuple(
             urn
-            for urn, step in self.steps.items()
-            if step.type == MODEL_TYPE and step.old is not None and not step.old.is_external
-            if urn not in self.refreshed
+            for urn, step in self._steps.items()
+            if step.type == MODEL_TYPE and step.old is not None and not step.old.external
+            if urn not in self._refreshed
             if not (step.op == "create" or step.op.startswith("read"))
         )
-        if self.refreshed and unrefreshed:
-            self.missing.append(Missing("notRefreshed", unrefreshed))
-        for urn, step in self.steps.items():
-            if step.op == "create" and urn in self.refreshed:
-                # It is created although the state has it: the refresh found it gone.
-                self.refreshed[urn] = Refreshed(self.refreshed[urn].before, None)
+        if self._refreshed and unrefreshed:
+            self._missing.append(Missing("notRefreshed", unrefreshed))
+        known = [self._change(step) for step in self._steps.values()]
+        gone = [
+            Planned("refresh", urn, before, None, None)
+            for urn, (before, after) in self._refreshed.items()
+            if after is None and urn not in self._steps
+        ]
         return Plan(
-            steps=[step for step in self.steps.values() if step.op != "refresh"],
-            refreshed=self.refreshed,
-            is_refreshed=self.is_refreshed,
-            missing=(*targeted, *self.missing),
+            resources=known + gone,
+            is_refreshed=self._is_refreshed,
+            missing=(*targeted, *self._missing),
             **more,
         )
+
+    def _change(self, step: Step) -> Planned:
+        was, after = self._refreshed.get(step.urn, (step.old, step.old))
+        # A digest may show a refresh as it began; the step after it has what the refresh found.
+        now = step.old or after
+        if after is None or step.op == "create":
+            # It is created although the state has it: the refresh found it gone.
+            now = None
+        will = step.new if step.op != "delete" else None
+        return Planned(step.op, step.urn, was, now, will, step.changed)
 
 
 def _is_skipped(step: Step) -> bool:
@@ -284,61 +286,14 @@ def _is_skipped(step: Step) -> bool:
 
 def _number_of_same(document: Mapping[str, Any]) -> int | None:
     """Return how many resources are unchanged, shown or not; None if it does not say."""
-    changes = document.get("changeSummary")
-    if not isinstance(changes, dict) or not changes:
-        return None
+    changes = mapping(document.get("changeSummary"))
     same = changes.get("same", 0)  # A kind of step with no resource is left out.
-    return same if isinstance(same, int) else None
+    return same if changes and isinstance(same, int) else None
 
 
 def _complaints(diagnostics: Iterable[Mapping[str, Any]]) -> list[Complaint]:
-    errors = [one for one in diagnostics if _text(one, "severity") == "error"]
-    messages = (_text(one, "message").strip().removeprefix("error:").strip() for one in errors)
-    return [
-        Complaint(_text(one, "urn"), "" if message == _NO_REASON else message)
-        for one, message in zip(errors, messages, strict=True)
-    ]
-
-
-def _violation(policy: Mapping[str, Any]) -> Violation:
-    return Violation(
-        pack=_text(policy, "policyPackName"),
-        policy=_text(policy, "policyName"),
-        is_mandatory=_text(policy, "enforcementLevel") != "advisory",
-        message=_text(policy, "message").strip(),
-        urn=_text(policy, "resourceUrn"),
-    )
-
-
-def _state(given: object) -> ResourceState | None:
-    if not isinstance(given, dict):
-        return None
-    kind = _text(given, "type")
-    inputs, outputs = (
-        {name: masked(value) for name, value in _mapping(given.get(bag)).items()}
-        for bag in ("inputs", "outputs")
-    )
-    return ResourceState(
-        urn=_text(given, "urn"),
-        type=kind,
-        id=_text(given, "id"),
-        inputs=inputs,
-        outputs=outputs,
-        can_go=given.get("custom") is True and not kind.startswith("pulumi:providers:"),
-        is_protected=given.get("protect") is True,
-        is_retained=given.get("retainOnDelete") is True,
-        is_external=given.get("external") is True,
-    )
-
-
-def _dependencies(given: object) -> frozenset[str]:
-    state = _mapping(given)
-    lists = [state.get("dependencies"), *_mapping(state.get("propertyDependencies")).values()]
-    return frozenset(urn for some in lists for urn in _texts(some))
-
-
-def _names(given: Mapping[str, Any], *lists: str) -> frozenset[str]:
-    return frozenset(name for one in lists for name in _texts(given.get(one)))
+    read = map(Complaint.model_validate, diagnostics)
+    return [one for one in read if one.severity == "error"]
 
 
 def _moment(timestamp: object) -> datetime | None:
@@ -354,23 +309,6 @@ def _payloads(events: Iterable[Mapping[str, Any]], kind: str) -> list[Mapping[st
     return [event[kind] for event in events if isinstance(event.get(kind), dict)]
 
 
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _dicts(value: object) -> list[dict[str, Any]]:
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
-
-
-def _texts(value: object) -> list[str]:
-    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
-
-
-def _text(given: Mapping[str, Any], name: str) -> str:
-    value = given.get(name)
-    return value if isinstance(value, str) else ""
-
-
 # --------------------------------------------------------------------------------- a preview
 
 
@@ -383,8 +321,8 @@ def run_preview(
 ) -> Plan:
     """Preview a stack of the project in the current folder; a preview that fails is a plan too.
 
-    Not by `Stack.preview`: a `Stack` object changes which stack the user has selected, and it
-    cannot overrule the refresh that a project's `refresh: always` asks for.
+    Not by the Automation API: it changes which stack the user has selected, and it cannot
+    overrule the refresh that a project's `refresh: always` asks for.
 
     Args:
         stack: Its name; None for the selected one.
@@ -395,55 +333,43 @@ def run_preview(
     Raises:
         ConfigError: there is no Pulumi, or it made no plan.
     """
-    from pulumi.automation import CommandError, InvalidVersionError, PulumiCommand
-
-    errors: list[str] = []
-    output: list[str] = []
+    environment = {"PULUMI_DEBUG_COMMANDS": "true", "PULUMI_SKIP_UPDATE_CHECK": "true"}
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "events.jsonl"
-        arguments = ["preview", "--json", "--show-sames", f"--event-log={log}"]
+        command = ["pulumi", "--non-interactive", "preview", "--json", "--show-sames"]
+        command.append(f"--event-log={log}")
         # A flag here wins over the project's options.
-        arguments.append(f"--refresh={'true' if refresh else 'false'}")
-        arguments += [f"--stack={stack}"] if stack else []
-        arguments += [f"--policy-pack={pack}" for pack in policy_packs]
-        arguments += [f"--policy-pack-config={config}" for config in policy_pack_configs]
-        environment = {"PULUMI_DEBUG_COMMANDS": "true", "PULUMI_SKIP_UPDATE_CHECK": "true"}
+        command.append(f"--refresh={'true' if refresh else 'false'}")
+        command += [f"--stack={stack}"] if stack else []
+        command += [f"--policy-pack={pack}" for pack in policy_packs]
+        command += [f"--policy-pack-config={config}" for config in policy_pack_configs]
         try:
-            with _quiet_when_interrupted():
-                PulumiCommand(skip_version_check=True).run(
-                    arguments, ".", environment, output.append, errors.append
-                )
-        except CommandError:
-            pass  # A preview that fails says why in its events, or else on stderr.
-        except (OSError, InvalidVersionError):
+            # Not `run`, which kills the command after a Ctrl-C: the preview ends by itself.
+            with subprocess.Popen(
+                command,
+                env={**os.environ, **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                encoding="utf-8",
+            ) as process:
+                output, errors = process.communicate()
+        except OSError:
             raise _no_plan(stack, "`pulumi` is not on PATH") from None
         lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+    # A preview that fails says why in its events, or else on stderr.
     if not lines:
-        written = [line for line in errors if line.strip()]
+        written = [line for line in errors.splitlines() if line.strip()]
         first = next((one for one in written if one.startswith("error:")), " ".join(written))
         reason = printable(first.removeprefix("error:")) or "nothing"
         raise _no_plan(stack, f"`pulumi preview` says: {reason}")
     plan = from_events(json.loads(line) for line in lines)
-    digest = _parsed("\n".join(output))
+    digest = _parsed(output)
     if not isinstance(digest, dict):
         return plan
     # Only the digest says what depends on what, and what is deleted with what.
     other = from_digest(digest)
     return dataclasses.replace(plan, depends_on=other.depends_on, deleted_with=other.deleted_with)
-
-
-@contextmanager
-def _quiet_when_interrupted() -> Iterator[None]:
-    """Silence the threads that read Pulumi's output: a Ctrl-C closes it while they read."""
-    before = threading.excepthook
-    threading.excepthook = lambda _failed: None
-    try:
-        yield
-    except Exception:
-        threading.excepthook = before
-        raise
-    # After a Ctrl-C they remain silent: they may notice at any moment until the process ends.
-    threading.excepthook = before
 
 
 def _no_plan(stack: str | None, observed: str) -> ConfigError:

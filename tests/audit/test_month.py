@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timezone
-from decimal import Decimal
 
 import pytest
 
@@ -13,16 +12,15 @@ from bytez_provider.audit import Audit, Source, assess
 from bytez_provider.emulator import Emulator
 from bytez_provider.service.catalogue import Catalogue
 from bytez_provider.service.client import BytezClient
-from bytez_provider.service.pricing import BOOT_SECONDS, MONTH_HOURS, Cost, monthly
+from bytez_provider.service.pricing import BOOT_SECONDS, MONTH_HOURS, monthly
 from bytez_provider.service.settings import Key, Settings
 from tests.audit.account import CODER, GPT2, PHI, UNPRICED, facts
 
 KEY = "month-key-0123456789"
 START = datetime(2024, 5, 1, tzinfo=timezone.utc)
 HOUR = 3600
+DAY = 24 * HOUR
 SHORT_BOOT = 400
-CENT = Decimal("0.005")
-"""Two amounts that differ by less are equal to the cent, up to rounding."""
 
 
 @pytest.fixture
@@ -120,55 +118,39 @@ def test_costs_are_those_of_the_ledger(emulator: Emulator) -> None:
     assert at_the_end.totals.dollars_so_far == pytest.approx(sum(known), abs=1e-5)
 
 
-def spent(emulator: Emulator) -> Decimal:
-    return Decimal(str(emulator.ledger()[PHI]["dollars"]))
+MONTHS: dict[str, tuple[int | None, float | None, Sequence[tuple[str, float]]]] = {
+    "floor": (None, None, [("load", MONTH_HOURS)]),
+    "ceiling": (7 * DAY, None, [("load", 1), *[("run", 81)] * 9]),
+    # 30 days, and the share of the ten hours that are left of 730.
+    "expected": (
+        DAY,
+        8,
+        [step for up in (*[8.0] * 30, 10 / 3) for step in (("load", up), ("delete", 24 - up))],
+    ),
+}
+"""Idle period, declared hours a day, and what is done, each with the hours that pass after it."""
 
 
-def monthly_cost(expiration: int | None = None, hours_a_day: float | None = None) -> Cost:
-    """Return the estimate for a month of two instances of phi-1."""
-    return monthly(
+@pytest.mark.parametrize("kind", MONTHS)
+def test_a_month_costs_what_was_estimated(emulator: Emulator, kind: str) -> None:
+    """Two instances: loaded once and never run; run before each expiry; eight hours a day."""
+    period, hours_a_day, steps = MONTHS[kind]
+    client = BytezClient(Settings(endpoint=emulator.url, key=Key(KEY)))
+    acts: dict[str, Callable[[], object]] = {
+        "load": lambda: client.load(PHI, 2, period),
+        "run": lambda: "".join(client.run(PHI, "go on")),
+        "delete": lambda: client.delete(PHI),
+    }
+    for act, hours in steps:
+        acts[act]()
+        emulator.advance(round(hours * HOUR))
+    estimate = monthly(
         9.16,
         2,
         Settings().price_per_gb_second,
-        expiration_period_seconds=expiration,
+        expiration_period_seconds=period,
         expected_hours_per_day=hours_a_day,
     )
-
-
-def test_a_month_loaded_once_and_never_run_costs_the_floor(emulator: Emulator) -> None:
-    auditor = Auditor(emulator)
-    auditor.client.load(PHI, 2)
-    emulator.advance(MONTH_HOURS * HOUR)
-    floor = monthly_cost().floor
-    assert floor is not None
-    assert abs(spent(emulator) - floor) < CENT
-    assert auditor.look().models == []
-
-
-def test_a_month_always_loaded_costs_the_ceiling(emulator: Emulator) -> None:
-    auditor = Auditor(emulator)
-    week = 7 * 24 * HOUR
-    auditor.client.load(PHI, 2, week)
-    emulator.advance(HOUR)
-    for _ in range(9):
-        assert "".join(auditor.client.run(PHI, "go on"))
-        emulator.advance(81 * HOUR)
-    ceiling = monthly_cost(week).ceiling
-    assert ceiling is not None
-    assert abs(spent(emulator) - ceiling) < CENT
-    (model,) = auditor.look().models
-    assert model.dollars_so_far == pytest.approx(float(ceiling), abs=1e-4)
-    assert model.dollars_per_hour == pytest.approx(float(ceiling) / MONTH_HOURS, abs=1e-6)
-
-
-def test_a_month_of_eight_hours_a_day_costs_what_is_expected(emulator: Emulator) -> None:
-    auditor = Auditor(emulator)
-    # 30 days, and the share of the ten hours that are left of 730.
-    for hours in (*[8.0] * 30, 8 * 10 / 24):
-        auditor.client.load(PHI, 2, 24 * HOUR)
-        emulator.advance(round(hours * HOUR))
-        auditor.client.delete(PHI)
-        emulator.advance(24 * HOUR - round(hours * HOUR))
-    expected = monthly_cost(24 * HOUR, 8).expected
-    assert expected is not None
-    assert abs(spent(emulator) - expected) < CENT
+    spent = emulator.ledger()[PHI]["dollars"]
+    # To the cent, up to rounding.
+    assert spent == pytest.approx(float(getattr(estimate, kind)), abs=0.005)

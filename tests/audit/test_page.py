@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import http.server
+import html
+import json
+import os
+import re
+import shutil
 import struct
-import threading
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,9 +17,18 @@ import pytest
 
 from bytez_provider.audit import Audit, assess, page
 from tests.audit.account import CODER, GPT2, PHI, facts, live
-from tests.audit.browser import Browser, browser
 from tests.audit.story import EVIL, evil_story, story
+from tests.client.hostile import HostileServer, says
 
+_NAMES = ("chromium", "chromium-browser", "google-chrome")
+_PATIENCE_SECONDS = 120
+_FLAGS = (
+    *("--headless", "--no-sandbox", "--no-first-run", "--hide-scrollbars"),
+    *("--disable-gpu", "--disable-quic", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync"),
+)
+_POLICY = re.compile('<meta http-equiv="Content-Security-Policy"[^>]*>')
+_DARK = "--blink-settings=preferredColorScheme=0"
 PHONE, DESKTOP = 390, 1280
 
 LAYOUT = """
@@ -58,9 +71,70 @@ return { title: document.title, scripts: document.scripts.length,
 """
 
 
+class Browser:
+    """Opens pages, each with a profile of its own in `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        found = next(filter(None, map(shutil.which, _NAMES)), None)
+        if found is None:
+            missing = "no chromium on PATH (Debian: apt-get install chromium)"
+            if os.environ.get("BYTEZ_BROWSER_REQUIRED") == "1":
+                pytest.fail(missing)
+            pytest.skip(missing)
+        self.program = found
+
+    def measure(self, page: str, script: str, *, width: int = 1280, dark: bool = False) -> Any:
+        """Open a copy of a page, and return what `script` (a function body) returns as JSON.
+
+        The copy has no policy, so that text of others could run too. It is in a frame, because no
+        window is as narrow as a phone. `width` is in CSS pixels.
+        """
+        runs = (
+            f"<script>addEventListener('load', () => {{ const found = (() => {{{script}}})();"
+            "const at = parent.document.createElement('pre'); at.id = 'measured';"
+            "at.textContent = JSON.stringify(found); parent.document.body.append(at); });</script>"
+        )
+        copy = _POLICY.sub("", page).replace("</body>", f"{runs}</body>")
+        frame = (
+            "<!doctype html><style>:root { color-scheme: light dark }</style>"
+            f'<iframe style="border:0;width:{width}px;height:900px" srcdoc="{html.escape(copy)}">'
+            "</iframe>"
+        )
+        shown = self._run(frame, "--dump-dom", f"--window-size={width + 50},1000", dark=dark)
+        found = re.search(r'<pre id="measured">(.*?)</pre>', shown, re.DOTALL)
+        assert found, shown[-2000:]
+        return json.loads(html.unescape(found[1]))
+
+    def dom(self, page: str) -> str:
+        """Open the unchanged page, and return its DOM."""
+        return self._run(page, "--dump-dom")
+
+    def picture(self, page: str, *, width: int, dark: bool = False) -> bytes:
+        """Open the unchanged page, and return its picture as a PNG."""
+        file = self.folder / "picture.png"
+        self._run(page, f"--screenshot={file}", f"--window-size={width},900", dark=dark)
+        return file.read_bytes()
+
+    def _run(self, page: str, *arguments: str, dark: bool = False) -> str:
+        file, profile = self.folder / "page.html", self.folder / "profile"
+        shutil.rmtree(profile, ignore_errors=True)
+        file.write_text(page, encoding="utf-8")
+        flags = [*_FLAGS, *([_DARK] if dark else []), f"--user-data-dir={profile}"]
+        done = subprocess.run(
+            [self.program, *flags, *arguments, file.as_uri()],
+            capture_output=True,
+            encoding="utf-8",
+            timeout=_PATIENCE_SECONDS,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+
 @pytest.fixture
 def chromium(tmp_path: Path) -> Browser:
-    return Browser(browser(), tmp_path)
+    return Browser(tmp_path)
 
 
 def layout(chromium: Browser, audit: Audit, width: int) -> dict[str, Any]:
@@ -134,37 +208,18 @@ def test_it_needs_no_script(chromium: Browser, width: int, dark: bool) -> None:
     assert len(picture) > 20_000
 
 
-class Listener(http.server.BaseHTTPRequestHandler):
-    """Notes requests."""
-
-    asked: list[str]
-
-    def do_GET(self) -> None:
-        self.asked.append(self.path)
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, *_arguments: object) -> None:
-        """Log nothing."""
-
-
 @pytest.fixture
-def elsewhere() -> Iterator[tuple[str, list[str]]]:
-    """Listen; yield the address and the requests."""
-    asked: list[str] = []
-    handler = type("Noting", (Listener,), {"asked": asked})
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}", asked
-        server.shutdown()
-        thread.join()
+def elsewhere() -> Iterator[HostileServer]:
+    server = HostileServer()
+    server.answers(says(200))
+    yield server
+    server.close()
 
 
 def test_text_of_others_runs_nothing_and_loads_nothing(
-    chromium: Browser, elsewhere: tuple[str, list[str]]
+    chromium: Browser, elsewhere: HostileServer
 ) -> None:
-    address, asked = elsewhere
+    address = elsewhere.url
     calls = (
         f"<img src={address}/image>",
         f"<script src={address}/script></script>",
@@ -183,17 +238,14 @@ def test_text_of_others_runs_nothing_and_loads_nothing(
         assert text in found["seen"]
     # Also in the unchanged page, with its policy.
     assert "<script" not in chromium.dom(page(audit))
-    assert asked == []
+    assert elsewhere.requests == []
 
 
-def test_the_browser_reports_markup_that_runs(
-    chromium: Browser, elsewhere: tuple[str, list[str]]
-) -> None:
+def test_the_browser_reports_markup_that_runs(chromium: Browser, elsewhere: HostileServer) -> None:
     """The test above would fail: with the same text as markup, the browser reports it."""
-    address, asked = elsewhere
-    broken = f"<img src={address}/image onerror=1><script>document.title = 'ran'</script>"
+    broken = f"<img src={elsewhere.url}/image onerror=1><script>document.title = 'ran'</script>"
     bad = page(assess(facts([live(GPT2), live(PHI)]))).replace("<main>", f"<main>{broken}")
     found = chromium.measure(bad, ATTACK)
     assert (found["title"], found["scripts"]) == ("ran", 2)
     assert found["strange"] == 2
-    assert asked == ["/image"]
+    assert [request.split(b" ")[1] for request in elsewhere.requests] == [b"/image"]

@@ -13,15 +13,8 @@ import pytest
 from jsonschema import Draft202012Validator
 from markdown_it import MarkdownIt
 
-from bytez_provider.audit import (
-    KIND_WORDS,
-    Audit,
-    assess,
-    headline,
-    markdown,
-    page,
-    remarks,
-)
+from bytez_provider.audit import Audit, assess, markdown, page
+from bytez_provider.audit._rendering import KIND_WORDS, headline, remarks
 from bytez_provider.base.markup import COMMENT_LIMIT
 from bytez_provider.cli.auditing import show
 from bytez_provider.cli.screen import Screen
@@ -49,29 +42,18 @@ def table(capsys: pytest.CaptureFixture[str]) -> Render:
     return rendered
 
 
-def held(name: str, text: str) -> None:
-    """Compare with a golden file; `BYTEZ_GOLDEN=write` writes the file, to be reviewed."""
-    file = GOLDEN / name
+@pytest.mark.parametrize("form", ["json", "md", "html", "txt"])
+def test_every_form_is_as_its_golden_file(form: str, table: Render) -> None:
+    """`BYTEZ_GOLDEN=write` writes the files, to be reviewed."""
+    render = {"json": document, "md": markdown, "html": page, "txt": table}[form]
+    file, text = GOLDEN / f"audit.{form}", render(story())
     if os.environ.get("BYTEZ_GOLDEN") == "write":
         file.write_text(text, encoding="utf-8")
     assert text == file.read_text(encoding="utf-8")
 
 
-class TestGolden:
-    def test_json(self) -> None:
-        held("audit.json", document(story()))
-
-    def test_markdown(self) -> None:
-        held("audit.md", markdown(story()))
-
-    def test_page(self) -> None:
-        held("audit.html", page(story()))
-
-    def test_table(self, table: Render) -> None:
-        held("audit.txt", table(story()))
-
-    def test_the_files_have_every_kind_of_finding(self) -> None:
-        assert {finding.kind for finding in story().findings} == {*KIND_WORDS}
+def test_the_golden_files_have_every_kind_of_finding() -> None:
+    assert {finding.kind for finding in story().findings} == {*KIND_WORDS}
 
 
 def test_every_form_says_that_everything_is_in_order(table: Render) -> None:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from bytez_provider.base.urns import MODEL_TYPE, STACK_TYPE
 from bytez_provider.emulator import Emulator
-from bytez_provider.service.settings import Key
-from tests.cli.fleet import KEY, Fleet
-
-BOOT_SECONDS = 403
+from tests.cli.fleet import BOOT_SECONDS, KEY, Fleet
+from tests.client.hostile import HostileServer
 
 
 @pytest.fixture
@@ -28,48 +23,11 @@ def emulator() -> Iterator[Emulator]:
 
 @pytest.fixture
 def fleet(tmp_path: Path, emulator: Emulator) -> Fleet:
-    return Fleet(tmp_path, emulator.url)
+    return Fleet(tmp_path, emulator)
 
 
 @pytest.fixture
-def running(emulator: Emulator) -> Callable[..., str]:
-    """Return a function that loads and boots a model and returns its `created`."""
-
-    def load(model_id: str, concurrency: int = 1) -> str:
-        created = emulator.load_by_somebody_else(model_id, concurrency)
-        emulator.advance(BOOT_SECONDS)
-        return created
-
-    return load
-
-
-@pytest.fixture
-def state(fleet: Fleet, emulator: Emulator) -> Callable[..., str]:
-    """Return a function that writes the state of a stack and returns the name of its file."""
-
-    def written(*models: tuple[str, str], stack: str = "dev", **more: Any) -> str:
-        resources = [
-            {
-                "urn": f"urn:pulumi:{stack}::fleet::{MODEL_TYPE}::{model_id.rpartition('/')[2]}",
-                "custom": True,
-                "id": model_id,
-                "type": MODEL_TYPE,
-                "inputs": {"modelId": model_id},
-                "outputs": {
-                    "modelId": model_id,
-                    "concurrency": 1,
-                    "status": "RUNNING",
-                    "created": created,
-                    "endpoint": emulator.url,
-                    "account": Key(KEY).fingerprint(),
-                    **more,
-                },
-            }
-            for model_id, created in models
-        ]
-        root = {"urn": f"urn:pulumi:{stack}::fleet::{STACK_TYPE}::fleet-{stack}"}
-        document = {"version": 3, "deployment": {"resources": [root, *resources]}}
-        (fleet.folder / f"{stack}.json").write_text(json.dumps(document))
-        return f"{stack}.json"
-
-    return written
+def hostile() -> Iterator[HostileServer]:
+    server = HostileServer()
+    yield server
+    server.close()

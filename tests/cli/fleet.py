@@ -12,11 +12,15 @@ import subprocess
 import sys
 import termios
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
+
+from bytez_provider.base.urns import MODEL_TYPE, STACK_TYPE
+from bytez_provider.emulator import Emulator
+from bytez_provider.service.settings import Key
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-m", "bytez_provider.cli"]
@@ -24,10 +28,12 @@ KEY = "cli-key-0123456789"
 LONGEST_SECONDS = 30
 """After this time a command is killed, and its test fails."""
 
-GPT2 = "openai-community/gpt2"
+GPT2, PHI = "openai-community/gpt2", "microsoft/phi-1"
 CODER = "deepseek-ai/deepseek-coder-1.3b-instruct"
 UNPRICED = "openai-community/gpt2-medium"
 """A model whose RAM the catalogue does not know."""
+
+BOOT_SECONDS = 403
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
@@ -64,7 +70,7 @@ class Finished:
         return line
 
 
-class Fleet:
+class Command:
     """Runs the command in `folder`, with a journal, a key and an endpoint in `env`.
 
     No pulumi is on its PATH.
@@ -84,32 +90,14 @@ class Fleet:
         }
 
     def run(self, *arguments: str, text: str = "", **env: str) -> Finished:
-        """Run a command in a pipe."""
-        done = subprocess.run(
-            [*COMMAND, *arguments],
-            cwd=self.folder,
-            env={**self.env, **env},
-            input=text,
-            capture_output=True,
-            encoding="utf-8",
-            timeout=LONGEST_SECONDS,
-            check=False,
-        )
-        return Finished(done.returncode, done.stdout, done.stderr)
+        """Run a command in a pipe, with a text as its stdin."""
+        with self.started(*arguments, **env) as running:
+            return running.finish(text)
 
     @contextmanager
     def started(self, *arguments: str, **env: str) -> Iterator[Started]:
         """Start a command in a pipe."""
-        process = subprocess.Popen(
-            [*COMMAND, *arguments],
-            cwd=self.folder,
-            env={**self.env, **env},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            encoding="utf-8",
-        )
-        with process, _ended_in_time(process):
+        with self._process(arguments, env, subprocess.PIPE) as process:
             yield Started(process)
 
     @contextmanager
@@ -117,21 +105,77 @@ class Fleet:
         """Start a command on a terminal of 80 columns."""
         ours, its = pty.openpty()
         fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        try:
+            with self._process(arguments, {"TERM": "xterm-256color", **env}, its) as process:
+                os.close(its)
+                yield Terminal(process, ours)
+        finally:
+            os.close(ours)
+
+    @contextmanager
+    def _process(
+        self, arguments: Iterable[str], env: Mapping[str, str], streams: int
+    ) -> Iterator[subprocess.Popen[str]]:
+        """Start a command; kill it at the end of the block, or after `LONGEST_SECONDS`."""
         process = subprocess.Popen(
             [*COMMAND, *arguments],
             cwd=self.folder,
-            env={**self.env, "TERM": "xterm-256color", **env},
-            stdin=its,
-            stdout=its,
-            stderr=its,
+            env={**self.env, **env},
+            stdin=streams,
+            stdout=streams,
+            stderr=streams,
+            encoding="utf-8",
         )
-        os.close(its)
-        try:
-            with _ended_in_time(process):
-                yield Terminal(process, ours)
-        finally:
-            process.wait()
-            os.close(ours)
+        watchdog = threading.Timer(LONGEST_SECONDS, process.kill)
+        watchdog.start()
+        with process:
+            try:
+                yield process
+            finally:
+                watchdog.cancel()
+                process.kill()
+
+
+class Fleet(Command):
+    """The command, and the account in an emulator that it works on."""
+
+    def __init__(self, folder: Path, emulator: Emulator) -> None:
+        super().__init__(folder, emulator.url)
+        self.emulator = emulator
+
+    def boot(self, model_id: str, concurrency: int = 1) -> str:
+        """Load and boot a model; return its `created`."""
+        created = self.emulator.load_by_somebody_else(model_id, concurrency)
+        self.emulator.advance(BOOT_SECONDS)
+        return created
+
+    def answers(self, status: int, body: object, *endpoints: str) -> None:
+        """Answer all requests to some endpoints in this way, and forget earlier faults."""
+        answer = {"respond": {"status": status, "body": body}}
+        self.emulator.set_faults([{"endpoint": one, "do": answer} for one in endpoints])
+
+    def state(self, *models: tuple[str, str], stack: str = "dev", **more: Any) -> str:
+        """Write the state of a stack, with the `created` of each model; return the file's name."""
+        root = {"urn": f"urn:pulumi:{stack}::fleet::{STACK_TYPE}::fleet-{stack}"}
+        resources = [
+            self.resource(model_id, stack, created=created, **more) for model_id, created in models
+        ]
+        document = {"version": 3, "deployment": {"resources": [root, *resources]}}
+        (self.folder / f"{stack}.json").write_text(json.dumps(document))
+        return f"{stack}.json"
+
+    def resource(self, model_id: str, stack: str = "dev", **outputs: Any) -> dict[str, Any]:
+        """Return a model as the state of a stack of the project `fleet` has it."""
+        there = {"endpoint": self.emulator.url, "account": Key(KEY).fingerprint()}
+        found = {"modelId": model_id, "concurrency": 1, "status": "RUNNING"}
+        return {
+            "urn": f"urn:pulumi:{stack}::fleet::{MODEL_TYPE}::{model_id.rpartition('/')[2]}",
+            "custom": True,
+            "id": model_id,
+            "type": MODEL_TYPE,
+            "inputs": {"modelId": model_id},
+            "outputs": {**found, **there, **outputs},
+        }
 
 
 class Started:
@@ -148,16 +192,16 @@ class Started:
         """Return the next line of stderr."""
         return _line(self.process.stderr)
 
-    def finish(self) -> Finished:
+    def finish(self, text: str | None = None) -> Finished:
         """Wait for its end; return the output that was not read yet."""
-        out, err = self.process.communicate(timeout=LONGEST_SECONDS)
+        out, err = self.process.communicate(text, timeout=LONGEST_SECONDS)
         return Finished(self.process.returncode, out, err)
 
 
 class Terminal:
     """A command on a terminal, and its output so far."""
 
-    def __init__(self, process: subprocess.Popen[bytes], ours: int) -> None:
+    def __init__(self, process: subprocess.Popen[str], ours: int) -> None:
         self.process = process
         self.drawn = ""
         self._ours = ours
@@ -186,18 +230,6 @@ class Terminal:
             return False
         self.drawn += some.decode()
         return bool(some)
-
-
-@contextmanager
-def _ended_in_time(process: subprocess.Popen[Any]) -> Iterator[None]:
-    """Kill a process at the end of its test, or after `LONGEST_SECONDS`."""
-    watchdog = threading.Timer(LONGEST_SECONDS, process.kill)
-    watchdog.start()
-    try:
-        yield
-    finally:
-        watchdog.cancel()
-        process.kill()
 
 
 def _line(stream: IO[str] | None) -> str:

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from bytez_provider.base.clock import SystemClock
 from bytez_provider.base.urns import MODEL_TYPE
 from bytez_provider.core.ownership import Folder, Hold, Ledger, Named, Owner
-from bytez_provider.emulator import Emulator
 from bytez_provider.service.schemas import Instance, iso, moment_of
 from bytez_provider.service.settings import Key
 from tests.cli.fleet import KEY, Fleet
@@ -23,11 +22,13 @@ def resource(name: str, stack: str = "dev", *, kept_in: str | None = None) -> Ow
 class Journal:
     """The journal of an account."""
 
-    def __init__(self, fleet: Fleet, emulator: Emulator, key: str = KEY) -> None:
+    def __init__(self, fleet: Fleet, key: str = KEY) -> None:
         account = Key(key).fingerprint()
         store = Folder(fleet.journal)
-        self.emulator = emulator
-        self.ledger = Ledger(store, endpoint=emulator.url, account=account, clock=SystemClock())
+        self.emulator = fleet.emulator
+        self.ledger = Ledger(
+            store, endpoint=fleet.emulator.url, account=account, clock=SystemClock()
+        )
 
     def models(self) -> list[str]:
         """Return the models that have records."""
@@ -81,6 +82,6 @@ class Journal:
         return adoption.adopted_at
 
 
-def long_ago(emulator: Emulator) -> str:
+def long_ago(fleet: Fleet) -> str:
     """Return the `created` of a load that is gone."""
-    return iso(emulator.now() - timedelta(hours=1))
+    return iso(fleet.emulator.now() - timedelta(hours=1))

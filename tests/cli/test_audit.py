@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 from inline_snapshot import snapshot
 
-from bytez_provider.emulator import Emulator
-from tests.cli.fleet import GPT2, UNPRICED, Finished, Fleet
+from tests.cli.fleet import GPT2, PHI, UNPRICED, Finished, Fleet
 from tests.cli.journal import Journal, resource
-
-PHI = "microsoft/phi-1"
-Load = Callable[..., str]
-State = Callable[..., str]
 
 
 def kinds(done: Finished) -> list[tuple[str, str]]:
@@ -31,25 +24,21 @@ def audit(fleet: Fleet, *arguments: str) -> Finished:
     return done
 
 
-def test_an_orphan_is_exit_3_and_its_command_fixes_it(
-    fleet: Fleet, emulator: Emulator, running: Load, state: State
-) -> None:
-    running(PHI)
-    saved = state((GPT2, running(GPT2)))
+def test_an_orphan_is_exit_3_and_its_command_fixes_it(fleet: Fleet) -> None:
+    fleet.boot(PHI)
+    saved = fleet.state((GPT2, fleet.boot(GPT2)))
     done = audit(fleet, "--state", saved)
     assert kinds(done) == [("orphan", PHI)]
     unload, export = mends(done)
     assert export == "bytez-fleet export fleet.yaml --state dev.json"
     fleet.run(*unload.split()[1:]).ok()
-    assert [one["modelId"] for one in emulator.instances()] == [GPT2]
+    assert [one["modelId"] for one in fleet.emulator.instances()] == [GPT2]
     assert kinds(audit(fleet, "--state", saved)) == []
 
 
-def test_the_command_of_an_idle_model_postpones_its_expiry(
-    fleet: Fleet, emulator: Emulator, running: Load, state: State
-) -> None:
-    saved = state((GPT2, running(GPT2)))
-    emulator.advance(1700)
+def test_the_command_of_an_idle_model_postpones_its_expiry(fleet: Fleet) -> None:
+    saved = fleet.state((GPT2, fleet.boot(GPT2)))
+    fleet.emulator.advance(1700)
     done = audit(fleet, "--state", saved)
     assert kinds(done) == [("idle", GPT2)]
     fleet.run(*mends(done)[0].split()[1:]).ok()
@@ -58,53 +47,50 @@ def test_the_command_of_an_idle_model_postpones_its_expiry(
 
 @pytest.mark.parametrize(("stack", "kind"), [("dev", "unfinished"), ("prod", "orphan")])
 def test_the_command_of_a_load_in_the_journal_unloads_it(
-    fleet: Fleet, emulator: Emulator, running: Load, state: State, stack: str, kind: str
+    fleet: Fleet, stack: str, kind: str
 ) -> None:
     """Of the given stack, whose state does not name it, or of one that was not given."""
-    Journal(fleet, emulator).accepts(resource("gpt2", stack), GPT2, running(GPT2))
-    done = audit(fleet, "--state", state())
+    Journal(fleet).accepts(resource("gpt2", stack), GPT2, fleet.boot(GPT2))
+    done = audit(fleet, "--state", fleet.state())
     assert kinds(done) == [(kind, GPT2)]
     assert [one["stack"] for one in done.document["findings"][0]["declaredBy"]] == [stack]
     fleet.run(*mends(done)[-1].split()[1:]).ok()
-    assert emulator.instances() == []
+    assert fleet.emulator.instances() == []
     assert kinds(audit(fleet, "--state", "dev.json")) == []
 
 
-def test_several_states_and_another_account(fleet: Fleet, running: Load, state: State) -> None:
-    created = running(GPT2)
-    first, second = state((GPT2, created)), state((GPT2, created), stack="prod")
-    other = state((PHI, created), stack="other", account="another")
+def test_several_states_and_another_account(fleet: Fleet) -> None:
+    created = fleet.boot(GPT2)
+    first, second = fleet.state((GPT2, created)), fleet.state((GPT2, created), stack="prod")
+    other = fleet.state((PHI, created), stack="other", account="another")
     done = audit(fleet, "--state", first, "--state", second, "--state", other)
     assert kinds(done) == [("duplicate", GPT2)]
     assert [one["name"] for one in done.document["sources"]] == [first, second, other]
     assert [one["declaredBy"]["stack"] for one in done.document["leftOut"]] == ["other"]
 
 
-def test_a_model_that_the_list_leaves_out_is_asked_for(
-    fleet: Fleet, emulator: Emulator, running: Load, state: State
-) -> None:
-    saved = state((GPT2, running(GPT2)))
-    running(UNPRICED)
-    body = {"endpoint": "/model/instances", "do": {"respond": {"body": [{"modelId": UNPRICED}]}}}
-    emulator.set_faults([body])
+def test_a_model_that_the_list_leaves_out_is_asked_for(fleet: Fleet) -> None:
+    saved = fleet.state((GPT2, fleet.boot(GPT2)))
+    fleet.boot(UNPRICED)
+    fleet.answers(200, [{"modelId": UNPRICED}], "/model/instances")
     done = audit(fleet, "--state", saved)
     assert kinds(done) == [("orphan", UNPRICED)]
     assert [one["status"] for one in done.document["models"]] == ["RUNNING", "RUNNING"]
 
 
-def test_it_changes_nothing(fleet: Fleet, emulator: Emulator, running: Load, state: State) -> None:
-    saved = state((GPT2, running(GPT2)), ("ai-forever/mGPT", "2024-05-28T00:00:00.000Z"))
-    running(PHI)
+def test_it_changes_nothing(fleet: Fleet) -> None:
+    saved = fleet.state((GPT2, fleet.boot(GPT2)), ("ai-forever/mGPT", "2024-05-28T00:00:00.000Z"))
+    fleet.boot(PHI)
     audit(fleet, "--state", saved)
-    assert {request.path for request in emulator.requests()} == {
+    assert {request.path for request in fleet.emulator.requests()} == {
         *("/model/instances", "/model/status", "/model/list")
     }
     assert not fleet.journal.exists()
 
 
-def test_every_form_has_the_commands(fleet: Fleet, running: Load, state: State) -> None:
-    running(PHI)
-    saved = state(("ünï/cödé", "x"))
+def test_every_form_has_the_commands(fleet: Fleet) -> None:
+    fleet.boot(PHI)
+    saved = fleet.state(("ünï/cödé", "x"))
     for form, start in (("table", "MODEL"), ("md", "## Bytez audit"), ("html", "<!doctype html>")):
         env = {"PYTHONIOENCODING": "ascii"}
         done = fleet.run("audit", "--state", saved, "--format", form, **env)
@@ -117,9 +103,9 @@ def test_every_form_has_the_commands(fleet: Fleet, running: Load, state: State) 
 
 class TestWrong:
     @pytest.mark.parametrize("arguments", [(), ("--all", "--json", "--format", "html")])
-    def test_usage(self, fleet: Fleet, emulator: Emulator, arguments: tuple[str, ...]) -> None:
+    def test_usage(self, fleet: Fleet, arguments: tuple[str, ...]) -> None:
         fleet.run("audit", *arguments).failed(2)
-        assert emulator.requests() == []
+        assert fleet.emulator.requests() == []
 
     @pytest.mark.parametrize(
         ("text", "why"),
@@ -131,24 +117,21 @@ class TestWrong:
             ('{"deployment": {"resources": 7}}', snapshot("its resources are not a list")),
         ],
     )
-    def test_a_file_that_is_no_state(
-        self, fleet: Fleet, emulator: Emulator, text: str | None, why: str
-    ) -> None:
+    def test_a_file_that_is_no_state(self, fleet: Fleet, text: str | None, why: str) -> None:
         if text is not None:
             (fleet.folder / "x.json").write_bytes(text.encode(errors="surrogateescape"))
         done = fleet.run("audit", "--json", "--state", "x.json")
         message = done.failed(2, "invalid-file")
         assert message.startswith(f"could not read the state in 'x.json': {why}")
-        assert emulator.requests() == []
+        assert fleet.emulator.requests() == []
 
     def test_a_folder_is_no_file(self, fleet: Fleet) -> None:
         fleet.run("audit", "--state", ".", "--json").failed(2, "invalid-file")
 
-    def test_no_key_and_no_answer(self, fleet: Fleet, emulator: Emulator, state: State) -> None:
-        arguments = ("audit", "--json", "--state", state())
+    def test_no_key_and_no_answer(self, fleet: Fleet) -> None:
+        arguments = ("audit", "--json", "--state", fleet.state())
         fleet.run(*arguments, BYTEZ_KEY="").failed(2, "missing-key")
-        refused = {"respond": {"status": 400, "body": {"error": "\x1b[31mno\r\n"}}}
-        emulator.set_faults([{"endpoint": "/model/instances", "do": refused}])
+        fleet.answers(400, {"error": "\x1b[31mno\r\n"}, "/model/instances")
         message = fleet.run(*arguments).failed(1, "refused")
         assert "HTTP 400: no" in message
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from enum import Enum
 
 import pytest
 from inline_snapshot import snapshot
 
 from bytez_provider.cli.app import AuditForm, ReviewForm
-from bytez_provider.emulator import Emulator
 from tests.cli.fleet import CODER, GPT2, REPOSITORY, Fleet
 
 COMMANDS = (
@@ -20,7 +18,6 @@ COMMANDS = (
     *("validate", "export", "audit", "review", "doctor"),
 )
 LONG = "VAGOsolutions/SauerkrautLM-Mixtral-8x7B-Instruct"
-Load = Callable[..., str]
 
 
 def test_help_names_every_command_and_the_exit_codes(fleet: Fleet) -> None:
@@ -64,10 +61,10 @@ def test_every_release_of_click_finds_a_default_among_its_choices(kind: type[Enu
     assert [one.name for one in kind] == [one.value for one in kind]
 
 
-def test_an_unreachable_endpoint_is_one_line(fleet: Fleet, emulator: Emulator) -> None:
-    emulator.stop()
+def test_an_unreachable_endpoint_is_one_line(fleet: Fleet) -> None:
+    fleet.emulator.stop()
     message = fleet.run("status", GPT2, "--json").failed(1, "unreachable")
-    assert emulator.url in message
+    assert fleet.emulator.url in message
 
 
 def test_a_missing_extra_says_what_to_install(fleet: Fleet) -> None:
@@ -90,11 +87,9 @@ def test_a_full_disk_is_one_line(fleet: Fleet) -> None:
 
 
 class TestTerminal:
-    def test_a_table_at_80_columns_cuts_nothing(
-        self, fleet: Fleet, emulator: Emulator, running: Load
-    ) -> None:
-        emulator.load_by_somebody_else(LONG, 12)
-        running(CODER)
+    def test_a_table_at_80_columns_cuts_nothing(self, fleet: Fleet) -> None:
+        fleet.emulator.load_by_somebody_else(LONG, 12)
+        fleet.boot(CODER)
         with fleet.on_terminal("instances") as terminal:
             assert terminal.finish() == 0
         assert max(map(len, terminal.lines)) <= 80
@@ -111,10 +106,10 @@ class TestTerminal:
         assert terminal.lines[1].split() == [longest, "15.38", "$0.92", "yes"]
         assert "\x1b" not in terminal.drawn
 
-    def test_ci_gets_lines_and_no_drawing(self, fleet: Fleet, emulator: Emulator) -> None:
+    def test_ci_gets_lines_and_no_drawing(self, fleet: Fleet) -> None:
         with fleet.on_terminal("load", GPT2, CI="true") as terminal:
             terminal.read_until("limit 30m\r\n")
-            emulator.advance(403)
+            fleet.emulator.advance(403)
             assert terminal.finish() == 0
         assert "\x1b[?25l" not in terminal.drawn
         assert f"{GPT2} is RUNNING" in terminal.lines

@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bytez_provider.emulator import Emulator
 from tests.cli.fleet import GPT2, KEY, Finished, Fleet
 from tests.cli.journal import Journal, resource
 from tests.client.hostile import Handler, HostileServer, says
 from tests.s3 import Proxy, S3Server
-
-
-@pytest.fixture
-def hostile() -> Iterator[HostileServer]:
-    server = HostileServer()
-    yield server
-    server.close()
 
 
 def checks(done: Finished) -> dict[str, dict[str, Any]]:
@@ -40,15 +31,13 @@ def not_ok(done: Finished, verdict: str) -> dict[str, dict[str, Any]]:
 
 
 class TestHealthy:
-    def test_every_check_is_ok_and_the_key_is_not_shown(
-        self, fleet: Fleet, emulator: Emulator
-    ) -> None:
-        emulator.load_by_somebody_else(GPT2)
+    def test_every_check_is_ok_and_the_key_is_not_shown(self, fleet: Fleet) -> None:
+        fleet.emulator.load_by_somebody_else(GPT2)
         done = fleet.run("doctor", "--json")
         found = {name: one["observed"] for name, one in checks(done).items()}
         assert (not_ok(done, "failed"), not_ok(done, "warning")) == ({}, {})
         assert found["key"] == "set in BYTEZ_KEY"
-        assert found["endpoint"] == f"{emulator.url} (BYTEZ_ENDPOINT)"
+        assert found["endpoint"] == f"{fleet.emulator.url} (BYTEZ_ENDPOINT)"
         assert found["API version"] == "2024-05 (the default)"
         assert found["catalogue"].startswith("61 models, 15 ")
         assert found["instances"] == "1 loaded"
@@ -57,7 +46,7 @@ class TestHealthy:
         assert KEY not in done.out + done.err
         # It only looks.
         assert not fleet.journal.exists()
-        assert {request.path for request in emulator.requests()} == {
+        assert {request.path for request in fleet.emulator.requests()} == {
             *("/model/status", "/model/list", "/model/instances")
         }
 
@@ -84,8 +73,8 @@ class TestFailed:
         found = not_ok(fleet.run("doctor", "--json", **env), "failed")
         assert {name: one["code"] for name, one in found.items()} == {name: code}
 
-    def test_a_service_that_is_away(self, fleet: Fleet, emulator: Emulator) -> None:
-        emulator.stop()
+    def test_a_service_that_is_away(self, fleet: Fleet) -> None:
+        fleet.emulator.stop()
         found = not_ok(fleet.run("doctor", "--json"), "failed")
         assert {name: one["code"] for name, one in found.items()} == {"service": "unreachable"}
 
@@ -104,14 +93,13 @@ class TestFailed:
         (found,) = not_ok(done, "failed").values()
         assert "pulumi config set bytez:apiVersion 2024-06" in found["action"]
 
-    def test_an_account_without_credits(self, fleet: Fleet, emulator: Emulator) -> None:
-        broke = {"respond": {"status": 429, "body": {"error": "you are out of credits"}}}
-        emulator.set_faults([{"endpoint": "/model/status", "do": broke}])
+    def test_an_account_without_credits(self, fleet: Fleet) -> None:
+        fleet.answers(429, {"error": "you are out of credits"}, "/model/status")
         assert list(not_ok(fleet.run("doctor", "--json"), "failed")) == ["credits"]
 
-    def test_a_request_without_an_answer(self, fleet: Fleet, emulator: Emulator) -> None:
+    def test_a_request_without_an_answer(self, fleet: Fleet) -> None:
         began = datetime(2024, 5, 27, 23, 35, 35, tzinfo=timezone.utc)
-        Journal(fleet, emulator).asks(resource("chat"), GPT2, began)
+        Journal(fleet).asks(resource("chat"), GPT2, began)
         (found,) = not_ok(fleet.run("doctor", "--json"), "failed").values()
         assert f"{GPT2} by 'chat' of stack 'dev' at 2024-05-27T23:35:35.000Z" in found["observed"]
         assert found["action"].endswith("run `bytez-fleet unload --unfinished`")
@@ -145,19 +133,15 @@ def test_a_shared_journal_is_left_as_it_is_and_fails_if_it_cannot_be_written(fle
 class TestInOrder:
     """Loads that are not known to be a mistake."""
 
-    def test_a_load_in_progress_names_who_works_on_it(
-        self, fleet: Fleet, emulator: Emulator
-    ) -> None:
-        with Journal(fleet, emulator).asking(resource("chat"), GPT2):
+    def test_a_load_in_progress_names_who_works_on_it(self, fleet: Fleet) -> None:
+        with Journal(fleet).asking(resource("chat"), GPT2):
             found = checks(fleet.run("doctor", "--json"))["unfinished"]
         assert found["verdict"] == "ok"
         assert f"{GPT2} by 'chat' of stack 'dev' at " in found["observed"]
 
-    def test_a_load_whose_state_cannot_be_read_is_listed(
-        self, fleet: Fleet, emulator: Emulator
-    ) -> None:
-        created = emulator.load_by_somebody_else(GPT2)
-        Journal(fleet, emulator).accepts(resource("chat"), GPT2, created)
+    def test_a_load_whose_state_cannot_be_read_is_listed(self, fleet: Fleet) -> None:
+        created = fleet.emulator.load_by_somebody_else(GPT2)
+        Journal(fleet).accepts(resource("chat"), GPT2, created)
         found = checks(fleet.run("doctor", "--json"))["unfinished"]
         assert found["verdict"] == "ok"
         assert GPT2 in found["observed"]
@@ -166,8 +150,8 @@ class TestInOrder:
 class TestWarnings:
     """Each ends with exit code 0, because everything works."""
 
-    def test_a_clock_that_is_off(self, fleet: Fleet, emulator: Emulator) -> None:
-        emulator.set_faults([{"do": {"clockSkewSeconds": 3600}}])
+    def test_a_clock_that_is_off(self, fleet: Fleet) -> None:
+        fleet.emulator.set_faults([{"do": {"clockSkewSeconds": 3600}}])
         (found,) = not_ok(fleet.run("doctor", "--json").ok(), "warning").values()
         assert re.fullmatch(r"(1h00m|59m\d\ds) behind the service's", found["observed"])
 
@@ -179,10 +163,8 @@ class TestWarnings:
             "journal": "journal"
         }
 
-    def test_lists_that_fail(self, fleet: Fleet, emulator: Emulator) -> None:
-        refused = {"respond": {"status": 400, "body": {"error": "no lists today"}}}
-        endpoints = ("/model/list", "/model/instances")
-        emulator.set_faults([{"endpoint": one, "do": refused} for one in endpoints])
+    def test_lists_that_fail(self, fleet: Fleet) -> None:
+        fleet.answers(400, {"error": "no lists today"}, "/model/list", "/model/instances")
         found = not_ok(fleet.run("doctor", "--json").ok(), "warning")
         assert {name: one["code"] for name, one in found.items()} == {
             "catalogue": "refused",

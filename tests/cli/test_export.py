@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from bytez_provider.core.declared import ModelInputs
-from bytez_provider.emulator import Emulator
 from bytez_provider.fleetfile import read_fleet
-from tests.cli.fleet import CODER, GPT2, UNPRICED, Fleet
+from tests.cli.fleet import CODER, GPT2, PHI, UNPRICED, Fleet
 
-PHI = "microsoft/phi-1"
 WHEN = "2024-05-28T00:00:00Z"
-Load = Callable[..., str]
-State = Callable[..., str]
 
 
 def exported(fleet: Fleet) -> dict[str, ModelInputs]:
     return dict(read_fleet(fleet.folder / "fleet.yaml").models)
 
 
-def lists(emulator: Emulator, *instances: dict[str, object]) -> None:
+def lists(fleet: Fleet, *instances: dict[str, object]) -> None:
     listed = [{"status": "RUNNING", "created": WHEN, **one} for one in instances]
-    emulator.set_faults([{"endpoint": "/model/instances", "do": {"respond": {"body": listed}}}])
+    fleet.answers(200, listed, "/model/instances")
 
 
-def test_without_a_state_everything_that_runs(
-    fleet: Fleet, emulator: Emulator, running: Load
-) -> None:
-    running(GPT2, 2)
+def test_without_a_state_everything_that_runs(fleet: Fleet) -> None:
+    fleet.boot(GPT2, 2)
     fleet.run("load", PHI, "--expiration-period-seconds", "3600", "--no-wait").ok()
     done = fleet.run("export", "fleet.yaml").ok()
     assert done.out == "fleet.yaml: 2 models\n"
@@ -43,13 +35,13 @@ def test_without_a_state_everything_that_runs(
         "    concurrency: 2\n"
         "    adopt: true\n"
     )
-    assert not emulator.requests("/model/delete")
+    assert not fleet.emulator.requests("/model/delete")
 
 
-def test_with_a_state_only_what_it_does_not_name(fleet: Fleet, running: Load, state: State) -> None:
-    saved = state((GPT2, running(GPT2)), (CODER, WHEN))
-    running(PHI)
-    running(CODER)
+def test_with_a_state_only_what_it_does_not_name(fleet: Fleet) -> None:
+    saved = fleet.state((GPT2, fleet.boot(GPT2)), (CODER, WHEN))
+    fleet.boot(PHI)
+    fleet.boot(CODER)
     done = fleet.run("export", "fleet.yaml", "--state", saved, "--json").ok()
     assert list(exported(fleet)) == ["phi-1"]
     assert done.document == {
@@ -62,17 +54,17 @@ def test_with_a_state_only_what_it_does_not_name(fleet: Fleet, running: Load, st
     assert f"{CODER} is left out" in done.err
 
 
-def test_a_failed_model_is_left_out(fleet: Fleet, emulator: Emulator) -> None:
-    emulator.set_faults([{"model": GPT2, "do": {"boot": "failed"}}])
+def test_a_failed_model_is_left_out(fleet: Fleet) -> None:
+    fleet.emulator.set_faults([{"model": GPT2, "do": {"boot": "failed"}}])
     fleet.run("load", GPT2, "--no-wait").ok()
-    emulator.advance(403)
+    fleet.emulator.advance(403)
     assert fleet.run("export", "fleet.yaml", "--json").ok().document["path"] is None
     assert not (fleet.folder / "fleet.yaml").exists()
 
 
-def test_every_model_gets_a_key_of_its_own(fleet: Fleet, emulator: Emulator) -> None:
+def test_every_model_gets_a_key_of_its_own(fleet: Fleet) -> None:
     names = ["a/Chat.v1", "b/chat-v1", "a/ready", "c/chat--v1", "x/fleet_2", "a/b-chat-v1"]
-    lists(emulator, *({"modelId": name, "concurrency": 1} for name in names))
+    lists(fleet, *({"modelId": name, "concurrency": 1} for name in names))
     fleet.run("export", "fleet.yaml").ok()
     assert {key: one.model_id for key, one in exported(fleet).items()} == {
         "chat-v1": "a/Chat.v1",
@@ -84,25 +76,23 @@ def test_every_model_gets_a_key_of_its_own(fleet: Fleet, emulator: Emulator) -> 
     }
 
 
-def test_names_and_settings_that_cannot_be_declared_are_left_out(
-    fleet: Fleet, emulator: Emulator
-) -> None:
-    lists(emulator, {"modelId": "a/\x1b[2Jb"}, {"modelId": GPT2, "expirationPeriodSeconds": 5})
+def test_names_and_settings_that_cannot_be_declared_are_left_out(fleet: Fleet) -> None:
+    lists(fleet, {"modelId": "a/\x1b[2Jb"}, {"modelId": GPT2, "expirationPeriodSeconds": 5})
     done = fleet.run("export", "fleet.yaml").ok()
     assert "warning: a/ b is left out" in done.err
     assert exported(fleet) == {"gpt2": ModelInputs(model_id=GPT2, adopt=True)}
 
 
 class TestExistingFile:
-    def test_it_is_not_overwritten(self, fleet: Fleet, emulator: Emulator) -> None:
+    def test_it_is_not_overwritten(self, fleet: Fleet) -> None:
         (fleet.folder / "fleet.yaml").write_text("mine")
         fleet.run("export", "fleet.yaml", "--json").failed(2, "invalid-input")
         assert (fleet.folder / "fleet.yaml").read_text() == "mine"
-        assert emulator.requests() == []
+        assert fleet.emulator.requests() == []
 
-    def test_add_appends_what_it_does_not_have(self, fleet: Fleet, running: Load) -> None:
+    def test_add_appends_what_it_does_not_have(self, fleet: Fleet) -> None:
         for model_id in (GPT2, PHI, CODER):
-            running(model_id)
+            fleet.boot(model_id)
         mine = f"models:\n  gpt2: # mine\n    modelId: {PHI}\n    concurrency: 3\n"
         (fleet.folder / "fleet.yaml").write_text(mine)
         fleet.run("export", "fleet.yaml", "--add").ok()
@@ -116,18 +106,18 @@ class TestExistingFile:
         assert fleet.run("export", "fleet.yaml", "--add").ok().out == "nothing to export\n"
         assert (fleet.folder / "fleet.yaml").read_text() == text
 
-    def test_add_needs_a_file(self, fleet: Fleet, emulator: Emulator) -> None:
+    def test_add_needs_a_file(self, fleet: Fleet) -> None:
         fleet.run("export", "x.yaml", "--add", "--json").failed(2, "invalid-file")
-        assert emulator.requests() == []
+        assert fleet.emulator.requests() == []
 
 
-def test_a_file_that_cannot_be_written(fleet: Fleet, running: Load) -> None:
-    running(UNPRICED)
+def test_a_file_that_cannot_be_written(fleet: Fleet) -> None:
+    fleet.boot(UNPRICED)
     fleet.run("export", "no/such/folder.yaml", "--json").failed(2, "invalid-input")
 
 
-def test_no_key_and_no_answer_write_nothing(fleet: Fleet, emulator: Emulator) -> None:
+def test_no_key_and_no_answer_write_nothing(fleet: Fleet) -> None:
     fleet.run("export", "fleet.yaml", "--json", BYTEZ_KEY="").failed(2, "missing-key")
-    emulator.stop()
+    fleet.emulator.stop()
     fleet.run("export", "fleet.yaml", "--json").failed(1, "unreachable")
     assert not (fleet.folder / "fleet.yaml").exists()

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.cli.fleet import COMMAND, GPT2, KEY, Fleet
+from tests.cli.fleet import COMMAND, GPT2, KEY, Command
 from tests.client.hostile import ESCAPES, MEBIBYTE, REFUSED, Handler, HostileServer, says
 
 MEASURED = """
@@ -33,16 +32,9 @@ COMMANDS = [
 
 
 @pytest.fixture
-def hostile() -> Iterator[HostileServer]:
-    server = HostileServer()
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def wary(tmp_path: Path, hostile: HostileServer) -> Fleet:
+def wary(tmp_path: Path, hostile: HostileServer) -> Command:
     """The command with the hostile server as the service."""
-    return Fleet(tmp_path, hostile.url)
+    return Command(tmp_path, hostile.url)
 
 
 def assert_safe(line: str) -> None:
@@ -54,7 +46,7 @@ def assert_safe(line: str) -> None:
 
 @pytest.mark.parametrize("answer", REFUSED.values(), ids=REFUSED.keys())
 def test_every_answer_that_cannot_be_used_is_one_line(
-    wary: Fleet, hostile: HostileServer, answer: Handler
+    wary: Command, hostile: HostileServer, answer: Handler
 ) -> None:
     hostile.answers(answer)
     done = wary.run("instances")
@@ -64,7 +56,7 @@ def test_every_answer_that_cannot_be_used_is_one_line(
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
 def test_every_command_shows_an_error_full_of_escapes_on_one_line(
-    wary: Fleet, hostile: HostileServer, command: tuple[str, ...]
+    wary: Command, hostile: HostileServer, command: tuple[str, ...]
 ) -> None:
     hostile.answers(says(400, json.dumps({"error": f"{ESCAPES} {KEY}"})))
     done = wary.run(*command)
@@ -77,7 +69,7 @@ def test_every_command_shows_an_error_full_of_escapes_on_one_line(
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
 def test_100_mb_of_json_cost_a_command_a_few(
-    wary: Fleet, hostile: HostileServer, command: tuple[str, ...]
+    wary: Command, hostile: HostileServer, command: tuple[str, ...]
 ) -> None:
     """Its whole process, with all that it imports; a generated text as a document too."""
     hostile.answers(REFUSED["100 MB of JSON"])
@@ -96,7 +88,7 @@ def test_100_mb_of_json_cost_a_command_a_few(
     assert int(peak_kilobytes) * 1024 < 192 * MEBIBYTE
 
 
-def test_names_of_models_cannot_draw_on_the_terminal(wary: Fleet, hostile: HostileServer) -> None:
+def test_names_of_models_cannot_draw_on_the_terminal(wary: Command, hostile: HostileServer) -> None:
     named: list[dict[str, object]] = [
         {"modelId": f"a/{ESCAPES}", "status": f"RUNNING{ESCAPES}", "concurrency": 10**300},
         {"modelId": "\u202e2tpg/b", "status": "[BOLD]RUNNING[/BOLD]"},

@@ -5,24 +5,13 @@ from __future__ import annotations
 import json
 import re
 import signal
-from collections.abc import Callable
 
 import pytest
 
-from bytez_provider.emulator import Emulator
-from tests.cli.conftest import BOOT_SECONDS
-from tests.cli.fleet import CODER, GPT2, UNPRICED, Fleet
+from tests.cli.fleet import BOOT_SECONDS, CODER, GPT2, UNPRICED, Fleet
 
 EVIL = "\x1b[31mred\r\n[bold]loud[/bold]\u202e"
 """Text that would spoil a terminal, or a table that reads markup."""
-
-Load = Callable[..., str]
-NOT_CREDIBLE: list[dict[str, str]] = [
-    {},
-    {"status": "DEPLOYING"},
-    {"created": "2024-05-27T23:35:35.863Z"},
-    {"created": "2024-05-27T23:35:35.863Z", "status": "FAILED"},
-]
 
 
 class TestModels:
@@ -53,9 +42,9 @@ class TestInstances:
     def test_nothing_loaded(self, fleet: Fleet) -> None:
         assert fleet.run("instances").ok().out == "nothing is loaded\n"
 
-    def test_table_and_total(self, fleet: Fleet, emulator: Emulator, running: Load) -> None:
-        running(CODER, concurrency=2)
-        emulator.load_by_somebody_else(GPT2)
+    def test_table_and_total(self, fleet: Fleet) -> None:
+        fleet.boot(CODER, concurrency=2)
+        fleet.emulator.load_by_somebody_else(GPT2)
         done = fleet.run("instances").ok()
         header, coder, gpt2, total = done.out.splitlines()
         assert header.split() == [
@@ -65,27 +54,25 @@ class TestInstances:
         assert re.fullmatch(rf"{GPT2} +DEPLOYING +1 +0 +\ds +- +\$0\.03", gpt2)
         assert total == "2 models, $0.77 an hour"
 
-    def test_unknown_cost(self, fleet: Fleet, running: Load) -> None:
-        created = running(UNPRICED)
+    def test_unknown_cost(self, fleet: Fleet) -> None:
+        created = fleet.boot(UNPRICED)
         document = fleet.run("instances", "--json").ok().document
         assert document["dollarsPerHour"] is None
         (one,) = document["instances"]
         assert (one["modelId"], one["created"]) == (UNPRICED, created)
         assert (one["requiredRamGb"], one["dollarsPerHour"]) == (None, None)
 
-    @pytest.mark.parametrize("listed", NOT_CREDIBLE)
-    def test_an_entry_of_the_list_that_is_not_credible_is_asked_for(
-        self, fleet: Fleet, emulator: Emulator, running: Load, listed: dict[str, str]
-    ) -> None:
-        created = running(GPT2)
-        body = [{"modelId": GPT2, **listed}, {"modelId": CODER, **listed}]
-        emulator.set_faults([{"endpoint": "/model/instances", "do": {"respond": {"body": body}}}])
+    def test_an_entry_of_the_list_that_is_not_credible_is_asked_for(self, fleet: Fleet) -> None:
+        created = fleet.boot(GPT2)
+        failed = {"created": "2024-05-27T23:35:35.863Z", "status": "FAILED"}
+        body = [{"modelId": GPT2, **failed}, {"modelId": CODER, **failed}]
+        fleet.answers(200, body, "/model/instances")
         (one,) = fleet.run("instances", "--json").ok().document["instances"]
         assert (one["modelId"], one["status"], one["created"]) == (GPT2, "RUNNING", created)
 
-    def test_a_failed_model_costs_nothing(self, fleet: Fleet, emulator: Emulator) -> None:
+    def test_a_failed_model_costs_nothing(self, fleet: Fleet) -> None:
         body = {"modelId": GPT2, "status": "FAILED", "concurrency": 1, "error": EVIL}
-        emulator.set_faults(
+        fleet.emulator.set_faults(
             [
                 {"endpoint": "/model/instances", "do": {"respond": {"body": [body]}}},
                 {"endpoint": "/model/status", "do": {"respond": {"body": body}}},
@@ -97,8 +84,8 @@ class TestInstances:
 
 
 class TestStatus:
-    def test_loaded(self, fleet: Fleet, running: Load) -> None:
-        created = running(GPT2, concurrency=3)
+    def test_loaded(self, fleet: Fleet) -> None:
+        created = fleet.boot(GPT2, concurrency=3)
         lines = fleet.run("status", GPT2).ok().out.splitlines()
         facts = {line[:15].strip(): line[16:] for line in lines}
         expires = facts.pop("expires at")
@@ -140,11 +127,9 @@ class TestStatus:
         assert len(document) == 9
         assert set(document.values()) == {None}
 
-    def test_text_of_the_server_cannot_spoil_the_terminal(
-        self, fleet: Fleet, emulator: Emulator
-    ) -> None:
+    def test_text_of_the_server_cannot_spoil_the_terminal(self, fleet: Fleet) -> None:
         body = {"modelId": GPT2, "status": f"FAILED{EVIL}", "error": EVIL}
-        emulator.set_faults([{"endpoint": "/model/status", "do": {"respond": {"body": body}}}])
+        fleet.answers(200, body, "/model/status")
         with fleet.on_terminal("status", GPT2, NO_COLOR="1") as terminal:
             assert terminal.finish() == 0
             assert "red [bold]loud[/bold]" in terminal.drawn
@@ -152,7 +137,7 @@ class TestStatus:
 
     @pytest.mark.parametrize("command", [["run"], ["unload"], ["load"], ["status"]])
     def test_an_unknown_model_gets_the_nearest_names(
-        self, fleet: Fleet, emulator: Emulator, command: list[str]
+        self, fleet: Fleet, command: list[str]
     ) -> None:
         text = ["text"] if command[0] == "run" else []
         done = fleet.run(*command, "openai-community/gtp2", *text, "--json")
@@ -161,7 +146,7 @@ class TestStatus:
             assert [one["code"] for one in done.document["models"]] == ["unknown-model"]
         else:
             assert f"'{GPT2}'" in done.failed(2, "unknown-model")
-        assert not emulator.requests("/model/load")
+        assert not fleet.emulator.requests("/model/load")
 
     def test_a_name_without_an_owner_gets_the_nearest_name(self, fleet: Fleet) -> None:
         message = fleet.run("status", "gpt2", "--json").failed(2, "invalid-input")
@@ -175,34 +160,30 @@ class TestStatus:
 
 class TestWatch:
     @pytest.mark.parametrize("status", [503, 500])
-    def test_a_pipe_gets_a_line_on_each_change(
-        self, fleet: Fleet, emulator: Emulator, status: int
-    ) -> None:
-        emulator.load_by_somebody_else(GPT2)
-        away = {"respond": {"status": status, "body": {"error": "model is not loaded"}}}
+    def test_a_pipe_gets_a_line_on_each_change(self, fleet: Fleet, status: int) -> None:
+        fleet.emulator.load_by_somebody_else(GPT2)
         with fleet.started("status", GPT2, "--watch") as watch:
             assert watch.line() == f"{GPT2}  DEPLOYING  concurrency 1  inferences 0"
-            emulator.set_faults([{"endpoint": "/model/status", "do": away}])
-            emulator.advance(BOOT_SECONDS)
+            fleet.answers(status, {"error": "model is not loaded"}, "/model/status")
+            fleet.emulator.advance(BOOT_SECONDS)
             assert watch.aside().startswith("warning: no answer now: ")
-            emulator.set_faults([])
+            fleet.emulator.set_faults([])
             assert watch.line().startswith(f"{GPT2}  RUNNING  concurrency 1  inferences 0  expires")
             watch.process.send_signal(signal.SIGINT)
             done = watch.finish()
         assert (done.code, done.out, done.err) == (130, "", "")
 
-    def test_a_refused_key_ends_it(self, fleet: Fleet, emulator: Emulator) -> None:
+    def test_a_refused_key_ends_it(self, fleet: Fleet) -> None:
         with fleet.started("status", GPT2, "--watch", "--json") as watch:
             assert json.loads(watch.line())["status"] == "NOT_LOADED"
-            refused = {"respond": {"status": 401, "body": {"error": "revoked"}}}
-            emulator.set_faults([{"endpoint": "/model/status", "do": refused}])
+            fleet.answers(401, {"error": "revoked"}, "/model/status")
             watch.finish().failed(1, "authentication")
 
-    def test_on_a_terminal_it_is_redrawn_in_place(self, fleet: Fleet, emulator: Emulator) -> None:
-        emulator.load_by_somebody_else(GPT2)
+    def test_on_a_terminal_it_is_redrawn_in_place(self, fleet: Fleet) -> None:
+        fleet.emulator.load_by_somebody_else(GPT2)
         with fleet.on_terminal("status", GPT2, "--watch") as terminal:
             terminal.read_until("DEPLOYING")
-            emulator.advance(BOOT_SECONDS)
+            fleet.emulator.advance(BOOT_SECONDS)
             terminal.read_until("RUNNING")
             terminal.process.send_signal(signal.SIGINT)
             assert terminal.finish() == 130

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 
 import pytest
 from inline_snapshot import snapshot
 from jsonschema import Draft202012Validator
 
-from bytez_provider.emulator import Emulator
 from bytez_provider.service.settings import Key, Settings
 from tests.cli.fleet import GPT2, KEY, UNPRICED, Fleet
 from tests.review.plans import (
@@ -26,7 +24,6 @@ from tests.review.plans import (
 )
 from tools.schema.generate import schemas
 
-Load = Callable[..., str]
 EVIL = "\x1b[31mred\r\n[bold]loud[/bold]\u202e"
 
 
@@ -109,12 +106,14 @@ note: This form of a plan has no policy results.
 
 
 class TestService:
-    def test_with_a_key_what_runs_is_shown(
-        self, fleet: Fleet, emulator: Emulator, running: Load
-    ) -> None:
+    def test_with_a_key_what_runs_is_shown(self, fleet: Fleet) -> None:
         there = state(inputs())
-        account = Settings(endpoint=emulator.url, key=Key(KEY)).account
-        there["outputs"] |= {"endpoint": emulator.url, "account": account, "created": running(GPT2)}
+        account = Settings(endpoint=fleet.emulator.url, key=Key(KEY)).account
+        there["outputs"] |= {
+            "endpoint": fleet.emulator.url,
+            "account": account,
+            "created": fleet.boot(GPT2),
+        }
         plan = save(fleet, step("same", "chat", there, there))
         document = fleet.run("review", "--plan", plan, "--json").ok().document
         (model,) = document["models"]
@@ -122,38 +121,25 @@ class TestService:
         assert (model["live"]["isDeclaredLoad"], model["live"]["ageSeconds"]) == (True, 403)
         assert (document["catalogue"], document["hasLiveFacts"]) == ("live", True)
 
-    @pytest.mark.parametrize(
-        "listed",
-        [
-            [],
-            [{"modelId": GPT2, "created": "2024-05-28T00:00:00.000Z"}],
-            [{"modelId": GPT2, "created": "2024-05-28T00:00:00.000Z", "status": "FAILED"}],
-        ],
-        ids=["left out", "without a status", "FAILED"],
-    )
-    def test_a_doubtful_list_is_checked_by_asking_for_the_model(
-        self, fleet: Fleet, emulator: Emulator, running: Load, listed: list[dict[str, str]]
-    ) -> None:
-        running(GPT2)
-        emulator.set_faults(
-            [{"endpoint": "/model/instances", "do": {"respond": {"status": 200, "body": listed}}}]
-        )
+    def test_a_doubtful_list_is_checked_by_asking_for_the_model(self, fleet: Fleet) -> None:
+        fleet.boot(GPT2)
+        failed = {"created": "2024-05-28T00:00:00.000Z", "status": "FAILED"}
+        listed = [{"modelId": GPT2, **failed}]
+        fleet.answers(200, listed, "/model/instances")
         plan = save(fleet, loaded("chat", inputs()))
         done = fleet.run("review", "--plan", plan, "--json")
         assert done.code == 1
         assert [one["live"]["status"] for one in done.document["models"]] == ["RUNNING"]
         assert done.document["failureCodes"] == ["alreadyLoaded"]
 
-    def test_without_a_key_nothing_is_asked_and_it_says_so(
-        self, fleet: Fleet, emulator: Emulator
-    ) -> None:
+    def test_without_a_key_nothing_is_asked_and_it_says_so(self, fleet: Fleet) -> None:
         plan = save(fleet, loaded("chat", inputs()))
         done = fleet.run("review", "--plan", plan, "--json", BYTEZ_KEY="").ok()
-        assert emulator.requests() == []
+        assert fleet.emulator.requests() == []
         assert done.document["noteCodes"] == ["noKey", "bundledCatalogue", "noPolicyResults"]
 
-    def test_no_answer_of_the_service_is_a_warning(self, fleet: Fleet, emulator: Emulator) -> None:
-        emulator.set_faults([{"do": {"respond": {"status": 401, "body": {"error": "no"}}}}])
+    def test_no_answer_of_the_service_is_a_warning(self, fleet: Fleet) -> None:
+        fleet.emulator.set_faults([{"do": {"respond": {"status": 401, "body": {"error": "no"}}}}])
         plan = save(fleet, loaded("chat", inputs()))
         done = fleet.run("review", "--plan", plan, "--json").ok()
         assert "warning: could not list the instances" in done.err
@@ -206,16 +192,14 @@ class TestEnd:
 
 
 class TestBranches:
-    def test_two_branches_are_compared_without_a_key(
-        self, fleet: Fleet, emulator: Emulator
-    ) -> None:
+    def test_two_branches_are_compared_without_a_key(self, fleet: Fleet) -> None:
         head = save(fleet, loaded("a", inputs(concurrency=2)), loaded("b", inputs(PHI)))
         base = save(fleet, loaded("a", inputs()), name="base.json")
         done = fleet.run("review", "--plan", head, "--base", base, "--json").ok()
         assert done.document["compares"] == "branches"
         assert [one["action"] for one in done.document["models"]] == ["replace", "load"]
         # At most the catalogue is asked for: what runs has no part in it.
-        assert {one.path for one in emulator.requests()} <= {"/model/list"}
+        assert {one.path for one in fleet.emulator.requests()} <= {"/model/list"}
 
     @pytest.mark.parametrize(
         ("more", "observed"),

@@ -5,29 +5,15 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator
 
-import pytest
-
-from bytez_provider.emulator import Emulator
 from tests.cli.fleet import GPT2, LONGEST_SECONDS, Fleet
 from tests.client.hostile import HostileServer, says
 
 PROMPT = "Once upon a time"
-Load = Callable[..., str]
 
 
-@pytest.fixture
-def hostile() -> Iterator[HostileServer]:
-    server = HostileServer()
-    yield server
-    server.close()
-
-
-def test_it_prints_the_text_that_the_service_sends(
-    fleet: Fleet, emulator: Emulator, running: Load
-) -> None:
-    running(GPT2)
+def test_it_prints_the_text_that_the_service_sends(fleet: Fleet) -> None:
+    fleet.boot(GPT2)
     done = fleet.run("run", GPT2, PROMPT, "--param", "max_length=5").ok()
     assert done.out.startswith(f"{PROMPT} [the Bytez emulator speaking")
     from_stdin = fleet.run("run", GPT2, "-", "--param", "max_length=5", text=PROMPT).ok()
@@ -35,7 +21,7 @@ def test_it_prints_the_text_that_the_service_sends(
     arguments = ("run", GPT2, PROMPT, "--no-stream", "--param", "max_length=5", "--json")
     document = fleet.run(*arguments).ok().document
     assert document == {"modelId": GPT2, "output": done.out}
-    (live,) = emulator.instances()
+    (live,) = fleet.emulator.instances()
     assert live["inferences"] == 3
 
 
@@ -93,15 +79,15 @@ def test_a_model_that_is_not_loaded_says_how_to_load_it(fleet: Fleet) -> None:
     assert "`bytez-fleet load`" in message
 
 
-def test_a_parameter_without_a_value_is_wrong_usage(fleet: Fleet, emulator: Emulator) -> None:
+def test_a_parameter_without_a_value_is_wrong_usage(fleet: Fleet) -> None:
     given = ("--param", "max_length")
     message = fleet.run("run", GPT2, PROMPT, *given, "--json").failed(2, "invalid-input")
     assert "'max_length'" in message
-    assert emulator.requests() == []
+    assert fleet.emulator.requests() == []
 
 
-def test_a_reader_that_stops_reading_ends_it_quietly(fleet: Fleet, running: Load) -> None:
-    running(GPT2)
+def test_a_reader_that_stops_reading_ends_it_quietly(fleet: Fleet) -> None:
+    fleet.boot(GPT2)
     with fleet.started("run", GPT2, "a line\n", "--param", "max_length=20000") as run:
         assert run.line() == "a line"
         assert run.process.stdout is not None

@@ -29,7 +29,7 @@ def emulator() -> Iterator[Emulator]:
 
 @pytest.fixture
 def fleet(tmp_path: Path, emulator: Emulator) -> Fleet:
-    return Fleet(tmp_path, emulator.url)
+    return Fleet(tmp_path, emulator)
 
 
 def write(fleet: Fleet, text: str, name: str = "fleet.yaml") -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 import sys
@@ -70,7 +69,6 @@ def test_a_violation_has_the_message_in_the_table(policy: str, message: str) -> 
 def test_the_config_is_the_example() -> None:
     example = (ROOT / "examples" / "policy-pack" / "policies.json").read_text(encoding="utf-8")
     assert [block.strip() for block in blocks("json")] == [example.strip()]
-    assert set(json.loads(example)) == {one.name for one in policies()} - {"bytez-no-duplicates"}
 
 
 def test_the_pack_and_its_tests_run(tmp_path: Path) -> None:
@@ -92,8 +90,3 @@ def test_the_pack_and_its_tests_run(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{tests.count('def test_')} passed" in done.stdout
-
-
-def test_links_lead_somewhere() -> None:
-    for target in re.findall(r"\]\(([^)]+)\)", TEXT):
-        assert target.startswith("https://") or (ROOT / "docs" / target).exists(), target

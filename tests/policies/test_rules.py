@@ -172,8 +172,8 @@ def test_a_stack_is_over_its_budget_exactly_if_the_sum_is(
     total = sum(cents * instances for cents, instances in sizes if cents is not None)
     found = list(rules.stack_ram(models, max_ram_gb=limit / 100))
     assert len(found) == (total > limit or None in dict(sizes))
-    is_told = any(f"take {total / 100:,.2f} GB" in violation.message for violation in found)
-    assert is_told is (total > limit)
+    is_shown = any(f"take {total / 100:,.2f} GB" in violation.message for violation in found)
+    assert is_shown is (total > limit)
     beyond = [f"m{n}" for n, (cents, count) in enumerate(sizes) if cents and cents * count > limit]
     settings = {"max_ram_gb": limit / 100, "unknown_ram": "leaveOut"}
     assert broken_by(rules.model_ram, *models, **settings) == beyond

@@ -72,7 +72,7 @@ def digest(*steps: Step, **more: Any) -> Plan:
 
 
 def kept(name: str, declared: Mapping[str, Any], **more: Any) -> Step:
-    """Return the step of a model that stays as it is."""
+    """Return the step of a model that does not change."""
     return step("same", name, state(declared, **more), state(declared, status=None))
 
 
@@ -96,7 +96,7 @@ def replaced(name: str, old: Mapping[str, Any], new: Mapping[str, Any], **more: 
 
 
 def unloaded(name: str, declared: Mapping[str, Any], **more: Any) -> Step:
-    """Return the step of a model that goes."""
+    """Return the step of a model that is removed."""
     return step("delete", name, state(declared, **more), None)
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
 from bytez_provider.core.ownership import Phase
 from bytez_provider.review import Live, ReviewedModel, assess, compared
-from bytez_provider.review import _messages as messages
-from bytez_provider.review._document import FailureCode, ReasonCode
 from tests.review.plans import (
     CREATED,
     FLEET,
@@ -83,6 +81,9 @@ STATE = state(inputs())
 REFRESHED = refreshed("a", STATE)
 STRANGER = running(created=OTHER)
 FAILED = running(status="FAILED")
+OLD, OLD_REFRESHED = unloaded("old", inputs()), refreshed("old", STATE)
+BOTH_REFRESHED = (REFRESHED, refreshed("b", state(inputs(PHI))))
+RENAMED = "adopt: renamed takenOver"
 FATES: dict[str, tuple[list[Step], str] | tuple[list[Step], str, Live]] = {
     # What Pulumi plans.
     "a new model is loaded": ([LOADED], "load"),
@@ -216,6 +217,74 @@ FATES: dict[str, tuple[list[Step], str] | tuple[list[Step], str, Live]] = {
         [{**step("replace", "a", HIDDEN, HIDDEN), "replaceReasons": ["concurrency"]}],
         "replace, 15 min: secretChanged",
     ),
+    # A resource is removed, and another one gets its model: that is one model.
+    "renamed, without refresh and journal": ([LOADED, OLD], "load: renamed (fails: renamedUnseen)"),
+    "renamed in a fleet, where `aliases` cannot help": (
+        [loaded("a", IN_FLEET), unloaded("old", IN_FLEET)],
+        "load: renamed (fails: renamedInFleet)",
+    ),
+    "renamed, and a refresh shows the load": ([OLD_REFRESHED, LOADED, OLD], RENAMED),
+    "renamed, and a refresh and the service show the load": (
+        [OLD_REFRESHED, LOADED, OLD],
+        RENAMED,
+        running(),
+    ),
+    "renamed, and the journal knows the load": (
+        [LOADED, OLD],
+        RENAMED,
+        running(record=recorded("old", CREATED)),
+    ),
+    "renamed, and the journal is of another stack of that name": (
+        [LOADED, OLD],
+        "load: renamed (fails: renamedUnseen)",
+        running(record=recorded("old", CREATED, stack=THERE)),
+    ),
+    "renamed with other settings": (
+        [OLD_REFRESHED, loaded("a", inputs(concurrency=2)), OLD],
+        "replace, 15 min: changed renamed takenOver settingsDiffer",
+    ),
+    "renamed with adopt": (
+        [loaded("a", inputs(adopt=True)), OLD],
+        "adopt: changed renamed adopted",
+    ),
+    "renamed with adopt and other settings": (
+        [loaded("a", inputs(adopt=True, concurrency=2)), OLD],
+        "replace, 15 min: changed changed renamed adopted settingsDiffer",
+    ),
+    "an alias, after a refresh by the old name": (
+        [
+            refreshed("old", state(inputs(), urn=urn("old"))),
+            step("update", "a", state(inputs(), urn=urn("old")), state(ACCEPTS, status=None)),
+        ],
+        "update: changed",
+    ),
+    # A resource takes the model of another one, which gives it up in the same change.
+    "a removed resource passes its load on": (
+        [*BOTH_REFRESHED, replaced("a", inputs(), inputs(PHI)), unloaded("b", inputs(PHI))],
+        "adopt: changed takenOver",
+    ),
+    "it passes its load on": (
+        [
+            refreshed("b", STATE),
+            refreshed("a", state(inputs(PHI))),
+            replaced("b", inputs(), inputs(PHI)),
+            unloaded("a", inputs(PHI)),
+        ],
+        "forget: givenUp",
+    ),
+    "a replaced resource may unload it first": (
+        [
+            *BOTH_REFRESHED,
+            replaced("a", inputs(), inputs(PHI)),
+            replaced("b", inputs(PHI), inputs(OPT)),
+        ],
+        "replace, 15 min: changed takenOverOrReloaded",
+    ),
+    "passed on, without refresh and journal": (
+        [replaced("a", inputs(), inputs(PHI)), unloaded("b", inputs(PHI))],
+        "replace, 15 min: changed (fails: notReleased)",
+    ),
+    "declared twice": ([LOADED, kept("b", inputs())], "load (fails: declaredTwice)"),
     # What runs, without a refresh.
     "its own load runs": ([KEPT], "keep", running()),
     "its load is gone": ([KEPT], "keep (drift: unloaded)", nothing_runs()),
@@ -261,15 +330,6 @@ def test_an_expired_model_that_is_removed_or_renamed(name: str, expected: str) -
     assert fate(only(review)).startswith(expected)
 
 
-@pytest.mark.parametrize("code", get_args(ReasonCode) + get_args(FailureCode))
-def test_each_code_has_a_sentence(code: str) -> None:
-    facts = dict.fromkeys(
-        ("input", "before", "after", "changes", "owner", "name", "inputs", "done", "message"), "x"
-    )
-    say: Any = messages.reason if code in get_args(ReasonCode) else messages.failure
-    assert say(messages.remark(code, model="x", **facts))
-
-
 @pytest.mark.parametrize("hidden", [SECRET, UNKNOWN])
 class TestHidden:
     """A secret, or a value not known yet, is neither the default nor what it was."""
@@ -288,86 +348,18 @@ class TestHidden:
         assert (model.live, model.drift, model.action) == (None, None, "keep")
 
 
-class TestRenamed:
-    """A resource is removed, and another one gets its model: that is one model."""
-
-    NEW, OLD = loaded("new", inputs()), unloaded("old", inputs())
-
-    def test_without_refresh_and_journal_the_up_fails(self) -> None:
-        review = reviewed(self.NEW, self.OLD)
-        assert only(review).failure_code == "renamedUnseen"
-        # There is one load of it at any time.
-        assert (review.peak_ram_gb, review.increase.ceiling) == (0.5, 0)
-
-    def test_in_a_fleet_aliases_are_not_suggested(self) -> None:
-        model = only(reviewed(loaded("chat-tiny", IN_FLEET), unloaded("chat-small", IN_FLEET)))
-        assert model.failure_code == "renamedInFleet"
-
-    def test_a_refresh_or_the_journal_shows_the_load_to_take_over(self) -> None:
-        noted = running(record=recorded("old", CREATED))
-        refresh = refreshed("old", state(inputs()))
-        for review in (
-            reviewed(refresh, self.NEW, self.OLD),
-            reviewed(refresh, self.NEW, self.OLD, live=running()),
-            reviewed(self.NEW, self.OLD, live=noted),
-        ):
-            model = only(review)
-            assert (model.action, model.failure_code) == ("adopt", None)
-            assert model.reasons == ["renamed from old", "takes over the load of 'old'"]
-
-    def test_the_journal_of_another_stack_of_that_name_does_not_count(self) -> None:
-        foreign = running(record=recorded("old", CREATED, stack=THERE))
-        assert only(reviewed(self.NEW, self.OLD, live=foreign)).failure_code is not None
-
-    def test_other_settings_load_it_again(self) -> None:
-        new = loaded("new", inputs(concurrency=2))
-        model = only(reviewed(refreshed("old", state(inputs())), new, self.OLD))
-        assert (model.action, model.failure_code, model.unavailable_minutes) == (
-            "replace",
-            None,
-            15,
-        )
-        assert model.reason_codes[-2:] == ["takenOver", "settingsDiffer"]
-
-    @pytest.mark.parametrize(("concurrency", "action"), [(1, "adopt"), (2, "replace")])
-    def test_adopt_takes_it_over(self, concurrency: int, action: str) -> None:
-        new = loaded("new", inputs(adopt=True, concurrency=concurrency))
-        model = only(reviewed(new, self.OLD))
-        assert (model.action, model.failure_code) == (action, None)
-
-    def test_a_refresh_by_the_old_name_counts_for_the_alias(self) -> None:
-        old = state(inputs(), urn=urn("old"))
-        new = state(ACCEPTS, status=None)
-        model = only(reviewed(refreshed("old", old), step("update", "new", old, new)))
-        assert (model.name, model.action) == ("new", "update")
+def test_a_renamed_model_is_one_load_at_any_time() -> None:
+    review = reviewed(LOADED, OLD)
+    assert [one.name for one in review.models] == ["a"]
+    assert (review.peak_ram_gb, review.increase.ceiling) == (0.5, 0)
 
 
-class TestPassedOn:
-    """A resource takes the model of another one, which gives it up in the same change."""
-
-    REFRESH = (refreshed("a", state(inputs())), refreshed("b", state(inputs(PHI))))
-
-    def test_a_removed_resource_passes_its_load_on(self) -> None:
-        steps = [replaced("a", inputs(), inputs(PHI)), unloaded("b", inputs(PHI))]
-        review = reviewed(*self.REFRESH, *steps)
-        assert review.failures == []
-        assert fate(named(review, "a")) == "adopt: changed takenOver"
-        assert fate(named(review, "b")) == "forget: givenUp"
-
-    def test_a_replaced_resource_may_unload_it_first(self) -> None:
-        steps = [replaced("a", inputs(), inputs(PHI)), replaced("b", inputs(PHI), inputs(OPT))]
-        model = named(reviewed(*self.REFRESH, *steps), "a")
-        assert fate(model) == "replace, 15 min: changed takenOverOrReloaded"
-
-    def test_without_refresh_and_journal_the_up_fails(self) -> None:
-        steps = [replaced("a", inputs(), inputs(PHI)), unloaded("b", inputs(PHI))]
-        assert reviewed(*steps).failure_codes == ["notReleased"]
-
-    def test_a_model_declared_twice_fails(self) -> None:
-        review = reviewed(kept("a", inputs()), loaded("b", inputs()))
-        assert review.failures == [
-            f"b: the stack has {GPT2} as a, and a model can be loaded only once"
-        ]
+def test_a_sentence_names_the_resource_or_model_that_is_meant() -> None:
+    model = only(reviewed(OLD_REFRESHED, LOADED, OLD))
+    assert model.reasons == ["renamed from old", "takes over the load of 'old'"]
+    assert reviewed(kept("a", inputs()), loaded("b", inputs())).failures == [
+        f"b: the stack has {GPT2} as a, and a model can be loaded only once"
+    ]
 
 
 def test_only_read_models_are_left_out() -> None:

@@ -49,7 +49,6 @@ ONLY_FOR = {
         "dynamic.options",
         "dynamic.model",
         "dynamic.fleet",
-        "review",
     },
     "pulumi_policy": {"policies"},
     "starlette": {"emulator"},

@@ -8,7 +8,7 @@ import runpy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 import pulumi_policy.policy as _sdk
 from google.protobuf import json_format
@@ -18,8 +18,11 @@ from pulumi_policy.deserialize import serialize_properties
 
 from bytez_provider.base.errors import InvalidInputError, printable
 from bytez_provider.base.urns import STACK_TYPE
-from bytez_provider.policies.testing._config import LEVEL, effective, read_config
+from bytez_provider.policies.testing._config import LEVEL, Settings, effective, read_config
 from bytez_provider.policies.testing._resources import UNKNOWN_VALUE, Resource, resolved
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 # The engine's preview of a dynamic provider's outputs is just the inputs.
 _DYNAMIC: Final = ("pulumi-python:", "pulumi-nodejs:")
@@ -41,6 +44,18 @@ class PolicyViolation:
     """What the policy reported. Pulumi shows the policy's description above it."""
     urn: str
     """The resource, or the stack's own URN if it is about the stack."""
+
+
+class Options(TypedDict, total=False):
+    """What may be given for a run."""
+
+    config: Mapping[str, Any] | Path | None
+    """The policy config: a file, or its content."""
+    stack: str
+    """The stack's name: "dev" unless it is given."""
+    project: str
+    """The project's name: "project" unless it is given."""
+    stack_tags: Mapping[str, str] | None
 
 
 class _CaughtError(BaseException):
@@ -89,22 +104,13 @@ class Pack:
         return pack
 
     def preview(
-        self,
-        resources: Sequence[Resource],
-        *,
-        config: Mapping[str, Any] | Path | None = None,
-        stack: str = "dev",
-        project: str = "project",
-        stack_tags: Mapping[str, str] | None = None,
+        self, resources: Sequence[Resource], **options: Unpack[Options]
     ) -> list[PolicyViolation]:
         """Run the policies as `pulumi preview` does.
 
         Args:
             resources: What the program declares.
-            config: The policy config: a file, or its content.
-            stack: The stack's name.
-            project: The project's name.
-            stack_tags: The stack's tags.
+            options: See `Options`.
 
         Returns:
             The violations of each resource in turn, then of the stack. If a policy uses an unknown
@@ -113,27 +119,16 @@ class Pack:
         Raises:
             InvalidInputError: The config cannot be read, or breaks a policy's schema.
         """
-        run = _Run(self._servicer, stack, project, preview=True)
-        return run.violations(resources, config, stack_tags or {})
+        return _Run(self._servicer, is_preview=True, **options).violations(resources)
 
     def up(
-        self,
-        resources: Sequence[Resource],
-        *,
-        config: Mapping[str, Any] | Path | None = None,
-        stack: str = "dev",
-        project: str = "project",
-        stack_tags: Mapping[str, str] | None = None,
+        self, resources: Sequence[Resource], **options: Unpack[Options]
     ) -> list[PolicyViolation]:
-        """Run the policies as `pulumi up` does after its preview; arguments as for `preview`.
+        """Run the policies as `pulumi up` does after its preview; see `preview`.
 
         Pulumi stops at the first resource with a mandatory violation. This goes on to the end.
-
-        Raises:
-            InvalidInputError: As for `preview`.
         """
-        run = _Run(self._servicer, stack, project, preview=False)
-        return run.violations(resources, config, stack_tags or {})
+        return _Run(self._servicer, is_preview=False, **options).violations(resources)
 
 
 def _service_of(make: Callable[[], object], subject: str) -> Any:
@@ -159,40 +154,46 @@ def _service_of(make: Callable[[], object], subject: str) -> Any:
     )
 
 
-@dataclass(frozen=True)
 class _Run:
     """One preview or update."""
 
-    servicer: Any
-    stack: str
-    project: str
-    preview: bool
-
-    def violations(
+    def __init__(
         self,
-        resources: Sequence[Resource],
-        config: Mapping[str, Any] | Path | None,
-        stack_tags: Mapping[str, str],
-    ) -> list[PolicyViolation]:
-        self._configure(config, stack_tags)
+        servicer: Any,
+        *,
+        is_preview: bool,
+        config: Mapping[str, Any] | Path | None = None,
+        stack: str = "dev",
+        project: str = "project",
+        stack_tags: Mapping[str, str] | None = None,
+    ) -> None:
+        self._servicer = servicer
+        self._is_preview = is_preview
+        self._stack = stack
+        self._project = project
+        self._configure(read_config(config))
+        request = _messages.AnalyzerStackConfigureRequest(
+            stack=stack, project=project, dry_run=is_preview, tags=dict(stack_tags or {})
+        )
+        servicer.ConfigureStack(request, None)
+
+    def violations(self, resources: Sequence[Resource]) -> list[PolicyViolation]:
         found: list[PolicyViolation] = []
-        whole = Resource(STACK_TYPE, f"{self.project}-{self.stack}")
+        whole = Resource(STACK_TYPE, f"{self._project}-{self._stack}")
         # Pulumi adds the stack and the default providers.
         given = {self._urn(one) for one in resources}
         added = {self._urn(one.provider): one.provider for one in resources if one.provider}
         providers = [one for urn, one in added.items() if urn not in given]
         sent = [self._analyzed(one, whole, found) for one in [whole, *providers, *resources]]
-        answer = self.servicer.AnalyzeStack(_messages.AnalyzeStackRequest(resources=sent), None)
+        answer = self._servicer.AnalyzeStack(_messages.AnalyzeStackRequest(resources=sent), None)
         urns = {one.urn for one in sent}
         return found + [
             _violation(one, one.urn if one.urn in urns else self._urn(whole))
             for one in answer.diagnostics
         ]
 
-    def _configure(
-        self, config: Mapping[str, Any] | Path | None, stack_tags: Mapping[str, str]
-    ) -> None:
-        info = self.servicer.GetAnalyzerInfo(None, None)
+    def _configure(self, given: Mapping[str, Settings]) -> None:
+        info = self._servicer.GetAnalyzerInfo(None, None)
         schemas = {
             one.name: {
                 "type": "object",
@@ -210,15 +211,11 @@ class _Run:
         }
         levels = {one.name: _level(one.enforcementLevel) for one in info.policies}
         request = _messages.ConfigureAnalyzerRequest()
-        for name, settings in effective(levels, schemas, initial, read_config(config)).items():
+        for name, settings in effective(levels, schemas, initial, given).items():
             one = request.policyConfig[name]
             one.enforcementLevel = _messages.EnforcementLevel.Value(settings.pop(LEVEL).upper())
             one.properties.update(settings)
-        self.servicer.Configure(request, None)
-        tags = _messages.AnalyzerStackConfigureRequest(
-            stack=self.stack, project=self.project, dry_run=self.preview, tags=dict(stack_tags)
-        )
-        self.servicer.ConfigureStack(tags, None)
+        self._servicer.Configure(request, None)
 
     def _analyzed(self, resource: Resource, whole: Resource, found: list[PolicyViolation]) -> Any:
         """Run the policies of one resource; return it as the policies of the stack see it."""
@@ -226,16 +223,16 @@ class _Run:
         urn = about["urn"]
         inputs = self._properties(resource.inputs)
         request = _messages.AnalyzeRequest(**about, properties=_struct(inputs))
-        for one in self.servicer.Remediate(request, None).remediations:
+        for one in self._servicer.Remediate(request, None).remediations:
             if one.diagnostic:
                 advisory = EnforcementLevel.ADVISORY
                 found.append(PolicyViolation(one.policyName, advisory, one.diagnostic, urn))
             elif one.HasField("properties"):
                 inputs = json_format.MessageToDict(one.properties)
         request = _messages.AnalyzeRequest(**about, properties=_struct(_visible(inputs)))
-        answer = self.servicer.Analyze(request, None)
+        answer = self._servicer.Analyze(request, None)
         found.extend(_violation(one, urn) for one in answer.diagnostics)
-        if not self.preview:
+        if not self._is_preview:
             outputs = {**inputs, **self._properties(resource.outputs)}
         elif resource.type.startswith(_DYNAMIC):
             outputs = inputs
@@ -255,7 +252,7 @@ class _Run:
     def _properties(self, properties: Mapping[str, Any]) -> dict[str, Any]:
         # To Pulumi, an input that is None is not given.
         given = {name: value for name, value in properties.items() if value is not None}
-        return dict(serialize_properties(resolved(given, preview=self.preview)))
+        return dict(serialize_properties(resolved(given, preview=self._is_preview)))
 
     def _about(self, resource: Resource, whole: Resource) -> dict[str, Any]:
         """Return what the engine sends about a resource besides its properties."""
@@ -290,7 +287,7 @@ class _Run:
         return about
 
     def _urn(self, resource: Resource) -> str:
-        return resource.urn(self.stack, self.project)
+        return resource.urn(self._stack, self._project)
 
 
 def _struct(properties: Mapping[str, Any]) -> Struct:

@@ -185,6 +185,11 @@ class _Seen:
     `said` is the API's own words, in lower case and without names, addresses and punctuation.
     """
 
+    is_named = False
+    """Whether it names the model that was asked about."""
+    is_about_another = False
+    """Whether it names models, but not that one."""
+
     def __init__(self, reading: Reading, verb: Verb, model_id: str) -> None:
         self.reading = reading
         self.verb = verb
@@ -193,12 +198,11 @@ class _Seen:
         words = _ADDRESSES.sub(_BLANK, own_error(reading.payload)[:_KEPT].lower())
         named = model_named(reading.payload).lower()
         names_any = bool(named or _NAMES.search(words))
-        self.is_named = False
         if self.model_id:
             asked = _whole(self.model_id)
             self.is_named = named == self.model_id or asked.search(words) is not None
+            self.is_about_another = names_any and not self.is_named
             words = asked.sub(_BLANK, words)
-        self.is_about_another = bool(self.model_id) and names_any and not self.is_named
         # Parts of a name are no words of the service: `credit` and `key` occur in some.
         words = _NAMES.sub(_BLANK, words)
         self.said = " ".join(_PUNCTUATION.sub(" ", words).split())
