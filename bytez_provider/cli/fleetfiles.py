@@ -15,8 +15,8 @@ from bytez_provider.base.words import counted, gigabytes
 from bytez_provider.cli.screen import DONE, USAGE, Screen
 from bytez_provider.cli.session import Session
 from bytez_provider.cli.stacks import Wanted, facts_of
-from bytez_provider.core.fleets import READY_KEY
 from bytez_provider.core.declared import ModelInputs
+from bytez_provider.core.fleets import READY_KEY
 from bytez_provider.core.inputs import EXPIRY_MAX_SECONDS, EXPIRY_MIN_SECONDS
 from bytez_provider.fleetfile import (
     FleetFile,

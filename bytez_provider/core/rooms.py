@@ -60,7 +60,11 @@ def _read(kind: type[_State], bag: Mapping[str, Any], name: str) -> _State:
 
 
 def make_rooms(
-    config: Mapping[str, str], environ: Mapping[str, str], warn: Callable[[str], None]
+    config: Mapping[str, str],
+    environ: Mapping[str, str],
+    warn: Callable[[str], None],
+    *,
+    folder: Path | None = None,
 ) -> Rooms:
     """Make the operations for a deployment of the stack of this process.
 
@@ -68,6 +72,7 @@ def make_rooms(
         config: The stack's `bytez:` config, by full name.
         environ: The BYTEZ_ variables, and CI.
         warn: Shows a warning.
+        folder: The folder of the project, or below it; by default the working folder.
 
     Raises:
         ConfigError: The config cannot be used. A missing key is not an error yet: a preview needs
@@ -77,13 +82,13 @@ def make_rooms(
     clock = SystemClock()
     client = BytezClient(settings, clock=clock)
     store = open_store(settings, warn)
-    folder = Path.cwd()
+    place = folder or Path.cwd()
     ledger = Ledger(
         store,
         endpoint=settings.endpoint,
         account=settings.account,
         clock=clock,
-        identity=lambda: stack_identity(os.environ, folder, is_shared=store.is_shared),
+        identity=lambda: stack_identity(os.environ, place, is_shared=store.is_shared),
         warn=warn,
     )
     waiter = Waiter(client, clock, quiet=bool(environ.get("CI")))

@@ -167,7 +167,9 @@ class Fleet(pulumi.ComponentResource):
         )
         shared = _given(defaults or ModelDefaults())
         self._models = {
-            key: Model._in_fleet(child_name(resource_name, key), {**shared, **_given(one)}, of_models)
+            key: Model._in_fleet(
+                child_name(resource_name, key), {**shared, **_given(one)}, of_models
+            )
             for key, one in models.items()
         }
         readiness = _Readiness(
@@ -370,4 +372,3 @@ def _waited_for(model: Model) -> dict[str, Any]:
         "created": model.created.apply(lambda created: created or ""),
         "acceptIdle": model.on_expiry.apply(lambda then: True if then == "accept" else None),
     }
-

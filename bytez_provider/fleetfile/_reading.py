@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from bytez_provider.base.errors import Problem
-from bytez_provider.core.fleets import READY_KEY
 from bytez_provider.core.declared import ModelInputs
+from bytez_provider.core.fleets import READY_KEY
 from bytez_provider.core.inputs import INPUTS, UnfitError
 from bytez_provider.fleetfile._problems import (
     MOST_PROBLEMS,

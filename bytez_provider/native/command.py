@@ -18,19 +18,23 @@ from bytez_provider.native.provider import Provider
 _WORKERS: Final = 512
 """More than any sensible `--parallel`; a thread starts only when a call needs it."""
 _OPTIONS: Final = [("grpc.max_receive_message_length", 400 << 20)]
+_GRACE_SECONDS: Final = 3.0
+"""An engine that ends in order stops its own service before it ends its plugins, and reports a
+plugin that ended earlier as broken."""
 _GONE: Final = (grpc.ChannelConnectivity.TRANSIENT_FAILURE, grpc.ChannelConnectivity.SHUTDOWN)
 
 
 def main() -> None:
     """Serve the engine until it is gone."""
     ended = threading.Event()
+    # The engine ends its plugins with SIGINT. A Ctrl-C in a terminal does not reach them: they have
+    # a process group of their own, and the engine calls `Cancel`.
     for number in (signal.SIGINT, signal.SIGTERM):
-        # A Ctrl-C reaches the whole process group; the engine says with `Cancel` what it means.
-        signal.signal(number, signal.SIG_IGN if number == signal.SIGINT else lambda *_: ended.set())
+        signal.signal(number, lambda *_: ended.set())
     engine = Engine()
     provider = Provider(engine, lambda address: _watch(engine.attach(address), ended))
     server = grpc.server(ThreadPoolExecutor(_WORKERS), options=_OPTIONS)
-    provider_pb2_grpc.add_ResourceProviderServicer_to_server(provider, server)  # type: ignore[no-untyped-call]
+    provider_pb2_grpc.add_ResourceProviderServicer_to_server(provider, server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     sys.stdout.write(f"{port}\n")
@@ -44,12 +48,15 @@ def main() -> None:
 def _watch(channel: grpc.Channel, ended: threading.Event) -> None:
     """End this process when the engine does: one that is killed says nothing."""
     was_there = threading.Event()
+    end = threading.Timer(_GRACE_SECONDS, ended.set)
+    end.daemon = True
 
     def look(state: grpc.ChannelConnectivity) -> None:
         if state is grpc.ChannelConnectivity.READY:
             was_there.set()
         elif state in _GONE and was_there.is_set():
-            ended.set()
+            was_there.clear()
+            end.start()
 
     channel.subscribe(look, try_to_connect=True)
 

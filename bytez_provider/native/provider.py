@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import grpc
 from google.protobuf import empty_pb2
@@ -15,6 +16,7 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2_grpc
 from pulumi.runtime.proto import provider_pb2 as pb
 from pydantic.alias_generators import to_camel
 
+import bytez_provider
 from bytez_provider import __version__
 from bytez_provider.base.errors import (
     BytezError,
@@ -37,14 +39,17 @@ from bytez_provider.core.rooms import (
     readiness_state,
 )
 from bytez_provider.engine import Call, Engine, sendable
-from bytez_provider.native.bags import Bag, struct_of
+from bytez_provider.native.bags import UNKNOWN, Bag, struct_of
 from bytez_provider.native.fleet import ChildFailedError, construct
-from bytez_provider.native.schema import MODEL_RESULT, schema_text
 from bytez_provider.service.schemas import RUNNING
 from bytez_provider.service.settings import SETTINGS, read_settings, refuse_plain_key
 
+if TYPE_CHECKING:
+    from pulumi.runtime.proto.provider_pb2 import PropertyDiff
+
+    Kind: TypeAlias = PropertyDiff.Kind.ValueType
+
 Context = grpc.ServicerContext
-_Kind = pb.PropertyDiff.Kind.ValueType
 
 _CODES: Final[Mapping[ErrorCode, grpc.StatusCode]] = {
     ErrorCode.INVALID_INPUT: grpc.StatusCode.INVALID_ARGUMENT,
@@ -59,6 +64,20 @@ _CODES: Final[Mapping[ErrorCode, grpc.StatusCode]] = {
 """The others fail because of the state of the world. UNAVAILABLE is not among them: the engine
 would take it for a plugin that is gone."""
 
+MODEL_RESULT: Final = (
+    "modelId",
+    "concurrency",
+    "expirationPeriodSeconds",
+    "status",
+    "created",
+    "requiredRamGb",
+    "benchmarked",
+    "endpoint",
+    "account",
+)
+"""What `getModel` returns."""
+
+_SCHEMA = Path(bytez_provider.__file__).parent / "data" / "schema.json"
 _FROM_ENGINE = ("version", "pluginDownloadURL", "__internal")
 """What the engine adds to the settings of a provider."""
 
@@ -119,7 +138,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     def GetSchema(self, _request: Any, _: Context) -> Any:
         """Return the schema of the package."""
-        return pb.GetSchemaResponse(schema=schema_text())
+        schema = json.loads(_SCHEMA.read_text(encoding="utf-8"))
+        return pb.GetSchemaResponse(schema=json.dumps({**schema, "version": __version__}))
 
     def Cancel(self, _request: Any, _: Context) -> Any:
         """End all waits: what they return is still saved."""
@@ -133,7 +153,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         """Refuse settings that do not exist or cannot be used."""
         news = Bag.of(request.news)
         given = {*news.known, *news.unknown} - {*_FROM_ENGINE}
-        failures = [pb.CheckFailure(property=one, reason=_no_setting(one)) for one in given - {*SETTINGS}]
+        failures = [
+            pb.CheckFailure(property=one, reason=_no_setting(one)) for one in given - {*SETTINGS}
+        ]
         if not failures and not news.unknown:
             self._read_settings(news)
         return pb.CheckResponse(inputs=request.news, failures=failures)
@@ -179,8 +201,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         failures = [pb.CheckFailure(property=name, reason=why) for name, why in checked.problems]
         if checked.inputs is None or failures:
             return pb.CheckResponse(inputs=request.news, failures=failures)
-        kept = {k: v for k, v in checked.inputs.bag().items() if k not in news.unknown}
-        return pb.CheckResponse(inputs=news.struct(kept))
+        unknown = {name: news.values[name] for name in news.unknown}
+        return pb.CheckResponse(inputs=news.struct({**checked.inputs.bag(), **unknown}))
 
     @_answering
     def Diff(self, request: pb.DiffRequest, context: Context) -> Any:
@@ -197,7 +219,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         names = {to_camel(one) for one in change.updates}
         found = {one: _kind(one, olds.known, news) for one in names}
         replaces = [to_camel(one) for one in change.replaces]
-        return _difference(found | {one: _kind(one, olds.known, news, "_REPLACE") for one in replaces}, replaces)
+        return _difference(
+            found | {one: _kind(one, olds.known, news, "_REPLACE") for one in replaces}, replaces
+        )
 
     @_answering
     def Create(self, request: pb.CreateRequest, context: Context) -> Any:
@@ -286,7 +310,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             context.abort(grpc.StatusCode.UNIMPLEMENTED, f"'{request.tok}' is no function")
         with self._engine.call(context) as call:
             result = _FUNCTIONS[request.tok](self._models, args.known, call)
-        return pb.InvokeResponse(**{"return": struct_of(result)})
+        answer = pb.InvokeResponse()
+        getattr(answer, "return").CopyFrom(struct_of(result))
+        return answer
 
     # ---------------------------------------------------------------------------- details
 
@@ -313,12 +339,13 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     def _foreseen(self, kind: str, bag: Bag, olds: Mapping[str, Any] | None = None) -> Struct:
         """Return the outputs that a preview can know of a created or updated resource."""
         if kind == NATIVE_READINESS_TYPE:
-            return struct_of(bag.known, bag.unknown | {"ready", "statuses"})
+            return struct_of({**bag.values, "ready": UNKNOWN, "statuses": UNKNOWN})
         if olds is not None and olds.get("status", RUNNING) == RUNNING:
-            return bag.struct({**olds, **bag.known})
+            return bag.struct({**olds, **bag.values})
         model_id = bag.known.get("modelId")
         outs = self._models.foresee(model_id) if model_id else {}
-        return struct_of({**(olds or {}), **outs, **bag.known}, bag.unknown | _LEARNED, bag.secrets)
+        later = {"status": UNKNOWN, "created": UNKNOWN}
+        return bag.struct({**(olds or {}), **outs, **later, **bag.values})
 
 
 def _get_model(models: Lifecycle, args: Mapping[str, Any], call: Call) -> dict[str, Any]:
@@ -333,7 +360,12 @@ def _get_models(models: Lifecycle, args: Mapping[str, Any], _: Call) -> dict[str
 
 
 def _get_instances(models: Lifecycle, _args: Mapping[str, Any], _: Call) -> dict[str, Any]:
-    return {"instances": [one.model_dump(mode="json", by_alias=True, exclude_none=True) for one in models.instances()]}
+    return {
+        "instances": [
+            one.model_dump(mode="json", by_alias=True, exclude_none=True)
+            for one in models.instances()
+        ]
+    }
 
 
 _FUNCTIONS: Final[Mapping[str, Callable[[Lifecycle, Mapping[str, Any], Call], dict[str, Any]]]] = {
@@ -367,7 +399,9 @@ def _no_setting(name: str) -> str:
     return f"is not a setting{near}; the settings are {', '.join(SETTINGS)}"
 
 
-def _kind(name: str, olds: Mapping[str, Any], news: Bag, also: str = "") -> _Kind:
+def _kind(
+    name: str, olds: Mapping[str, Any], news: Bag, also: str = ""
+) -> pb.PropertyDiff.Kind.ValueType:
     if name not in news.unknown and olds.get(name) is None:
         word = "ADD"
     elif name in _DEFAULTS and name not in news.unknown and news.known.get(name) is None:
@@ -377,7 +411,9 @@ def _kind(name: str, olds: Mapping[str, Any], news: Bag, also: str = "") -> _Kin
     return pb.PropertyDiff.Kind.Value(word + also)
 
 
-def _difference(kinds: Mapping[str, _Kind], replaces: Sequence[str] = ()) -> pb.DiffResponse:
+def _difference(
+    kinds: Mapping[str, pb.PropertyDiff.Kind.ValueType], replaces: Sequence[str] = ()
+) -> pb.DiffResponse:
     return pb.DiffResponse(
         changes=pb.DiffResponse.DIFF_SOME if kinds else pb.DiffResponse.DIFF_NONE,
         replaces=replaces,

@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import html
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from urllib.parse import quote
 
 import pytest
 
 from bytez_provider.emulator import Emulator
 from bytez_provider.service.client import BytezClient
 from bytez_provider.service.settings import ApiVersion, Key, Settings
-from tests.client.hostile import KEY, HostileServer
+from tests.client.hostile import GPT2, KEY, HostileServer
 from tests.clocks import EmulatorClock, FakeClock
 
 IN_BOTH_VERSIONS = {"test_endpoints", "test_secrets", "test_surroundings"}
 """What depends on the form of a request, or on where the key is in it."""
+
+CALLS: Mapping[str, Callable[[BytezClient], object]] = {
+    "/model/list": lambda client: client.models(),
+    "/model/instances": lambda client: client.instances(),
+    "/model/load": lambda client: client.load(GPT2, 1),
+    "/model/status": lambda client: client.status(GPT2),
+    "/model/run": lambda client: list(client.run(GPT2, "x")),
+    "/model/delete": lambda client: client.delete(GPT2),
+}
+"""A call of each endpoint."""
+
+ECHOES = [KEY, KEY.upper(), quote(KEY, safe=""), json.dumps(KEY)[1:-1], html.escape(KEY)]
+"""Forms of the key in an answer; tests/unit/test_config.py has every form."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -36,24 +53,21 @@ def clock(emulator: Emulator) -> EmulatorClock:
 
 @pytest.fixture
 def client(emulator: Emulator, clock: EmulatorClock, api: ApiVersion) -> Iterator[BytezClient]:
-    client = BytezClient(Settings(emulator.url, api, Key(KEY)), clock=clock)
-    yield client
-    client.close()
+    with closing(BytezClient(Settings(emulator.url, api, Key(KEY)), clock=clock)) as client:
+        yield client
 
 
 @pytest.fixture
 def hostile() -> Iterator[HostileServer]:
-    server = HostileServer()
-    yield server
-    server.close()
+    with closing(HostileServer()) as server:
+        yield server
 
 
 @pytest.fixture
 def elsewhere() -> Iterator[HostileServer]:
     """Another server, which is to be asked nothing."""
-    server = HostileServer()
-    yield server
-    server.close()
+    with closing(HostileServer()) as server:
+        yield server
 
 
 @pytest.fixture
@@ -72,6 +86,5 @@ class Wary(BytezClient):
 
 @pytest.fixture
 def wary(hostile: HostileServer, fake_clock: FakeClock, api: ApiVersion) -> Iterator[Wary]:
-    client = Wary(hostile, fake_clock, api)
-    yield client
-    client.close()
+    with closing(Wary(hostile, fake_clock, api)) as client:
+        yield client

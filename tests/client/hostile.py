@@ -135,18 +135,13 @@ def pours(head: bytes, wave: bytes, total_bytes: float) -> Handler:
     return handle
 
 
-def floods(head: bytes, wave: bytes) -> Handler:
-    """Send without end, as fast as it is taken."""
-    return pours(head, wave, float("inf"))
-
-
 OK_HEAD = b"HTTP/1.1 200 OK\r\n"
 PAGE = "<!DOCTYPE html><html><head><title>Sign in &amp; go on</title></head></html>"
 ESCAPES = "\x1b[2J\x1b]0;owned\x07one\r\ntwo\u2028three\u202e\u200f\u061c\x9b31m" + "x" * 5000
 """What would clear a terminal, name its window, turn its text around and fill it."""
 
 REFUSED: Mapping[str, Handler] = {
-    "a body that never ends": floods(OK_HEAD + b"\r\n[", b'"x",' * 4096),
+    "a body that never ends": pours(OK_HEAD + b"\r\n[", b'"x",' * 4096, float("inf")),
     "100 MB of JSON": pours(
         OK_HEAD + b"Content-Type: application/json\r\n\r\n[", b'{"":0},' * 4096, 100_000_000
     ),

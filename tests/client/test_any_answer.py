@@ -5,10 +5,9 @@ from __future__ import annotations
 import html
 import json
 import math
-from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
-from urllib.parse import quote
 
+import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -20,6 +19,7 @@ from bytez_provider.service.client._transport import Answer, http_date
 from bytez_provider.service.schemas import Instance, iso, moment_of
 from bytez_provider.service.settings import Key, Settings
 from bytez_provider.service.wire import APIS, Verb, error_text
+from tests.client.conftest import CALLS, ECHOES
 from tests.client.hostile import GPT2, KEY, HostileServer, sends
 from tests.clocks import FakeClock
 
@@ -34,14 +34,10 @@ OVER_A_SOCKET = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
-ECHOES = [
-    *(KEY, KEY.upper(), quote(KEY, safe=""), html.escape(KEY), json.dumps(KEY)[1:-1]),
-    "".join(f"&#{ord(letter)};" for letter in KEY),
-    "".join(f"&#{ord(letter)}" for letter in KEY),
-]
+IN_HTML = ["".join(f"&#{ord(letter)}{end}" for letter in KEY) for end in (";", "")]
 PIECES = st.sampled_from(
     [
-        *ECHOES,
+        *(*ECHOES, *IN_HTML),
         *("error", "message", "detail", "status", "modelId", "model", "name", "requiredRAM"),
         *("created", "expiresAt", "concurrency", "RUNNING", "FAILED", "stopped", "DEPLOYING"),
         *("PAUSED", "NaN", "ü", GPT2),
@@ -98,7 +94,7 @@ def assert_fit_to_show(error: BytezError) -> None:
 @MANY
 @given(body=BODIES, status=STATUSES, verb=st.sampled_from(VERBS))
 @example(body=json.dumps({"error": {KEY: 1}}).encode(), status=500, verb="load")
-@example(body=f"<title>{ECHOES[-1]}</title>".encode(), status=500, verb="load")
+@example(body=f"<title>{IN_HTML[-1]}</title>".encode(), status=500, verb="load")
 def test_any_answer_has_a_kind_and_its_error_is_one_line(
     body: bytes, status: int, verb: Verb
 ) -> None:
@@ -154,17 +150,6 @@ def test_any_header_gives_a_usable_date_and_wait(text: str, now: datetime) -> No
 # ---------------------------------------------------------------------------- over a socket
 
 
-def errors_of(*calls: Callable[[], object]) -> list[BytezError]:
-    """Make calls and return their errors; any other exception fails the test."""
-    errors = []
-    for call in calls:
-        try:
-            call()
-        except BytezError as error:
-            errors.append(error)
-    return errors
-
-
 @OVER_A_SOCKET
 @given(body=BODIES, status=STATUSES, date=HEADER_TEXTS, location=HEADER_TEXTS)
 def test_any_answer_over_a_socket_is_read_or_refused(
@@ -174,15 +159,11 @@ def test_any_answer_over_a_socket_is_read_or_refused(
     head += f"Location: {location}\r\nRetry-After: {date}\r\nConnection: close\r\n\r\n"
     hostile.answers(sends(head.encode() + body))
     client = BytezClient(Settings(hostile.url, "2024-05", SECRET), clock=FakeClock())
-    for error in errors_of(
-        lambda: client.status(GPT2),
-        lambda: client.load(GPT2, 1),
-        lambda: client.delete(GPT2),
-        lambda: list(client.run(GPT2, "x")),
-        client.instances,
-        client.models,
-    ):
-        assert_fit_to_show(error)
+    for call in CALLS.values():
+        try:
+            call(client)
+        except BytezError as error:  # Any other exception fails the test.
+            assert_fit_to_show(error)
     assert iso(client.server_now() + timedelta(days=366))
     client.close()
 
@@ -197,7 +178,8 @@ def test_no_redirect_takes_the_key_elsewhere(
     lines = [f"HTTP/1.1 {status} X", "Content-Length: 0", "Connection: close"]
     hostile.answers(sends("\r\n".join([*lines, f"Location: {target}", "", ""]).encode()))
     client = BytezClient(Settings(hostile.url, "2024-06", SECRET), clock=FakeClock())
-    (error,) = errors_of(lambda: client.status(GPT2, tries=1))
-    assert_fit_to_show(error)
+    with pytest.raises(BytezError) as caught:
+        client.status(GPT2, tries=1)
+    assert_fit_to_show(caught.value)
     assert elsewhere.requests == []
     client.close()

@@ -16,11 +16,10 @@ from pathlib import Path
 import pytest
 
 from bytez_provider.base.errors import BytezError, ErrorCode, MalformedAnswerError, UnreachableError
-from bytez_provider.service.client import BytezClient
 from bytez_provider.service.client._answers import Kind, Reading, kind_of
 from bytez_provider.service.client._call import TRIES
 from bytez_provider.service.client._transport import LIMITS, Answer, Limits, Transport, Watch
-from bytez_provider.service.settings import ApiVersion, Key, Settings
+from bytez_provider.service.settings import Key
 from tests.client.conftest import Wary
 from tests.client.hostile import (
     GPT2,
@@ -30,13 +29,11 @@ from tests.client.hostile import (
     Handler,
     HostileServer,
     drips,
-    floods,
     is_silent,
     pours,
     says,
     sends,
 )
-from tests.clocks import FakeClock
 from tests.wire.moments import until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -150,17 +147,6 @@ def test_a_small_answer_that_unpacks_to_a_large_one_is_cut(
         wary.status(GPT2)
 
 
-def test_a_flood_is_left_while_it_flows(wary: Wary) -> None:
-    wary.server.answers(floods(OK_HEAD + b"\r\n[", b'"x",' * 100_000))
-    with pytest.raises(MalformedAnswerError) as caught:
-        wary.models()
-    assert str(caught.value) == (
-        f"could not list the models: {wary.server.url} answers with more than 4194304 bytes"
-        " (HTTP 200). Nothing was changed. Check bytez:endpoint."
-    )
-    assert len(wary.server.requests) == 1
-
-
 # ------------------------------------------------------------------------------------- words
 
 
@@ -200,72 +186,52 @@ SLOW: dict[str, Handler] = {
 
 
 @pytest.fixture
-def impatient(
-    hostile: HostileServer,
-    fake_clock: FakeClock,
-    api: ApiVersion,
-    monkeypatch: pytest.MonkeyPatch,
-) -> BytezClient:
+def limited(wary: Wary) -> Callable[..., Wary]:
     """A client whose real seconds are hundredths, so that its whole patience can be seen."""
-    limits = Limits(read_seconds=0.05, whole_seconds=0.1, run_seconds=0.1)
-    monkeypatch.setattr(
-        "bytez_provider.service.client._client.Transport",
-        lambda settings, clock: Transport(settings, clock, limits),
-    )
-    return BytezClient(Settings(hostile.url, api, Key(KEY)), clock=fake_clock)
+
+    def limit(**limits: float) -> Wary:
+        short = Limits(read_seconds=0.05, **limits)  # type: ignore[arg-type]
+        wary._transport = Transport(wary._settings, wary.clock, short)
+        return wary
+
+    return limit
 
 
 @pytest.mark.parametrize("slow", SLOW.values(), ids=SLOW.keys())
 def test_a_slow_server_costs_five_answers_and_a_minute_of_waits(
-    impatient: BytezClient, hostile: HostileServer, fake_clock: FakeClock, slow: Handler
+    limited: Callable[..., Wary], slow: Handler
 ) -> None:
-    hostile.answers(slow)
+    client = limited(whole_seconds=0.1)
+    client.server.answers(slow)
     with pytest.raises(UnreachableError) as caught:
-        impatient.load(GPT2, 1)
+        client.load(GPT2, 1)
     assert caught.value.maybe_done
     assert "within 0.1 s" in str(caught.value) or "nothing came for 0.05 s" in str(caught.value)
-    assert len(hostile.requests) == TRIES
-    assert sum(fake_clock.waits) <= 60
+    assert len(client.server.requests) == TRIES
+    assert sum(client.clock.waits) <= 60
     # In everyday seconds: a server that does its worst holds a call for eleven minutes.
     assert TRIES * (LIMITS.connect_seconds + LIMITS.whole_seconds) + 60 <= 12 * 60
 
 
-def test_a_caller_who_asks_again_anyway_is_held_for_one_answer(
-    impatient: BytezClient, hostile: HostileServer, fake_clock: FakeClock
-) -> None:
-    """So a wait for a boot looks at its deadline at least every two minutes."""
-    hostile.answers(SLOW["bytes that drip"])
-    with pytest.raises(UnreachableError):
-        impatient.status(GPT2, tries=1)
-    assert len(hostile.requests) == 1
-    assert fake_clock.waits == []
-
-
 def test_a_server_that_was_silent_before_a_text_is_not_asked_again(
-    impatient: BytezClient, hostile: HostileServer
+    limited: Callable[..., Wary],
 ) -> None:
-    hostile.answers(is_silent)
+    client = limited(run_seconds=0.1)
+    client.server.answers(is_silent)
     with pytest.raises(UnreachableError) as caught:
-        list(impatient.run(GPT2, "x"))
+        list(client.run(GPT2, "x"))
     assert caught.value.maybe_done
-    assert len(hostile.requests) == 1
+    assert len(client.server.requests) == 1
 
 
-def test_a_text_may_take_longer_than_other_answers(
-    hostile: HostileServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_text_may_take_longer_than_other_answers(limited: Callable[..., Wary]) -> None:
     def thinks(connection: socket.socket, _request: bytes) -> None:
         connection.sendall(OK_HEAD + b"\r\n")
         threading.Event().wait(0.2)  # Longer than any other answer may take.
         connection.sendall(b"Once")
 
-    limits = Limits(read_seconds=0.05, whole_seconds=0.05)
-    monkeypatch.setattr(
-        "bytez_provider.service.client._client.Transport",
-        lambda settings, clock: Transport(settings, clock, limits),
-    )
-    hostile.answers(thinks)
-    client = BytezClient(Settings(hostile.url, key=Key(KEY)), clock=FakeClock())
+    client = limited(whole_seconds=0.05)
+    client.server.answers(thinks)
     assert list(client.run(GPT2, "x")) == ["Once"]
 
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import html
 import json
 import logging
-import pickle
 import traceback
-from collections.abc import Callable
 from urllib.parse import quote
 
 import pytest
@@ -17,22 +14,11 @@ from bytez_provider.emulator import Emulator
 from bytez_provider.service.client import BytezClient
 from bytez_provider.service.settings import ApiVersion, Key, Settings
 from bytez_provider.service.wire import APIS
-from tests.client.conftest import Wary
+from tests.client.conftest import CALLS, ECHOES, Wary
 from tests.client.hostile import GPT2, KEY, Handler, cut_off, says, sends
 
-ECHOES = [KEY, KEY.upper(), quote(KEY, safe=""), json.dumps(KEY)[1:-1], html.escape(KEY)]
-"""tests/unit/test_config.py has every form."""
 MARK = "8f"
 """A part of the key that is in nothing else."""
-
-CALLS: list[Callable[[BytezClient], object]] = [
-    lambda client: client.models(),
-    lambda client: client.instances(),
-    lambda client: client.load(GPT2, 1),
-    lambda client: client.status(GPT2),
-    lambda client: client.delete(GPT2),
-    lambda client: list(client.run(GPT2, "x")),
-]
 
 
 def everything_said(error: BaseException) -> str:
@@ -54,9 +40,9 @@ def test_an_echo_is_hidden(wary: Wary, echo: str) -> None:
     bodies = (json.dumps({"error": f"bad key {echo}"}), f"bad key {echo}", f"<title>{echo}")
     for status, body in [(401, bodies[0]), (404, bodies[1]), (500, bodies[2])]:
         wary.server.answers(says(status, body))
-        for call in (CALLS[3], CALLS[5]):
+        for path in ("/model/status", "/model/run"):
             with pytest.raises(BytezError) as caught:
-                call(wary)
+                CALLS[path](wary)
             assert_hidden(everything_said(caught.value))
 
 
@@ -113,7 +99,7 @@ def test_nothing_shows_the_key(
 ) -> None:
     wary.server.answers(handler)
     with caplog.at_level(logging.DEBUG):
-        for call in CALLS:
+        for call in CALLS.values():
             try:
                 call(wary)
             except BytezError as error:
@@ -133,10 +119,9 @@ def test_a_whole_life_shows_no_key(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     with caplog.at_level(logging.DEBUG):
-        client.load(GPT2, 1)
-        emulator.advance(500)
-        for call in (CALLS[0], CALLS[3], CALLS[5], CALLS[4]):
+        for call in CALLS.values():
             call(client)
+            emulator.advance(500)
     assert "/model/load" in caplog.text
     assert_hidden(caplog.text)
     assert capfd.readouterr() == ("", "")
@@ -144,8 +129,6 @@ def test_a_whole_life_shows_no_key(
     request = APIS[api].request("read the status of", Key(KEY), GPT2)
     for holder in (client, settings, request, settings.key):
         assert_hidden(f"{holder} {holder!r}")
-    with pytest.raises(TypeError, match="cannot be pickled"):
-        pickle.dumps(settings)
 
 
 def test_without_logging_set_up_nothing_is_printed(

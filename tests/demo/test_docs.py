@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import inspect
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +14,7 @@ from pulumi.runtime import MockCallArgs, MockResourceArgs, Mocks, set_mocks
 import bytez_provider as bytez
 from bytez_provider.emulator.command import main as emulator_command
 from bytez_provider.service.catalogue import bundled_catalogue
-from tests.e2e.stack import pulumi_path
+from tests.workflows.workflow import help_of, options_in
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -44,6 +41,8 @@ def programs() -> list[str]:
     text = "\n".join((ROOT / name).read_text(encoding="utf-8") for name in PROGRAMS)
     return re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
+
+assert len(programs()) >= 5
 
 # ------------------------------------------------------------------------------- programs
 
@@ -80,30 +79,13 @@ def test_program_runs(program: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert {one.inputs.get("modelId", one.resource_id) for one in models} <= known
 
 
-def test_there_are_programs() -> None:
-    assert len(programs()) >= 5
-
-
 # ------------------------------------------------------------------------------- commands
-
-
-def help_of(*command: str) -> str:
-    """Return the help of a command; a failure where there is no such command."""
-    done = subprocess.run(
-        [*command, "--help"],
-        env={**os.environ, "PATH": pulumi_path(), "NO_COLOR": "1", "COLUMNS": "200"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
-    return done.stdout
 
 
 def mentions(program: str) -> Iterator[tuple[str, set[str]]]:
     """Yield each subcommand that a document names, with the options it is given there."""
     for match in re.finditer(rf"(?:`|\$ |bin/){program} ([a-z]+(?: [a-z]+)?)([^`\n]*)", ALL):
-        yield match[1], set(re.findall(r"--[a-z][a-z-]*", match[2]))
+        yield match[1], options_in(match[2])
 
 
 @pytest.mark.parametrize("program", ["bytez-fleet", "pulumi"])
@@ -112,15 +94,13 @@ def test_commands_exist(program: str) -> None:
     for command, options in mentions(program):
         found.setdefault(command, set()).update(options)
     assert found
-    executable = {"bytez-fleet": str(Path(sys.executable).parent / "bytez-fleet")}
     for command, options in found.items():
-        text = help_of(executable.get(program, program), *command.split())
-        assert options <= set(re.findall(r"--[a-z][a-z-]*", text)), f"{program} {command}"
+        assert options <= options_in(help_of(program, *command.split())), f"{program} {command}"
 
 
 def test_table_has_every_bytez_fleet_command() -> None:
     listed = set(re.findall(r"^\| `bytez-fleet ([a-z]+)", page("cli.md"), re.MULTILINE))
-    text = help_of(str(Path(sys.executable).parent / "bytez-fleet"))
+    text = help_of("bytez-fleet")
     assert listed == set(re.findall(r"^  ([a-z]+)  ", text.split("Commands:")[1], re.MULTILINE))
 
 
@@ -134,7 +114,7 @@ def test_emulator_options_are_all_in_its_readme(capsys: pytest.CaptureFixture[st
     with pytest.raises(SystemExit) as ended:
         emulator_command(["--help"])
     assert ended.value.code == 0
-    offered = set(re.findall(r"--[a-z][a-z-]*", capsys.readouterr().out)) - {"--help"}
+    offered = options_in(capsys.readouterr().out) - {"--help"}
     text = (ROOT / "bytez_provider/emulator/README.md").read_text(encoding="utf-8")
     assert set(re.findall(r"^\| `(--[a-z-]+)", text, re.MULTILINE)) == offered
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -11,7 +10,11 @@ from bytez_provider.emulator import Emulator
 from bytez_provider.emulator.catalogue import Row
 from bytez_provider.emulator.fixtures import START
 from tests.fleet.crew import MANY, Crew
+from tests.lifecycle.conftest import machine
 from tests.lifecycle.machine import BOOT_SECONDS, KEY, OTHER_KEY, Machine
+from tests.programs import engine
+
+__all__ = ["engine", "machine"]
 
 
 @pytest.fixture
@@ -26,14 +29,6 @@ def emulator() -> Iterator[Emulator]:
         start=START,
     ) as running:
         yield running
-
-
-@pytest.fixture
-def machine(emulator: Emulator, tmp_path: Path) -> Iterator[Machine]:
-    """A machine without a trace of an earlier deployment."""
-    machine = Machine(emulator, tmp_path / "journal")
-    yield machine
-    machine.close()
 
 
 @pytest.fixture

@@ -13,11 +13,12 @@ from bytez_provider.core.declared import (
     ReadinessInputs,
     ReadinessState,
 )
+from bytez_provider.core.lifecycle import Lifecycle
 from bytez_provider.core.readiness import Readiness
 from bytez_provider.emulator import Emulator
 from tests.clocks import EmulatorClock
 from tests.lifecycle.caller import FakeCaller
-from tests.lifecycle.machine import KEY, Machine
+from tests.lifecycle.machine import KEY, Machine, Operations, on
 
 OPT = "facebook/opt-1.3b"
 MANY = [f"many/model-{number:02}" for number in range(64)]
@@ -26,6 +27,11 @@ OWN = "urn:pulumi:dev::shop::bytez:index:Fleet$pulumi-python:dynamic/bytez:Readi
 OF_FLEET = "urn:pulumi:dev::shop::bytez:index:Fleet::chat"
 LISTS, STATUSES = "/model/instances", "/model/status"
 GATEWAY = {"respond": {"status": 502, "body": "<h1>Bad Gateway</h1>"}}
+
+
+def lag(seconds: float) -> list[dict[str, Any]]:
+    """Return faults by which list and statuses do not show a load for some time."""
+    return [on(one, {"statusLagSeconds": seconds}) for one in ("instances", "status")]
 
 
 def of_model(key: str) -> str:
@@ -70,15 +76,22 @@ class PlannedClock(EmulatorClock):
             action()
 
 
-class Crew:
+class Crew(Operations):
     """One provider process, and short ways to use it."""
 
     def __init__(self, machine: Machine, *, quiet: bool = False, key: str = KEY) -> None:
+        self.machine = machine
+        self.emulator = machine.emulator
+        self.faults = machine.faults
         self.clock = PlannedClock(machine.emulator)
         self.process = machine.process(quiet=quiet, key=key, clock=self.clock)
-        self.lifecycle = self.process.lifecycle
         self.poller = self.process.waiter.poller
         self.readiness = Readiness(lifecycle=self.lifecycle, waiter=self.process.waiter)
+
+    @property
+    def lifecycle(self) -> Lifecycle:
+        """The operations of the process."""
+        return self.process.lifecycle
 
     def load(self, *model_ids: str, **given: Any) -> dict[str, ModelState]:
         """Create members of the fleet; return their states by key, the part after the slash."""

@@ -2,82 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pulumi
 import pytest
 from inline_snapshot import snapshot
-from pulumi.runtime import mocks
 
 import bytez_provider as bytez
 from bytez_provider.dynamic.providers import ReadinessProvider
+from tests import programs
 from tests.fleet.crew import OPT
-from tests.lifecycle.machine import GPT2, PHI
+from tests.programs import CREATED, GPT2, MODEL, PHI, READINESS, Engine, Provider, failure
 
-MODEL, READINESS = "pulumi-python:dynamic/bytez:Model", "pulumi-python:dynamic/bytez:Readiness"
 FLEET = "bytez:index:Fleet"
-CREATED = "2024-05-27T23:35:35.863Z"
-RAM = {GPT2: 0.5, PHI: 9.16}
-
-
-class Engine(mocks.MockMonitor):
-    """An engine that remembers registrations, and answers as the providers would."""
-
-    def __init__(self) -> None:
-        super().__init__(Provider())
-        self.requests: dict[str, Any] = {}
-
-    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - Pulumi's own name
-        """Remember a registration by the resource's name."""
-        self.requests[request.name] = request
-        return super().RegisterResource(request)  # type: ignore[no-untyped-call]
-
-    def inputs(self, name: str) -> dict[str, Any]:
-        """Return what a resource was declared with, less its provider."""
-        state = next(one.state for urn, one in self.resources.items() if urn.endswith(f"::{name}"))
-        return dict(state["declared"])
-
-    def types(self) -> dict[str, str]:
-        """Return the type of each resource by its name."""
-        return {
-            name: request.type
-            for name, request in self.requests.items()
-            if request.type != "pulumi:pulumi:Stack"
-        }
-
-
-class Provider(pulumi.runtime.Mocks):
-    """What the providers would answer."""
-
-    def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, Any]:
-        """Return the outputs of a resource."""
-        declared = {name: value for name, value in args.inputs.items() if name != "__provider"}
-        outs: dict[str, Any] = {**args.inputs, "declared": declared}
-        if args.typ == MODEL:
-            outs.update(endpoint="https://api.bytez.com", account="0123456789ab", created=CREATED)
-            if args.inputs.get("modelId") in RAM:
-                outs["requiredRamGb"] = RAM[args.inputs["modelId"]]
-        if args.typ == READINESS:
-            outs.update(ready=True, statuses=dict.fromkeys(args.inputs["members"], "RUNNING"))
-        return args.name, outs
-
-    def call(self, args: pulumi.runtime.MockCallArgs) -> Any:
-        """Answer no function call: there is none."""
-        raise AssertionError(args.token)
-
-
-@pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
-    monkeypatch.delenv("PULUMI_CONFIG_SECRET_KEYS", raising=False)
-    engine = Engine()
-    pulumi.runtime.set_mocks(
-        engine.mocks, project="shop", stack="dev", preview=False, monitor=engine
-    )
-    pulumi.runtime.set_all_config({}, [])
-    yield engine
-    pulumi.runtime.set_all_config({}, [])
 
 
 def run(
@@ -85,25 +24,12 @@ def run(
     outputs: Callable[[bytez.Fleet], Mapping[str, Any]] = lambda _: {},
 ) -> dict[str, Any]:
     """Run a program that makes one fleet; return the values of some of its outputs."""
-    seen: dict[str, Any] = {}
 
-    def collect() -> pulumi.Output[None]:
+    def collect() -> dict[str, Any]:
         fleet = program()
-        wanted = {**outputs(fleet), "statuses": fleet.statuses}
-        return pulumi.Output.all(**wanted).apply(seen.update)
+        return {**outputs(fleet), "statuses": fleet.statuses}
 
-    pulumi.runtime.test(collect)()  # type: ignore[no-untyped-call]
-    return seen
-
-
-def failure(program: Callable[[], object]) -> str:
-    """Run a program that is refused; return the one message that Pulumi shows."""
-    with pytest.raises(pulumi.RunError) as caught:
-        program()
-    assert caught.value.__suppress_context__
-    message = str(caught.value)
-    assert "\n" not in message
-    return message
+    return programs.run(collect)
 
 
 def two(
@@ -545,13 +471,6 @@ class TestFromYaml:
         }
         assert engine.inputs("batch-ready")["members"]["phi"]["acceptIdle"] is True
         assert engine.requests["batch-ready"].customTimeouts.create == "20m"
-
-    def test_the_same_in_python(self, engine: Engine, file: Path) -> None:
-        run(lambda: bytez.Fleet.from_yaml("batch", file))
-        written = engine.inputs("batch-gpt2")
-        args = bytez.ModelArgs(model_id=GPT2, concurrency=2, expected_hours_per_day=8)
-        run(lambda: bytez.Fleet("batch", models={"gpt2": args}))
-        assert engine.inputs("batch-gpt2") == written
 
     def test_an_environment_overrides_it(self, engine: Engine, file: Path) -> None:
         run(lambda: bytez.Fleet.from_yaml("batch", file, environment="prod"))

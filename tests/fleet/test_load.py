@@ -1,11 +1,10 @@
-"""Two hundred models that wait at the same time: their threads, and their requests per second.
+"""Two hundred models that wait at the same time: their requests per second.
 
 Time is the emulator's, and moves when all of them wait: see `CrowdClock`.
 """
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +21,7 @@ from bytez_provider.service.schemas import moment_of
 from tests.clocks import CrowdClock
 from tests.fleet.crew import LISTS, STATUSES
 from tests.lifecycle.caller import FakeCaller
-from tests.lifecycle.machine import KEY, Machine, inputs
+from tests.lifecycle.machine import KEY, Machine, always, inputs
 
 CROWD = 200
 BOOT_SECONDS = 400.0
@@ -47,7 +46,6 @@ class Crowd:
         self.machine = Machine(emulator, folder)
         self.clock = CrowdClock(emulator, CROWD)
         self._process = self.machine.process(clock=self.clock)
-        self.most_threads = 0
 
     def create(self) -> list[ModelState | BytezError]:
         """Create all; return the result of each."""
@@ -57,9 +55,8 @@ class Crowd:
         return results
 
     def _create(self, model_id: str) -> ModelState | BytezError:
-        caller = _Counting(f"urn::{model_id}", self)
         try:
-            return self._process.lifecycle.create(inputs(model_id), caller)
+            return self._process.create(inputs(model_id), FakeCaller(f"urn::{model_id}"))
         except BytezError as error:
             return error
         finally:
@@ -72,18 +69,6 @@ class Crowd:
             for record in self.machine.emulator.requests(path)
             if status in (None, record.status) and (moment := moment_of(record.time))
         )
-
-
-class _Counting(FakeCaller):
-    """A caller that counts the threads of its process at each report."""
-
-    def __init__(self, urn: str, crowd: Crowd) -> None:
-        super().__init__(urn)
-        self._crowd = crowd
-
-    def report(self, message: str) -> None:
-        self._crowd.most_threads = max(self._crowd.most_threads, threading.active_count())
-        super().report(message)
 
 
 @pytest.fixture
@@ -116,7 +101,7 @@ def test_two_hundred_wait_with_two_lists_a_second_and_few_statuses(crowd: Crowd)
 
 def test_at_a_rate_limit_they_queue_and_all_come_up(crowd: Crowd, emulator: Emulator) -> None:
     """Ten per second, while 600 requests are needed at once: all succeed in the end."""
-    emulator.set_faults([{"do": {"rateLimitPerSecond": 10}}])
+    emulator.set_faults([always(rateLimitPerSecond=10)])
     assert statuses_of(crowd.create()) == {"RUNNING": CROWD}
     assert crowd.clock.monotonic() <= BOOT_SECONDS + 180
     assert max(crowd.asked(LISTS).values()) <= 2
@@ -131,7 +116,7 @@ def test_at_a_rate_limit_they_queue_and_all_come_up(crowd: Crowd, emulator: Emul
 
 def test_at_a_limit_that_is_too_low_some_fail(crowd: Crowd, emulator: Emulator) -> None:
     """Each waits for at most three minutes. A model that fails has changed nothing."""
-    emulator.set_faults([{"do": {"rateLimitPerSecond": 2}}])
+    emulator.set_faults([always(rateLimitPerSecond=2)])
     results = crowd.create()
     refused = [one for one in results if isinstance(one, BytezError)]
     assert refused

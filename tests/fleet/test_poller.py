@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -17,7 +16,7 @@ from bytez_provider.core.waiting._poller import Covers, Found
 from bytez_provider.emulator import Emulator
 from bytez_provider.service.schemas import Instance, Phase, moment_of
 from tests.fleet.crew import GATEWAY, LISTS, MANY, STATUSES, Crew
-from tests.lifecycle.machine import GPT2, OTHER_KEY, PHI, Machine
+from tests.lifecycle.machine import GPT2, OTHER_KEY, PHI, Machine, on, respond
 
 PATIENCE_SECONDS = 30.0
 
@@ -28,10 +27,13 @@ def poller(crew: Crew) -> Poller:
 
 
 @pytest.fixture
-def two_wait(poller: Poller) -> Iterator[None]:
-    """Two who wait, as far as the poller knows."""
+def two_waiting(poller: Poller) -> Iterator[None]:
+    """Let two callers wait, as far as the poller knows."""
     with poller.waiting(), poller.waiting():
         yield
+
+
+two_wait = pytest.mark.usefixtures("two_waiting")
 
 
 def load(emulator: Emulator, model_id: str) -> Callable[[Instance], bool]:
@@ -46,14 +48,13 @@ def asked(emulator: Emulator, path: str) -> int:
 
 def answer_list_with(emulator: Emulator, body: Any, status: int = 200) -> None:
     """Let the list from now on be something else."""
-    respond = {"respond": {"status": status, "body": body}}
-    emulator.set_faults([{"endpoint": LISTS, "do": respond}])
+    emulator.set_faults([on("instances", {"respond": {"status": status, "body": body}})])
 
 
 def row(emulator: Emulator, model_id: str, **changed: Any) -> dict[str, Any]:
     """Return the list's element of a model as it is now, with other details; None leaves it out."""
-    (told,) = (one for one in emulator.instances() if one["modelId"] == model_id)
-    return {name: value for name, value in {**told, **changed}.items() if value is not None}
+    (shown,) = (one for one in emulator.instances() if one["modelId"] == model_id)
+    return {name: value for name, value in {**shown, **changed}.items() if value is not None}
 
 
 def look(poller: Poller, model_id: str, covers: Covers) -> Instance | None:
@@ -83,16 +84,16 @@ class TestWhoIsAsked:
             assert seen(look(poller, GPT2, covers)).status == "DEPLOYING"
         assert (asked(emulator, LISTS), asked(emulator, STATUSES)) == (0, 1)
 
-    def test_for_several_the_list(self, poller: Poller, emulator: Emulator, two_wait: None) -> None:
+    @two_wait
+    def test_for_several_the_list(self, poller: Poller, emulator: Emulator) -> None:
         covers = load(emulator, GPT2)
         assert seen(look(poller, GPT2, covers)).status == "DEPLOYING"
         assert (asked(emulator, LISTS), asked(emulator, STATUSES)) == (1, 0)
 
 
+@two_wait
 class TestWhatIsBelieved:
-    def test_not_on_the_list_is_not_gone(
-        self, poller: Poller, emulator: Emulator, two_wait: None
-    ) -> None:
+    def test_not_on_the_list_is_not_gone(self, poller: Poller, emulator: Emulator) -> None:
         covers = load(emulator, GPT2)
         answer_list_with(emulator, [])
         assert seen(look(poller, GPT2, covers)).status == "DEPLOYING"
@@ -100,7 +101,7 @@ class TestWhatIsBelieved:
         assert seen(look_at(poller, loads)[PHI]).status == "DEPLOYING"
 
     def test_another_load_on_the_list_is_not_believed(
-        self, poller: Poller, emulator: Emulator, two_wait: None
+        self, poller: Poller, emulator: Emulator
     ) -> None:
         covers = load(emulator, GPT2)
         answer_list_with(emulator, [row(emulator, GPT2, created="2024-05-01T00:00:00.000Z")])
@@ -109,7 +110,7 @@ class TestWhatIsBelieved:
         assert covers(seen(look_at(poller, both)[GPT2]))
 
     def test_failed_on_the_list_is_asked_for_which_gives_the_reason(
-        self, poller: Poller, emulator: Emulator, two_wait: None
+        self, poller: Poller, emulator: Emulator
     ) -> None:
         covers = load(emulator, GPT2)
         answer_list_with(emulator, [row(emulator, GPT2, status="FAILED")])
@@ -117,7 +118,7 @@ class TestWhatIsBelieved:
 
     @pytest.mark.parametrize("without", ["status", "created"])
     def test_an_element_that_tells_too_little_is_asked_for(
-        self, poller: Poller, emulator: Emulator, two_wait: None, without: str
+        self, poller: Poller, emulator: Emulator, without: str
     ) -> None:
         covers, whole = load(emulator, GPT2), load(emulator, PHI)
         rows = [row(emulator, GPT2, **{without: None}), row(emulator, PHI)]
@@ -128,7 +129,7 @@ class TestWhatIsBelieved:
         assert asked(emulator, STATUSES) == 1
 
     def test_a_list_that_does_not_change_is_not_believed_for_more_than_a_minute(
-        self, poller: Poller, emulator: Emulator, two_wait: None
+        self, poller: Poller, emulator: Emulator
     ) -> None:
         covers = load(emulator, GPT2)
         answer_list_with(emulator, [row(emulator, GPT2)])
@@ -168,6 +169,7 @@ class TestWhatIsBelieved:
             assert asked(emulator, LISTS) == lists
 
 
+@two_wait
 class TestUnusableList:
     @pytest.mark.parametrize(
         ("status", "body"),
@@ -182,7 +184,7 @@ class TestUnusableList:
         ],
     )
     def test_statuses_are_asked_and_the_list_is_left_alone_for_a_minute(
-        self, poller: Poller, emulator: Emulator, two_wait: None, status: int, body: object
+        self, poller: Poller, emulator: Emulator, status: int, body: object
     ) -> None:
         covers = load(emulator, GPT2)
         answer_list_with(emulator, body, status)
@@ -200,27 +202,31 @@ class TestUnusableList:
 
     @pytest.mark.parametrize("fault", [GATEWAY, {"reset": "before"}])
     def test_where_it_gets_no_answer_the_statuses_may(
-        self, poller: Poller, emulator: Emulator, two_wait: None, fault: dict[str, Any]
+        self, poller: Poller, emulator: Emulator, fault: dict[str, Any]
     ) -> None:
         covers = load(emulator, GPT2)
-        emulator.set_faults([{"endpoint": LISTS, "first": 1, "do": fault}])
+        emulator.set_faults([on("instances", fault, first=1)])
         assert seen(look(poller, GPT2, covers)).phase is Phase.BOOTING
         assert (asked(emulator, LISTS), asked(emulator, STATUSES)) == (1, 1)
-        emulator.advance(11)
+        emulator.advance(5)
         look(poller, GPT2, covers)
-        assert (asked(emulator, LISTS), asked(emulator, STATUSES)) == (2, 1)
+        assert (asked(emulator, LISTS), asked(emulator, STATUSES)) == (1, 2)
+        emulator.advance(6)
+        look(poller, GPT2, covers)
+        assert (asked(emulator, LISTS), asked(emulator, STATUSES)) == (2, 2)
 
     def test_at_a_rate_limit_not_even_the_statuses_are_asked(
-        self, poller: Poller, emulator: Emulator, two_wait: None
+        self, poller: Poller, emulator: Emulator
     ) -> None:
         covers = load(emulator, GPT2)
-        emulator.set_faults([{"do": {"respond": {"status": 429, "body": {"error": "slow down"}}}}])
+        emulator.set_faults([{"do": respond(429, "slow down")}])
         for _ in range(3):
             with pytest.raises(RateLimitedError):
                 look(poller, GPT2, covers)
         assert (asked(emulator, LISTS), asked(emulator, STATUSES)) == (1, 0)
         assert poller.listed(5.0) == {}
         emulator.set_faults([])
+        emulator.advance(0.4)
         assert poller.listed(0.0) == {}
         assert asked(emulator, LISTS) == 1
         emulator.advance(1)
@@ -229,7 +235,7 @@ class TestUnusableList:
     def test_a_refused_key_is_an_error(self, machine: Machine, emulator: Emulator) -> None:
         covers = load(emulator, GPT2)
         poller = Crew(machine, key=OTHER_KEY + "-revoked").poller
-        with poller.waiting(), poller.waiting(), pytest.raises(AuthenticationError):
+        with poller.waiting(2), pytest.raises(AuthenticationError):
             look(poller, GPT2, covers)
 
 
@@ -255,10 +261,7 @@ class TestRounds:
     ) -> None:
         loads = {model_id: load(emulator, model_id) for model_id in (GPT2, PHI)}
         emulator.set_faults(
-            [
-                {"endpoint": LISTS, "do": {"respond": {"status": 404}}},
-                {"endpoint": STATUSES, "model": GPT2, "do": GATEWAY},
-            ]
+            [on("instances", {"respond": {"status": 404}}), on("status", GATEWAY, model=GPT2)]
         )
         first = look_at(poller, loads)
         second = look_at(poller, loads)
@@ -283,16 +286,14 @@ class TestManyThreads:
     ) -> None:
         """Also where the answer takes longer than a list is fresh."""
         covers = load(emulator, GPT2)
-        emulator.set_faults([{"endpoint": LISTS, "do": {"delaySeconds": 5}}])
+        emulator.set_faults([on("instances", {"delaySeconds": 5})])
         ready = threading.Barrier(101, timeout=PATIENCE_SECONDS)
 
         def look_together() -> Instance | None:
             ready.wait()
             return look(poller, GPT2, covers)
 
-        with ExitStack() as waiting, ThreadPoolExecutor(max_workers=100) as pool:
-            waiting.enter_context(poller.waiting())
-            waiting.enter_context(poller.waiting())
+        with poller.waiting(2), ThreadPoolExecutor(max_workers=100) as pool:
             looks = [pool.submit(look_together) for _ in range(100)]
             ready.wait()
             while not emulator.requests(LISTS):

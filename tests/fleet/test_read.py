@@ -11,9 +11,7 @@ from bytez_provider.base.errors import ApiError
 from bytez_provider.core.declared import ReadinessState
 from bytez_provider.emulator import Emulator
 from tests.fleet.crew import GATEWAY, LISTS, STATUSES, Crew
-from tests.lifecycle.machine import GPT2, OTHER_KEY, PHI, Machine
-
-NOT_HERE = {"respond": {"status": 501, "body": {"error": "not here"}}}
+from tests.lifecycle.machine import GPT2, OTHER_KEY, PHI, Machine, on, respond
 
 
 @pytest.fixture
@@ -35,53 +33,47 @@ def test_all_running_is_as_it_was(machine: Machine, state: ReadinessState) -> No
     assert read(machine, state) == state
 
 
-@pytest.mark.parametrize("how", ["unloaded", "usurped", "failed", "booting"])
+@pytest.mark.parametrize("how", ["unloaded", "usurped", "FAILED", "DEPLOYING"])
 def test_any_that_is_not_running_makes_it_gone(
-    machine: Machine, emulator: Emulator, state: ReadinessState, how: str
+    machine: Machine, state: ReadinessState, how: str
 ) -> None:
-    told = next(one for one in emulator.instances() if one["modelId"] == GPT2)
-    if how in ("unloaded", "usurped"):
-        emulator.unload_by_somebody_else(GPT2)
     if how == "usurped":
-        emulator.load_by_somebody_else(GPT2)
-        emulator.advance(100)
-    if how in ("failed", "booting"):
-        body = {**told, "status": "FAILED" if how == "failed" else "DEPLOYING"}
-        rows = [body, *(one for one in emulator.instances() if one["modelId"] != GPT2)]
-        emulator.set_faults(
-            [
-                {"endpoint": LISTS, "do": {"respond": {"status": 200, "body": rows}}},
-                {
-                    "endpoint": STATUSES,
-                    "model": GPT2,
-                    "do": {"respond": {"status": 200, "body": body}},
-                },
-            ]
+        machine.usurp(after=0)
+        machine.emulator.advance(100)
+    elif how == "unloaded":
+        machine.emulator.unload_by_somebody_else(GPT2)
+    else:
+        gpt2, phi = machine.emulator.instances()
+        assert gpt2["modelId"] == GPT2
+        body = {**gpt2, "status": how}
+        machine.faults(
+            on("instances", {"respond": {"status": 200, "body": [body, phi]}}),
+            on("status", {"respond": {"status": 200, "body": body}}, model=GPT2),
         )
     assert read(machine, state) is None
 
 
 @pytest.mark.parametrize("usurped", [False, True])
 def test_idle_is_fine_where_that_is_accepted(
-    machine: Machine, emulator: Emulator, state: ReadinessState, usurped: bool
+    machine: Machine, state: ReadinessState, usurped: bool
 ) -> None:
-    emulator.unload_by_somebody_else(PHI)
+    machine.emulator.unload_by_somebody_else(PHI)
     if usurped:
-        emulator.load_by_somebody_else(PHI)
+        machine.emulator.load_by_somebody_else(PHI)
     found = read(machine, state)
     assert found is not None
     assert found.ready
     assert found.statuses == {"gpt2": "RUNNING", "phi-1": "NOT_LOADED"}
 
 
-@pytest.mark.parametrize("fault", [NOT_HERE, GATEWAY, {"reset": "before"}])
+@pytest.mark.parametrize("fault", [respond(501, "not here"), GATEWAY, {"reset": "before"}])
 def test_without_a_list_each_status_is_asked(
-    machine: Machine, emulator: Emulator, state: ReadinessState, fault: dict[str, Any]
+    machine: Machine, state: ReadinessState, fault: dict[str, Any]
 ) -> None:
-    emulator.set_faults([{"endpoint": LISTS, "do": fault}])
-    seen = len(emulator.requests())
+    machine.faults(on("instances", fault))
+    seen = len(machine.emulator.requests())
     assert read(machine, state) == state
-    assert paths(emulator, seen) == [LISTS, STATUSES, STATUSES]
+    assert paths(machine.emulator, seen) == [LISTS, STATUSES, STATUSES]
 
 
 def test_no_answer_is_an_error_and_not_gone(machine: Machine, state: ReadinessState) -> None:
@@ -96,14 +88,12 @@ def test_no_answer_is_an_error_and_not_gone(machine: Machine, state: ReadinessSt
     )
 
 
-def test_an_empty_fleet_is_ready(machine: Machine, crew: Crew) -> None:
+def test_an_empty_fleet_is_ready(crew: Crew) -> None:
     empty = crew.wait({})
-    assert read(machine, empty) == empty
+    assert read(crew.machine, empty) == empty
 
 
-def test_not_ready_is_gone_without_a_request(
-    machine: Machine, emulator: Emulator, state: ReadinessState
-) -> None:
-    seen = len(emulator.requests())
+def test_not_ready_is_gone_without_a_request(machine: Machine, state: ReadinessState) -> None:
+    seen = len(machine.emulator.requests())
     assert read(machine, state.model_copy(update={"ready": False})) is None
-    assert paths(emulator, seen) == []
+    assert paths(machine.emulator, seen) == []

@@ -1,4 +1,4 @@
-"""Waiting for a whole fleet: how it ends for each model, and what the user is told."""
+"""Waiting for a whole fleet: how it ends for each model, and what the user reads."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from tests.fleet.crew import (
     STATUSES,
     Crew,
     FleetCaller,
+    lag,
     of_model,
     waited_for,
 )
@@ -36,23 +37,19 @@ from tests.lifecycle.machine import (
     GPT2,
     KEY,
     PHI,
-    Machine,
+    on,
+    respond,
     unloading,
 )
 
-FAILS = {"endpoint": "/model/load", "do": {"boot": "failed", "error": "out of memory"}}
-NEVER = {"endpoint": "/model/load", "do": {"boot": "never"}}
-NO_LIST = {"endpoint": LISTS, "do": {"respond": {"status": 501, "body": {"error": "not here"}}}}
+FAILS = on("load", {"boot": "failed", "error": "out of memory"})
+NEVER = on("load", {"boot": "never"})
+NO_LIST = on("instances", respond(501, "not here"))
 
 
 def of(model_id: str, rule: dict[str, Any]) -> dict[str, Any]:
     """Return a fault rule for one model."""
     return {**rule, "model": model_id}
-
-
-def requests_since(emulator: Emulator, seen: int) -> list[str]:
-    """Return the path of each request after the first `seen`."""
-    return [record.path for record in emulator.requests()[seen:]]
 
 
 def refusal(crew: Crew, states: dict[str, ModelState], caller: FleetCaller | None = None) -> str:
@@ -77,64 +74,46 @@ def late(crew: Crew, act: Callable[[], object]) -> None:
 
 class TestUp:
     @pytest.mark.parametrize("model_ids", [[], [GPT2], [GPT2, PHI, OPT]])
-    def test_it_waits_until_all_are_running(
-        self, crew: Crew, machine: Machine, model_ids: list[str]
-    ) -> None:
+    def test_it_waits_until_all_are_running(self, crew: Crew, model_ids: list[str]) -> None:
         states = crew.load(*model_ids)
-        began = machine.emulator.now()
+        began = crew.emulator.now()
         ready = crew.wait(states)
         assert ready.ready
         assert ready.statuses == dict.fromkeys(states, "RUNNING")
         assert (ready.fleet, ready.members) == ("chat", waited_for(states).members)
-        waited = (machine.emulator.now() - began).total_seconds()
+        waited = (crew.emulator.now() - began).total_seconds()
         assert waited < BOOT_SECONDS * 1.15
-        assert machine.changes() == ["/model/load"] * len(model_ids)
+        assert crew.machine.changes() == ["/model/load"] * len(model_ids)
 
-    def test_a_boot_of_minutes_takes_ever_fewer_requests(
-        self, crew: Crew, emulator: Emulator
-    ) -> None:
+    def test_a_boot_of_minutes_takes_ever_fewer_requests(self, crew: Crew) -> None:
         """Each model's own status is asked once in a while, one a second for all of them."""
-        emulator.set_faults([of("many/*", NEVER)])
+        crew.faults(of("many/*", NEVER))
         states = crew.load(*MANY)
-        seen = len(emulator.requests())
+        seen = len(crew.emulator.requests())
         refusal(crew, states, FleetCaller(timeout_seconds=300))
-        paths = requests_since(emulator, seen)
+        paths = [record.path for record in crew.emulator.requests()[seen:]]
         assert paths.count(LISTS) < 100
         assert 0 < paths.count(STATUSES) <= 300
 
-    @pytest.mark.parametrize("given", [[NO_LIST], [{**NO_LIST, "do": GATEWAY}]])
-    def test_without_a_list_each_status_is_asked(
-        self, crew: Crew, emulator: Emulator, given: list[dict[str, Any]]
-    ) -> None:
-        emulator.set_faults(given)
-        states = crew.load(*MANY[:20])
-        assert set(crew.wait(states).statuses.values()) == {"RUNNING"}
-
-    def test_a_service_that_does_not_tell_created_can_be_waited_for(
-        self, crew: Crew, emulator: Emulator
-    ) -> None:
+    def test_a_fleet_without_created_can_be_waited_for(self, crew: Crew) -> None:
         states = crew.load(GPT2, PHI)
         unnamed = {key: state.model_copy(update={"created": None}) for key, state in states.items()}
         assert set(crew.wait(unnamed).statuses.values()) == {"RUNNING"}
 
-    def test_trouble_that_passes_is_outlived(self, crew: Crew, emulator: Emulator) -> None:
+    def test_trouble_that_passes_is_outlived(self, crew: Crew) -> None:
         states = crew.load(GPT2, PHI, OPT)
-        emulator.set_faults(
-            [
-                {"endpoint": LISTS, "first": 2, "do": GATEWAY},
-                {"endpoint": LISTS, "first": 4, "do": {"respond": {"status": 429}}},
-                {"endpoint": STATUSES, "first": 5, "do": GATEWAY},
-                {"endpoint": STATUSES, "first": 7, "do": {"respond": {"status": 200, "body": "?"}}},
-            ]
+        crew.faults(
+            on("instances", GATEWAY, first=2),
+            on("instances", {"respond": {"status": 429}}, first=4),
+            on("status", GATEWAY, first=5),
+            on("status", {"respond": {"status": 200, "body": "?"}}, first=7),
         )
         assert set(crew.wait(states).statuses.values()) == {"RUNNING"}
 
 
 class TestFailed:
-    def test_it_is_unloaded_and_named_with_the_reason_and_the_others_stay(
-        self, crew: Crew, machine: Machine, emulator: Emulator
-    ) -> None:
-        emulator.set_faults([of(PHI, FAILS)])
+    def test_it_is_unloaded_and_named_with_the_reason(self, crew: Crew) -> None:
+        crew.faults(of(PHI, FAILS))
         states = crew.load(GPT2, PHI, OPT)
         assert refusal(crew, states) == snapshot(
             "could not bring up the fleet 'chat': 1 of 3 models did not come up: "
@@ -142,14 +121,11 @@ class TestFailed:
             "The other 2 are left as before. Run `pulumi up --refresh`: it loads the "
             "missing models and waits for the others."
         )
-        assert machine.running() == {GPT2: 1, OPT: 1}
-        assert machine.changes().count("/model/delete") == 1
+        assert crew.machine.running() == {GPT2: 1, OPT: 1}
+        assert crew.machine.changes().count("/model/delete") == 1
 
-    def test_where_unloading_fails_too_it_says_how_to_stop_it(
-        self, crew: Crew, emulator: Emulator
-    ) -> None:
-        refused = {"respond": {"status": 500, "body": {"error": "no"}}}
-        emulator.set_faults([of(PHI, FAILS), {"endpoint": "/model/delete", "do": refused}])
+    def test_where_unloading_fails_too_it_says_how_to_stop_it(self, crew: Crew) -> None:
+        crew.faults(of(PHI, FAILS), on("delete", respond(500)))
         said = refusal(crew, crew.load(GPT2, PHI))
         assert (
             f"'{PHI}' reported FAILED: \"out of memory\", and unloading it failed too (the service "
@@ -157,24 +133,20 @@ class TestFailed:
             f"`bytez-fleet unload {PHI} --yes` stops it. The other one is left as before."
         ) in said
 
-    def test_what_recovered_meanwhile_is_left_alone(
-        self, crew: Crew, machine: Machine, emulator: Emulator
-    ) -> None:
+    def test_what_recovered_meanwhile_is_left_alone(self, crew: Crew) -> None:
         states = crew.load(GPT2, PHI)
-        (phi,) = (one for one in emulator.instances() if one["modelId"] == PHI)
+        (phi,) = (one for one in crew.emulator.instances() if one["modelId"] == PHI)
         shown = {"respond": {"status": 200, "body": {**phi, "status": "FAILED"}}}
-        emulator.set_faults([NO_LIST, {"endpoint": STATUSES, "model": PHI, "do": shown}])
-        late(crew, lambda: emulator.set_faults([]))
+        crew.faults(NO_LIST, on("status", shown, model=PHI))
+        late(crew, crew.faults)
         said = refusal(crew, states)
         assert f"'{PHI}' reported FAILED, and was left alone because it has changed since." in said
-        assert machine.running() == {GPT2: 1, PHI: 1}
+        assert crew.machine.running() == {GPT2: 1, PHI: 1}
 
-    def test_what_another_stack_took_over_meanwhile_is_left_alone(
-        self, crew: Crew, machine: Machine, emulator: Emulator
-    ) -> None:
-        emulator.set_faults([of(PHI, FAILS)])
+    def test_what_another_stack_took_over_meanwhile_is_left_alone(self, crew: Crew) -> None:
+        crew.faults(of(PHI, FAILS))
         states = crew.load(GPT2, PHI)
-        others = machine.process(stack=ELSEWHERE)
+        others = crew.machine.process(stack=ELSEWHERE)
 
         def take_over() -> None:
             live = others.client.status(PHI)
@@ -184,37 +156,32 @@ class TestFailed:
                 others.ledger.judge(PHI, live, who, None),
                 live,
                 who,
-                now=emulator.now(),
+                now=crew.emulator.now(),
                 concurrency=1,
                 expiration_period_seconds=None,
             )
 
         late(crew, take_over)
         assert "and was left alone because it has changed since." in refusal(crew, states)
-        assert machine.running() == {GPT2: 1, PHI: 1}
-        assert machine.changes() == ["/model/load"] * 2
+        assert crew.machine.running() == {GPT2: 1, PHI: 1}
+        assert crew.machine.changes() == ["/model/load"] * 2
 
-    def test_what_another_deployment_unloads_is_left_to_it(
-        self, crew: Crew, machine: Machine, emulator: Emulator
-    ) -> None:
-        emulator.set_faults([of(PHI, FAILS)])
+    def test_what_another_deployment_unloads_is_left_to_it(self, crew: Crew) -> None:
+        crew.faults(of(PHI, FAILS))
         states = crew.load(GPT2, PHI)
         with ExitStack() as works:
-            other = machine.process()
+            other = crew.machine.process()
             work = lambda: works.enter_context(unloading(other, of_model("phi-1"), PHI))  # noqa: E731
             late(crew, work)
             said = refusal(crew, states)
         assert "and unloading it failed too ('chat-phi-1' of stack 'dev'" in said
         assert "is unloading it" in said
-        assert machine.changes() == ["/model/load"] * 2
+        assert crew.machine.changes() == ["/model/load"] * 2
 
-    def test_the_words_of_the_service_are_few_and_all_are_named(
-        self, crew: Crew, emulator: Emulator
-    ) -> None:
+    def test_the_words_of_the_service_are_few_and_all_are_named(self, crew: Crew) -> None:
         """At most 300 characters of server text in one error."""
         hostile = "\x1b[31m" + "🔥" * 5000 + "\n"
-        failing = {"endpoint": "/model/load", "do": {"boot": "failed", "error": hostile}}
-        emulator.set_faults([of("many/*", failing)])
+        crew.faults(on("load", {"boot": "failed", "error": hostile}, model="many/*"))
         said = refusal(crew, crew.load(*MANY[:8]))
         assert said.count("🔥") <= 300
         assert "\x1b" not in said
@@ -223,71 +190,65 @@ class TestFailed:
 
 
 class TestLate:
-    def test_it_stays_and_is_named(self, crew: Crew, machine: Machine, emulator: Emulator) -> None:
-        emulator.set_faults([of(PHI, NEVER)])
+    def test_it_is_left_to_boot_and_named(self, crew: Crew) -> None:
+        crew.faults(of(PHI, NEVER))
         states = crew.load(GPT2, PHI)
         said = refusal(crew, states, FleetCaller(timeout_seconds=90))
         assert f"1 of 2 models did not come up: '{PHI}' was still DEPLOYING after 1m30s" in said
         assert said.endswith(f"If a boot never ends, end it with `bytez-fleet unload {PHI} --yes`.")
-        assert machine.running() == {GPT2: 1, PHI: 1}
-        assert machine.changes() == ["/model/load"] * 2
+        assert crew.machine.running() == {GPT2: 1, PHI: 1}
+        assert crew.machine.changes() == ["/model/load"] * 2
 
-    def test_of_several_any_can_be_given_up(self, crew: Crew, emulator: Emulator) -> None:
-        emulator.set_faults([NEVER])
+    def test_of_several_any_can_be_given_up(self, crew: Crew) -> None:
+        crew.faults(NEVER)
         assert "`bytez-fleet unload <model> --yes`." in refusal(crew, crew.load(GPT2, PHI))
 
-    def test_one_that_the_service_never_showed_is_said_so(
-        self, crew: Crew, emulator: Emulator
-    ) -> None:
+    def test_one_that_the_service_never_showed_is_named(self, crew: Crew) -> None:
         states = crew.load(GPT2, PHI)
-        emulator.set_faults([{"do": GATEWAY}])
+        crew.faults({"do": GATEWAY})
         said = refusal(crew, states, FleetCaller(timeout_seconds=40))
         assert f"'{PHI}' was not shown by the service after 40s, and is left to boot" in said
 
 
 class TestLost:
-    def test_unloaded_by_somebody_else(self, crew: Crew, machine: Machine) -> None:
-        states = crew.load(GPT2, PHI)
-        crew.clock.after(10, lambda: machine.emulator.unload_by_somebody_else(PHI))
-        said = refusal(crew, states)
-        assert f"'{PHI}' is no longer loaded. The other one is left as before." in said
-        assert machine.changes() == ["/model/load"] * 2
-
-    def test_loaded_by_somebody_else_after_that(self, crew: Crew, machine: Machine) -> None:
-        states = crew.load(GPT2, PHI)
-
-        def usurp() -> None:
-            machine.emulator.unload_by_somebody_else(PHI)
-            machine.emulator.load_by_somebody_else(PHI, concurrency=7)
-
-        crew.clock.after(10, usurp)
-        said = refusal(crew, states)
-        assert f"'{PHI}' was unloaded, and loaded by somebody else" in said
-        assert machine.running() == {GPT2: 1, PHI: 7}
-
-    def test_not_found_within_a_minute_of_its_acceptance_is_still_going(
-        self, crew: Crew, machine: Machine
+    @pytest.mark.parametrize(
+        ("concurrency", "said"),
+        [
+            (0, "is no longer loaded. The other one is left as before."),
+            (7, "was unloaded, and loaded by somebody else"),
+        ],
+    )
+    def test_unloaded_and_perhaps_loaded_by_somebody_else(
+        self, crew: Crew, concurrency: int, said: str
     ) -> None:
+        def usurp() -> None:
+            crew.emulator.unload_by_somebody_else(PHI)
+            if concurrency:
+                crew.emulator.load_by_somebody_else(PHI, concurrency=concurrency)
+
         states = crew.load(GPT2, PHI)
-        machine.emulator.set_faults(
-            [{"endpoint": path, "do": {"statusLagSeconds": 50}} for path in (LISTS, STATUSES)]
-        )
+        crew.clock.after(10, usurp)
+        assert f"'{PHI}' {said}" in refusal(crew, states)
+        assert crew.machine.running() == {GPT2: 1, **({PHI: concurrency} if concurrency else {})}
+        assert crew.machine.changes() == ["/model/load"] * 2
+
+    def test_not_found_within_a_minute_of_its_acceptance_is_still_booting(self, crew: Crew) -> None:
+        states = crew.load(GPT2, PHI)
+        crew.faults(*lag(50))
         assert set(crew.wait(states).statuses.values()) == {"RUNNING"}
 
 
 def slow(emulator: Emulator, model_id: str, looks: int) -> list[dict[str, Any]]:
     """Return faults that show a model as booting for so many looks, each at its own status."""
-    (told,) = (one for one in emulator.instances() if one["modelId"] == model_id)
-    still = {"respond": {"status": 200, "body": {**told, "status": "DEPLOYING"}}}
-    return [NO_LIST, {"endpoint": STATUSES, "model": model_id, "first": looks, "do": still}]
+    (shown,) = (one for one in emulator.instances() if one["modelId"] == model_id)
+    still = {"respond": {"status": 200, "body": {**shown, "status": "DEPLOYING"}}}
+    return [NO_LIST, on("status", still, model=model_id, first=looks)]
 
 
 class TestExpired:
-    def test_it_has_been_running_so_the_fleet_is_ready_with_a_warning(
-        self, crew: Crew, machine: Machine, emulator: Emulator
-    ) -> None:
+    def test_it_has_been_running_so_the_fleet_is_ready_with_a_warning(self, crew: Crew) -> None:
         states = {**crew.load(GPT2, expiration_period_seconds=60), **crew.load(PHI, OPT)}
-        emulator.set_faults(slow(emulator, PHI, looks=45))
+        crew.faults(*slow(crew.emulator, PHI, looks=45))
         caller = FleetCaller()
         ready = crew.wait(states, caller)
         assert ready.ready
@@ -297,11 +258,11 @@ class TestExpired:
             "'openai-community/gpt2' was RUNNING, and expired before the others were "
             "ready: a longer `expirationPeriodSeconds` keeps it loaded"
         )
-        assert machine.running() == {PHI: 1, OPT: 1}
+        assert crew.machine.running() == {PHI: 1, OPT: 1}
 
-    def test_after_ctrl_c_nobody_looks(self, crew: Crew, emulator: Emulator) -> None:
+    def test_after_ctrl_c_there_is_no_warning(self, crew: Crew) -> None:
         states = {**crew.load(GPT2, expiration_period_seconds=60), **crew.load(PHI)}
-        emulator.set_faults(slow(emulator, PHI, looks=45))
+        crew.faults(*slow(crew.emulator, PHI, looks=45))
         caller = FleetCaller()
         crew.clock.after(100, lambda: caller.end(Stop.CANCELLED))
         assert not crew.wait(states, caller).ready
@@ -309,43 +270,41 @@ class TestExpired:
 
 
 class TestIdle:
-    def test_found_unloaded_is_ready_where_that_is_accepted(
-        self, crew: Crew, machine: Machine
-    ) -> None:
+    def test_found_unloaded_is_ready_where_that_is_accepted(self, crew: Crew) -> None:
         states = {**crew.load(GPT2, on_expiry="accept"), **crew.load(PHI)}
-        crew.clock.after(10, lambda: machine.emulator.unload_by_somebody_else(GPT2))
+        crew.clock.after(10, lambda: crew.emulator.unload_by_somebody_else(GPT2))
         caller = FleetCaller()
         ready = crew.wait(states, caller)
         assert ready.ready
         assert ready.statuses == {"gpt2": "NOT_LOADED", "phi-1": "RUNNING"}
-        assert machine.changes() == ["/model/load"] * 2
+        assert crew.machine.changes() == ["/model/load"] * 2
+
+
+@pytest.fixture
+def caller() -> FleetCaller:
+    return FleetCaller()
 
 
 class TestStopped:
-    def test_ctrl_c_returns_as_not_ready(self, crew: Crew, machine: Machine) -> None:
+    def test_ctrl_c_returns_as_not_ready(self, crew: Crew, caller: FleetCaller) -> None:
         states = crew.load(GPT2, PHI)
-        caller = FleetCaller()
         crew.clock.after(5, lambda: caller.end(Stop.CANCELLED))
         ready = crew.wait(states, caller)
         assert not ready.ready
         assert ready.statuses == {"gpt2": "DEPLOYING", "phi-1": "DEPLOYING"}
-        assert machine.running() == {GPT2: 1, PHI: 1}
+        assert crew.machine.running() == {GPT2: 1, PHI: 1}
 
-    def test_what_failed_so_far_is_for_the_next_up(
-        self, crew: Crew, machine: Machine, emulator: Emulator
-    ) -> None:
-        """To unload it takes time that somebody who pressed Ctrl-C does not give."""
-        emulator.set_faults([of(GPT2, FAILS), of(PHI, NEVER)])
+    def test_what_failed_so_far_is_for_the_next_up(self, crew: Crew, caller: FleetCaller) -> None:
+        """Somebody who pressed Ctrl-C does not wait for an unload."""
+        crew.faults(of(GPT2, FAILS), of(PHI, NEVER))
         states = crew.load(GPT2, PHI)
-        caller = FleetCaller()
         crew.clock.after(BOOT_SECONDS * 2, lambda: caller.end(Stop.CANCELLED))
         ready = crew.wait(states, caller)
         assert ready.statuses == {"gpt2": "FAILED", "phi-1": "DEPLOYING"}
-        assert machine.changes() == ["/model/load"] * 2
+        assert crew.machine.changes() == ["/model/load"] * 2
 
-    def test_an_engine_that_is_gone_takes_no_state(self, crew: Crew) -> None:
+    def test_an_engine_that_is_gone_takes_no_state(self, crew: Crew, caller: FleetCaller) -> None:
         states = crew.load(GPT2, PHI)
-        caller = FleetCaller()
         crew.clock.after(5, lambda: caller.end(Stop.ENGINE_GONE))
         with pytest.raises(InterruptedLoadError) as caught:
             crew.wait(states, caller)
@@ -357,12 +316,10 @@ class TestStopped:
 
 
 class TestNoAnswer:
-    def test_a_refused_key_ends_the_wait(
-        self, crew: Crew, machine: Machine, emulator: Emulator
-    ) -> None:
+    def test_a_refused_key_ends_the_wait(self, crew: Crew) -> None:
         states = crew.load(GPT2, PHI)
         with pytest.raises(AuthenticationError) as caught:
-            Crew(machine, key="a-key-that-is-not-known").wait(states)
+            Crew(crew.machine, key="a-key-that-is-not-known").wait(states)
         assert str(caught.value) == snapshot(
             "could not bring up the fleet 'chat': the service answered HTTP 401: the "
             "API key is not valid. Its models are left as they are, and are in state. "
@@ -370,12 +327,11 @@ class TestNoAnswer:
             "<key>` or as BYTEZ_KEY, then run `pulumi up` again, which waits for "
             "them."
         )
-        assert machine.running() == {GPT2: 1, PHI: 1}
+        assert crew.machine.running() == {GPT2: 1, PHI: 1}
 
-    def test_a_refusal_of_one_model_ends_the_wait_too(self, crew: Crew, emulator: Emulator) -> None:
+    def test_a_refusal_of_one_model_ends_the_wait_too(self, crew: Crew) -> None:
         states = crew.load(GPT2, PHI)
-        refused = {"respond": {"status": 400, "body": {"error": f"no such field, {KEY}"}}}
-        emulator.set_faults([NO_LIST, {"endpoint": STATUSES, "model": PHI, "do": refused}])
+        crew.faults(NO_LIST, on("status", respond(400, f"no such field, {KEY}"), model=PHI))
         with pytest.raises(ApiError, match="HTTP 400: no such field") as caught:
             crew.wait(states)
         assert KEY not in str(caught.value)

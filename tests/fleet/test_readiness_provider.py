@@ -101,50 +101,51 @@ class TestStorageFormat:
         assert provider.read("chat", later).id == "chat"
 
 
+PHI_MEMBER = {"modelId": PHI, "created": "2030-01-01T00:00:00.000Z"}
+
+
 class TestDiff:
     def test_the_same_is_no_change(self, provider: ReadinessProvider, news: dict[str, Any]) -> None:
         olds = {**(provider.create(news).outs or {}), "__provider": PICKLED}
         change = provider.diff("chat", olds, news)
         assert (change.changes, change.replaces) == (False, None)
-
-    def test_not_ready_is_an_update(
-        self, provider: ReadinessProvider, news: dict[str, Any]
-    ) -> None:
-        olds = {**(provider.create(news).outs or {}), "ready": False}
-        assert provider.diff("chat", olds, news).changes is True
-
-    @pytest.mark.parametrize("what", ["another load", "one more", "one less", "idle is accepted"])
-    def test_another_member_is_an_update_and_never_a_replacement(
-        self, provider: ReadinessProvider, news: dict[str, Any], what: str
-    ) -> None:
-        olds = provider.create(news).outs or {}
-        changed: dict[str, Any] = {**news["members"]}
-        if what == "another load":
-            changed["phi"] = {**changed["phi"], "created": "2030-01-01T00:00:00.000Z"}
-        elif what == "one more":
-            changed["opt"] = {"modelId": "facebook/opt-1.3b", "created": ""}
-        elif what == "one less":
-            del changed["phi"]
-        else:
-            changed["phi"] = {**changed["phi"], "acceptIdle": True}
-        change = provider.diff("chat", olds, {**news, "members": changed})
-        assert (change.changes, change.replaces) == (True, None)
+        assert provider.diff("chat", {**olds, "ready": False}, news).changes is True
 
     @pytest.mark.parametrize(
-        "unknown",
+        "changed",
         [
-            {"members": UNKNOWN},
-            {"fleet": UNKNOWN, "members": UNKNOWN, "__provider": UNKNOWN},
-            {"members": {"gpt2": UNKNOWN}},
-            {"members": {"gpt2": {"modelId": GPT2, "created": UNKNOWN}}},
+            {"phi": PHI_MEMBER},
+            {"opt": {"modelId": "facebook/opt-1.3b", "created": ""}},
+            {"phi": None},
+            {"phi": {"acceptIdle": True}},
+            # Before a delete-before-replace of a model the engine asks with unknown values.
+            UNKNOWN,
+            {"gpt2": UNKNOWN},
+            {"gpt2": {"created": UNKNOWN}},
+        ],
+        ids=[
+            *("another load", "one more", "one less", "idle is accepted"),
+            *("unknown members", "an unknown member", "an unknown load"),
         ],
     )
-    def test_an_unknown_at_any_depth_is_an_update_and_never_a_replacement(
-        self, provider: ReadinessProvider, news: dict[str, Any], unknown: dict[str, Any]
+    def test_another_or_an_unknown_member_is_an_update_and_never_a_replacement(
+        self, provider: ReadinessProvider, news: dict[str, Any], changed: Any
     ) -> None:
-        """Before a delete-before-replace of a model the engine asks so."""
         olds = provider.create(news).outs or {}
-        change = provider.diff("chat", olds, {**news, **unknown})
+        members: Any = changed
+        if isinstance(changed, dict):
+            members = {**news["members"]}
+            for key, one in changed.items():
+                members[key] = {**members.get(key, {}), **one} if isinstance(one, dict) else one
+            members = {key: one for key, one in members.items() if one is not None}
+        change = provider.diff("chat", olds, {**news, "members": members})
+        assert (change.changes, change.replaces) == (True, None)
+
+    def test_a_declaration_that_is_unknown_throughout_is_an_update(
+        self, provider: ReadinessProvider, news: dict[str, Any]
+    ) -> None:
+        olds = provider.create(news).outs or {}
+        change = provider.diff("chat", olds, dict.fromkeys(news, UNKNOWN))
         assert (change.changes, change.replaces) == (True, None)
 
 

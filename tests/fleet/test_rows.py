@@ -9,11 +9,10 @@ import pytest
 from bytez_provider.base.errors import FleetNotReadyError
 from bytez_provider.core.declared import ModelState
 from bytez_provider.core.readiness import Readiness
-from bytez_provider.emulator import Emulator
 from tests.fleet.crew import OF_FLEET, OPT, OWN, Crew, FleetCaller, of_model, waited_for
-from tests.lifecycle.machine import BOOT_SECONDS, GPT2, PHI, Machine
+from tests.lifecycle.machine import BOOT_SECONDS, GPT2, PHI, Machine, on
 
-NEVER = {"model": PHI, "endpoint": "/model/load", "do": {"boot": "never"}}
+NEVER = on("load", {"boot": "never"}, model=PHI)
 # A boot of 30 s; by the whole seconds of the `Date` header it may be one less.
 BOOTED = r"RUNNING after (29|3\d)s"
 NESTED = "urn:pulumi:dev::shop::my:app:Site$bytez:index:Fleet"
@@ -78,44 +77,40 @@ class TestLive:
         assert all(re.fullmatch(r"\d+s DEPLOYING, limit 15m", line) for line in going)
         assert re.fullmatch(BOOTED, last)
 
-    def test_the_count_and_the_age_of_the_oldest(
-        self, crew: Crew, emulator: Emulator, caller: FleetCaller
-    ) -> None:
-        emulator.set_faults([NEVER])
+    def test_the_count_and_the_age_of_the_oldest(self, crew: Crew, caller: FleetCaller) -> None:
+        crew.faults(NEVER)
         first = crew.load(PHI)
-        emulator.advance(100)
+        crew.emulator.advance(100)
         late(crew, {**first, **crew.load(GPT2, OPT)}, caller)
         counts = caller.shown(OF_FLEET)
         # A `Date` has whole seconds.
         assert counts[0] in {f"0 of 3 running, oldest 1m{age}s" for age in (39, 40)}
         assert re.fullmatch(r"2 of 3 running, oldest 16m\d\ds", counts[-1])
 
-    def test_not_seen_yet_it_is_accepted(
-        self, crew: Crew, emulator: Emulator, caller: FleetCaller
-    ) -> None:
+    def test_not_seen_yet_it_is_accepted(self, crew: Crew, caller: FleetCaller) -> None:
         states = crew.load(GPT2, PHI)
-        emulator.set_faults([{"first": 2, "do": {"respond": {"status": 502, "body": ""}}}])
+        crew.faults({"first": 2, "do": {"respond": {"status": 502, "body": ""}}})
         crew.wait(states, caller)
         assert caller.shown(of_model("gpt2"))[0] == "0s accepted, no answer now, limit 15m"
 
     def test_what_was_running_before_is_not_spoken_of(
-        self, crew: Crew, emulator: Emulator, caller: FleetCaller
+        self, crew: Crew, caller: FleetCaller
     ) -> None:
         """One model is added to a fleet: a line of another would say that it was touched."""
         first = crew.load(GPT2, PHI)
-        emulator.advance(BOOT_SECONDS)
+        crew.emulator.advance(BOOT_SECONDS)
         crew.wait({**first, **crew.load(OPT)}, caller)
         assert caller.shown(of_model("gpt2")) == []
         assert re.fullmatch(BOOTED, caller.shown(of_model("opt-1.3b"))[-1])
         assert caller.shown(OF_FLEET)[0].startswith("2 of 3 running")
 
     def test_the_word_of_the_service_cannot_move_the_cursor(
-        self, crew: Crew, emulator: Emulator, caller: FleetCaller
+        self, crew: Crew, caller: FleetCaller
     ) -> None:
         states = crew.load(GPT2)
-        word = {**emulator.instances()[0], "status": "warm\x1b[2Jing " + "x" * 500}
+        word = {**crew.emulator.instances()[0], "status": "warm\x1b[2Jing " + "x" * 500}
         odd = {"endpoint": "/model/status", "first": 3}
-        emulator.set_faults([{**odd, "do": {"respond": {"status": 200, "body": word}}}])
+        crew.faults({**odd, "do": {"respond": {"status": 200, "body": word}}})
         crew.wait(states, caller)
         shown = caller.shown(of_model("gpt2"))[0]
         assert "WARM ING XXX" in shown
@@ -140,9 +135,9 @@ class TestWhereEachLineIsKept:
         ]
 
     def test_the_count_on_a_change_and_once_a_minute(
-        self, crew: Crew, emulator: Emulator, quiet: Readiness, caller: FleetCaller
+        self, crew: Crew, quiet: Readiness, caller: FleetCaller
     ) -> None:
-        emulator.set_faults([NEVER])
+        crew.faults(NEVER)
         inputs = waited_for(crew.load(GPT2, PHI))
         with pytest.raises(FleetNotReadyError):
             quiet.wait(inputs, caller)

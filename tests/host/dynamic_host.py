@@ -1,6 +1,6 @@
 """The real dynamic host in its own process, called over gRPC as the engine calls it.
 
-    with DynamicHost(ModelProvider(), {"bytez:endpoint": url}, env={"BYTEZ_KEY": key}) as host:
+    with DynamicHost(ModelProvider(), env={"BYTEZ_KEY": key}) as host:
         created = host.create({"modelId": "openai-community/gpt2"}, name="gpt2", timeout=60)
         waiting = host.create_async({"modelId": "microsoft/phi-1"}, name="phi")
         host.wait_for_log(lambda line: line.ephemeral and line.urn == urn("phi"))
@@ -24,12 +24,11 @@ from collections.abc import Callable, Mapping
 from concurrent import futures
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Generic, TypeVar, final
 
 import grpc
 from google.protobuf import empty_pb2, json_format, struct_pb2
-from pulumi.dynamic import ResourceProvider
+from pulumi.dynamic import CheckFailure, CheckResult, DiffResult, ResourceProvider
 from pulumi.dynamic.dynamic import serialize_provider
 from pulumi.runtime import rpc
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, provider_pb2, provider_pb2_grpc
@@ -67,25 +66,6 @@ class Logged:
     urn: str
     ephemeral: bool
     """Whether it is shown only in the row of the resource, until the next one."""
-
-
-@dataclass(frozen=True)
-class Checked:
-    """The answer to `check`."""
-
-    inputs: dict[str, Any]
-    failures: list[tuple[str, str]]
-    """Property and reason of each."""
-
-
-@dataclass(frozen=True)
-class Diffed:
-    """The answer to `diff`."""
-
-    changes: bool | None
-    """None for unknown."""
-    replaces: list[str]
-    delete_before_replace: bool
 
 
 @dataclass(frozen=True)
@@ -138,25 +118,15 @@ class DynamicHost:
     Args:
         provider: Pickled into the properties of each operation, unless they have a `__provider`
             (see `pickled`).
-        config: Stack config with full keys ("bytez:endpoint").
         env: Added to the environment of the process, which has no other `BYTEZ_` variables.
-        project: The Pulumi project, which config keys without a namespace belong to.
 
     `create` waits for the answer; `create_async` returns a `Pending`. Times are in seconds. `name`
     is the resource's; its URN is `urn(name)`.
     """
 
-    def __init__(
-        self,
-        provider: ResourceProvider,
-        config: Mapping[str, str] | None = None,
-        env: Mapping[str, str] | None = None,
-        project: str = "p",
-    ) -> None:
+    def __init__(self, provider: ResourceProvider, env: Mapping[str, str] | None = None) -> None:
         self._provider = pickled(provider)
-        self._config = dict(config or {})
         self._env = dict(env or {})
-        self._project = project
         self._log = _Log()
         self._engine = grpc.server(futures.ThreadPoolExecutor(max_workers=8))
         # A file, because nobody reads it meanwhile and a full pipe would block the process.
@@ -179,17 +149,10 @@ class DynamicHost:
             raise RuntimeError(f"the host did not start: {self.stderr}")
         self._channel = grpc.insecure_channel(f"127.0.0.1:{port}")
         self._stub = provider_pb2_grpc.ResourceProviderStub(self._channel)
-        self._stub.Configure(
-            provider_pb2.ConfigureRequest(args=_struct(self._config)), timeout=_PATIENCE_SECONDS
-        )
+        self._stub.Configure(provider_pb2.ConfigureRequest(), timeout=_PATIENCE_SECONDS)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_exception: object) -> None:
         """End the process as the engine does: with an interrupt, then a kill."""
         self._channel.close()
         self._process.send_signal(signal.SIGINT)
@@ -246,12 +209,12 @@ class DynamicHost:
         self._log.hang_up()
         self._engine.stop(None).wait()
 
-    def check(self, olds: Props, news: Props, *, name: str = "r") -> Checked:
+    def check(self, olds: Props, news: Props, *, name: str = "r") -> CheckResult:
         """Do `check`."""
         request = provider_pb2.CheckRequest(olds=self._bag(olds), news=self._bag(news))
         return self._begin(self._stub.Check, request, name, _checked).result()
 
-    def diff(self, id_: str, olds: Props, news: Props, *, name: str = "r") -> Diffed:
+    def diff(self, id_: str, olds: Props, news: Props, *, name: str = "r") -> DiffResult:
         """Do `diff`."""
         request = provider_pb2.DiffRequest(id=id_, olds=self._bag(olds), news=self._bag(news))
         return self._begin(self._stub.Diff, request, name, _diffed).result()
@@ -295,15 +258,13 @@ class DynamicHost:
             self._stub.Update, request, name, lambda answer: _dict(answer.properties)
         )
 
-    def delete(self, id_: str, props: Props, *, name: str = "r", timeout: float = 0) -> None:
+    def delete(self, id_: str, props: Props, *, name: str = "r") -> None:
         """Do `delete`."""
-        self.delete_async(id_, props, name=name, timeout=timeout).result()
+        self.delete_async(id_, props, name=name).result()
 
-    def delete_async(
-        self, id_: str, props: Props, *, name: str = "r", timeout: float = 0
-    ) -> Pending[None]:
+    def delete_async(self, id_: str, props: Props, *, name: str = "r") -> Pending[None]:
         """Begin a `delete`."""
-        request = provider_pb2.DeleteRequest(id=id_, properties=self._bag(props), timeout=timeout)
+        request = provider_pb2.DeleteRequest(id=id_, properties=self._bag(props))
         return self._begin(self._stub.Delete, request, name, lambda _answer: None)
 
     def _begin(
@@ -320,7 +281,7 @@ class DynamicHost:
         path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
         return {
             **kept,
-            "PULUMI_PROJECT": self._project,
+            "PULUMI_PROJECT": "p",
             "PYTHONPATH": path,
             # Otherwise the login of the user says which stack it is, and may change meanwhile.
             "PULUMI_BACKEND_URL": "file:///backend",
@@ -384,21 +345,18 @@ def _dict(struct: struct_pb2.Struct) -> dict[str, Any]:
     return plain
 
 
-def _checked(answer: provider_pb2.CheckResponse) -> Checked:
-    failures = [(failure.property, failure.reason) for failure in answer.failures]
-    return Checked(inputs=_dict(answer.inputs), failures=failures)
+def _checked(answer: provider_pb2.CheckResponse) -> CheckResult:
+    failures = [CheckFailure(failure.property, failure.reason) for failure in answer.failures]
+    return CheckResult(_dict(answer.inputs), failures)
 
 
-def _diffed(answer: provider_pb2.DiffResponse) -> Diffed:
+def _diffed(answer: provider_pb2.DiffResponse) -> DiffResult:
     known = {
         provider_pb2.DiffResponse.DIFF_SOME: True,
         provider_pb2.DiffResponse.DIFF_NONE: False,
     }
-    return Diffed(
-        changes=known.get(answer.changes),
-        replaces=list(answer.replaces),
-        delete_before_replace=answer.deleteBeforeReplace,
-    )
+    replaces = list(answer.replaces)
+    return DiffResult(known.get(answer.changes), replaces, [], answer.deleteBeforeReplace)
 
 
 def _resource(answer: provider_pb2.CreateResponse | provider_pb2.ReadResponse) -> Resource:

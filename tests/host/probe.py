@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
@@ -98,16 +99,9 @@ def _hold(_call: engine.Call, props: dict[str, Any]) -> None:
 
 
 def _wait(call: engine.Call, props: dict[str, Any]) -> None:
-    """Wait as the waiter does, and report why it ended."""
+    """Wait as the waiter does, perhaps several `times`, and report why each wait ended."""
     test = meet(props["at"])
-    call.wake.wait()
-    test.say(str(_shown(call)["stop"]))
-
-
-def _wait_twice(call: engine.Call, props: dict[str, Any]) -> None:
-    """Report why the wait ended, and wait again."""
-    test = meet(props["at"])
-    for _ in range(2):
+    for _ in range(int(props.get("times", 1))):
         call.wake.wait()
         call.wake.clear()
         test.say(str(_shown(call)["stop"]))
@@ -140,27 +134,18 @@ def _fail(_call: engine.Call, props: dict[str, Any]) -> None:
         ) from error
 
 
-def _fail_encoding(call: engine.Call, _props: dict[str, Any]) -> None:
-    _fail(call, {"more": LONE_SURROGATE})
-
-
 def _crash(_call: engine.Call, _props: dict[str, Any]) -> None:
     raise ZeroDivisionError("a bug of ours")
 
 
-def _nothing(_call: engine.Call, _props: dict[str, Any]) -> None:
-    pass
-
-
-_ACTS = {
-    "nothing": _nothing,
+_ACTS: dict[str, Callable[[engine.Call, dict[str, Any]], None]] = {
+    "nothing": lambda _call, _props: None,
     "hold": _hold,
     "wait": _wait,
-    "wait twice": _wait_twice,
     "speak": _speak,
     "come late": _come_late,
     "fail": _fail,
-    "fail with what cannot be sent": _fail_encoding,
+    "fail with what cannot be sent": lambda call, _: _fail(call, {"more": LONE_SURROGATE}),
     "crash": _crash,
 }
 

@@ -7,7 +7,6 @@ gone on, N calls are in flight.
 from __future__ import annotations
 
 import socket
-from types import TracebackType
 from typing import final
 
 _PATIENCE_SECONDS = 60.0
@@ -54,12 +53,7 @@ class Rendezvous:
     def __enter__(self) -> Rendezvous:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_exception: object) -> None:
         for guest in self._guests:
             guest.close()
         self._socket.close()

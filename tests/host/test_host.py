@@ -206,7 +206,7 @@ class TestEngineGone:
 
     def test_it_outranks_cancel(self, host: DynamicHost, rendezvous: Rendezvous) -> None:
         """After a second Ctrl-C an answer would reach nobody."""
-        waiting = host.create_async({"do": "wait twice", "at": rendezvous.address})
+        waiting = host.create_async({"do": "wait", "times": 2, "at": rendezvous.address})
         (guest,) = rendezvous.await_guests(1)
         host.cancel()
         assert guest.hear() == "CANCELLED"

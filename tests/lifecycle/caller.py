@@ -1,4 +1,4 @@
-"""A caller that remembers what it was told, and can be stopped at a given moment."""
+"""A caller that remembers each message, and can be stopped at a given moment."""
 
 from __future__ import annotations
 
@@ -65,3 +65,25 @@ class FakeCaller:
     def debug(self, message: str) -> None:
         """Remember a line for the debug log."""
         self.debugs.append(message)
+
+
+def meanwhile(
+    report: int, act: Callable[[], object], timeout_seconds: float | None = None
+) -> FakeCaller:
+    """Return a caller that does something at a line of progress, counted from 1."""
+    caller = FakeCaller(timeout_seconds=timeout_seconds)
+    caller.at_report(report, act)
+    return caller
+
+
+def stopped_at(
+    report: int,
+    stop: Stop = Stop.CANCELLED,
+    *,
+    urn: str | None = URN,
+    timeout_seconds: float | None = None,
+) -> FakeCaller:
+    """Return a caller that stops at a line of progress, counted from 1."""
+    caller = FakeCaller(urn, timeout_seconds=timeout_seconds)
+    caller.end_at_report(report, stop)
+    return caller

@@ -1,14 +1,18 @@
-"""One machine that deploys: each process of it is new, its journal folder stays."""
+"""One machine that deploys: each process is new, and the journal folder remains."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from bytez_provider.base.clock import Clock
+from bytez_provider.base.errors import BytezError
 from bytez_provider.core.declared import ModelInputs, ModelState
 from bytez_provider.core.lifecycle import Lifecycle
 from bytez_provider.core.ownership import (
@@ -27,7 +31,7 @@ from bytez_provider.emulator import Emulator
 from bytez_provider.service.catalogue import CatalogueSource
 from bytez_provider.service.client import BytezClient
 from bytez_provider.service.schemas import iso
-from bytez_provider.service.settings import Key, Settings
+from bytez_provider.service.settings import CatalogueMode, Key, Settings
 from tests.clocks import EmulatorClock
 from tests.lifecycle.caller import URN, FakeCaller
 
@@ -41,7 +45,61 @@ HERE = StackIdentity("here", "file:///here")
 ELSEWHERE = StackIdentity("elsewhere", "file:///elsewhere")
 
 
-class Process:
+class Operations(ABC):
+    """The operations, by default on GPT2 by a caller that nothing stops."""
+
+    @property
+    @abstractmethod
+    def lifecycle(self) -> Lifecycle:
+        """What does them."""
+
+    def create(
+        self, declared: ModelInputs | None = None, caller: FakeCaller | None = None
+    ) -> ModelState:
+        """Load a model."""
+        return self.lifecycle.create(declared or inputs(), caller or FakeCaller())
+
+    def refused(
+        self,
+        kind: type[BytezError],
+        declared: ModelInputs | None = None,
+        caller: FakeCaller | None = None,
+    ) -> str:
+        """Fail to load a model; return the sentence."""
+        with pytest.raises(kind) as caught:
+            self.create(declared, caller)
+        return str(caught.value)
+
+    def read(self, state: ModelState, caller: FakeCaller | None = None) -> ModelState | None:
+        """Refresh a state."""
+        return self.lifecycle.read(state, caller or FakeCaller())
+
+    def seen(self, state: ModelState, caller: FakeCaller | None = None) -> ModelState:
+        """Refresh a state whose load is still there."""
+        found = self.read(state, caller)
+        assert found is not None
+        return found
+
+    def update(
+        self,
+        state: ModelState,
+        declared: ModelInputs | None = None,
+        caller: FakeCaller | None = None,
+    ) -> ModelState:
+        """Apply a declaration to a state."""
+        return self.lifecycle.update(state, declared or inputs(), caller or FakeCaller())
+
+    def delete(self, state: ModelState, caller: FakeCaller | None = None) -> None:
+        """Unload the load of a state."""
+        self.lifecycle.delete(state, caller or FakeCaller())
+
+    def keeps(self, state: ModelState, urn: str) -> None:
+        """Compare a state with an unchanged declaration, as an `up` does."""
+        bag = state.inputs().bag()
+        assert not self.lifecycle.diff(state, bag, frozenset(), FakeCaller(urn)).replaces
+
+
+class Process(Operations):
     """The rooms of one provider process, with the real client and a clock that is moved."""
 
     def __init__(
@@ -49,7 +107,8 @@ class Process:
         emulator: Emulator,
         folder: Path,
         *,
-        key: str = KEY,
+        key: str | None = KEY,
+        catalogue: CatalogueMode = "bundled",
         endpoint: str | None = None,
         adopt: Iterable[str] = (),
         account_change: bool = False,
@@ -59,8 +118,8 @@ class Process:
     ) -> None:
         settings = Settings(
             endpoint=endpoint or emulator.url,
-            key=Key(key),
-            catalogue="bundled",
+            key=Key(key) if key else None,
+            catalogue=catalogue,
             adopt=frozenset(adopt),
             accept_account_change=account_change,
         )
@@ -79,13 +138,36 @@ class Process:
             warn=self.journal_warnings.append,
         )
         self.waiter = Waiter(self.client, clock, quiet=quiet)
-        self.lifecycle = Lifecycle(
+        self._lifecycle = Lifecycle(
             settings=settings,
             client=self.client,
             catalogue=CatalogueSource(settings, self.client),
             ledger=self.ledger,
             waiter=self.waiter,
         )
+
+    @property
+    def lifecycle(self) -> Lifecycle:
+        """The operations of this process."""
+        return self._lifecycle
+
+    def around(
+        self,
+        request: str,
+        *,
+        before: Callable[[], object] = lambda: None,
+        after: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Let something happen around each request of a kind, a method of the client."""
+        ask = getattr(self.client, request)
+
+        def asked(*given: Any, **named: Any) -> Any:
+            before()
+            answer = ask(*given, **named)
+            after()
+            return answer
+
+        setattr(self.client, request, asked)
 
     def die(self) -> None:
         """End as by `kill -9`: what this process works on is not worked on any more."""
@@ -97,39 +179,34 @@ class Process:
         journal.put(record.model_id, record, journal.entry(record.model_id))
 
 
-class Machine:
-    """Where deployments run, one after the other."""
+class Machine(Operations):
+    """Where deployments run, one after the other: each operation in a process of its own."""
 
     def __init__(self, emulator: Emulator, folder: Path) -> None:
         self.emulator = emulator
         self.folder = folder
         self._processes: list[Process] = []
 
-    def process(
-        self,
-        *,
-        key: str = KEY,
-        endpoint: str | None = None,
-        adopt: Iterable[str] = (),
-        account_change: bool = False,
-        quiet: bool = False,
-        clock: Clock | None = None,
-        stack: StackIdentity = HERE,
-    ) -> Process:
+    @property
+    def lifecycle(self) -> Lifecycle:
+        """The operations of a new process."""
+        return self.process().lifecycle
+
+    def process(self, **given: Any) -> Process:
         """Start a process; it knows nothing but what the journal's folder holds."""
-        process = Process(
-            self.emulator,
-            self.folder,
-            key=key,
-            endpoint=endpoint,
-            adopt=adopt,
-            account_change=account_change,
-            quiet=quiet,
-            clock=clock,
-            stack=stack,
-        )
+        process = Process(self.emulator, self.folder, **given)
         self._processes.append(process)
         return process
+
+    def faults(self, *rules: dict[str, Any]) -> None:
+        """Let the service misbehave from now on by these rules only; by none, behave."""
+        self.emulator.set_faults(list(rules))
+
+    def usurp(self, *, after: float = 100, concurrency: int = 1) -> str:
+        """Let somebody else unload ours and load theirs; return its `created`."""
+        self.emulator.unload_by_somebody_else(GPT2)
+        self.emulator.advance(after)
+        return self.emulator.load_by_somebody_else(GPT2, concurrency=concurrency)
 
     def close(self) -> None:
         """Close the connections of all processes."""
@@ -174,10 +251,8 @@ class Machine:
         A detail that is None is left out.
         """
         (instance,) = self.emulator.instances()
-        told = {k: v for k, v in {**instance, **changed}.items() if v is not None}
-        self.emulator.set_faults(
-            [{"endpoint": "/model/status", "do": {"respond": {"status": 200, "body": told}}}]
-        )
+        shown = {k: v for k, v in {**instance, **changed}.items() if v is not None}
+        self.faults(on("status", {"respond": {"status": 200, "body": shown}}))
 
 
 def inputs(model_id: str = GPT2, **given: Any) -> ModelInputs:
@@ -185,10 +260,19 @@ def inputs(model_id: str = GPT2, **given: Any) -> ModelInputs:
     return ModelInputs(model_id=model_id, **given)
 
 
-def keep(lifecycle: Lifecycle, state: ModelState, urn: str) -> None:
-    """Let the program keep a resource as it is."""
-    bag = state.inputs().bag()
-    assert not lifecycle.diff(state, bag, frozenset(), FakeCaller(urn)).replaces
+def on(endpoint: str, do: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """Return a fault of one endpoint."""
+    return {"endpoint": f"/model/{endpoint}", "do": do, **more}
+
+
+def always(**do: Any) -> dict[str, Any]:
+    """Return a fault of every endpoint."""
+    return {"do": do}
+
+
+def respond(status: int, error: str = "no", **more: Any) -> dict[str, Any]:
+    """Return what answers a request with an error."""
+    return {"respond": {"status": status, "body": {"error": error}, **more}}
 
 
 def record(

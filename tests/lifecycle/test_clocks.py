@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -22,10 +21,10 @@ from bytez_provider.base.errors import (
 from bytez_provider.core.waiting import Stop
 from bytez_provider.emulator import Emulator
 from bytez_provider.service.schemas import iso
-from tests.client.hostile import Handler, HostileServer, by_path, says
+from tests.client.hostile import HostileServer, by_path, says
 from tests.clocks import LaptopClock
-from tests.lifecycle.caller import FakeCaller
-from tests.lifecycle.machine import GPT2, Machine, Process, inputs
+from tests.lifecycle.caller import FakeCaller, meanwhile, stopped_at
+from tests.lifecycle.machine import GPT2, Machine, Process, always, inputs, on
 
 HOUR = 3600.0
 IDLE_SECONDS = 1800.0
@@ -48,9 +47,9 @@ def asleep(
     clock: LaptopClock, at_report: int, seconds: float, *, is_counted: bool, limit: float = 60
 ) -> FakeCaller:
     """Return a caller at one of whose lines of progress the lid is closed."""
-    caller = FakeCaller(timeout_seconds=limit)
-    caller.at_report(at_report, lambda: clock.sleep(seconds, is_counted=is_counted))
-    return caller
+    return meanwhile(
+        at_report, lambda: clock.sleep(seconds, is_counted=is_counted), timeout_seconds=limit
+    )
 
 
 class TestSleepInMidBoot:
@@ -66,7 +65,7 @@ class TestSleepInMidBoot:
     ) -> None:
         """Also where the limit, of a minute, passed in the sleep: the last look decides."""
         caller = asleep(clock, at_report, 1000, is_counted=is_counted)
-        state = laptop.lifecycle.create(inputs(), caller)
+        state = laptop.create(caller=caller)
         assert (state.status, state.created) == ("RUNNING", machine.created())
         assert machine.changes() == ["/model/load"]
         assert machine.recorded() == machine.loaded()
@@ -74,22 +73,22 @@ class TestSleepInMidBoot:
     def test_a_sleep_that_is_counted_may_end_the_wait_and_leaves_nothing(
         self, machine: Machine, laptop: Process, clock: LaptopClock
     ) -> None:
-        machine.emulator.set_faults([{"do": {"boot": "never"}}])
+        machine.faults(always(boot="never"))
         caller = asleep(clock, 5, HOUR, is_counted=True)
-        with pytest.raises(BootTimeoutError, match="nothing is left running"):
-            laptop.lifecycle.create(inputs(), caller)
+        assert "nothing is left running" in laptop.refused(BootTimeoutError, caller=caller)
         assert machine.running() == {}
         assert machine.recorded() == machine.loaded()
 
     @counted
-    def test_what_expired_meanwhile_is_told_and_loaded_by_the_next_up(
+    def test_what_expired_meanwhile_is_an_error_and_loaded_by_the_next_up(
         self, machine: Machine, laptop: Process, clock: LaptopClock, is_counted: bool
     ) -> None:
         caller = asleep(clock, 5, 2 * IDLE_SECONDS, is_counted=is_counted, limit=600)
-        with pytest.raises(LoadLostError, match="Nothing of this load is left running"):
-            laptop.lifecycle.create(inputs(), caller)
+        assert "Nothing of this load is left running" in laptop.refused(
+            LoadLostError, caller=caller
+        )
         assert machine.recorded() == machine.loaded()
-        assert laptop.lifecycle.create(inputs(), FakeCaller()).status == "RUNNING"
+        assert laptop.create().status == "RUNNING"
         assert machine.loads() == 2
 
     @counted
@@ -100,10 +99,10 @@ class TestSleepInMidBoot:
 
         def close_the_lid() -> None:
             clock.sleep(1000, is_counted=is_counted)
-            machine.emulator.set_faults([{"first": 8, "do": {"reset": "before"}}])
+            machine.faults({"first": 8, "do": {"reset": "before"}})
 
         caller.at_report(5, close_the_lid)
-        assert laptop.lifecycle.create(inputs(), caller).status == "RUNNING"
+        assert laptop.create(caller=caller).status == "RUNNING"
         assert any("no answer now" in line for line in caller.reports)
         assert machine.changes() == ["/model/load"]
 
@@ -113,11 +112,9 @@ class TestWallClock:
     def test_one_that_jumps_does_not_move_a_deadline(
         self, machine: Machine, laptop: Process, clock: LaptopClock, ahead: float
     ) -> None:
-        machine.emulator.set_faults([{"do": {"boot": "never"}}])
-        caller = FakeCaller(timeout_seconds=60)
-        caller.at_report(3, lambda: clock.set_wall(ahead))
-        with pytest.raises(BootTimeoutError):
-            laptop.lifecycle.create(inputs(), caller)
+        machine.faults(always(boot="never"))
+        caller = meanwhile(3, lambda: clock.set_wall(ahead), timeout_seconds=60)
+        laptop.refused(BootTimeoutError, caller=caller)
         assert 60 <= clock.monotonic() <= 62
 
     @pytest.mark.parametrize("ahead", [-HOUR, HOUR, -365 * 24 * HOUR])
@@ -127,20 +124,19 @@ class TestWallClock:
         """A whole life, with a kill in it: to the machine the server is an hour behind or ahead."""
         clock = LaptopClock(machine.emulator, wall_ahead_seconds=ahead)
         killed = FakeCaller()
-        machine.emulator.set_faults([{"do": {"statusLagSeconds": 10}}])
+        machine.faults(always(statusLagSeconds=10))
         killed.end_at_report(2, Stop.ENGINE_GONE)
-        with pytest.raises(BytezError):
-            machine.process(clock=clock).lifecycle.create(inputs(), killed)
+        machine.process(clock=clock).refused(BytezError, caller=killed)
         machine.emulator.advance(20)
         (note,) = machine.records()
         assert abs((note.began - machine.emulator.now()).total_seconds()) < 60
 
         process = machine.process(clock=clock)
-        state = process.lifecycle.create(inputs(), FakeCaller())
+        state = process.create()
         assert (state.status, state.created) == ("RUNNING", machine.created())
-        assert process.lifecycle.read(state, FakeCaller()) == state
-        assert process.lifecycle.update(state, inputs(adopt=True), FakeCaller()).adopt
-        process.lifecycle.delete(state, FakeCaller())
+        assert process.read(state) == state
+        assert process.update(state, inputs(adopt=True)).adopt
+        process.delete(state)
         assert machine.changes() == ["/model/load", "/model/delete"]
         assert machine.running() == {}
 
@@ -150,8 +146,7 @@ class TestWallClock:
         machine.emulator.advance(HOUR / 2)
         for ahead in (-HOUR, HOUR):
             clock = LaptopClock(machine.emulator, wall_ahead_seconds=ahead)
-            with pytest.raises(AlreadyLoadedError):
-                machine.process(clock=clock).lifecycle.create(inputs(), FakeCaller())
+            machine.process(clock=clock).refused(AlreadyLoadedError)
         assert machine.changes() == []
 
     def test_only_one_module_reads_the_machines_clocks(self) -> None:
@@ -173,61 +168,58 @@ class TestServerClock:
 
     @pytest.mark.parametrize("skew", [HOUR, -HOUR])
     def test_a_whole_life(self, machine: Machine, process: Process, skew: float) -> None:
-        machine.emulator.set_faults([{"do": {"clockSkewSeconds": skew}}])
-        state = process.lifecycle.create(inputs(), FakeCaller())
-        assert process.lifecycle.read(state, FakeCaller()) == state
-        machine.process().lifecycle.delete(state, FakeCaller())
+        machine.faults(always(clockSkewSeconds=skew))
+        state = process.create()
+        assert process.read(state) == state
+        machine.delete(state)
         assert machine.changes() == ["/model/load", "/model/delete"]
         assert machine.running() == {}
 
     @pytest.mark.parametrize("skew", [HOUR, -HOUR])
-    def test_theirs_is_never_claimed(self, machine: Machine, process: Process, skew: float) -> None:
+    def test_theirs_is_never_claimed(self, machine: Machine, skew: float) -> None:
         """Where our answer was lost and theirs is there, it is an error: theirs is left alone."""
-        faults: list[dict[str, Any]] = [
-            {"do": {"clockSkewSeconds": skew}},
-            {"endpoint": "/model/status", "first": 1, "do": {"respond": {"status": 404}}},
-            {"endpoint": "/model/load", "first": 1, "do": {"reset": "before"}},
-        ]
         machine.emulator.load_by_somebody_else(GPT2)
         machine.emulator.advance(600)
-        machine.emulator.set_faults(faults)
-        with pytest.raises(BytezError):
-            process.lifecycle.create(inputs(), FakeCaller())
+        machine.faults(
+            always(clockSkewSeconds=skew),
+            on("status", {"respond": {"status": 404}}, first=1),
+            on("load", {"reset": "before"}, first=1),
+        )
+        machine.refused(BytezError)
         assert "/model/delete" not in machine.changes()
         assert machine.running() == {GPT2: 1}
 
     @pytest.mark.parametrize("skew", [HOUR, -HOUR])
-    def test_a_dead_letter_of_the_journal_claims_nothing(
-        self, machine: Machine, skew: float
-    ) -> None:
+    def test_a_record_by_a_wrong_date_claims_nothing(self, machine: Machine, skew: float) -> None:
         """Killed before the load showed, by a `Date` an hour off: then not even ours is claimed.
 
         The next `up` says that somebody else's load is in the way. It costs one idle period at
         most, and unloads nobody's.
         """
-        lag = {"do": {"statusLagSeconds": 30}}
-        machine.emulator.set_faults([{"do": {"clockSkewSeconds": skew}}, lag])
-        killed = FakeCaller()
-        killed.end_at_report(1, Stop.ENGINE_GONE)
-        with pytest.raises(BytezError):
-            machine.process().lifecycle.create(inputs(), killed)
+        machine.faults(always(clockSkewSeconds=skew), always(statusLagSeconds=30))
+        machine.refused(BytezError, caller=stopped_at(1, Stop.ENGINE_GONE))
         machine.emulator.advance(HOUR / 60)
-        with pytest.raises(AlreadyLoadedError, match="not by this resource"):
-            machine.process().lifecycle.create(inputs(), FakeCaller())
+        assert "not by this resource" in machine.refused(AlreadyLoadedError)
         assert machine.changes() == ["/model/load"]
+
+    @pytest.mark.parametrize("skew", [HOUR, -HOUR])
+    def test_an_unload_by_somebody_else_is_noticed_by_any_date(
+        self, machine: Machine, laptop: Process, clock: LaptopClock, skew: float
+    ) -> None:
+        """Once a `Date` an hour late made each load young, and "not found" meant "not yet"."""
+        machine.faults(always(clockSkewSeconds=skew), always(boot="never"))
+        caller = meanwhile(4, lambda: machine.emulator.unload_by_somebody_else(GPT2))
+        laptop.refused(LoadLostError, caller=caller)
+        assert clock.monotonic() <= 130
 
     def test_a_date_that_jumps_between_answers_moves_no_deadline(
         self, machine: Machine, laptop: Process, clock: LaptopClock
     ) -> None:
         """As where a balancer asks two machines in turn."""
-        machine.emulator.set_faults(
-            [
-                {"do": {"boot": "never"}},
-                {"do": {"clockSkewSeconds": HOUR}, "probability": 0.5, "seed": 3},
-            ]
+        machine.faults(
+            always(boot="never"), {"do": {"clockSkewSeconds": HOUR}, "probability": 0.5, "seed": 3}
         )
-        with pytest.raises(BootTimeoutError):
-            laptop.lifecycle.create(inputs(), FakeCaller(timeout_seconds=60))
+        laptop.refused(BootTimeoutError, caller=FakeCaller(timeout_seconds=60))
         assert 60 <= clock.monotonic() <= 62
         assert machine.running() == {}
 
@@ -238,10 +230,6 @@ class TestWithoutADate:
     @pytest.fixture
     def undated(self, machine: Machine, hostile: HostileServer, clock: LaptopClock) -> Process:
         return machine.process(endpoint=hostile.url, clock=clock)
-
-    def told(self, status: str, machine: Machine) -> Handler:
-        created = iso(machine.emulator.now())
-        return says(200, f'{{"status": "{status}", "created": "{created}"}}')
 
     @pytest.mark.parametrize("ahead", [-HOUR, HOUR])
     def test_a_load_that_does_not_show_yet_is_not_given_up_for_a_jump(
@@ -254,7 +242,11 @@ class TestWithoutADate:
     ) -> None:
         """The 60 s of "not found" are a deadline too."""
         absent = says(404, '{"error": "model is not loaded"}')
-        booting, running = self.told("DEPLOYING", machine), self.told("RUNNING", machine)
+        now = iso(machine.emulator.now())
+        booting, running = (
+            says(200, f'{{"status": "{status}", "created": "{now}"}}')
+            for status in ("DEPLOYING", "RUNNING")
+        )
         hostile.answers(
             by_path(
                 {
@@ -264,9 +256,8 @@ class TestWithoutADate:
                 }
             )
         )
-        caller = FakeCaller()
-        caller.at_report(2, lambda: clock.set_wall(ahead))
-        assert undated.lifecycle.create(inputs(), caller).status == "RUNNING"
+        caller = meanwhile(2, lambda: clock.set_wall(ahead))
+        assert undated.create(caller=caller).status == "RUNNING"
         kept = undated.ledger.record(GPT2)
         assert kept is not None
         assert kept.holder is None

@@ -10,34 +10,60 @@ from bytez_provider.core.declared import Granted, MemberInputs, ModelInputs, Mod
 from bytez_provider.core.inputs import EXPIRY_MAX_SECONDS, EXPIRY_MIN_SECONDS
 from bytez_provider.core.lifecycle._diff import diff, drift_of, granted_of, needs_no_load
 from bytez_provider.service.schemas import Instance
+from tests.lifecycle.machine import GPT2, inputs
 
-GPT2 = "openai-community/gpt2"
+MEMBER = MemberInputs(model_id=GPT2)
 
 
 def state(**given: Any) -> ModelState:
-    return ModelState(**{"model_id": GPT2, "endpoint": "e", "account": "a", **given})
+    known = {"model_id": GPT2, "status": "RUNNING", "endpoint": "e", "account": "a"}
+    return ModelState(**{**known, **given})
 
 
 def live(**given: Any) -> Instance:
     return Instance(**{"model_id": GPT2, "status": "RUNNING", **given})
 
 
+IDLE = state(status="NOT_LOADED", on_expiry="accept")
+
+
 @pytest.mark.parametrize(
-    ("old", "new", "needed"),
+    ("old", "new", "needed", "replaces"),
     [
-        (state(status="RUNNING"), ModelInputs(model_id=GPT2), False),
-        (state(status="DEPLOYING"), ModelInputs(model_id=GPT2), True),
-        (state(status=None), ModelInputs(model_id=GPT2), True),
-        (state(status="NOT_LOADED"), ModelInputs(model_id=GPT2), False),
-        (state(readiness="fleet"), MemberInputs(model_id=GPT2), False),
-        (state(readiness="fleet", status="FAILED"), MemberInputs(model_id=GPT2), True),
-        (state(readiness="fleet"), ModelInputs(model_id=GPT2), True),
-        (state(status="RUNNING"), MemberInputs(model_id=GPT2), True),
+        (state(), inputs(), False, []),
+        (state(), inputs("microsoft/phi-1"), True, ["model_id"]),
+        (state(), inputs(concurrency=2), True, ["concurrency"]),
+        (state(), inputs(expiration_period_seconds=600), True, ["expiration_period_seconds"]),
+        (state(expiration_period_seconds=600), inputs(), True, ["expiration_period_seconds"]),
+        (state(), inputs(adopt=True), True, []),
+        (state(), inputs(on_expiry="accept"), True, []),
+        (state(), inputs(expected_hours_per_day=8.0), True, []),
+        *[(state(status=one), inputs(), True, []) for one in ("DEPLOYING", "FAILED", "ODD", None)],
+        (state(status="NOT_LOADED"), inputs(), False, []),
+        (IDLE, inputs(on_expiry="accept"), False, []),
+        (IDLE, inputs(), True, []),
+        (state(concurrency=3, granted=Granted(concurrency=4)), inputs(concurrency=3), False, []),
+        # A fleet's readiness says whether its models are RUNNING.
+        (state(readiness="fleet", status=None), MEMBER, False, []),
+        (state(readiness="fleet", status="FAILED"), MEMBER, True, []),
+        (state(readiness="fleet", status=None), inputs(), True, []),
+        (state(), MEMBER, True, []),
     ],
 )
-def test_an_update_is_needed(old: ModelState, new: ModelInputs, *, needed: bool) -> None:
+def test_what_a_change_asks_for(
+    old: ModelState, new: ModelInputs, *, needed: bool, replaces: list[str]
+) -> None:
     found = diff(old, new, frozenset())
-    assert (found.needed, found.replaces) == (needed, [])
+    assert (found.needed, found.replaces) == (needed, replaces)
+
+
+@pytest.mark.parametrize("name", ["model_id", "concurrency", "adopt"])
+def test_an_unknown_value_is_a_change_and_never_a_replacement(name: str) -> None:
+    """The value in its place is a default."""
+    defaults: dict[str, Any] = {"model_id": "a/b", "concurrency": 1, "adopt": True}
+    new = ModelInputs(**{"model_id": GPT2, "concurrency": 4, name: defaults[name]})
+    change = diff(state(concurrency=4), new, frozenset([name]))
+    assert (change.needed, change.replaces) == (True, [])
 
 
 @pytest.mark.parametrize(
@@ -106,5 +132,5 @@ def test_drift_of_the_idle_period(
     ],
 )
 def test_what_the_service_granted_differs(seen: Instance | None, expected: Granted | None) -> None:
-    inputs = ModelInputs(model_id=GPT2, concurrency=2, expiration_period_seconds=600)
-    assert granted_of(inputs, seen) == expected
+    asked = inputs(concurrency=2, expiration_period_seconds=600)
+    assert granted_of(asked, seen) == expected

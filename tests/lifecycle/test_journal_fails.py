@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from bytez_provider.base.errors import BootFailedError, InterruptedLoadError, JournalError
 from bytez_provider.core.ownership import Folder, Store
-from bytez_provider.core.ownership._stores import Stored
 from bytez_provider.core.waiting import Stop
-from tests.lifecycle.caller import FakeCaller
-from tests.lifecycle.machine import GPT2, Machine, Process, inputs
+from tests.lifecycle.caller import FakeCaller, stopped_at
+from tests.lifecycle.machine import GPT2, Machine, Process, always, inputs
+from tests.ownership.turns import SteppingStore
 
 
-class Bucket:
+class Bucket(SteppingStore):
     """A shared place of records that is there until it fails."""
 
-    is_shared = True
-    place = "s3://bucket"
-
     def __init__(self, store: Store) -> None:
-        self._store = store
+        super().__init__(store, self._fail)
+        self.is_shared = True
         self.fails = False
 
     def _fail(self) -> None:
@@ -29,18 +25,6 @@ class Bucket:
             raise JournalError(
                 verb="read the journal", observed="the bucket is down", action="Mend the access"
             )
-
-    def read(self, name: str) -> Stored:
-        self._fail()
-        return self._store.read(name)
-
-    def write(self, name: str, content: bytes | None, version: object, *, durable: bool) -> Stored:
-        self._fail()
-        return self._store.write(name, content, version, durable=durable)
-
-    def read_all(self) -> dict[str, Stored]:
-        self._fail()
-        return self._store.read_all()
 
 
 @pytest.fixture
@@ -53,23 +37,14 @@ def bucket(machine: Machine, process: Process) -> Bucket:
 
 def fails_after(bucket: Bucket, process: Process, name: str) -> None:
     """Let the bucket fail as soon as the service has answered a request."""
-    ask = getattr(process.client, name)
-
-    def asked(*given: Any, **named: Any) -> Any:
-        answer = ask(*given, **named)
-        bucket.fails = True
-        return answer
-
-    setattr(process.client, name, asked)
+    process.around(name, after=lambda: setattr(bucket, "fails", True))
 
 
 def test_before_the_request_nothing_is_asked_for(
     machine: Machine, process: Process, bucket: Bucket
 ) -> None:
     bucket.fails = True
-    with pytest.raises(JournalError) as caught:
-        process.lifecycle.create(inputs(), FakeCaller())
-    assert str(caught.value) == (
+    assert process.refused(JournalError) == (
         f"could not load '{GPT2}': the bucket is down. Nothing was changed. Mend the access."
     )
     assert machine.changes() == []
@@ -78,22 +53,19 @@ def test_before_the_request_nothing_is_asked_for(
 def test_after_it_the_load_is_waited_for(
     machine: Machine, process: Process, bucket: Bucket
 ) -> None:
-    """It said that nothing was changed, of a load that ran."""
+    """Once the error said that nothing was changed, and the load ran."""
     fails_after(bucket, process, "load")
-    state = process.lifecycle.create(inputs(), FakeCaller())
+    state = process.create()
     assert (state.status, state.created) == ("RUNNING", machine.created())
 
 
-def test_a_deployment_that_is_killed_then_is_gone_on_with(
+def test_a_deployment_that_is_killed_then_is_continued(
     machine: Machine, process: Process, bucket: Bucket
 ) -> None:
     fails_after(bucket, process, "load")
-    caller = FakeCaller()
-    caller.end_at_report(2, Stop.ENGINE_GONE)
-    with pytest.raises(InterruptedLoadError):
-        process.lifecycle.create(inputs(), caller)
+    process.refused(InterruptedLoadError, caller=stopped_at(2, Stop.ENGINE_GONE))
     process.die()
-    assert machine.process().lifecycle.create(inputs(), FakeCaller()).status == "RUNNING"
+    assert machine.create().status == "RUNNING"
     assert machine.changes() == ["/model/load"]
 
 
@@ -105,21 +77,20 @@ def test_a_take_over_is_waited_for(machine: Machine, process: Process, bucket: B
         bucket.fails = True
 
     caller.note = fails  # type: ignore[method-assign,assignment]
-    assert process.lifecycle.create(inputs(adopt=True), caller).status == "RUNNING"
+    assert process.create(inputs(adopt=True), caller).status == "RUNNING"
 
 
-def test_a_boot_that_failed_is_told_as_one(
+def test_a_boot_that_failed_is_reported_as_one(
     machine: Machine, process: Process, bucket: Bucket
 ) -> None:
-    machine.emulator.set_faults([{"do": {"boot": "failed", "error": "out of memory"}}])
+    machine.faults(always(boot="failed", error="out of memory"))
     fails_after(bucket, process, "delete")
-    with pytest.raises(BootFailedError, match="nothing is left running"):
-        process.lifecycle.create(inputs(), FakeCaller())
+    assert "nothing is left running" in process.refused(BootFailedError)
     assert machine.running() == {}
 
 
 def test_a_delete_succeeds(machine: Machine, process: Process, bucket: Bucket) -> None:
-    state = process.lifecycle.create(inputs(), FakeCaller())
+    state = process.create()
     fails_after(bucket, process, "delete")
-    process.lifecycle.delete(state, FakeCaller())
+    process.delete(state)
     assert machine.running() == {}

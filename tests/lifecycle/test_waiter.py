@@ -1,4 +1,4 @@
-"""The waiter: when it asks, what it claims, and what it tells."""
+"""The waiter: when it asks, what it claims, and what it reports."""
 
 from __future__ import annotations
 
@@ -6,22 +6,15 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from bytez_provider.base.words import duration
 from bytez_provider.core.ownership import Claim
 from bytez_provider.core.waiting import FRESH_SECONDS, End, Stop, Watched, pause_seconds
 from bytez_provider.emulator.fixtures import START
-from bytez_provider.service.schemas import Instance
-from tests.lifecycle.caller import FakeCaller
-from tests.lifecycle.machine import BOOT_SECONDS, GPT2, Machine, Process
-
-LIMIT = 1800.0
+from tests.lifecycle.caller import FakeCaller, stopped_at
+from tests.lifecycle.machine import BOOT_SECONDS, GPT2, Machine, Process, always
 
 
 def wait_for(
-    process: Process,
-    claim: Claim,
-    caller: FakeCaller | None = None,
-    limit_seconds: float = LIMIT,
+    process: Process, claim: Claim, caller: FakeCaller | None = None, limit_seconds: float = 1800.0
 ) -> tuple[Watched, list[datetime | None]]:
     """Wait for a load; return what is known of it, and each `created` that was identified."""
     identified: list[datetime | None] = []
@@ -33,33 +26,6 @@ def wait_for(
         on_identified=lambda one: identified.append(one.claim.created),
     )
     return load, identified
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (-1, "0s"),
-        (0.4, "0s"),
-        (59.4, "59s"),
-        (60, "1m"),
-        (192, "3m12s"),
-        (1800, "30m"),
-        (3599.6, "1h00m"),
-        (3900, "1h05m"),
-        (90000, "25h00m"),
-    ],
-)
-def test_durations_read_as_people_say_them(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
-
-
-@pytest.mark.parametrize(("seconds", "covered"), [(-3, False), (-2, True), (0, True), (9, True)])
-def test_a_claim_without_created_covers_what_was_not_made_before_it(
-    seconds: float, covered: bool
-) -> None:
-    """To within 2 s: the `Date` header has whole seconds."""
-    made = Instance(model_id=GPT2, status="RUNNING", created=START + timedelta(seconds=seconds))
-    assert Claim(not_before=START).covers(made) is covered
 
 
 class TestIdentity:
@@ -101,7 +67,7 @@ class TestPolls:
     def test_a_load_of_a_moment_ago_is_not_looked_for_on_the_list(
         self, machine: Machine, process: Process
     ) -> None:
-        """It would be asked for in vain as often as a fleet has models, and be long."""
+        """The list would be requested in vain once for each model of a fleet."""
         machine.emulator.load_by_somebody_else(GPT2)
         with process.waiter.poller.waiting():
             wait_for(process, Claim(not_before=START, accepted_at=START))
@@ -112,10 +78,8 @@ class TestPolls:
     def test_each_is_a_single_try(self, machine: Machine, process: Process) -> None:
         """The wait is the retry: five tries with pauses would hold up a Ctrl-C."""
         machine.emulator.load_by_somebody_else(GPT2)
-        machine.emulator.set_faults([{"do": {"respond": {"status": 503, "body": ""}}}])
-        caller = FakeCaller()
-        caller.end_at_report(4, Stop.CANCELLED)
-        wait, _ = wait_for(process, Claim(created=START), caller)
+        machine.faults(always(respond={"status": 503, "body": ""}))
+        wait, _ = wait_for(process, Claim(created=START), stopped_at(4))
         assert wait.end is None
         assert len(machine.emulator.requests("/model/status")) == 4
 
@@ -130,7 +94,7 @@ class TestPolls:
     def test_a_long_boot_is_asked_for_every_few_seconds(
         self, machine: Machine, process: Process
     ) -> None:
-        machine.emulator.set_faults([{"do": {"boot": "never"}}])
+        machine.faults(always(boot="never"))
         process.client.load(GPT2, 1)
         wait, _ = wait_for(process, Claim(created=START), limit_seconds=900)
         assert wait.end is None
@@ -143,34 +107,25 @@ class TestPolls:
         assert machine.emulator.now() <= START + timedelta(seconds=BOOT_SECONDS + 0.1)
 
 
-class TestStop:
-    def test_with_a_known_load_nothing_more_is_asked(
-        self, machine: Machine, process: Process
-    ) -> None:
-        caller = FakeCaller()
-        caller.end(Stop.CANCELLED)
-        wait, _ = wait_for(process, Claim(created=START), caller)
-        assert (wait.end, wait.seen) == (None, None)
-        assert machine.emulator.requests() == []
-
-    def test_with_an_unknown_load_it_is_asked_once_more(
-        self, machine: Machine, process: Process
-    ) -> None:
-        """State should have its identity."""
-        machine.emulator.load_by_somebody_else(GPT2)
-        caller = FakeCaller()
-        caller.end(Stop.CANCELLED)
-        claim = Claim(not_before=START, accepted_at=START)
-        wait, _ = wait_for(process, claim, caller)
-        assert (wait.end, claim.created) == (None, START)
-        assert len(machine.emulator.requests()) == 1
+@pytest.mark.parametrize("is_known", [True, False])
+def test_after_a_stop_only_an_unknown_load_is_asked_for_once_more(
+    machine: Machine, process: Process, is_known: bool
+) -> None:
+    """State should have its identity."""
+    machine.emulator.load_by_somebody_else(GPT2)
+    caller = FakeCaller()
+    caller.end(Stop.CANCELLED)
+    claim = Claim(created=START) if is_known else Claim(not_before=START, accepted_at=START)
+    wait, _ = wait_for(process, claim, caller)
+    assert (wait.end, claim.created, wait.seen is None) == (None, START, is_known)
+    assert len(machine.emulator.requests()) == (0 if is_known else 1)
 
 
 class TestReports:
     def test_the_age_is_at_least_what_was_waited(self, machine: Machine, process: Process) -> None:
         """A `Date` header that is an hour late must not make every load new."""
         machine.emulator.load_by_somebody_else(GPT2)
-        machine.emulator.set_faults([{"do": {"clockSkewSeconds": -3600}}])
+        machine.faults(always(clockSkewSeconds=-3600))
         caller = FakeCaller()
         wait_for(process, Claim(created=START), caller)
         assert caller.reports[-1].split(",")[0] not in ("0s DEPLOYING", "1s DEPLOYING")
@@ -178,7 +133,6 @@ class TestReports:
     def test_before_anything_is_seen_it_is_accepted(
         self, machine: Machine, process: Process
     ) -> None:
-        caller = FakeCaller()
-        caller.end_at_report(1, Stop.CANCELLED)
+        caller = stopped_at(1)
         wait_for(process, Claim(not_before=START, accepted_at=START), caller)
         assert caller.reports == ["0s accepted, limit 30m"]

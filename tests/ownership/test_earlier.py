@@ -18,6 +18,7 @@ URN = "urn:pulumi:dev::fleet::pulumi-python:dynamic/bytez:Model::gpt2"
 ENDPOINT, ACCOUNT = "https://api.bytez.com", "0123456789ab"
 BEGAN = datetime(2024, 5, 27, 23, 35, tzinfo=timezone.utc)
 CREATED = BEGAN + timedelta(seconds=1)
+LATER = BEGAN + timedelta(hours=1)
 ADOPTED = "2024-05-27T23:40:00.000Z"
 
 NOTE: dict[str, Any] = {
@@ -30,6 +31,7 @@ NOTE: dict[str, Any] = {
     "expirationPeriodSeconds": 600,
     "created": CREATED.isoformat(),
 }
+LATER_NOTE = {**NOTE, "began": LATER.isoformat(), "concurrency": 3}
 HOLDER: dict[str, Any] = {
     "endpoint": ENDPOINT,
     "account": ACCOUNT,
@@ -68,25 +70,34 @@ def kept(tmp_path: Path) -> Kept:
     return Kept(tmp_path)
 
 
-def test_a_note_is_an_unfinished_load(kept: Kept) -> None:
-    kept.write("load-1.json", NOTE)
-    assert kept.ledger.records() == [CARRIED]
-    assert kept.ledger.record(MODEL) == CARRIED
-    assert kept.names() == ["load-1.json"], "a look writes nothing"
+def carried(**changed: Any) -> Record:
+    return CARRIED.model_copy(update=changed)
 
 
-def test_a_note_without_an_answer(kept: Kept) -> None:
-    kept.write("load-1.json", {k: v for k, v in NOTE.items() if k != "created"})
-    (record,) = kept.ledger.records()
-    assert (record.phase, record.created) == (Phase.REQUESTED, None)
-
-
-def test_the_later_of_two_notes_of_a_model_counts(kept: Kept) -> None:
-    later = {**NOTE, "began": (BEGAN + timedelta(hours=1)).isoformat(), "concurrency": 3}
-    kept.write("load-1.json", later)
-    kept.write("load-2.json", NOTE)
-    (record,) = kept.ledger.records()
-    assert record.concurrency == 3
+@pytest.mark.parametrize(
+    ("files", "record"),
+    [
+        ([NOTE], CARRIED),
+        ([{**NOTE, "created": None}], carried(phase=Phase.REQUESTED, created=None)),
+        ([LATER_NOTE, NOTE], carried(began=LATER, concurrency=3)),
+        ([NOTE, LATER_NOTE], carried(began=LATER, concurrency=3)),
+        ([NOTE, HOLDER], carried(adopted_at=ADOPTED)),
+        ([NOTE, {**HOLDER, "created": BEGAN.isoformat()}], CARRIED),
+    ],
+    ids=[
+        *("a note", "a note without an answer", "a later note first", "a later note last"),
+        *("a note and its holder", "a note and the holder of another load"),
+    ],
+)
+def test_notes_and_holders_of_a_model_make_one_record(
+    kept: Kept, files: list[dict[str, Any]], record: Record
+) -> None:
+    for number, content in enumerate(files):
+        kept.write(f"{'load' if 'urn' in content else 'holder'}-{number}.json", content)
+    before = kept.names()
+    assert kept.ledger.records() == [record]
+    assert kept.ledger.record(MODEL) == record
+    assert kept.names() == before, "a look writes nothing"
 
 
 def test_a_holder_has_an_unknown_owner(kept: Kept) -> None:
@@ -98,19 +109,6 @@ def test_a_holder_has_an_unknown_owner(kept: Kept) -> None:
     judged = kept.ledger.judge(MODEL, live, who, Named(CREATED))
     assert judged.verdict is Verdict.OTHER_RESOURCE, "the older resource must leave it alone"
     assert kept.ledger.judge(MODEL, live, who, Named(CREATED, ADOPTED)).is_ours
-
-
-def test_a_note_and_a_holder_of_one_load_make_one_record(kept: Kept) -> None:
-    kept.write("load-1.json", NOTE)
-    kept.write("holder-1.json", HOLDER)
-    (record,) = kept.ledger.records()
-    assert record == CARRIED.model_copy(update={"adopted_at": ADOPTED})
-
-
-def test_a_holder_of_another_load_does_not_change_a_note(kept: Kept) -> None:
-    kept.write("load-1.json", NOTE)
-    kept.write("holder-1.json", {**HOLDER, "created": BEGAN.isoformat()})
-    assert kept.ledger.records() == [CARRIED]
 
 
 @pytest.mark.parametrize(

@@ -578,37 +578,6 @@ class TestConfirming:
         it.next_one.confirms()
         assert it.kept == before
 
-    @pytest.mark.parametrize(
-        ("recorded", "stated", "is_confirmed"),
-        [(LATER, CREATED, False), (CREATED, LATER, True)],
-        ids=["older", "later"],
-    )
-    def test_a_state_replaces_only_an_older_load(
-        self, it: World, recorded: datetime, stated: datetime, is_confirmed: bool
-    ) -> None:
-        before = it.mine.loads(created=recorded)
-        it.others.confirms(created=stated)
-        assert it.kept == before, "it is another stack's"
-        it.next_one.confirms(created=stated)
-        assert (it.kept != before) is is_confirmed
-        assert it.kept.created == LATER
-
-    def test_a_state_from_before_a_take_over_is_no_proof(self, it: World) -> None:
-        it.mine.loads()
-        it.mine.adopt()
-        before = it.kept
-        it.next_one.confirms(created=CREATED + timedelta(minutes=1))
-        assert it.kept == before
-
-    def test_a_state_confirms_a_request_without_an_answer(self, it: World) -> None:
-        with it.mine.requesting():
-            pass
-        it.next_one.confirms(CHAT)
-        it.next_one.confirms(created=LATER)
-        assert it.kept.phase is Phase.REQUESTED, "another resource's, or an hour too late"
-        it.next_one.confirms()
-        assert (it.kept.phase, it.kept.created) == (Phase.CONFIRMED, CREATED)
-
     @pytest.mark.parametrize("machine", [None, "there"])
     def test_a_record_that_a_process_may_hold_is_left_alone(
         self, it: World, machine: str | None
@@ -626,28 +595,6 @@ class TestConfirming:
                     Phase.CONFIRMED,
                     None,
                 )
-
-    def test_a_renamed_resource_gets_the_record(self, it: World) -> None:
-        it.mine.loads(CHAT)
-        it.next_one.confirms(GPT2)
-        assert it.kept.owner.urn == GPT2
-
-    @pytest.mark.parametrize("is_kept", [True, False])
-    def test_an_older_owner_does_not_take_back_an_adopted_load(
-        self, it: World, is_kept: bool
-    ) -> None:
-        it.mine.loads()
-        it.others.adopt()
-        before = it.kept
-        it.next_one.confirms(is_kept=is_kept)
-        assert it.kept == before
-
-    def test_a_take_over_in_another_journal_is_learnt_from_the_state(self, it: World) -> None:
-        before = it.mine.loads()
-        it.others.confirms(adopted_at=iso(BEGAN), is_kept=False)
-        assert it.kept == before, "the journal knows a later moment"
-        it.others.confirms(adopted_at=iso(LATER), is_kept=False)
-        assert (it.kept.owner, it.kept.adopted_at) == (it.others.who(), iso(LATER))
 
     def test_of_two_resources_that_name_one_load_the_one_in_the_program_has_it(
         self, it: World

@@ -19,6 +19,7 @@ from bytez_provider.core.ownership import (
 from bytez_provider.core.ownership._judgement import confirmed as confirm
 from tests.ownership.test_judgement import (
     ADOPTED,
+    ADOPTED_LATER,
     CREATED,
     LATER,
     ME,
@@ -44,6 +45,7 @@ def test_a_state_creates_a_missing_record() -> None:
 
 def test_a_state_confirms_a_load_whose_answer_was_not_seen() -> None:
     assert outcome(requested(host="there")) == confirmed(host="there")
+    assert outcome(requested(SIBLING)) is None
     assert outcome(requested(OTHER)) is None
     assert outcome(requested(began=LATER + timedelta(days=1))) is None
 
@@ -55,19 +57,27 @@ def test_a_confirmed_load_has_no_holder_and_nothing_before_it() -> None:
     assert outcome(known, may_be_held=True) is None
 
 
+TAKEN_OVER = confirmed(host="", adopted_at=ADOPTED)
+
+
 @pytest.mark.parametrize(
-    ("known", "is_kept", "owner"),
+    ("known", "stated", "is_kept", "owner"),
     [
-        (confirmed(SIBLING), False, ME),
-        (confirmed(SIBLING, adopted_at=ADOPTED), False, None),
-        (confirmed(SIBLING, adopted_at=ADOPTED), True, ME),
-        (confirmed(OTHER, adopted_at=ADOPTED), True, None),
+        (confirmed(SIBLING), STATED, False, ME),
+        (confirmed(SIBLING, adopted_at=ADOPTED), STATED, False, None),
+        (confirmed(SIBLING, adopted_at=ADOPTED), STATED, True, ME),
+        (confirmed(OTHER, adopted_at=ADOPTED), STATED, False, None),
+        (confirmed(OTHER, adopted_at=ADOPTED), STATED, True, None),
+        # A take-over that is in another journal.
+        (confirmed(OTHER), TAKEN_OVER, False, ME),
+        (confirmed(OTHER, began=LATER), TAKEN_OVER, False, None),
+        (confirmed(OTHER, adopted_at=ADOPTED_LATER), TAKEN_OVER, False, None),
     ],
 )
-def test_a_state_moves_a_load_only_with_the_same_claim_or_within_its_stack(
-    known: Record, *, is_kept: bool, owner: Any
+def test_a_state_moves_a_load_only_with_its_claim_a_later_one_or_within_its_stack(
+    known: Record, stated: Record, *, is_kept: bool, owner: Any
 ) -> None:
-    found = outcome(known, is_kept=is_kept)
+    found = outcome(known, stated, is_kept=is_kept)
     assert (found.owner if found else None) == owner
 
 

@@ -10,6 +10,9 @@ from pulumi.dynamic import Config, ConfigureRequest
 
 from bytez_provider.dynamic.providers import ModelProvider
 from bytez_provider.emulator import Emulator
+from tests.programs import engine
+
+__all__ = ["engine"]
 
 KEY = "provider-key-0123456789"
 

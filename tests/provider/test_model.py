@@ -2,81 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pulumi
 import pytest
 from inline_snapshot import snapshot
-from pulumi.runtime import mocks
 
 import bytez_provider as bytez
-
-GPT2 = "openai-community/gpt2"
-PHI = "microsoft/phi-1"
-STATE = {
-    "status": "RUNNING",
-    "created": "2024-05-27T23:35:35.863Z",
-    "adoptedAt": "2024-05-27T23:40:00.000Z",
-    "granted": {"concurrency": 4, "expirationPeriodSeconds": 1800},
-    "requiredRamGb": 0.5,
-    "benchmarked": True,
-    "endpoint": "https://api.bytez.com",
-    "account": "0123456789ab",
-}
-
-
-class Engine(pulumi.runtime.Mocks):
-    """What the engine is asked, and the state it answers with."""
-
-    def __init__(self) -> None:
-        self.resources: list[pulumi.runtime.MockResourceArgs] = []
-
-    def new_resource(
-        self, args: pulumi.runtime.MockResourceArgs
-    ) -> tuple[str | None, dict[Any, Any]]:
-        """Register a resource, or read one by its id."""
-        self.resources.append(args)
-        read = {"modelId": args.resource_id, "concurrency": 3} if args.resource_id else {}
-        return args.inputs.get("modelId", args.resource_id), {**args.inputs, **read, **STATE}
-
-    def call(self, args: pulumi.runtime.MockCallArgs) -> Any:
-        """Answer no function call: there is none."""
-        raise AssertionError(args.token)
-
-
-@pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
-    monkeypatch.delenv("PULUMI_CONFIG_SECRET_KEYS", raising=False)
-    engine = Engine()
-    pulumi.runtime.set_mocks(engine, project="fleet", stack="dev", preview=False)
-    pulumi.runtime.set_all_config({}, [])
-    yield engine
-    pulumi.runtime.set_all_config({}, [])
+from tests import programs
+from tests.programs import GPT2, MODEL, PHI, STATE, Engine, failure
 
 
 def run(program: Callable[[], bytez.Model]) -> dict[str, Any]:
     """Run a program that makes one model; return the model's attributes."""
-    names = [*bytez.Model.__annotations__, "id"]
-    seen: dict[str, Any] = {}
 
-    def collect() -> pulumi.Output[None]:
+    def collect() -> dict[str, Any]:
         model = program()
-        outputs = {name: getattr(model, name) for name in names}
-        return pulumi.Output.all(**outputs).apply(seen.update)
+        return {name: getattr(model, name) for name in (*bytez.Model.__annotations__, "id")}
 
-    pulumi.runtime.test(collect)()  # type: ignore[no-untyped-call]
-    return seen
-
-
-def failure(program: Callable[[], object]) -> str:
-    """Run a program that is refused; return the one message that Pulumi shows."""
-    with pytest.raises(pulumi.RunError) as caught:
-        program()
-    assert caught.value.__suppress_context__
-    message = str(caught.value)
-    assert "\n" not in message
-    return message
+    return programs.run(collect)
 
 
 class TestDeclared:
@@ -92,8 +37,8 @@ class TestDeclared:
                 expected_hours_per_day=8,
             )
         )
-        (resource,) = engine.resources
-        assert (resource.typ, resource.name) == ("pulumi-python:dynamic/bytez:Model", "chat")
+        (resource,) = engine.provider.resources
+        assert (resource.typ, resource.name) == (MODEL, "chat")
         inputs = dict(resource.inputs)
         assert len(inputs.pop("__provider")) <= 80
         assert inputs == {
@@ -131,22 +76,10 @@ class TestDeclared:
 
 class TestDeleteBeforeReplace:
     @pytest.mark.parametrize("opts", [None, pulumi.ResourceOptions(protect=True)])
-    def test_it_is_always_on(
-        self,
-        engine: Engine,
-        monkeypatch: pytest.MonkeyPatch,
-        opts: pulumi.ResourceOptions | None,
-    ) -> None:
-        asked = []
-        register: Any = mocks.MockMonitor.RegisterResource
-
-        def listen(monitor: mocks.MockMonitor, request: Any) -> Any:
-            asked.append((request.deleteBeforeReplace, request.protect))
-            return register(monitor, request)
-
-        monkeypatch.setattr(mocks.MockMonitor, "RegisterResource", listen)
+    def test_it_is_always_on(self, engine: Engine, opts: pulumi.ResourceOptions | None) -> None:
         run(lambda: bytez.Model("gpt2", model_id=GPT2, opts=opts))
-        assert asked[-1] == (True, opts is not None)
+        request = engine.requests["gpt2"]
+        assert (request.deleteBeforeReplace, request.protect) == (True, opts is not None)
 
     def test_false_is_refused_with_how_to_swap_without_a_gap(self, engine: Engine) -> None:
         opts = pulumi.ResourceOptions(delete_before_replace=False)
@@ -157,7 +90,7 @@ class TestDeleteBeforeReplace:
             "was changed. Remove the option; to change models without a gap, declare the new "
             "model beside the old one, and remove the old one in a later `up`."
         )
-        assert engine.resources == []
+        assert engine.provider.resources == []
 
 
 class TestPlainTextKey:
@@ -174,12 +107,12 @@ class TestPlainTextKey:
         assert "bytez:key is set in plain text" in message
         assert "`pulumi config set --secret bytez:key <key>`" in message
         assert "plain-key-0123" not in message
-        assert engine.resources == []
+        assert engine.provider.resources == []
 
     def test_a_secret_one_is_fine(self, engine: Engine) -> None:
         pulumi.runtime.set_all_config({"bytez:key": "secret-key-0123"}, ["bytez:key"])
         run(lambda: bytez.Model("gpt2", model_id=GPT2))
-        assert len(engine.resources) == 1
+        assert len(engine.provider.resources) == 1
 
 
 class TestProvider:
@@ -221,7 +154,7 @@ class TestProvider:
             )
 
         pulumi.runtime.test(program)()  # type: ignore[no-untyped-call]
-        assert not [one for one in engine.resources if one.name == "gpt2"]
+        assert not [one for one in engine.provider.resources if one.name == "gpt2"]
 
     def test_one_of_another_package_is_not(self, engine: Engine) -> None:
         def program() -> bytez.Model:
@@ -232,7 +165,9 @@ class TestProvider:
             return bytez.Model("gpt2", model_id=GPT2, opts=pulumi.ResourceOptions(parent=site))
 
         run(program)
-        assert [one.name for one in engine.resources if one.typ.endswith(":Model")] == ["gpt2"]
+        assert [one.name for one in engine.provider.resources if one.typ.endswith(":Model")] == [
+            "gpt2"
+        ]
 
     @pytest.mark.parametrize("name", ["*", "pulumi-python"])
     def test_a_default_provider_that_is_disabled_is_named(self, engine: Engine, name: str) -> None:
@@ -240,13 +175,13 @@ class TestProvider:
         pulumi.runtime.set_all_config({"pulumi:disable-default-providers": disabled})
         message = failure(lambda: bytez.Model("gpt2", model_id=GPT2))
         assert f"`pulumi:disable-default-providers` contains '{name}'" in message
-        assert engine.resources == []
+        assert engine.provider.resources == []
 
     @pytest.mark.parametrize("disabled", ['["aws"]', "", "no list", '{"*": 1}'])
     def test_that_of_others_is_no_matter(self, engine: Engine, disabled: str) -> None:
         pulumi.runtime.set_all_config({"pulumi:disable-default-providers": disabled})
         run(lambda: bytez.Model("gpt2", model_id=GPT2))
-        assert len(engine.resources) == 1
+        assert len(engine.provider.resources) == 1
 
 
 class TeamModel(bytez.Model):
@@ -271,8 +206,8 @@ class TestSubclass:
         self, engine: Engine, kind: type[TeamModel]
     ) -> None:
         seen = run(lambda: kind("chat"))
-        (resource,) = engine.resources
-        assert (resource.typ, resource.name) == ("pulumi-python:dynamic/bytez:Model", "chat")
+        (resource,) = engine.provider.resources
+        assert (resource.typ, resource.name) == (MODEL, "chat")
         assert (seen["model_id"], seen["status"]) == (GPT2, "RUNNING")
         assert isinstance(seen["concurrency"], int)
 
@@ -285,7 +220,7 @@ class TestSubclass:
 
         seen = run(program)
         assert isinstance(made[0], ChatModel)
-        assert engine.resources[0].typ == "pulumi-python:dynamic/bytez:Model"
+        assert engine.provider.resources[0].typ == MODEL
         assert isinstance(seen["concurrency"], int)
 
     @pytest.mark.parametrize("names", [{"module": "team"}, {"name": "TeamModel"}])
@@ -304,8 +239,8 @@ class TestSubclass:
 class TestGet:
     def test_it_reads_by_id_and_declares_nothing(self, engine: Engine) -> None:
         seen = run(lambda: bytez.Model.get("shared", GPT2))
-        (resource,) = engine.resources
-        assert (resource.typ, resource.name) == ("pulumi-python:dynamic/bytez:Model", "shared")
+        (resource,) = engine.provider.resources
+        assert (resource.typ, resource.name) == (MODEL, "shared")
         assert resource.resource_id == GPT2
         assert resource.inputs.keys() == {"__provider"}
         assert (seen["model_id"], seen["concurrency"], seen["status"]) == (GPT2, 3, "RUNNING")

@@ -127,22 +127,22 @@ class TestCheck:
     @pytest.mark.parametrize(
         "name", ["modelId", "concurrency", "expirationPeriodSeconds", "adopt", "onExpiry"]
     )
-    def test_an_unknown_value_stays_unknown(self, provider: ModelProvider, name: str) -> None:
+    def test_an_unknown_value_remains_unknown(self, provider: ModelProvider, name: str) -> None:
         news = declared(**{name: UNKNOWN})
-        assert isinstance(news[name], Unknown)
         checked = provider.check({}, news)
         assert checked.failures == []
         assert isinstance(checked.inputs[name], Unknown)
         sent(checked.inputs)
 
-    def test_what_is_known_beside_it_is_still_checked(self, provider: ModelProvider) -> None:
-        checked = provider.check({}, declared(modelId=UNKNOWN, concurrency=0))
+    @pytest.mark.parametrize(
+        "given", [{"modelId": UNKNOWN, "concurrency": 0}, {"concurrency": [UNKNOWN]}]
+    )
+    def test_what_is_known_beside_or_around_it_is_still_checked(
+        self, provider: ModelProvider, given: dict[str, Any]
+    ) -> None:
+        checked = provider.check({}, declared(**given))
         assert [failure.property for failure in checked.failures] == ["concurrency"]
         sent(checked.inputs)
-
-    def test_an_unknown_within_a_value_does_not_crash(self, provider: ModelProvider) -> None:
-        checked = provider.check({}, declared(concurrency=[UNKNOWN]))
-        assert [failure.property for failure in checked.failures] == ["concurrency"]
 
     def test_its_own_answer_is_fit_to_be_checked_again(self, provider: ModelProvider) -> None:
         once = provider.check({}, declared(concurrency=3)).inputs
@@ -243,14 +243,6 @@ class TestRead:
         # A refresh of what was read by id has the outputs too.
         again = provider.read(GPT2, sent(result.outs))
         assert again.outs == result.outs
-        # Whoever loaded it loads it anew: it is still only read.
-        emulator.unload_by_somebody_else(GPT2)
-        emulator.load_by_somebody_else(GPT2, concurrency=2)
-        anew = provider.read(GPT2, sent(result.outs)).outs
-        assert anew is not None
-        assert (anew["concurrency"], anew["created"]) == (2, emulator.instances()[0]["created"])
-        emulator.unload_by_somebody_else(GPT2)
-        assert provider.read(GPT2, sent(anew)).id == ""
 
     def test_by_id_what_is_not_loaded_is_an_error(self, provider: ModelProvider) -> None:
         """An empty answer would be empty outputs and exit code 0."""
@@ -274,7 +266,7 @@ class TestUpdate:
 
 
 class TestStateThatIsNone:
-    """Edited by hand, or written by somebody who means harm."""
+    """Edited by hand, or written by an attacker."""
 
     @pytest.mark.parametrize(
         ("name", "value", "said"),
@@ -287,7 +279,7 @@ class TestStateThatIsNone:
     def test_it_is_one_sentence_and_nothing_is_sent(
         self, provider: ModelProvider, emulator: Emulator, name: str, value: object, said: str
     ) -> None:
-        """It was a traceback of twenty lines that quoted the state."""
+        """Once it was a traceback of twenty lines that quoted the state."""
         good = created(provider)
         news = sent(provider.check({}, declared()).inputs)
         olds = {k: v for k, v in {**good, name: value}.items() if v is not None}

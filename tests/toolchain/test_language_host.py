@@ -29,13 +29,13 @@ signal.pause()
 
 
 def run(engine: Engine, root: Path, program: str, **options: str) -> messages.RunResponse:
-    (root / "__main__.py").write_text(program)
-    answer: messages.RunResponse = engine.calls.Run(run_request(root, **options))
+    answer: messages.RunResponse = begin(engine, root, program, **options).result()
     return answer
 
 
-def run_request(root: Path, **options: str) -> messages.RunRequest:
-    return messages.RunRequest(
+def begin(engine: Engine, root: Path, program: str, **options: str) -> Any:
+    (root / "__main__.py").write_text(program)
+    request = messages.RunRequest(
         project="fleet",
         stack="dev",
         pwd=str(root),
@@ -48,6 +48,7 @@ def run_request(root: Path, **options: str) -> messages.RunRequest:
         args=["more"],
         info=project(root, **options),
     )
+    return engine.calls.Run.future(request)
 
 
 def run_plugin(
@@ -138,11 +139,15 @@ class TestRun:
     def test_a_toolchain_other_than_pip_is_refused(self, engine: Engine, root: Path) -> None:
         assert "toolchain 'uv'" in run(engine, root, "", toolchain="uv").error
 
+    @pytest.mark.parametrize("is_plugin", [True, False])
     def test_cancelling_the_call_ends_the_program(
-        self, engine: Engine, root: Path, lifeline: Lifeline
+        self, engine: Engine, root: Path, lifeline: Lifeline, *, is_plugin: bool
     ) -> None:
-        (root / "__main__.py").write_text(HELD.format(path=str(lifeline.path)))
-        call = engine.calls.Run.future(run_request(root))
+        program = HELD.format(path=str(lifeline.path))
+        if is_plugin:
+            call: Any = run_plugin(engine, root, program, "resource")
+        else:
+            call = begin(engine, root, program)
         assert lifeline.read() == b"started"
         call.cancel()
         assert lifeline.read() == b""
@@ -183,24 +188,12 @@ class TestRunPlugin:
         assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
         assert str(root / "env") in str(refused.value.details())
 
-    def test_cancelling_the_call_ends_the_plugin(
-        self, engine: Engine, root: Path, lifeline: Lifeline
-    ) -> None:
-        program = HELD.format(path=str(lifeline.path))
-        (root / "__main__.py").write_text(program)
-        request = messages.RunPluginRequest(pwd=str(root), info=project(root), kind="resource")
-        call = engine.calls.RunPlugin(request)
-        assert lifeline.read() == b"started"
-        call.cancel()
-        assert lifeline.read() == b""
-
 
 class TestEnd:
     def test_an_interrupt_ends_it_and_its_program_silently(
         self, engine: Engine, root: Path, lifeline: Lifeline
     ) -> None:
-        (root / "__main__.py").write_text(HELD.format(path=str(lifeline.path)))
-        call = engine.calls.Run.future(run_request(root))
+        call = begin(engine, root, HELD.format(path=str(lifeline.path)))
         assert lifeline.read() == b"started"
         assert engine.interrupt() == (0, "")
         assert lifeline.read() == b""

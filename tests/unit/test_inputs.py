@@ -13,7 +13,6 @@ from bytez_provider import Model, ModelArgs
 from bytez_provider.core.declared import Granted, MemberInputs, ModelInputs, ModelState, problems_of
 from bytez_provider.core.inputs import INPUTS, REQUIRED, Change, UnfitError
 from bytez_provider.dynamic.fleet import ModelDefaults
-from tools.reference import inputs as reference
 from tools.schema.generate import schemas
 
 GPT2 = "openai-community/gpt2"
@@ -70,11 +69,6 @@ def test_the_schema_of_fleet_files_has_the_inputs_with_their_defaults() -> None:
     assert list(properties) == NAMES_IN_STATE
     defaults = {INPUTS[name].in_state: default for name, default in DEFAULTS.items()}
     assert {n: p["default"] for n, p in properties.items() if "default" in p} == defaults
-
-
-def test_the_reference_has_a_row_for_each_input() -> None:
-    rows = [line.split("|")[1].strip() for line in reference().splitlines()[2:]]
-    assert rows == [f"`{name}`" for name in NAMES]
 
 
 # ----------------------------------------------------------------------------------- bounds

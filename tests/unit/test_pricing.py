@@ -5,9 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-import requests
 
-from bytez_provider.emulator import Emulator
 from bytez_provider.service.pricing import Cost, billed_seconds, dollars, hourly, monthly
 from bytez_provider.service.settings import DEFAULT_PRICE_PER_GB_SECOND
 
@@ -55,20 +53,3 @@ def test_floor_expected_and_ceiling_of_a_month(
         Decimal(floor), None if expected is None else Decimal(expected), ceiling
     )
     assert month(None) == Cost(None, None, None)
-
-
-def test_the_ledger_of_the_emulator_agrees() -> None:
-    with Emulator(clock="manual") as emulator:
-        model_id = "microsoft/phi-1"
-
-        def post(path: str, **body: object) -> None:
-            named = {"key": "k", "modelId": model_id, **body}
-            requests.post(emulator.url + path, json=named, timeout=10).raise_for_status()
-
-        post("/model/load", concurrency=3)
-        emulator.advance(1000)
-        post("/model/delete")
-        charged = emulator.ledger()[model_id]["dollars"]
-    expected = dollars(9.16, 3, 1000, PRICE)
-    assert expected is not None
-    assert charged == pytest.approx(float(expected))

@@ -51,7 +51,10 @@ def test_a_sum_with_unknown_parts(unknown: int, whole: int, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(-1, "0s"), (8.4, "8s"), (60, "1m"), (192, "3m12s"), (3600, "1h00m"), (3900, "1h05m")],
+    [
+        *((-1, "0s"), (0.4, "0s"), (8.4, "8s"), (59.4, "59s"), (60, "1m"), (192, "3m12s")),
+        *((1800, "30m"), (3599.6, "1h00m"), (3600, "1h00m"), (3900, "1h05m"), (90000, "25h00m")),
+    ],
 )
 def test_duration(seconds: float, text: str) -> None:
     assert duration(seconds) == span(seconds) == text

@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from pulumi.dynamic import (
-    CheckFailure,
     CheckResult,
     CreateResult,
     DiffResult,
@@ -63,26 +62,33 @@ def never(_records: Records) -> bool:
     return False
 
 
-@dataclass(frozen=True)
-class Point:
+class Next(NamedTuple):
+    """What the next `up` does.
+
+    Attributes:
+        words: In the words of `docs/when-killed.md`.
+        sends: The requests that change something.
+        loads: How many loads the ledger has in the end.
+    """
+
+    words: str
+    sends: tuple[str, ...]
+    loads: int = 1
+
+
+class Point(NamedTuple):
     """A moment in a create or a delete at which provider process and engine are killed.
 
     Attributes:
-        when: The moment, in the words of `docs/when-killed.md`.
         reached: Whether the requests of the step so far have reached it.
-        sends: What the next `up` sends that changes something.
-        loads: How many loads the ledger has in the end.
-        next_up: What the next `up` does, in the words of the table.
+        then: What the next `up` does.
         faults: What holds the service at this moment; it ends with the kill.
         seconds: Emulated seconds between the kill and the next `up`.
         is_after_boot: Whether the boot ends before it.
     """
 
-    when: str
     reached: Callable[[Records], bool]
-    sends: tuple[str, ...]
-    loads: int
-    next_up: str
+    then: Next
     faults: Rules = ()
     seconds: float = 0
     is_after_boot: bool = False
@@ -152,7 +158,7 @@ class Process:
                 unloaded = _unloads(records())
                 self._emulator.advance(BOOT_SECONDS)
         if point is not None:
-            assert pending.done() is (point.reached is never), f"not killed {point.when}"
+            assert pending.done() is (point.reached is never), "not killed at this point"
             self.engine_lives = False
             self.host.kill()
             self._emulator.set_faults([])
@@ -168,12 +174,10 @@ class _Provider:
     urn: str
 
     def check(self, olds: Bag, news: Bag) -> CheckResult:
-        found = self.process.host.check(olds, news, name=self.urn)
-        return CheckResult(found.inputs, [CheckFailure(*one) for one in found.failures])
+        return self.process.host.check(olds, news, name=self.urn)
 
     def diff(self, id_: str, olds: Bag, news: Bag) -> DiffResult:
-        found = self.process.host.diff(id_, olds, news, name=self.urn)
-        return DiffResult(found.changes, found.replaces, [], found.delete_before_replace)
+        return self.process.host.diff(id_, olds, news, name=self.urn)
 
     def read(self, id_: str, props: Bag) -> ReadResult:
         found = self.process.host.read(id_, props, name=self.urn)
@@ -266,154 +270,81 @@ def _is_booting(emulator: Emulator) -> bool:
     return any(one["status"] == "DEPLOYING" for one in emulator.instances())
 
 
-_LOADS_IT = "loads it"
-_GOES_ON = "goes on with the load"
-_AGAIN = "loads it again"
-_UNLOADS_IT = "unloads it"
-_GONE = "finds it gone"
-
-_IS_HELD: Rules = [{"endpoint": STATUS, "do": {"delaySeconds": 100_000}}]
-_SHOWS_LATE: Rules = [{"endpoint": LOAD, "do": {"statusLagSeconds": LAG_SECONDS}}]
-_FAILS: Rules = [{"endpoint": LOAD, "do": {"boot": "failed", "error": "out of memory"}}]
+LOADS_IT = Next("loads it", (LOAD,))
+GOES_ON = Next("goes on with the load", ())
+LOADS_IT_AGAIN = Next("loads it again", (LOAD,), loads=2)
+CLEARS_AND_LOADS_IT = Next("loads it again", (DELETE, LOAD), loads=2)
+UNLOADS_IT = Next("unloads it", (DELETE,))
+FINDS_IT_GONE = Next("finds it gone", ())
 
 
 def _at(path: str, **do: Any) -> Rules:
     return [{"endpoint": path, "do": do}]
 
 
-OF_CREATE = [
-    Point("before the load is asked for", asked(STATUS), (LOAD,), 1, _LOADS_IT, _IS_HELD),
-    Point(
-        "the request for the load is lost on its way",
-        asked(LOAD),
-        (LOAD,),
-        1,
-        _LOADS_IT,
-        _at(LOAD, reset="before"),
+_IS_HELD = _at(STATUS, delaySeconds=100_000)
+_SHOWS_LATE = _at(LOAD, statusLagSeconds=LAG_SECONDS)
+_FAILS = _at(LOAD, boot="failed", error="out of memory")
+_LATE_LOAD = _at(LOAD, delaySeconds=HELD_SECONDS)
+_LATE_DELETE = _at(DELETE, delaySeconds=HELD_SECONDS)
+_SHUTS_DOWN = _at(DELETE, shutdownSeconds=SHUTDOWN_SECONDS)
+_LOADED, _UNLOADED = asked(STATUS, 2, after=LOAD), asked(STATUS, 2, after=DELETE)
+
+OF_CREATE = {
+    "before the load is asked for": Point(asked(STATUS), LOADS_IT, _IS_HELD),
+    "the request for the load is lost on its way": Point(
+        asked(LOAD), LOADS_IT, _at(LOAD, reset="before")
     ),
-    Point(
-        "the request is out, and is answered only after the next `up` has sent its own",
-        asked(LOAD),
-        (LOAD,),
-        1,
-        _LOADS_IT,
-        _at(LOAD, delaySeconds=HELD_SECONDS),
+    "the request is out, and is answered only after the next `up` has sent its own": Point(
+        asked(LOAD), LOADS_IT, _LATE_LOAD
     ),
-    Point(
-        "the request is out, and the load begins after the kill",
-        asked(LOAD),
-        (),
-        1,
-        _GOES_ON,
-        _at(LOAD, delaySeconds=HELD_SECONDS),
-        HELD_SECONDS,
+    "the request is out, and the load begins after the kill": Point(
+        asked(LOAD), GOES_ON, _LATE_LOAD, HELD_SECONDS
     ),
-    Point(
-        "the load has begun, and its answer is lost",
-        asked(LOAD),
-        (),
-        1,
-        _GOES_ON,
-        _at(LOAD, reset="after"),
+    "the load has begun, and its answer is lost": Point(
+        asked(LOAD), GOES_ON, _at(LOAD, reset="after")
     ),
-    Point(
-        "accepted, and the service does not show it yet, nor to the next `up`",
-        asked(STATUS, 2, after=LOAD),
-        (LOAD,),
-        1,
-        _GOES_ON,
-        _SHOWS_LATE,
+    "accepted, and the service does not show it yet, nor to the next `up`": Point(
+        _LOADED, GOES_ON._replace(sends=(LOAD,)), _SHOWS_LATE
     ),
-    Point(
-        "accepted, and the service does not show it yet",
-        asked(STATUS, 2, after=LOAD),
-        (),
-        1,
-        _GOES_ON,
-        _SHOWS_LATE,
-        LAG_SECONDS,
+    "accepted, and the service does not show it yet": Point(
+        _LOADED, GOES_ON, _SHOWS_LATE, LAG_SECONDS
     ),
-    Point("in mid-boot", asked(STATUS, 2, after=LOAD), (), 1, _GOES_ON),
-    Point(
-        "in mid-boot, and it is RUNNING by the time of the next `up`",
-        asked(STATUS, 2, after=LOAD),
-        (),
-        1,
-        _GOES_ON,
-        seconds=BOOT_SECONDS,
+    "in mid-boot": Point(_LOADED, GOES_ON),
+    "in mid-boot, and it is RUNNING by the time of the next `up`": Point(
+        _LOADED, GOES_ON, seconds=BOOT_SECONDS
     ),
-    Point(
-        "in mid-boot, and it has expired by the time of the next `up`",
-        asked(STATUS, 2, after=LOAD),
-        (LOAD,),
-        2,
-        _AGAIN,
-        seconds=BOOT_SECONDS + IDLE_SECONDS,
+    "in mid-boot, and it has expired by the time of the next `up`": Point(
+        _LOADED, LOADS_IT_AGAIN, seconds=BOOT_SECONDS + IDLE_SECONDS
     ),
-    Point(
-        "in mid-boot, and the boot has failed by the time of the next `up`",
-        asked(STATUS, 2, after=LOAD),
-        (DELETE, LOAD),
-        2,
-        _AGAIN,
-        _FAILS,
-        BOOT_SECONDS,
+    "in mid-boot, and the boot has failed by the time of the next `up`": Point(
+        _LOADED, CLEARS_AND_LOADS_IT, _FAILS, BOOT_SECONDS
     ),
-    Point(
-        "FAILED, before it is unloaded",
+    "FAILED, before it is unloaded": Point(
         asked(DELETE),
-        (DELETE, LOAD),
-        2,
-        _AGAIN,
+        CLEARS_AND_LOADS_IT,
         [*_FAILS, *_at(DELETE, reset="before")],
         is_after_boot=True,
     ),
-    Point("RUNNING, before the engine has saved it", never, (), 1, _GOES_ON, is_after_boot=True),
-]
+    "RUNNING, before the engine has saved it": Point(never, GOES_ON, is_after_boot=True),
+}
+"""The moments in a create, in the words of `docs/when-killed.md`."""
 
-OF_DELETE = [
-    Point("before the unload is asked for", asked(STATUS), (DELETE,), 1, _UNLOADS_IT, _IS_HELD),
-    Point(
-        "the request for the unload is lost on its way",
-        asked(DELETE),
-        (DELETE,),
-        1,
-        _UNLOADS_IT,
-        _at(DELETE, reset="before"),
+OF_DELETE = {
+    "before the unload is asked for": Point(asked(STATUS), UNLOADS_IT, _IS_HELD),
+    "the request for the unload is lost on its way": Point(
+        asked(DELETE), UNLOADS_IT, _at(DELETE, reset="before")
     ),
-    Point(
-        "the request is out, and the unload begins after the kill",
-        asked(DELETE),
-        (),
-        1,
-        _GONE,
-        _at(DELETE, delaySeconds=HELD_SECONDS),
-        HELD_SECONDS,
+    "the request is out, and the unload begins after the kill": Point(
+        asked(DELETE), FINDS_IT_GONE, _LATE_DELETE, HELD_SECONDS
     ),
-    Point(
-        "unloaded, and the answer is lost",
-        asked(DELETE),
-        (),
-        1,
-        _GONE,
-        _at(DELETE, reset="after"),
+    "unloaded, and the answer is lost": Point(
+        asked(DELETE), FINDS_IT_GONE, _at(DELETE, reset="after")
     ),
-    Point(
-        "accepted, and the service still shows it",
-        asked(STATUS, 2, after=DELETE),
-        (DELETE,),
-        1,
-        _UNLOADS_IT,
-        _at(DELETE, shutdownSeconds=SHUTDOWN_SECONDS),
+    "accepted, and the service still shows it": Point(_UNLOADED, UNLOADS_IT, _SHUTS_DOWN),
+    "accepted, and it is gone by the time of the next `up`": Point(
+        _UNLOADED, FINDS_IT_GONE, _SHUTS_DOWN, SHUTDOWN_SECONDS
     ),
-    Point(
-        "accepted, and it is gone by the time of the next `up`",
-        asked(STATUS, 2, after=DELETE),
-        (),
-        1,
-        _GONE,
-        _at(DELETE, shutdownSeconds=SHUTDOWN_SECONDS),
-        SHUTDOWN_SECONDS,
-    ),
-    Point("gone, before the engine has saved it", never, (), 1, _GONE, is_after_boot=True),
-]
+    "gone, before the engine has saved it": Point(never, FINDS_IT_GONE, is_after_boot=True),
+}
+"""The moments in a delete."""

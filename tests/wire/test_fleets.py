@@ -6,10 +6,10 @@ from typing import Any
 
 from bytez_provider.dynamic.providers import ReadinessProvider
 from bytez_provider.emulator import Emulator
-from tests.host.dynamic_host import PROVIDER_KEY, DynamicHost, Logged, pickled
+from tests.host.dynamic_host import PROVIDER_KEY, DynamicHost, pickled
 from tests.wire.conftest import StartHost
 from tests.wire.moments import until_asked
-from tests.wire.test_models import CATALOGUE, GPT2, LOAD, PHI, SLOW, refused
+from tests.wire.test_models import CATALOGUE, GPT2, LOAD, PHI, SLOW, live
 
 LISTS = "/model/instances"
 FLEET = "urn:pulumi:s::p::bytez:index:Fleet::chat"
@@ -48,15 +48,6 @@ def readiness(states: dict[str, dict[str, Any]]) -> dict[str, Any]:
         for key, outs in states.items()
     }
     return {PROVIDER_KEY: pickled(ReadinessProvider()), "fleet": "chat", "members": members}
-
-
-def live(urn: str, text: str) -> Any:
-    """Return a test for a line in a row."""
-
-    def wanted(line: Logged) -> bool:
-        return line.ephemeral and line.urn == urn and text in line.message
-
-    return wanted
 
 
 class TestLife:
@@ -156,28 +147,3 @@ class TestStopped:
         # The process still answers.
         assert host.check({}, member(GPT2)).failures == []
         assert len(emulator.instances()) == 2
-
-
-class TestErrors:
-    def test_a_member_that_failed_is_unloaded_and_named(
-        self, host: DynamicHost, emulator: Emulator
-    ) -> None:
-        emulator.set_faults([{"model": PHI, "do": {"boot": "failed", "error": "out of memory"}}])
-        said = refused(host.create, readiness(load(host)), name=READY)
-        assert said.startswith(
-            f"could not bring up the fleet 'chat': 1 of 2 models did not come up: '{PHI}' "
-            'reported FAILED: "out of memory", and was unloaded. The other one is left as before.'
-        )
-        assert [one["modelId"] for one in emulator.instances()] == [GPT2]
-
-    def test_no_answer_is_one_sentence_about_the_fleet(
-        self, start: StartHost, host: DynamicHost, emulator: Emulator
-    ) -> None:
-        props = readiness(load(host))
-        outs = {**props, "ready": True, "statuses": {}}
-        emulator.set_faults([{"do": {"respond": {"status": 402, "body": {"error": "no credit"}}}}])
-        later = start()
-        read = refused(later.read, "chat", outs, name=READY)
-        assert read.startswith("could not read the fleet 'chat': the service answered HTTP 402")
-        wait = refused(later.create, props, name=READY)
-        assert wait.startswith("could not bring up the fleet 'chat': the service answered HTTP 402")

@@ -18,9 +18,11 @@ from tests.stateful.program import Declared
 from tests.wire.conftest import KEY, started
 from tests.wire.killed import (
     BOOT_SECONDS,
+    GOES_ON,
     GPT2,
     HELD_SECONDS,
     LOAD,
+    LOADS_IT,
     OF_CREATE,
     OF_DELETE,
     STATUS,
@@ -47,6 +49,8 @@ def stack(emulator: Emulator, tmp_path: Path) -> Stack:
     return Stack(emulator, tmp_path / "journal")
 
 
+EACH_OF_CREATE = pytest.mark.parametrize("point", OF_CREATE.values(), ids=OF_CREATE)
+EACH_OF_DELETE = pytest.mark.parametrize("point", OF_DELETE.values(), ids=OF_DELETE)
 ONE, THREE = Declared(GPT2), Declared(GPT2, concurrency=3)
 ADOPTING = Declared(GPT2, adopt=True)
 
@@ -56,10 +60,6 @@ def loads(emulator: Emulator) -> int:
     return int(emulator.ledger().get(GPT2, {"loads": 0})["loads"])
 
 
-def named(point: Point) -> str:
-    return point.when.replace(" ", "-").replace(",", "")
-
-
 def killed(stack: Stack, step: Step, point: Point, *ups: Declared | None) -> None:
     """Deploy each declaration, and kill everything in the last deployment."""
     with started(stack.emulator, stack.journal, **stack.env) as host:
@@ -67,17 +67,6 @@ def killed(stack: Stack, step: Step, point: Point, *ups: Declared | None) -> Non
             stack.up(host, model)
         stack.up(host, ups[-1], (step, point))
     assert stack.result.end == "killed"
-
-
-def not_saved(stack: Stack, saves: int, *ups: Declared | None) -> None:
-    """Deploy each declaration; in the last one the backend refuses after so many saves."""
-    with stack.host() as host:
-        for model in ups[:-1]:
-            stack.up(host, model)
-        stack.engine.saves = saves
-        stack.up(host, ups[-1])
-    assert stack.result.errors == [NOT_SAVED]
-    stack.engine.saves = None
 
 
 def next_up(stack: Stack, model: Declared | None) -> tuple[str, ...]:
@@ -119,39 +108,39 @@ def is_gone(stack: Stack) -> None:
     assert {phase for phase, _ in stack.recorded().values()} <= {"unloading"}
 
 
-@pytest.mark.parametrize("point", OF_CREATE, ids=named)
+@EACH_OF_CREATE
 def test_a_create(stack: Stack, emulator: Emulator, point: Point) -> None:
     killed(stack, "create", point, ONE)
     assert stack.kept is None
-    assert next_up(stack, ONE) == point.sends
-    assert loads(emulator) == point.loads
+    assert next_up(stack, ONE) == point.then.sends
+    assert loads(emulator) == point.then.loads
     is_up(stack, ONE)
 
 
-@pytest.mark.parametrize("point", OF_DELETE, ids=named)
+@EACH_OF_DELETE
 def test_a_delete(stack: Stack, emulator: Emulator, point: Point) -> None:
     killed(stack, "delete", point, ONE, None)
     assert stack.kept is not None
-    assert next_up(stack, None) == point.sends
-    assert loads(emulator) == point.loads
+    assert next_up(stack, None) == point.then.sends
+    assert loads(emulator) == point.then.loads
     is_gone(stack)
 
 
-@pytest.mark.parametrize("point", OF_DELETE, ids=named)
+@EACH_OF_DELETE
 def test_a_replacement_in_its_delete(stack: Stack, emulator: Emulator, point: Point) -> None:
     killed(stack, "delete", point, ONE, THREE)
     assert not is_replaced(stack)
-    assert next_up(stack, THREE) == (*point.sends, LOAD)
-    assert loads(emulator) == point.loads + 1
+    assert next_up(stack, THREE) == (*point.then.sends, LOAD)
+    assert loads(emulator) == point.then.loads + 1
     is_up(stack, THREE)
 
 
-@pytest.mark.parametrize("point", OF_CREATE, ids=named)
+@EACH_OF_CREATE
 def test_a_replacement_in_its_create(stack: Stack, emulator: Emulator, point: Point) -> None:
     killed(stack, "create", point, ONE, THREE)
     assert is_replaced(stack)
-    assert next_up(stack, THREE) == point.sends
-    assert loads(emulator) == point.loads + 1
+    assert next_up(stack, THREE) == point.then.sends
+    assert loads(emulator) == point.then.loads + 1
     is_up(stack, THREE)
 
 
@@ -162,9 +151,8 @@ def test_an_update_that_waits_on(stack: Stack, emulator: Emulator) -> None:
         until_asked(emulator, STATUS, 3)
         host.cancel()
         stack.put(ONE, waiting.result().outputs)
-    in_mid_boot = Point("waiting on", asked(STATUS, 4), (), 1, "waits on")
-    killed(stack, "create", in_mid_boot, ONE)
-    assert next_up(stack, ONE) == in_mid_boot.sends
+    killed(stack, "create", Point(asked(STATUS, 4), GOES_ON), ONE)
+    assert next_up(stack, ONE) == ()
     assert loads(emulator) == 1
     is_up(stack, ONE)
 
@@ -172,8 +160,7 @@ def test_an_update_that_waits_on(stack: Stack, emulator: Emulator) -> None:
 def test_a_load_that_is_being_taken_over(stack: Stack, emulator: Emulator) -> None:
     """It is taken over again: nothing is loaded, and from then on it is the stack's to unload."""
     emulator.load_by_somebody_else(GPT2)
-    in_mid_boot = Point("waiting on", asked(STATUS, 3), (), 1, "takes it over")
-    killed(stack, "create", in_mid_boot, ADOPTING)
+    killed(stack, "create", Point(asked(STATUS, 3), GOES_ON), ADOPTING)
     assert next_up(stack, ADOPTING) == ()
     assert loads(emulator) == 1
     with stack.host() as host:
@@ -186,7 +173,7 @@ def test_a_request_that_is_taken_between_the_next_ups_status_and_its_load(
 ) -> None:
     """The service refuses the second one, and the journal knows whose the first one was."""
     held = [{"endpoint": LOAD, "do": {"delaySeconds": HELD_SECONDS}}]
-    killed(stack, "create", Point("on its way", asked(LOAD), (), 1, "", held), ONE)
+    killed(stack, "create", Point(asked(LOAD), LOADS_IT, held), ONE)
     emulator.set_faults([{"endpoint": LOAD, "do": {"delaySeconds": HELD_SECONDS + 1}}])
     with stack.host() as host:
         waiting = host.create_async(ONE.inputs(in_fleet=False), name=URN)
@@ -253,8 +240,51 @@ class TestAFleet:
         assert stack.recorded().keys() == {GPT2, BOTH["phi"]}
 
 
-IN_MID_BOOT = next(point for point in OF_CREATE if point.when == "in mid-boot")
-ROWS: list[tuple[str, str, str]] = []
+UNSAVED: dict[tuple[str, str, str], tuple[int, list[Declared | None], tuple[str, ...]]] = {
+    ("a create is not saved", "the next `up` goes on with the load", "1"): (0, [ONE], ()),
+    ("a delete is not saved", "the next `destroy` finds it gone", "1"): (0, [ONE, None], ()),
+    (
+        "a replacement is not saved after the old load was unloaded",
+        "the next `up` loads the new one",
+        "2",
+    ): (0, [ONE, THREE], (LOAD,)),
+    (
+        "a replacement is not saved after the new load is RUNNING",
+        "the next `up` goes on with the new load",
+        "2",
+    ): (1, [ONE, THREE], ()),
+}
+"""How many saves the backend takes in the last of some deployments, and what the next `up` sends.
+
+The key is the row in the table of states that are older than the truth.
+"""
+
+
+@pytest.mark.parametrize("row", UNSAVED, ids=lambda row: row[0])
+def test_a_state_that_is_not_saved(
+    stack: Stack, emulator: Emulator, row: tuple[str, str, str]
+) -> None:
+    saves, ups, sends = UNSAVED[row]
+    with stack.host() as host:
+        for declared in ups[:-1]:
+            stack.up(host, declared)
+        before = stack.kept
+        stack.engine.saves = saves
+        stack.up(host, ups[-1])
+    assert stack.result.errors == [NOT_SAVED]
+    stack.engine.saves = None
+    assert is_replaced(stack) is (saves == 1)
+    assert saves == 1 or stack.kept == before
+    assert next_up(stack, ups[-1]) == sends
+    assert loads(emulator) == int(row[2])
+    if ups[-1] is None:
+        is_gone(stack)
+    else:
+        is_up(stack, ups[-1])
+
+
+IN_MID_BOOT = OF_CREATE["in mid-boot"]
+ROWS = list(UNSAVED)
 """What is in the table of states that are older than the truth."""
 
 
@@ -276,44 +306,6 @@ def row(what: str, then: str, count: int) -> Callable[[Callable[..., None]], Cal
 
 class TestAnOlderState:
     """The state does not name the load: it was not saved, or restored, or is another's."""
-
-    @row("a create is not saved", "the next `up` goes on with the load", 1)
-    def test_a_create(self, stack: Stack, emulator: Emulator) -> None:
-        not_saved(stack, 0, ONE)
-        assert stack.kept is None
-        assert stack.recorded()[GPT2][0] == "accepted"
-        assert next_up(stack, ONE) == ()
-        is_up(stack, ONE)
-
-    @row("a delete is not saved", "the next `destroy` finds it gone", 1)
-    def test_a_delete(self, stack: Stack, emulator: Emulator) -> None:
-        not_saved(stack, 0, ONE, None)
-        assert stack.kept is not None
-        assert emulator.instances() == []
-        assert next_up(stack, None) == ()
-        is_gone(stack)
-
-    @row(
-        "a replacement is not saved after the old load was unloaded",
-        "the next `up` loads the new one",
-        2,
-    )
-    def test_a_replacement_after_its_delete(self, stack: Stack, emulator: Emulator) -> None:
-        not_saved(stack, 0, ONE, THREE)
-        assert not is_replaced(stack)
-        assert next_up(stack, THREE) == (LOAD,)
-        is_up(stack, THREE)
-
-    @row(
-        "a replacement is not saved after the new load is RUNNING",
-        "the next `up` goes on with the new load",
-        2,
-    )
-    def test_a_replacement_after_its_create(self, stack: Stack, emulator: Emulator) -> None:
-        not_saved(stack, 1, ONE, THREE)
-        assert is_replaced(stack)
-        assert next_up(stack, THREE) == ()
-        is_up(stack, THREE)
 
     @row(
         "killed in mid-boot, and then a preview",
@@ -430,9 +422,9 @@ def table(heading: str) -> list[tuple[str, str, str]]:
 
 
 @pytest.mark.parametrize(("title", "points"), [("create", OF_CREATE), ("delete", OF_DELETE)])
-def test_the_table_in_the_docs_has_every_point(title: str, points: list[Point]) -> None:
+def test_the_table_in_the_docs_has_every_point(title: str, points: dict[str, Point]) -> None:
     """The moment, what the next `up` does, and how many loads there are in the end."""
-    held = [(point.when, point.next_up, str(point.loads)) for point in points]
+    held = [(when, point.then.words, str(point.then.loads)) for when, point in points.items()]
     assert table(f"In a {title}") == held
 
 

@@ -88,24 +88,6 @@ class TestLife:
         change = host.diff(GPT2, created.outputs, checked.inputs)
         assert (change.changes, change.replaces) == (True, [])
 
-    def test_an_unknown_model_is_refused_with_the_nearest_names(self, host: DynamicHost) -> None:
-        ((name, reason),) = host.check({}, {"modelId": "openai-community/gpt-2"}).failures
-        assert name == "modelId"
-        assert f"did you mean '{GPT2}'" in reason
-
-    @pytest.mark.parametrize("is_kept", [True, False])
-    def test_a_delete_leaves_a_load_that_another_resource_still_declares(
-        self, start: StartHost, emulator: Emulator, is_kept: bool
-    ) -> None:
-        older = start().create(inputs(), name="gpt2").outputs
-        newer = start().create(inputs(adopt=True), name="chat").outputs
-        later = start()
-        if is_kept:
-            news = later.check({}, inputs(), name="gpt2").inputs
-            assert not later.diff(GPT2, older, news, name="gpt2").changes
-        later.delete(GPT2, newer, name="chat")
-        assert bool(emulator.instances()) is is_kept
-
     def test_a_preview_writes_nothing(
         self, start: StartHost, emulator: Emulator, tmp_path: Path
     ) -> None:
@@ -137,11 +119,6 @@ class TestErrors:
         created = host.create(inputs())
         emulator.set_faults([{"do": {"respond": {"status": 403, "body": {"error": KEY}}}}])
         assert "HTTP 403" in refused(host.delete, GPT2, created.outputs)
-
-    def test_without_a_key_too(self, start: StartHost) -> None:
-        host = start(BYTEZ_KEY="")
-        assert host.check({}, inputs()).failures == []
-        assert "no API key is set" in refused(host.create, inputs())
 
     def test_an_unusable_journal_is_a_warning_of_the_resource(
         self, start: StartHost, emulator: Emulator, tmp_path: Path
@@ -198,26 +175,6 @@ class TestStopped:
         emulator.advance(400)
         assert updating.result() == {**state, "status": "RUNNING"}
         assert emulator.ledger()[GPT2]["loads"] == 1
-
-    def test_after_a_cut_connection_the_next_create_goes_on_with_the_load(
-        self, start: StartHost, emulator: Emulator, tmp_path: Path
-    ) -> None:
-        host = start()
-        lost = host.create_async(inputs(), name="gpt2")
-        host.wait_for_log(live("gpt2", "DEPLOYING"))
-        host.drop()
-        with pytest.raises(OperationError):
-            lost.result()
-        assert len(records(tmp_path)) == 1
-        assert KEY not in records(tmp_path)[0].read_text()
-
-        later = start()
-        waiting = later.create_async(inputs(), name="gpt2")
-        later.wait_for_log(live("gpt2", "DEPLOYING"))
-        emulator.advance(400)
-        assert waiting.result().outputs["status"] == "RUNNING"
-        assert emulator.ledger()[GPT2]["loads"] == 1
-        assert len(records(tmp_path)) == 1
 
 
 def created(emulator: Emulator) -> str:

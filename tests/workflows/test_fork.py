@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from tests.workflows.conftest import Repository, Runner
-from tests.workflows.workflow import Done, step, steps
+from tests.workflows.workflow import VALUES, Done, step, steps
 
 FLEET = """\
 defaults: {concurrency: 1}
@@ -25,14 +25,6 @@ config:
   bytez:pricePerGbSecond: "0.00002"
 """
 """The stack config, encrypted with a passphrase that the job of the fork does not have."""
-
-VALUES = {
-    "github.event.pull_request.head.sha": "0a1b2c3d4e5f",
-    "github.server_url": "https://github.com",
-    "github.repository": "example/fleet",
-    "github.run_id": "42",
-}
-"""The values that the steps of the job may use: no secret."""
 
 MARKER = next(steps("fleet-comment.yml")).env["MARKER"]
 

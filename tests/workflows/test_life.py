@@ -17,7 +17,7 @@ from bytez_provider.emulator import Emulator
 from tests.e2e.helpers import mid_boot, until
 from tests.e2e.stack import COMMAND_SECONDS
 from tests.workflows.conftest import Repository, Runner
-from tests.workflows.workflow import Done, step, steps
+from tests.workflows.workflow import VALUES, Done, step, steps
 
 KEY = "workflow-key-0123456789"
 CODER = "deepseek-ai/deepseek-coder-1.3b-instruct"
@@ -51,10 +51,7 @@ class Fleet:
             # The backend here is a folder and needs none.
             "secrets.PULUMI_ACCESS_TOKEN": "",
             "vars.BYTEZ_JOURNAL": str(folder / "journal"),
-            "github.event.pull_request.head.sha": "0a1b2c3d4e5f",
-            "github.server_url": "https://github.com",
-            "github.repository": "example/fleet",
-            "github.run_id": "42",
+            **VALUES,
         }
         self.pulumi("stack", "init", "prod")
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from tests.e2e.stack import COMMAND_SECONDS
+from tests.e2e.stack import COMMAND_SECONDS, pulumi_path
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "github-actions"
@@ -20,6 +22,16 @@ NAMES = sorted(path.name for path in FOLDER.glob("*.yml"))
 
 BASH = ("bash", "--noprofile", "--norc", "-eo", "pipefail")
 """How a runner starts a script with `shell: bash`."""
+
+BIN = Path(sys.executable).parent
+
+VALUES = {
+    "github.event.pull_request.head.sha": "0a1b2c3d4e5f",
+    "github.server_url": "https://github.com",
+    "github.repository": "example/fleet",
+    "github.run_id": "42",
+}
+"""The values that any job may use: no secret."""
 
 EXPRESSION = re.compile(r"\$\{\{\s*(.*?)\s*\}\}")
 
@@ -110,3 +122,26 @@ def step(name: str, job: str, title: str) -> Step:
     """Return one step."""
     (found,) = (one for one in steps(name) if one.where == f"{name}: {job}: {title}")
     return found
+
+
+def help_of(*command: str) -> str:
+    """Return the help of a command, which must exist."""
+    done = subprocess.run(
+        [*command, "--help"],
+        env={
+            **os.environ,
+            "PATH": f"{BIN}{os.pathsep}{pulumi_path()}",
+            "NO_COLOR": "1",
+            "COLUMNS": "200",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
+    return done.stdout
+
+
+def options_in(text: str) -> set[str]:
+    """Return the long options that a text names."""
+    return set(re.findall(r"--[a-z][a-z-]*", text))

@@ -23,6 +23,7 @@ from bytez_provider.fleetfile._reading import (
     SCHEMA_KEY,
 )
 from bytez_provider.review import Review
+from tools.schema.package import make_schema
 
 FOLDER = Path(bytez_provider.__file__).parent / "data"
 
@@ -45,6 +46,7 @@ def schemas() -> dict[str, str]:
         "fleet.schema.json": _document(is_overlay=False),
         "fleet-overlay.schema.json": _document(is_overlay=True),
         **{name: _printed(model, title) for name, (model, title) in PRINTED.items()},
+        "schema.json": make_schema(),
     }
     return {name: json.dumps(schema, indent=2) + "\n" for name, schema in made.items()}
 
