@@ -188,13 +188,13 @@ class _Draft:
         if known is not None and not (known.op == "delete" and op == "create"):
             # Some versions show a resource that a refresh found gone as deleted and created.
             is_replaced = op in _REPLACING or known.op in _REPLACING
-            step = Step(
-                op="replace" if is_replaced else op,
-                urn=urn,
-                old=known.old or step.old,
-                new=step.new or known.new,
-                diffs=known.changed | step.changed,
-            )
+            both = {
+                "op": "replace" if is_replaced else op,
+                "old": known.old or step.old,
+                "new": step.new or known.new,
+                "diffs": known.changed | step.changed,
+            }
+            step = step.model_copy(update=both)
         self._steps[urn] = step
 
     def leave_out_unreached(self, code: GapCode) -> None:

@@ -151,7 +151,7 @@ class TestWhatIsBelieved:
         monkeypatch.setattr("random.random", lambda: share)
         covers = load(emulator, GPT2)
         answer_list_with(emulator, [row(emulator, GPT2)])
-        with poller.waiting(64):
+        with poller.waiting(62):  # and two more
             look(poller, GPT2, covers)
             emulator.advance(believed_for - 1)
             assert seen(look(poller, GPT2, covers)).phase is Phase.BOOTING

@@ -12,6 +12,7 @@ from bytez_provider.base.errors import (
     BootFailedError,
     InterruptedLoadError,
 )
+from bytez_provider.core.ownership import Record
 from bytez_provider.core.waiting import Stop
 from bytez_provider.service.schemas import moment_of
 from tests.fleet.crew import PlannedClock
@@ -248,3 +249,28 @@ class TestTwoStates:
         replacing.keeps(state, URN)
         replacing.delete(state)
         assert machine.running() == {}
+
+
+def test_a_load_that_another_resource_is_about_to_unload_is_waited_for(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two resources exchange their models in one `up`; the unload begins after our look."""
+    process = machine.process()
+    process.create()
+    work = ExitStack()
+
+    def unload_begins(_: Record | None) -> bool:
+        monkeypatch.setattr(process.ledger, "wait_for_own", unload_ends)
+        work.enter_context(unloading(process))
+        return False
+
+    def unload_ends(_: Record | None) -> bool:
+        monkeypatch.undo()
+        process.client.delete(GPT2)
+        work.close()
+        return True
+
+    monkeypatch.setattr(process.ledger, "wait_for_own", unload_begins)
+    state = process.create(caller=FakeCaller(OTHER_URN))
+    assert state.created == machine.created()
+    assert machine.changes() == ["/model/load", "/model/delete", "/model/load"]

@@ -213,6 +213,14 @@ FATES: dict[str, tuple[list[Step], str] | tuple[list[Step], str, Live]] = {
         [updated(HIDDEN, HIDDEN, diffReasons=["concurrency"])],
         "replace, 15 min: secretChanged unknownValue",
     ),
+    "a secret that changes is found in each part of a replacement": (
+        [
+            step("delete-replaced", "a", HIDDEN, None),
+            {**step("replace", "a", HIDDEN, HIDDEN), "replaceReasons": ["concurrency"]},
+            step("create-replacement", "a", HIDDEN, HIDDEN),
+        ],
+        "replace, 15 min: secretChanged",
+    ),
     "a secret that changes is part of the change": (
         [{**step("replace", "a", HIDDEN, HIDDEN), "replaceReasons": ["concurrency"]}],
         "replace, 15 min: secretChanged",

@@ -197,7 +197,8 @@ class TestEnd:
         assert lifeline.read() == b"started"
         assert engine.interrupt() == (0, "")
         assert lifeline.read() == b""
-        assert call.exception(PATIENCE) is not None
+        # The end of the program may be answered just before the host ends.
+        assert call.exception(PATIENCE) is not None or call.result().error
 
     def test_it_ends_if_the_engine_is_killed(self) -> None:
         start = f"import subprocess; subprocess.run({[sys.executable, str(HOST), 'x', ADDRESS]!r})"

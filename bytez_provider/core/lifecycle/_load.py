@@ -11,7 +11,7 @@ from bytez_provider.core.lifecycle._diff import differing, granted_of, needs_no_
 from bytez_provider.core.lifecycle._operation import Account, Operation
 from bytez_provider.core.lifecycle._stated import Stated
 from bytez_provider.core.lifecycle._unload import roll_back, unload, unload_leftover
-from bytez_provider.core.ownership import Claim, Hold, Judgement, Record, Verdict
+from bytez_provider.core.ownership import Claim, HeldError, Hold, Judgement, Record, Verdict
 from bytez_provider.core.waiting import BOOT_LIMIT_SECONDS, End, Stop, Watched
 from bytez_provider.service.schemas import DEPLOYING, RUNNING, Instance, LoadOutcome, Phase, iso
 
@@ -57,6 +57,18 @@ def update(op: Operation, old: ModelState, inputs: ModelInputs) -> ModelState:
 
 
 def _meet(op: Operation, inputs: ModelInputs, live: Instance | None) -> ModelState:
+    """Load a model, once no other resource of this deployment works on its load."""
+    while True:
+        try:
+            return _act_on(op, inputs, live)
+        except HeldError as held:
+            # Nothing was sent. The other resource may unload it, to make way for this one.
+            if not op.ledger.wait_for_own(held.record):
+                raise
+        live = op.status(inputs.model_id)
+
+
+def _act_on(op: Operation, inputs: ModelInputs, live: Instance | None) -> ModelState:
     """Load a model: whose the load is that runs now decides how."""
     model_id = inputs.model_id
     judged = op.ledger.judge(model_id, live, op.who, None)
