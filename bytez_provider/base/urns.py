@@ -9,9 +9,14 @@ from __future__ import annotations
 from typing import Final
 
 MODEL_TYPE: Final = "pulumi-python:dynamic/bytez:Model"
+NATIVE_MODEL_TYPE: Final = "bytez:index:Model"
 READINESS_TYPE: Final = "pulumi-python:dynamic/bytez:Readiness"
+NATIVE_READINESS_TYPE: Final = "bytez:index:Readiness"
 FLEET_TYPE: Final = "bytez:index:Fleet"
 STACK_TYPE: Final = "pulumi:pulumi:Stack"
+
+MODEL_TYPES: Final = (MODEL_TYPE, NATIVE_MODEL_TYPE)
+READINESS_TYPES: Final = (READINESS_TYPE, NATIVE_READINESS_TYPE)
 
 
 def stack_of(urn: str) -> str:

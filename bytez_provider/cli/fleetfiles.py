@@ -16,9 +16,9 @@ from bytez_provider.cli.screen import DONE, USAGE, Screen
 from bytez_provider.cli.session import Session
 from bytez_provider.cli.stacks import Wanted, facts_of
 from bytez_provider.core.declared import ModelInputs
+from bytez_provider.core.fleets import READY_KEY
 from bytez_provider.core.inputs import EXPIRY_MAX_SECONDS, EXPIRY_MIN_SECONDS
 from bytez_provider.fleetfile import (
-    TAKEN_KEY,
     FleetFile,
     add_models,
     read_fleet,
@@ -173,7 +173,7 @@ def _keyed(
     """Give each model a key that neither another one nor the file has."""
     keyed: dict[str, ModelInputs] = {}
     for one in found:
-        taken = {*there, *keyed, TAKEN_KEY}
+        taken = {*there, *keyed, READY_KEY}
         wanted = [_as_key(one.model_id.partition("/")[2]), _as_key(one.model_id)]
         numbered = (f"{wanted[1]}-{number}" for number in range(2, len(taken) + 3))
         keyed[next(key for key in (*wanted, *numbered) if key not in taken)] = one

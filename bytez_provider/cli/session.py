@@ -62,7 +62,7 @@ class Session:
     def ledger(self) -> Ledger:
         """The journal of this account."""
         return Ledger(
-            open_store(os.environ, self.screen.warn),
+            open_store(self.settings, self.screen.warn),
             endpoint=self.settings.endpoint,
             account=self.settings.account,
             clock=self.clock,

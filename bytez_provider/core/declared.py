@@ -83,12 +83,20 @@ class ModelState(ModelInputs):
     """Server time of the adoption, if there was one. Differs between the holders of a load."""
     granted: Granted | None = None
     read_only: bool | None = None
-    """True if the stack only reads somebody else's load (`Model.get`)."""
+    """True if the stack only reads somebody else's load (`Model.get` of a Python program)."""
+    read_at: str | None = None
+    """Server time at which it was read by its id: by an import, which takes the load over, or by a
+    `get`, which does not. Pulumi does not say which."""
     required_ram_gb: float | None = None
     benchmarked: bool | None = None
     endpoint: str
     account: str
     """First 12 hex digits of a keyed hash of the key: for equality only."""
+
+    @property
+    def taken_at(self) -> str | None:
+        """When the resource took the load over; None if it began the load."""
+        return self.adopted_at or self.read_at
 
     @property
     def phase(self) -> Phase:

@@ -6,8 +6,13 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
 
 from bytez_provider.base.clock import SystemClock
+from bytez_provider.core import messages
+from bytez_provider.core.declared import ModelState, ReadinessState, problems_of
 from bytez_provider.core.lifecycle import Lifecycle
 from bytez_provider.core.ownership import Ledger, open_store, stack_identity
 from bytez_provider.core.readiness import Readiness
@@ -15,6 +20,8 @@ from bytez_provider.core.waiting import Waiter
 from bytez_provider.service.catalogue import CatalogueSource
 from bytez_provider.service.client import BytezClient
 from bytez_provider.service.settings import read_settings
+
+_State = TypeVar("_State", ModelState, ReadinessState)
 
 
 @dataclass(frozen=True)
@@ -25,8 +32,39 @@ class Rooms:
     readiness: Readiness
 
 
+def own_environment() -> dict[str, str]:
+    """Return the variables of the environment that the operations depend on."""
+    return {k: v for k, v in os.environ.items() if k.startswith("BYTEZ_") or k == "CI"}
+
+
+def model_state(bag: Mapping[str, Any]) -> ModelState:
+    """Read what Pulumi's state keeps of a model.
+
+    Raises:
+        InvalidInputError: It is not what was written there: a state may be edited by hand.
+    """
+    return _read(ModelState, bag, "modelId")
+
+
+def readiness_state(bag: Mapping[str, Any]) -> ReadinessState:
+    """Read what Pulumi's state keeps of a fleet's readiness; raises as `model_state`."""
+    return _read(ReadinessState, bag, "fleet")
+
+
+def _read(kind: type[_State], bag: Mapping[str, Any], name: str) -> _State:
+    try:
+        return kind.model_validate(bag)
+    except ValidationError as error:
+        subject = str(bag.get(name) or "")
+        raise messages.unreadable_state(subject, *problems_of(error)[0]) from None
+
+
 def make_rooms(
-    config: Mapping[str, str], environ: Mapping[str, str], warn: Callable[[str], None]
+    config: Mapping[str, str],
+    environ: Mapping[str, str],
+    warn: Callable[[str], None],
+    *,
+    folder: Path | None = None,
 ) -> Rooms:
     """Make the operations for a deployment of the stack of this process.
 
@@ -34,6 +72,7 @@ def make_rooms(
         config: The stack's `bytez:` config, by full name.
         environ: The BYTEZ_ variables, and CI.
         warn: Shows a warning.
+        folder: The folder of the project, or below it; by default the working folder.
 
     Raises:
         ConfigError: The config cannot be used. A missing key is not an error yet: a preview needs
@@ -42,14 +81,14 @@ def make_rooms(
     settings = read_settings(config, environ)
     clock = SystemClock()
     client = BytezClient(settings, clock=clock)
-    store = open_store(environ, warn)
-    folder = Path.cwd()
+    store = open_store(settings, warn)
+    place = folder or Path.cwd()
     ledger = Ledger(
         store,
         endpoint=settings.endpoint,
         account=settings.account,
         clock=clock,
-        identity=lambda: stack_identity(os.environ, folder, is_shared=store.is_shared),
+        identity=lambda: stack_identity(os.environ, place, is_shared=store.is_shared),
         warn=warn,
     )
     waiter = Waiter(client, clock, quiet=bool(environ.get("CI")))

@@ -14,8 +14,9 @@ from pulumi.dynamic import Resource
 from pulumi.output import UNKNOWN, Unknown, contains_unknowns
 from pulumi.runtime import is_dry_run
 
-from bytez_provider.base.errors import BytezError, InvalidInputError, did_you_mean
+from bytez_provider.base.errors import BytezError, did_you_mean
 from bytez_provider.base.urns import FLEET_TYPE
+from bytez_provider.core.fleets import READY_KEY, child_name, refuse_unusable
 from bytez_provider.dynamic.model import Model, usable_options
 from bytez_provider.dynamic.options import handed_on
 from bytez_provider.dynamic.providers import ReadinessProvider
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 _T = TypeVar("_T")
-_READY = "ready"
 _DEPLOYING = "DEPLOYING"
 _NOT_LOADED = "NOT_LOADED"
 _MOST_NAMES = 5
@@ -157,7 +157,7 @@ class Fleet(pulumi.ComponentResource):
             pulumi.RunError: Two keys are the same model, a key is reserved, or as for `Model`.
         """
         try:
-            _refuse_unusable(resource_name, models)
+            refuse_unusable(resource_name, {key: one.model_id for key, one in models.items()})
         except BytezError as error:
             raise pulumi.RunError(str(error)) from None
         opts = usable_options("declare the fleet", resource_name, opts)
@@ -167,11 +167,13 @@ class Fleet(pulumi.ComponentResource):
         )
         shared = _given(defaults or ModelDefaults())
         self._models = {
-            key: Model._in_fleet(f"{resource_name}-{key}", {**shared, **_given(one)}, of_models)
+            key: Model._in_fleet(
+                child_name(resource_name, key), {**shared, **_given(one)}, of_models
+            )
             for key, one in models.items()
         }
         readiness = _Readiness(
-            f"{resource_name}-{_READY}",
+            child_name(resource_name, READY_KEY),
             resource_name,
             {key: _waited_for(model) for key, model in self._models.items()},
             pulumi.ResourceOptions(parent=self, custom_timeouts=opts.custom_timeouts),
@@ -370,23 +372,3 @@ def _waited_for(model: Model) -> dict[str, Any]:
         "created": model.created.apply(lambda created: created or ""),
         "acceptIdle": model.on_expiry.apply(lambda then: True if then == "accept" else None),
     }
-
-
-def _refuse_unusable(fleet: str, models: Mapping[str, ModelArgs]) -> None:
-    keys_of: dict[str, str] = {}
-    for key, args in models.items():
-        earlier = keys_of.setdefault(args.model_id, key)
-        if key == _READY:
-            observed = f"'{_READY}' is reserved for its readiness and cannot be a model's key"
-            action = "Use another key"
-        elif earlier != key:
-            observed = (
-                f"'{earlier}' and '{key}' are both {args.model_id}, and the service loads a "
-                "model only once"
-            )
-            action = "Remove one of them, and raise the other's concurrency"
-        else:
-            continue
-        raise InvalidInputError(
-            verb="declare the fleet", subject=fleet, observed=observed, action=action
-        )

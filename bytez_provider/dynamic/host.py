@@ -25,135 +25,20 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType, SimpleNamespace
-from typing import Any, final
+from typing import Any
 
 import grpc
 from google.protobuf import empty_pb2
-from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc
 
-from bytez_provider.base.errors import BytezError, printable
-from bytez_provider.base.urns import name_of
-from bytez_provider.core.waiting import Stop
+from bytez_provider.base.errors import BytezError
+from bytez_provider.engine import Call, Engine, sendable
 
 # More than any sensible `--parallel`. The pool starts a thread only when a call needs it.
 _WORKERS = 512
 _CANCEL = "/pulumirpc.ResourceProvider/Cancel"
-_LOG_DEADLINE_SECONDS = 1.0
-_LOG_TEXT_LIMIT = 2000
 
 
-@final
-class Call:
-    """One operation that the engine asked for; use it in a `with` statement.
-
-    Attributes:
-        urn: The resource's URN, or None if unknown.
-        name: The resource's name in the program, or None if unknown.
-        timeout_seconds: The `customTimeouts` of this operation in seconds, or None if unset.
-        wake: Set as soon as `stop()` is not None, to end a wait.
-    """
-
-    def __init__(
-        self,
-        *,
-        urn: str | None = None,
-        name: str | None = None,
-        timeout_seconds: float | None = None,
-        context: grpc.ServicerContext | None = None,
-    ) -> None:
-        self.urn = urn
-        self.name = name
-        self.timeout_seconds = timeout_seconds
-        self.wake = threading.Event()
-        self._context = context
-
-    def __enter__(self) -> Call:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        _cancellation.forget(self)
-
-    def stop(self) -> Stop | None:
-        """Return why this operation should end now, or None if it should go on.
-
-        `ENGINE_GONE` outranks `CANCELLED`: nobody would receive an answer.
-        """
-        if self._context is None:
-            return None
-        if not self._context.is_active():
-            return Stop.ENGINE_GONE
-        return Stop.CANCELLED if _cancellation.arrived else None
-
-    # None of these raises: a message that cannot be shown must not fail its operation.
-
-    def report(self, message: str, *, urn: str | None = None) -> None:
-        """Show a message in the row of the resource, or of another, until the next message."""
-        self._log(engine_pb2.INFO, message, ephemeral=True, urn=urn)
-
-    def note(self, message: str) -> None:
-        """Show a permanent message under the resource."""
-        self._log(engine_pb2.INFO, message)
-
-    def warn(self, message: str) -> None:
-        """Show a permanent warning under the resource."""
-        self._log(engine_pb2.WARNING, message)
-
-    def debug(self, message: str) -> None:
-        """Show a message if `--debug` is set."""
-        self._log(engine_pb2.DEBUG, message)
-
-    def _log(
-        self,
-        severity: engine_pb2.LogSeverity.ValueType,
-        message: str,
-        *,
-        ephemeral: bool = False,
-        urn: str | None = None,
-    ) -> None:
-        if self._context is None or not self._context.is_active():
-            return
-        engine = _engine()
-        if engine is None:
-            return
-        text = _encodable(printable(message, limit=_LOG_TEXT_LIMIT))
-        request = engine_pb2.LogRequest(
-            severity=severity, message=text, urn=urn or self.urn or "", ephemeral=ephemeral
-        )
-        try:
-            engine.Log(request, timeout=_LOG_DEADLINE_SECONDS)
-        except grpc.RpcError:
-            return
-
-
-class _Cancellation:
-    """Whether the engine has called `Cancel`, and the operations to wake when it does.
-
-    It never resets: after `Cancel` the engine starts nothing more in this process.
-    """
-
-    def __init__(self) -> None:
-        self.arrived = False
-        self._lock = threading.Lock()
-        self._live: set[Call] = set()
-
-    def watch(self, call: Call) -> None:
-        with self._lock:
-            self._live.add(call)
-            if self.arrived:
-                call.wake.set()
-
-    def forget(self, call: Call) -> None:
-        with self._lock:
-            self._live.discard(call)
-
-    def arrive(self) -> None:
-        with self._lock:
-            self.arrived = True
-            for call in self._live:
-                call.wake.set()
-
-
-_cancellation = _Cancellation()
+_engine = Engine()
 
 
 def current_call() -> Call:
@@ -164,20 +49,13 @@ def current_call() -> Call:
     """
     frame = _servicer_frame()
     if frame is None:
-        return Call()
+        return _engine.call(None)
     request, context = frame.f_locals["request"], frame.f_locals["context"]
-    urn = getattr(request, "urn", "") or None
-    call = Call(
-        urn=urn,
-        name=getattr(request, "name", "") or (urn and name_of(urn)) or None,
-        timeout_seconds=getattr(request, "timeout", 0.0) or None,
-        context=context,
+    return _engine.call(
+        context,
+        urn=getattr(request, "urn", None),
+        timeout_seconds=getattr(request, "timeout", None),
     )
-    _cancellation.watch(call)
-    # False: the context has already ended.
-    if not context.add_callback(call.wake.set):
-        call.wake.set()
-    return call
 
 
 _prepare_lock = threading.Lock()
@@ -195,6 +73,10 @@ def prepare() -> None:
         if frame is None or _prepared.is_set():
             return
         _prepared.set()
+        # The address that this process was started with.
+        for address in filter(re.compile(r"[\w.\[\]:-]+:\d+").fullmatch, sys.argv[1:]):
+            _engine.attach(address)
+            break
         changes: dict[str, Callable[[], None]] = {
             "the formatting of errors": functools.partial(_shorten_errors, frame.f_globals),
             "the thread pool": _lift_pool,
@@ -261,7 +143,7 @@ def _cancelling(plain: _Handler) -> _Handler:
     """Return a handler of `Cancel` that ends our waits, then does what `plain` does."""
 
     def cancel(request: empty_pb2.Empty, context: grpc.ServicerContext) -> empty_pb2.Empty:
-        _cancellation.arrive()
+        _engine.cancel()
         return plain(request, context)
 
     # gRPC runs a handler with this attribute on that pool. In a full server pool, `Cancel` would
@@ -281,24 +163,7 @@ def _shorten_errors(host: dict[str, Any]) -> None:
 
     def format_exc() -> str:
         error = sys.exc_info()[1]
-        return _encodable(str(error) if isinstance(error, BytezError) else plain.format_exc())
+        return sendable(str(error) if isinstance(error, BytezError) else plain.format_exc())
 
     # Replaces the name in the host's own module only.
     host["traceback"] = SimpleNamespace(**{**vars(plain), "format_exc": format_exc})
-
-
-@functools.cache
-def _engine() -> engine_pb2_grpc.EngineStub | None:
-    """Return the engine's service, at the address that this process was started with."""
-    addresses = (word for word in sys.argv[1:] if re.fullmatch(r"[\w.\[\]:-]+:\d+", word))
-    address = next(addresses, None)
-    if address is None:
-        return None
-    # The engine is on this machine, so a proxy from the environment must not be used.
-    channel = grpc.insecure_channel(address, options=[("grpc.enable_http_proxy", 0)])
-    return engine_pb2_grpc.EngineStub(channel)
-
-
-def _encodable(text: str) -> str:
-    """Return text without lone surrogates, which JSON can contain but gRPC cannot send."""
-    return text.encode("utf-8", "replace").decode("utf-8")

@@ -8,9 +8,8 @@ instance before `configure`.
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from pulumi.dynamic import (
     CheckFailure,
@@ -30,9 +29,6 @@ if TYPE_CHECKING:
     from bytez_provider.core.declared import ModelState, ReadinessState
     from bytez_provider.core.rooms import Rooms
 
-    _State = TypeVar("_State", ModelState, ReadinessState)
-
-_CONFIG_NAMES = ("key", "endpoint", "apiVersion", "dialect", "catalogue", "pricePerGbSecond")
 _PROVIDER_KEY = "__provider"
 _PICKLED_PATH = "bytez_provider.provider"
 
@@ -73,13 +69,12 @@ class ModelProvider(ResourceProvider):
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
         """Say what a change of the inputs asks for."""
-        from bytez_provider.core.declared import ModelState
         from bytez_provider.core.inputs import INPUTS
         from bytez_provider.dynamic.host import current_call
 
         known, unknown = _split(news)
         with current_call() as call:
-            change = self._lifecycle.diff(_kept(ModelState, olds), known, frozenset(unknown), call)
+            change = self._lifecycle.diff(_model(olds), known, frozenset(unknown), call)
         return DiffResult(
             changes=change.needed,
             replaces=[INPUTS[name].in_state for name in change.replaces],
@@ -98,34 +93,32 @@ class ModelProvider(ResourceProvider):
 
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
         """Return the model as it is now, or nothing if its load is gone."""
-        from bytez_provider.core.declared import ModelState
         from bytez_provider.dynamic.host import current_call
 
         if "endpoint" not in props:
             # A read by id (`Model.get`) has the program's inputs only, a refresh the outputs too.
             return ReadResult(id_, self._lifecycle.get(id_).bag())
         with current_call() as call:
-            state = self._lifecycle.read(_kept(ModelState, props), call)
+            state = self._lifecycle.read(_model(props), call)
         if state is None:
             return ReadResult("", {})
         return ReadResult(id_, state.bag(), None if state.read_only else state.inputs().bag())
 
     def update(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
         """Apply inputs that need no replacement, and finish a load that is not RUNNING."""
-        from bytez_provider.core.declared import ModelState, declared
+        from bytez_provider.core.declared import declared
         from bytez_provider.dynamic.host import current_call
 
         with current_call() as call:
             new = declared(_split(news)[0])
-            return UpdateResult(self._lifecycle.update(_kept(ModelState, olds), new, call).bag())
+            return UpdateResult(self._lifecycle.update(_model(olds), new, call).bag())
 
     def delete(self, _id: str, props: dict[str, Any]) -> None:
         """Unload the load that the state names."""
-        from bytez_provider.core.declared import ModelState
         from bytez_provider.dynamic.host import current_call
 
         with current_call() as call:
-            self._lifecycle.delete(_kept(ModelState, props), call)
+            self._lifecycle.delete(_model(props), call)
 
 
 class ReadinessProvider(ResourceProvider):
@@ -145,11 +138,9 @@ class ReadinessProvider(ResourceProvider):
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
         """Say whether there is something to wait for; never a replacement."""
-        from bytez_provider.core.declared import ReadinessState
-
         is_known = not _holds_unknown(news)
         news_known = _split(news)[0] if is_known else None
-        return DiffResult(changes=self._readiness.diff(_kept(ReadinessState, olds), news_known))
+        return DiffResult(changes=self._readiness.diff(_readiness(olds), news_known))
 
     def create(self, props: dict[str, Any]) -> CreateResult:
         """Wait until all models are RUNNING."""
@@ -158,9 +149,7 @@ class ReadinessProvider(ResourceProvider):
 
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
         """Return the readiness as it is now, or nothing if the fleet is not ready."""
-        from bytez_provider.core.declared import ReadinessState
-
-        state = self._readiness.read(_kept(ReadinessState, props))
+        state = self._readiness.read(_readiness(props))
         return ReadResult("", {}) if state is None else ReadResult(id_, state.bag())
 
     def update(self, _id: str, _olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
@@ -193,33 +182,27 @@ def _holds_unknown(value: object) -> bool:
     return isinstance(value, Unknown)
 
 
-def _kept(kind: type[_State], bag: Mapping[str, Any]) -> _State:
-    """Read what Pulumi's state holds of a resource.
+def _model(bag: Mapping[str, Any]) -> ModelState:
+    from bytez_provider.core.rooms import model_state
 
-    Raises:
-        InvalidInputError: It is not what was written there: a state may be edited by hand.
-    """
-    from pydantic import ValidationError
+    return model_state(_split(bag)[0])
 
-    from bytez_provider.core import messages
-    from bytez_provider.core.declared import problems_of
 
-    known = _split(bag)[0]
-    try:
-        return kind.model_validate(known)
-    except ValidationError as error:
-        subject = str(known.get("modelId") or known.get("fleet") or "")
-        raise messages.unreadable_state(subject, *problems_of(error)[0]) from None
+def _readiness(bag: Mapping[str, Any]) -> ReadinessState:
+    from bytez_provider.core.rooms import readiness_state
+
+    return readiness_state(_split(bag)[0])
 
 
 def _configured(req: ConfigureRequest) -> Rooms:
+    from bytez_provider.core.rooms import own_environment
     from bytez_provider.dynamic import host
+    from bytez_provider.service.settings import SETTINGS
 
     host.prepare()
-    names = (f"bytez:{name}" for name in _CONFIG_NAMES)
+    names = (f"bytez:{name}" for name in (*SETTINGS, "dialect"))
     config = [(name, value) for name in names if (value := req.config.get(name)) is not None]
-    environ = [(k, v) for k, v in os.environ.items() if k.startswith("BYTEZ_") or k == "CI"]
-    return _rooms(tuple(config), tuple(environ))
+    return _rooms(tuple(config), tuple(own_environment().items()))
 
 
 @functools.cache

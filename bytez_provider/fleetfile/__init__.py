@@ -23,11 +23,10 @@ this package, or `data/fleet-overlay.schema.json` for an overlay. JSON has the k
 from __future__ import annotations
 
 from bytez_provider.fleetfile._problems import Place
-from bytez_provider.fleetfile._reading import TAKEN_KEY, FleetFile, read_fleet, unknown_models
+from bytez_provider.fleetfile._reading import FleetFile, read_fleet, unknown_models
 from bytez_provider.fleetfile._writing import add_models, write_fleet
 
 __all__ = [
-    "TAKEN_KEY",
     "FleetFile",
     "Place",
     "add_models",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bytez_provider.base.errors import Problem
 from bytez_provider.core.declared import ModelInputs
+from bytez_provider.core.fleets import READY_KEY
 from bytez_provider.core.inputs import INPUTS, UnfitError
 from bytez_provider.fleetfile._problems import (
     MOST_PROBLEMS,
@@ -30,8 +31,6 @@ LARGEST_BYTES = 1 << 20
 MODEL_ID = INPUTS["model_id"].in_state
 KEY_PATTERN = "^[A-Za-z0-9_-]+$"
 """A model's key becomes a part of the name of a resource."""
-TAKEN_KEY = "ready"
-"""The key that the readiness of a fleet would have."""
 OWN_PREFIX = "x-"
 """Begins a key at the top that is the user's own and is not read: a place for anchors."""
 SCHEMA_KEY = "$schema"
@@ -272,7 +271,7 @@ def _models(entry: Entry | None, problems: Problems, *, is_overlay: bool) -> dic
     models = {}
     entries = _entries(entry.node, problems, "'models' must be a mapping of names to models")
     for key, (place, node) in (entries or {}).items():
-        if key == TAKEN_KEY:
+        if key == READY_KEY:
             problems.add(place, f"'{key}' cannot name a model: the fleet's readiness has that name")
         elif not re.fullmatch(KEY_PATTERN, key):
             problems.add(

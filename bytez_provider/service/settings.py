@@ -146,6 +146,18 @@ def refuse_plain_key(*, is_set: bool, is_secret: bool) -> None:
 
 # ------------------------------------------------------------------------------- settings
 
+SETTINGS: Final[Mapping[str, str]] = {
+    "key": "The API key, as a secret. The environment may have it instead, as BYTEZ_KEY.",
+    "endpoint": f"The address of the API; {DEFAULT_ENDPOINT} if left out.",
+    "apiVersion": "The API version of the endpoint: 2024-05, the default, or 2024-06.",
+    "catalogue": "Where the list of models comes from: live, the default, bundled or off.",
+    "pricePerGbSecond": "US dollars for a second of one GB of GPU RAM; "
+    f"{DEFAULT_PRICE_PER_GB_SECOND} if left out.",
+    "journal": "Where the journal is: an absolute folder, or a bucket such as s3://bucket/folder. "
+    "By default a folder of this machine.",
+}
+"""What each setting is, by its name: `bytez:<name>` in stack config."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -162,6 +174,10 @@ class Settings:
     """Models whose load this deployment may take over, whatever is declared."""
     accept_account_change: bool = False
     """Whether loads that were made with another key or endpoint may be given up."""
+    journal: str = ""
+    """Where the journal is, as it is written; "" for the default."""
+    accept_no_journal: bool = False
+    """Whether to deploy if the journal is a bucket that fails."""
 
     @property
     def account(self) -> str:
@@ -193,10 +209,11 @@ def read_settings(stack_config: Mapping[str, str], environ: Mapping[str, str]) -
     """Read the settings. Stack config wins over the environment; an empty value is unset.
 
     Args:
-        stack_config: Stack config by full names: `bytez:key`, `bytez:endpoint`, `bytez:apiVersion`,
-            `bytez:catalogue`, `bytez:pricePerGbSecond`. Other names are ignored.
-        environ: The environment: `BYTEZ_KEY`, `BYTEZ_ENDPOINT`, `BYTEZ_TRUSTED_ENDPOINTS`,
-            `BYTEZ_ADOPT` (model ids, separated by commas), `BYTEZ_ACCEPT_ACCOUNT_CHANGE` (1).
+        stack_config: Stack config by full names, `bytez:` and a name of `SETTINGS`. Other names are
+            ignored.
+        environ: The environment: `BYTEZ_KEY`, `BYTEZ_ENDPOINT`, `BYTEZ_JOURNAL`,
+            `BYTEZ_TRUSTED_ENDPOINTS`, `BYTEZ_ADOPT` (model ids, separated by commas),
+            `BYTEZ_ACCEPT_ACCOUNT_CHANGE` (1), `BYTEZ_ACCEPT_NO_JOURNAL` (1).
 
     Raises:
         ConfigError: A value cannot be used.
@@ -252,6 +269,8 @@ def read_settings(stack_config: Mapping[str, str], environ: Mapping[str, str]) -
         price_per_gb_second=price,
         adopt=frozenset(_listed(environ.get("BYTEZ_ADOPT", ""))),
         accept_account_change=environ.get("BYTEZ_ACCEPT_ACCOUNT_CHANGE") == "1",
+        journal=setting("journal") or environ.get("BYTEZ_JOURNAL", "").strip(),
+        accept_no_journal=environ.get("BYTEZ_ACCEPT_NO_JOURNAL") == "1",
     )
 
 

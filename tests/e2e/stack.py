@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 TOOLS = Path(__file__).resolve().parents[2] / ".tools" / "pulumi" / "bin"
-MODEL_TYPE = "pulumi-python:dynamic/bytez:Model"
+MODEL_TYPES = ("pulumi-python:dynamic/bytez:Model", "bytez:index:Model")
 COMMAND_SECONDS = 120
 
 
@@ -178,15 +178,22 @@ class Stack:
 
     def _kill(self, is_meant: Callable[[bytes], bool]) -> int:
         """Kill the processes of this stack whose command line matches; return how many."""
-        killed = 0
+        found = self._processes(is_meant)
+        for number in found:
+            with contextlib.suppress(OSError):
+                os.kill(number, signal.SIGKILL)
+        return len(found)
+
+    def _processes(self, is_meant: Callable[[bytes], bool]) -> list[int]:
+        """Return the numbers of this stack's processes whose command line matches."""
+        found = []
         for path in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
                 is_ours = f"PULUMI_HOME={self.env['PULUMI_HOME']}\0".encode()
                 environment = (path / "environ").read_bytes()
                 if is_ours in environment and is_meant((path / "cmdline").read_bytes()):
-                    os.kill(int(path.name), signal.SIGKILL)
-                    killed += 1
-        return killed
+                    found.append(int(path.name))
+        return found
 
     def export(self) -> dict[str, Any]:
         """Return the state, secrets still encrypted, from its file if it is in one."""
@@ -207,8 +214,34 @@ class Stack:
         return {
             resource["urn"].split("::")[-1]: resource["outputs"]
             for resource in self._resources()
-            if resource["type"] == MODEL_TYPE and not resource.get("external")
+            if resource["type"] in MODEL_TYPES and not resource.get("external")
         }
 
     def _resources(self) -> list[dict[str, Any]]:
         return list(self.export().get("resources", []))
+
+
+class YamlStack(Stack):
+    """A stack with a program in YAML, and the plugin from a folder. It has no option to refresh."""
+
+    def program(self, body: str) -> None:
+        """Replace the program: resources, outputs and more, as YAML."""
+        plugin = self.folder / "plugin"
+        plugin.mkdir(exist_ok=True)
+        program = plugin / "pulumi-resource-bytez"
+        command = f'exec {sys.executable} -m bytez_provider.native.command "$@"'
+        program.write_text(f"#!/bin/sh\n{command}\n")
+        program.chmod(0o755)
+        (self.project / "Pulumi.yaml").write_text(
+            "name: fleet\nruntime: yaml\n"
+            f"plugins: {{providers: [{{name: bytez, path: {plugin}}}]}}\n{body}\n"
+        )
+
+    def kill_host(self) -> None:
+        """Kill the plugins."""
+        for number in self.plugins():
+            os.kill(number, signal.SIGKILL)
+
+    def plugins(self) -> list[int]:
+        """Return the numbers of the plugins that run."""
+        return self._processes(lambda command: b"bytez_provider.native.command" in command)

@@ -112,7 +112,7 @@ def test_a_provider_of_its_own_gets_no_settings(
 def test_a_relative_journal(stack: Stack, emulator: Emulator) -> None:
     """It would be another folder for each command; `bytez-fleet doctor` refuses it as well."""
     stack.env["BYTEZ_JOURNAL"] = ".journal"
-    assert "BYTEZ_JOURNAL is '.journal', which is a relative folder" in sentence(stack.up())
+    assert "the journal is set to '.journal', which is a relative folder" in sentence(stack.up())
     assert emulator.requests("/model/load") == []
 
 

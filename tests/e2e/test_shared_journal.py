@@ -181,7 +181,7 @@ def test_a_bucket_that_refuses_stops_an_up_before_anything_is_sent(
     proxy.act = lambda _method, _path: 403
     only = machine("one")
     sentence = error(only.up())
-    assert f"s3://{journal}/fleets, the bucket of BYTEZ_JOURNAL, answered HTTP 403" in sentence
+    assert f"s3://{journal}/fleets, the bucket of the journal, answered HTTP 403" in sentence
     assert "BYTEZ_ACCEPT_NO_JOURNAL=1" in sentence
     assert changes(emulator) == []
     assert only.models() == {}

@@ -23,7 +23,9 @@ from pulumi.dynamic import (
     UpdateResult,
 )
 
+from bytez_provider import engine
 from bytez_provider.base import errors
+from bytez_provider.base.urns import name_of
 from bytez_provider.dynamic import host
 from tests.host.rendezvous import meet
 
@@ -72,12 +74,12 @@ def _seen() -> dict[str, Any]:
         return _shown(call)
 
 
-def _shown(call: host.Call) -> dict[str, Any]:
+def _shown(call: engine.Call) -> dict[str, Any]:
     """Return the call as properties, with "" for None, which Pulumi drops."""
     stop = call.stop()
     return {
         "urn": call.urn or "",
-        "name": call.name or "",
+        "name": name_of(call.urn) if call.urn else "",
         "timeoutSeconds": "" if call.timeout_seconds is None else call.timeout_seconds,
         "stop": stop.name if stop else "",
         "awake": call.wake.is_set(),
@@ -90,13 +92,13 @@ def _act(props: dict[str, Any]) -> dict[str, Any]:
         return _shown(call)
 
 
-def _hold(_call: host.Call, props: dict[str, Any]) -> None:
+def _hold(_call: engine.Call, props: dict[str, Any]) -> None:
     """Wait for the test only."""
     test = meet(props["at"])
     test.hear()
 
 
-def _wait(call: host.Call, props: dict[str, Any]) -> None:
+def _wait(call: engine.Call, props: dict[str, Any]) -> None:
     """Wait as the waiter does, perhaps several `times`, and report why each wait ended."""
     test = meet(props["at"])
     for _ in range(int(props.get("times", 1))):
@@ -105,14 +107,14 @@ def _wait(call: host.Call, props: dict[str, Any]) -> None:
         test.say(str(_shown(call)["stop"]))
 
 
-def _speak(call: host.Call, _props: dict[str, Any]) -> None:
+def _speak(call: engine.Call, _props: dict[str, Any]) -> None:
     call.report("live")
     call.note("noted")
     call.warn(f"first\nsecond {LONE_SURROGATE}")
     call.debug("debugged")
 
 
-def _come_late(call: host.Call, props: dict[str, Any]) -> None:
+def _come_late(call: engine.Call, props: dict[str, Any]) -> None:
     """Ask for the call after its engine has dropped it."""
     test = meet(props["at"])
     call.wake.wait()
@@ -120,7 +122,7 @@ def _come_late(call: host.Call, props: dict[str, Any]) -> None:
         test.say(f"{_shown(again)['stop']} {again.wake.is_set()}")
 
 
-def _fail(_call: host.Call, props: dict[str, Any]) -> None:
+def _fail(_call: engine.Call, props: dict[str, Any]) -> None:
     try:
         raise KeyError("the cause")
     except KeyError as error:
@@ -132,11 +134,11 @@ def _fail(_call: host.Call, props: dict[str, Any]) -> None:
         ) from error
 
 
-def _crash(_call: host.Call, _props: dict[str, Any]) -> None:
+def _crash(_call: engine.Call, _props: dict[str, Any]) -> None:
     raise ZeroDivisionError("a bug of ours")
 
 
-_ACTS: dict[str, Callable[[host.Call, dict[str, Any]], None]] = {
+_ACTS: dict[str, Callable[[engine.Call, dict[str, Any]], None]] = {
     "nothing": lambda _call, _props: None,
     "hold": _hold,
     "wait": _wait,
@@ -161,6 +163,6 @@ def _doctor(what: str) -> None:
     elif what == "address not found":
         sys.argv = sys.argv[:1]
     elif what == "little patience":
-        host._LOG_DEADLINE_SECONDS = 0.05
+        engine._LOG_DEADLINE_SECONDS = 0.05
     elif what:
         raise ValueError(what)

@@ -31,7 +31,7 @@ def test_the_call_knows_nothing_and_shows_nothing(capsys: pytest.CaptureFixture[
         call.note("b")
         call.warn("c")
         call.debug("d")
-        assert (call.urn, call.name, call.timeout_seconds) == (None, None, None)
+        assert (call.urn, call.timeout_seconds) == (None, None)
         assert call.stop() is None
         assert not call.wake.is_set()
     assert capsys.readouterr() == ("", "")

@@ -108,7 +108,7 @@ class TestFailures:
         store = Bucket(f"s3://{bucket}/folder")
         proxy.act = lambda _method, _path: status
         observed = (
-            f"the journal: s3://{bucket}/folder, the bucket of BYTEZ_JOURNAL, answered HTTP "
+            f"the journal: s3://{bucket}/folder, the bucket of the journal, answered HTTP "
             f"{status} {word} (Code{status}). Nothing was changed. Check its address and "
             "credentials, or set BYTEZ_ACCEPT_NO_JOURNAL=1 to deploy without it."
         )

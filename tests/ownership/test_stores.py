@@ -16,6 +16,7 @@ import pytest
 from bytez_provider.base.errors import ConfigError, JournalError
 from bytez_provider.core.ownership import Bucket, ChangedError, Folder, Store, open_store
 from bytez_provider.core.ownership._stores import NOTHING, Tolerant
+from bytez_provider.service.settings import read_settings
 
 NAME = "record-1.json"
 ROUNDS = 40
@@ -212,13 +213,13 @@ class TestOpenStore:
         ],
     )
     def test_a_folder(self, chosen: str, place: str) -> None:
-        store = open_store({"BYTEZ_JOURNAL": chosen}, print)
+        store = open_store(read_settings({}, {"BYTEZ_JOURNAL": chosen}), print)
         assert isinstance(store, Tolerant)
         assert (store.place, store.is_shared) == (place, False)
 
     @pytest.mark.parametrize("environ", [{}, {"BYTEZ_JOURNAL": " "}])
     def test_by_default_it_is_the_folder_of_the_platform(self, environ: dict[str, str]) -> None:
-        place = Path(open_store(environ, print).place)
+        place = Path(open_store(read_settings({}, environ), print).place)
         assert place.name == "bytez-provider"
         assert place.is_absolute()
 
@@ -234,12 +235,12 @@ class TestOpenStore:
     )
     def test_anything_else_is_refused(self, chosen: str, kind: str) -> None:
         with pytest.raises(ConfigError) as caught:
-            open_store({"BYTEZ_JOURNAL": chosen}, print)
-        assert caught.value.observed == f"BYTEZ_JOURNAL is '{chosen}', which is {kind}"
+            open_store(read_settings({}, {"BYTEZ_JOURNAL": chosen}), print)
+        assert caught.value.observed == f"the journal is set to '{chosen}', which is {kind}"
 
     @pytest.mark.parametrize("accepted", ["", "0", "true", "1"])
     def test_a_bucket_must_work_unless_the_user_accepts_no_journal(self, accepted: str) -> None:
         environ = {"BYTEZ_JOURNAL": "s3://bucket/folder", "BYTEZ_ACCEPT_NO_JOURNAL": accepted}
-        store = open_store(environ, print)
+        store = open_store(read_settings({}, environ), print)
         assert isinstance(store, Tolerant if accepted == "1" else Bucket)
         assert (store.place, store.is_shared) == ("s3://bucket/folder", True)

@@ -29,6 +29,7 @@ from bytez_provider.dynamic import host
 from bytez_provider.dynamic import providers as provider
 from bytez_provider.dynamic.providers import ModelProvider, ReadinessProvider
 from bytez_provider.emulator import Emulator
+from bytez_provider.engine import Engine
 from bytez_provider.service.client import BytezClient
 from bytez_provider.service.wire import Request
 from tests.clocks import EmulatorClock
@@ -37,6 +38,18 @@ from tests.stateful.program import READINESS_TYPE, Bag
 _T = TypeVar("_T")
 
 CHANGING = ("/model/load", "/model/delete")
+
+
+class _Engine(Engine):
+    """An engine that hands every message to the process."""
+
+    def __init__(self, process: Process) -> None:
+        super().__init__()
+        self._process = process
+
+    def log(self, request: engine_pb2.LogRequest) -> None:
+        self._process.said.append(request.message)
+        self._process.rows.append((request.urn, request.message))
 
 
 class Blow(enum.Enum):
@@ -153,6 +166,7 @@ class Process:
         self._presences: list[Presence] = []
         self.asked: list[tuple[str, str]] = []
         self.rows: list[tuple[str, str]] = []
+        self._engine = _Engine(self)
 
     @contextlib.contextmanager
     def running(self) -> Iterator[Process]:
@@ -165,9 +179,7 @@ class Process:
                     del os.environ[name]
             own = EmulatorClock(self._emulator)
             world.enter_context(mock.patch.object(rooms, "SystemClock", return_value=own))
-            cancellation = host._Cancellation()
-            world.enter_context(mock.patch.object(host, "_cancellation", cancellation))
-            world.enter_context(mock.patch.object(host, "_engine", return_value=self))
+            world.enter_context(mock.patch.object(host, "_engine", self._engine))
             world.enter_context(mock.patch.object(_ledger, "Presence", self._be_present))
             provider._rooms.cache_clear()
             try:
@@ -210,12 +222,7 @@ class Process:
     def end(self) -> None:
         """End in order: the engine has saved everything, and sends `Cancel`."""
         if self.engine_lives and not self.is_dead:
-            host._cancellation.arrive()
-
-    def Log(self, request: engine_pb2.LogRequest, timeout: float) -> None:  # noqa: N802
-        """Take a message, as the engine's service that the bridge calls."""
-        self.said.append(request.message)
-        self.rows.append((request.urn, request.message))
+            self._engine.cancel()
 
     def _be_present(self) -> Presence:
         """Return this process as its records name it."""
@@ -273,7 +280,7 @@ class Process:
             moment.act()
         elif moment.blow is Blow.CTRL_C:
             self.cancelled = True
-            host._cancellation.arrive()
+            self._engine.cancel()
         elif moment.blow in (Blow.ENGINE_KILLED, Blow.ENGINE_KILLED_SAVING):
             self.engine_lives = False
             if self._context is not None:

@@ -27,6 +27,13 @@ require (
 )
 """
 
+YAML_GO_MOD = """module checkout/yaml
+
+go 1.99.1
+
+require github.com/pulumi/pulumi-yaml v1.99.0
+"""
+
 GO = """#!/bin/sh
 echo "$@" >>"{calls}"
 case "$1" in
@@ -50,6 +57,7 @@ class Checkout:
         self.tools = folder / "tools" / "pulumi"
         shutil.copytree(HERE / "tools" / "pulumi", self.tools)
         (self.tools / "go.mod").write_text(GO_MOD)
+        (self.tools / "yaml" / "go.mod").write_text(YAML_GO_MOD)
         self.made = folder / ".tools" / "pulumi"
         self.programs = folder / "programs"
         self.programs.mkdir()
@@ -112,7 +120,7 @@ def test_a_second_run_does_nothing(checkout: Checkout) -> None:
     assert checkout.install().returncode == 0
     again = checkout.install()
     assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
-    assert checkout.builds() == 1
+    assert checkout.builds() == 2
 
 
 def test_without_go_one_line_says_what_to_install(checkout: Checkout) -> None:
@@ -135,13 +143,16 @@ def test_a_build_gets_the_plugins_of_a_release(checkout: Checkout) -> None:
     done = checkout.install()
     assert done.returncode == 0
     building, ready = done.stdout.splitlines()[1:]
-    assert building.startswith("pulumi: building the CLI v3.999.0 from its Go module: about 5 min")
-    assert ready == "pulumi: ready in .tools/pulumi/bin (built from source, v3.999.0)"
+    assert building.startswith("pulumi: building the CLI v3.999.0 from its Go module: about 7 min")
+    assert ready == (
+        "pulumi: ready in .tools/pulumi/bin (built from source, v3.999.0, YAML v1.99.0)"
+    )
     programs = sorted((checkout.made / "bin").iterdir())
     assert [path.name for path in programs] == [
         "pulumi",
         "pulumi-language-python",
         "pulumi-language-python-exec",
+        "pulumi-language-yaml",
         "pulumi-resource-pulumi-python",
     ]
     assert all(os.access(path, os.X_OK) for path in programs)
@@ -164,7 +175,7 @@ def test_a_cli_of_another_version_is_built_again(checkout: Checkout) -> None:
     checkout.made_by_hand("built from source, v3.1.0\n")
     checkout.go()
     assert checkout.install().returncode == 0
-    assert checkout.builds() == 1
+    assert checkout.builds() == 2
 
 
 def test_the_language_host_is_found_after_the_checkout_was_moved(

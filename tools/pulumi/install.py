@@ -1,9 +1,9 @@
 """Make sure that there is a Pulumi CLI: `make setup` runs this with the Python of the project.
 
 If there is a pulumi on PATH, it is used. Otherwise one is put into `.tools/pulumi`: by the
-installer of the Automation API, or, if that cannot reach its host, by building the CLI from its Go
-module (in the version that `go.mod` names) and adding the parts of a release that Python programs
-need. A second run does nothing.
+installer of the Automation API, or, if that cannot reach its host, by building the CLI and the
+language host for YAML from their Go modules (in the versions that the two `go.mod` name) and adding
+the parts of a release that Python programs need. A second run does nothing.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -35,14 +36,57 @@ BUILD_SECONDS = 3600
 REPORT_SECONDS = 15
 """How often a long step reports that it is still running."""
 
-EXPECTED_BUILD = "about 5 minutes on 2 cores, and 4 GB in Go's caches"
+EXPECTED_BUILD = "about 7 minutes on 2 cores, and 5 GB in Go's caches"
 DOCS = "https://www.pulumi.com/docs/install/"
 
 OFFICIAL = "official release"
 """The stamp of a CLI that Pulumi's installer downloaded."""
 
-CLI_MODULE = "github.com/pulumi/pulumi/pkg/v3"
 SDK_MODULE = "github.com/pulumi/pulumi/sdk/v3"
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program that is built from its Go module."""
+
+    name: str
+    module: str
+    sets_version: str
+    """The variable that holds its version. Without one, `pulumi version` prints nothing, and the
+    Automation API refuses it."""
+    folder: Path
+    """Where its `go.mod` is."""
+
+    @property
+    def version(self) -> str:
+        """The version that `go.mod` requires, as in "v3.259.0"."""
+        return self._required(rf"^\s*(?:require )?{re.escape(self.module)} (\S+)")
+
+    @property
+    def go(self) -> str:
+        """The version of Go that builds it."""
+        return self._required(r"^go (\S+)$")
+
+    def _required(self, pattern: str) -> str:
+        file = self.folder / "go.mod"
+        found = re.search(pattern, file.read_text(), re.MULTILINE)
+        if found is None:
+            raise CannotInstallError(f"{file} names no version. Restore it from git")
+        return found[1]
+
+
+CLI = Program(
+    "pulumi",
+    "github.com/pulumi/pulumi/pkg/v3",
+    f"{SDK_MODULE}/go/common/version.Version",
+    HERE,
+)
+YAML = Program(
+    "pulumi-language-yaml",
+    "github.com/pulumi/pulumi-yaml",
+    "github.com/pulumi/pulumi-yaml/pkg/version.Version",
+    HERE / "yaml",
+)
 RELEASE_PARTS = (
     "python/cmd/pulumi-language-python-exec",
     "python/dist/pulumi-resource-pulumi-python",
@@ -65,24 +109,14 @@ def search_path() -> str:
     return os.pathsep.join(folder for folder in folders if Path(folder) != BIN)
 
 
-def read_go_mod() -> tuple[str, str]:
-    """The version of the CLI that `go.mod` requires (as in "v3.259.0"), and of Go to build it."""
-    text = (HERE / "go.mod").read_text()
-    cli = re.search(rf"^\s*{re.escape(CLI_MODULE)} (\S+)", text, re.MULTILINE)
-    go = re.search(r"^go (\S+)$", text, re.MULTILINE)
-    if cli is None or go is None:
-        raise CannotInstallError(f"{HERE / 'go.mod'} names no version. Restore it from git")
-    return cli[1], go[1]
-
-
-def run_long(command: list[str], doing: str, log: Path, limit: int) -> int:
+def run_long(command: list[str], doing: str, log: Path, limit: int, folder: Path = HERE) -> int:
     """Run `command` with its output in `log`, and say now and then that it is still going.
 
     Returns its exit code, or -1 when it was ended because `limit` seconds had passed.
     """
     started = time.monotonic()
     with log.open("w") as output:
-        process = subprocess.Popen(command, cwd=HERE, stdout=output, stderr=output)
+        process = subprocess.Popen(command, cwd=folder, stdout=output, stderr=output)
         try:
             while time.monotonic() < started + limit:
                 try:
@@ -148,18 +182,15 @@ def find_go(wanted: str) -> str:
     return go
 
 
-def build(go: str, version: str, into: Path) -> None:
-    """Build the CLI into the folder `into`, with a line now and then while it lasts."""
-    binary = into / "bin" / "pulumi"
+def build(go: str, program: Program, into: Path) -> None:
+    """Build a program into the folder `into`, with a line now and then while it lasts."""
     log = into / "build.log"
     command = [
         *(go, "build", "-trimpath", "-buildvcs=false"),
-        # Without a version `pulumi version` prints nothing, and the Automation API refuses it.
-        *("-ldflags", f"-s -w -X {SDK_MODULE}/go/common/version.Version={version}"),
-        *("-o", str(binary), f"{CLI_MODULE}/cmd/pulumi"),
+        *("-ldflags", f"-s -w -X {program.sets_version}={program.version}"),
+        *("-o", str(into / "bin" / program.name), f"{program.module}/cmd/{program.name}"),
     ]
-    say(f"building the CLI {version} from its Go module: {EXPECTED_BUILD}")
-    if run_long(command, "building", log, BUILD_SECONDS):
+    if run_long(command, f"building {program.name}", log, BUILD_SECONDS, program.folder):
         reason = (log.read_text().strip().splitlines() or ["it did not finish"])[-1]
         raise CannotInstallError(
             f"the build failed ({reason}). Mend that, or install Pulumi ({DOCS})"
@@ -202,18 +233,20 @@ def write_launcher(into: Path) -> None:
         launcher.chmod(0o755)
 
 
-def install(version: str, go_wanted: str) -> None:
+def install() -> None:
     """Fill `ROOT` by the first way that works; it appears under its name only when complete."""
     partial = ROOT.with_name("pulumi.partial")
     empty(partial)
     if is_installer_reachable() and download(partial):
         source = OFFICIAL
     else:
-        go = find_go(go_wanted)
+        go = find_go(CLI.go)
         empty(partial)
-        build(go, version, partial)
+        say(f"building the CLI {CLI.version} from its Go module: {EXPECTED_BUILD}")
+        for program in (CLI, YAML):
+            build(go, program, partial)
         add_release_parts(go, partial)
-        source = built(version)
+        source = built()
     (partial / STAMP.name).write_text(f"{source}\n")
     shutil.rmtree(ROOT, ignore_errors=True)
     partial.rename(ROOT)
@@ -226,19 +259,18 @@ def empty(folder: Path) -> None:
     (folder / "bin").mkdir(parents=True)
 
 
-def built(version: str) -> str:
+def built() -> str:
     """What the stamp says about a CLI that was built here."""
-    return f"built from source, {version}"
+    return f"built from source, {CLI.version}, YAML {YAML.version}"
 
 
 def ensure() -> None:
     """Leave a complete CLI of the version wanted now in `ROOT`."""
-    version, go_wanted = read_go_mod()
     stamp = STAMP.read_text().strip() if STAMP.exists() else ""
-    if stamp == built(version):
+    if stamp == built():
         write_launcher(ROOT)  # the checkout or its Python may have moved since
     elif stamp != OFFICIAL:
-        install(version, go_wanted)
+        install()
 
 
 def main() -> int:

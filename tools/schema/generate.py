@@ -14,15 +14,16 @@ from pydantic import BaseModel
 
 import bytez_provider
 from bytez_provider.audit import Audit
+from bytez_provider.core.fleets import READY_KEY
 from bytez_provider.core.inputs import INPUTS, REQUIRED, Change
 from bytez_provider.fleetfile._reading import (
     KEY_PATTERN,
     MODEL_ID,
     OWN_PREFIX,
     SCHEMA_KEY,
-    TAKEN_KEY,
 )
 from bytez_provider.review import Review
+from tools.schema.package import make_schema
 
 FOLDER = Path(bytez_provider.__file__).parent / "data"
 
@@ -45,6 +46,7 @@ def schemas() -> dict[str, str]:
         "fleet.schema.json": _document(is_overlay=False),
         "fleet-overlay.schema.json": _document(is_overlay=True),
         **{name: _printed(model, title) for name, (model, title) in PRINTED.items()},
+        "schema.json": make_schema(),
     }
     return {name: json.dumps(schema, indent=2) + "\n" for name, schema in made.items()}
 
@@ -86,9 +88,9 @@ def _document(*, is_overlay: bool) -> dict[str, Any]:
             },
             "models": {
                 "description": "The models by their names within the fleet: letters, digits, '-' "
-                f"and '_', but not '{TAKEN_KEY}'.",
+                f"and '_', but not '{READY_KEY}'.",
                 "type": ["object", "null"],
-                "propertyNames": {"pattern": KEY_PATTERN, "not": {"const": TAKEN_KEY}},
+                "propertyNames": {"pattern": KEY_PATTERN, "not": {"const": READY_KEY}},
                 "additionalProperties": {"$ref": "#/$defs/model"},
             },
         },

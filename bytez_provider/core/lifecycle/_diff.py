@@ -13,9 +13,15 @@ from bytez_provider.service.schemas import NOT_LOADED, Instance, Phase
 class Difference:
     """What a changed declaration, or the state of the load, asks for."""
 
-    needed: bool
     replaces: list[str]
     """The inputs, by their names in Python, whose change is a replacement."""
+    updates: list[str]
+    """What else asks for an operation: inputs by their names in Python, or "status"."""
+
+    @property
+    def needed(self) -> bool:
+        """Whether there is anything to do."""
+        return bool(self.replaces or self.updates)
 
 
 def diff(old: ModelState, new: ModelInputs, unknown: frozenset[str]) -> Difference:
@@ -29,10 +35,14 @@ def diff(old: ModelState, new: ModelInputs, unknown: frozenset[str]) -> Differen
         for name, one in INPUTS.items()
         if name not in unknown and getattr(old, name) != getattr(new, name)
     ]
-    replaces = [one.name for one in changed if one.change is Change.REPLACE]
-    is_moved = isinstance(new, MemberInputs) is not (old.readiness == "fleet")
+    updates = [one.name for one in changed if one.change is Change.UPDATE]
+    if isinstance(new, MemberInputs) is not (old.readiness == "fleet"):
+        updates.append("readiness")
+    if not _is_settled(old):
+        updates.append("status")
     return Difference(
-        needed=bool(changed or unknown or is_moved or not _is_settled(old)), replaces=replaces
+        replaces=[one.name for one in changed if one.change is Change.REPLACE],
+        updates=[*updates, *sorted(unknown)],
     )
 
 

@@ -20,7 +20,7 @@ from bytez_provider.core.ownership import Claim, Ledger
 from bytez_provider.core.waiting import Caller, Waiter
 from bytez_provider.service.catalogue import CatalogueSource
 from bytez_provider.service.client import BytezClient
-from bytez_provider.service.schemas import Instance
+from bytez_provider.service.schemas import CatalogueEntry, Instance
 from bytez_provider.service.settings import Settings
 
 
@@ -49,8 +49,8 @@ class Lifecycle:
             settings=settings, client=client, catalogue=catalogue, ledger=ledger, waiter=waiter
         )
 
-    def deploys(self, *, is_preview: bool) -> None:
-        """Say whether this process only previews: then nothing is written in the journal."""
+    def deploys(self, *, is_preview: bool | None) -> None:
+        """Say whether this process only previews; see `Ledger.deploys`."""
         self._account.ledger.deploys(is_preview=is_preview)
 
     def check(
@@ -137,6 +137,32 @@ class Lifecycle:
             NotLoadedError: It is not loaded.
         """
         return _read.get(self._account, model_id)
+
+    def find(self, model_id: str, caller: Caller) -> ModelState:
+        """Return the state of a model that is read by its id: an import takes the load over.
+
+        Raises:
+            NotLoadedError: It is not loaded.
+        """
+        return _read.find(self._account.begin(caller), model_id)
+
+    def foresee(self, model_id: str) -> dict[str, Any]:
+        """Return the outputs of a model that a preview already knows, as Pulumi keeps them."""
+        found = _load.state_of(self._account, ModelInputs(model_id=model_id), Claim(), None, None)
+        outputs = ("requiredRamGb", "benchmarked", "endpoint", "account")
+        return {name: value for name, value in found.bag().items() if name in outputs}
+
+    def catalogue(self) -> list[CatalogueEntry]:
+        """Return the models that the service can load, as far as they are known."""
+        return self._account.catalogue.get().entries()
+
+    def instances(self) -> list[Instance]:
+        """Return what is loaded in the account, whoever loaded it.
+
+        Raises:
+            ApiError: No answer.
+        """
+        return self._account.client.instances()
 
     def glance(self, model_id: str, created: datetime | None) -> Instance | None:
         """Return the instance of a fleet's model, for a whole fleet with few requests."""

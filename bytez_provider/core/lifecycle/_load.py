@@ -37,7 +37,7 @@ def update(op: Operation, old: ModelState, inputs: ModelInputs) -> ModelState:
     with op.loading(inputs.model_id):
         op.ledger.deploys(is_preview=False)
         live, stated = op.status(inputs.model_id), Stated(op, old)
-        claim, adopted_at = stated.claim, old.adopted_at
+        claim, adopted_at = stated.claim, old.taken_at
         if live is None:
             live = stated.look_again()
         if live is None and stated.may_lag:

@@ -6,11 +6,13 @@ from datetime import datetime
 
 from bytez_provider.core import messages
 from bytez_provider.core.declared import ModelInputs, ModelState
+from bytez_provider.core.inputs import EXPIRY_MAX_SECONDS, EXPIRY_MIN_SECONDS
 from bytez_provider.core.lifecycle._diff import drift_of, granted_of
 from bytez_provider.core.lifecycle._load import state_of
 from bytez_provider.core.lifecycle._operation import Account, Operation
 from bytez_provider.core.lifecycle._stated import Stated
 from bytez_provider.core.ownership import Claim, Judgement, Named, Verdict
+from bytez_provider.service.pricing import IDLE_SECONDS
 from bytez_provider.service.schemas import NOT_LOADED, Instance, Phase, iso, moment_of
 
 _GLANCE_SECONDS = 5.0
@@ -34,6 +36,23 @@ def get(account: Account, model_id: str) -> ModelState:
     if live is None:
         raise messages.not_loaded(model_id)
     return _read_only(account, live)
+
+
+def find(op: Operation, model_id: str) -> ModelState:
+    """Return the state of a model that is read by its id; see `Lifecycle.find`."""
+    live = op.client.status(model_id)
+    if live is None:
+        raise messages.not_loaded(model_id)
+    period = live.expiration_period_seconds
+    is_own = period is not None and EXPIRY_MIN_SECONDS <= period <= EXPIRY_MAX_SECONDS
+    inputs = ModelInputs(
+        model_id=live.model_id,
+        concurrency=live.concurrency or 1,
+        expiration_period_seconds=period if is_own and period != IDLE_SECONDS else None,
+    )
+    op.ledger.mark_unsaved(model_id, live.created)
+    state = state_of(op, inputs, Claim(live.created), None, live.word)
+    return state.model_copy(update={"read_at": iso(op.client.server_now())})
 
 
 def _read_only(account: Account, live: Instance) -> ModelState:
@@ -62,7 +81,8 @@ def read(op: Operation, old: ModelState) -> ModelState | None:
     if judged.verdict is Verdict.OURS_LATER:
         old = _found_later(op, old, live, judged)
     elif stated.named is not None and stated.named.created is not None:
-        confirm(op, old, stated.named, is_kept=False)
+        if old.read_at is None:  # It may be only read, and another stack's.
+            confirm(op, old, stated.named, is_kept=False)
     else:
         op.ledger.identify(old.model_id, op.who, live.created)
         op.ledger.mark_unsaved(old.model_id, live.created)

@@ -14,7 +14,7 @@ def named_by(old: ModelState) -> Named | None:
     """Return the load that a state names; None if it names none."""
     if old.status == NOT_LOADED:
         return None
-    return Named(moment_of(old.created), old.adopted_at)
+    return Named(moment_of(old.created), old.taken_at)
 
 
 class Stated:

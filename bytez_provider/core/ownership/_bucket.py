@@ -110,7 +110,7 @@ class Bucket:
         except ImportError:
             raise ConfigError(
                 verb="read the configuration",
-                observed="BYTEZ_JOURNAL is a bucket, and the package obstore is not installed",
+                observed="the journal is a bucket, and the package obstore is not installed",
                 action="Install it with `pip install 'bytez-provider[bucket]'`",
             ) from None
         # These options replace those of the environment.
@@ -133,7 +133,7 @@ class Bucket:
         place = printable(self.place, limit=100)
         return ConfigError(
             verb="read the configuration",
-            observed=f"BYTEZ_JOURNAL is '{place}', which cannot be used: {why}",
+            observed=f"the journal is set to '{place}', which cannot be used: {why}",
             action=action,
         )
 
@@ -149,7 +149,7 @@ class Bucket:
         except (BaseError, OSError) as error:
             failure = JournalError(
                 verb=f"{verb} the journal",
-                observed=f"{self.place}, the bucket of BYTEZ_JOURNAL, {_reason(error)}",
+                observed=f"{self.place}, the bucket of the journal, {_reason(error)}",
                 action="Check its address and credentials, or set BYTEZ_ACCEPT_NO_JOURNAL=1 to "
                 "deploy without it",
             )

@@ -178,10 +178,20 @@ class Ledger:
 
     # ---------------------------------------------------------------- what the states prove
 
-    def deploys(self, *, is_preview: bool) -> None:
-        """Set whether this process only previews; only the first call counts."""
-        if self._writes is None:
+    def deploys(self, *, is_preview: bool | None) -> None:
+        """Say whether this process only previews: then it writes nothing. The first answer counts.
+
+        None if it is not known yet. Until then, only that a saved state names a load is written,
+        which is as true in a preview.
+        """
+        if self._writes is None and is_preview is not None:
             self._writes = not is_preview
+        elif self._writes is None:
+            with self._lock:
+                stated = [one for one, _ in self._stated]
+            for one in stated:
+                with self._tried():
+                    self._confirm(one, is_kept=False)
         self._write_proofs()
 
     def confirm(

@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
@@ -18,6 +18,7 @@ from urllib.request import url2pathname
 
 from bytez_provider.base.errors import ConfigError, JournalError, printable
 from bytez_provider.base.files import replace_file
+from bytez_provider.service.settings import Settings
 
 _T = TypeVar("_T")
 
@@ -189,26 +190,27 @@ class Tolerant:
             return otherwise
 
 
-def open_store(environ: Mapping[str, str], warn: Callable[[str], None]) -> Store:
-    """Return the store that BYTEZ_JOURNAL names, by default the platform's folder for state.
+def open_store(settings: Settings, warn: Callable[[str], None]) -> Store:
+    """Return the store that is configured, by default the platform's folder for state.
 
     A folder that fails is a warning. A bucket that fails is an error, because the user relies on
-    it, unless BYTEZ_ACCEPT_NO_JOURNAL is 1.
+    it, unless `accept_no_journal` is set.
 
     Raises:
-        ConfigError: BYTEZ_JOURNAL names neither an absolute folder nor a bucket.
+        ConfigError: The journal is neither an absolute folder nor a bucket.
     """
     from bytez_provider.core.ownership._bucket import KINDS, Bucket
 
-    chosen = environ.get("BYTEZ_JOURNAL", "").strip()
+    chosen = settings.journal
     scheme, is_address, _ = chosen.partition("://")
     if is_address and scheme in KINDS:
         bucket = Bucket(chosen)
-        return Tolerant(bucket, warn) if environ.get("BYTEZ_ACCEPT_NO_JOURNAL") == "1" else bucket
-    return Tolerant(Folder(_folder(chosen)), warn)
+        return Tolerant(bucket, warn) if settings.accept_no_journal else bucket
+    return Tolerant(Folder(_folder(settings)), warn)
 
 
-def _folder(chosen: str) -> Path:
+def _folder(settings: Settings) -> Path:
+    chosen = settings.journal
     if not chosen:
         from platformdirs import user_state_path
 
@@ -220,9 +222,11 @@ def _folder(chosen: str) -> Path:
     if "://" not in name and folder.is_absolute():
         return folder
     kind = "not a known kind of address" if "://" in name else "a relative folder"
+    # A key that was pasted into the wrong setting is still a key.
+    shown = settings.key.hide_in(chosen) if settings.key else chosen
     raise ConfigError(
         verb="read the configuration",
-        observed=f"BYTEZ_JOURNAL is '{printable(chosen, limit=100)}', which is {kind}",
+        observed=f"the journal is set to '{printable(shown, limit=100)}', which is {kind}",
         action="Set it to an absolute folder, which does not depend on where a command runs, or to "
         "a bucket such as s3://bucket/folder",
     )

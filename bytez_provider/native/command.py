@@ -1,0 +1,65 @@
+"""The command `pulumi-resource-bytez`, which Pulumi's engine starts for each provider."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+import grpc
+from pulumi.runtime.proto import provider_pb2_grpc
+
+from bytez_provider.engine import Engine
+from bytez_provider.native.provider import Provider
+
+_WORKERS: Final = 512
+"""More than any sensible `--parallel`; a thread starts only when a call needs it."""
+_OPTIONS: Final = [("grpc.max_receive_message_length", 400 << 20)]
+_GRACE_SECONDS: Final = 3.0
+"""An engine that ends in order stops its own service before it ends its plugins, and reports a
+plugin that ended earlier as broken."""
+_GONE: Final = (grpc.ChannelConnectivity.TRANSIENT_FAILURE, grpc.ChannelConnectivity.SHUTDOWN)
+
+
+def main() -> None:
+    """Serve the engine until it is gone."""
+    ended = threading.Event()
+    # The engine ends its plugins with SIGINT. A Ctrl-C in a terminal does not reach them: they have
+    # a process group of their own, and the engine calls `Cancel`.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    engine = Engine()
+    provider = Provider(engine, lambda address: _watch(engine.attach(address), ended))
+    server = grpc.server(ThreadPoolExecutor(_WORKERS), options=_OPTIONS)
+    provider_pb2_grpc.add_ResourceProviderServicer_to_server(provider, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    sys.stdout.write(f"{port}\n")
+    sys.stdout.flush()
+    ended.wait()
+    server.stop(grace=None)
+    # Waits of operations whose engine is gone end by themselves; nobody waits for their threads.
+    os._exit(0)
+
+
+def _watch(channel: grpc.Channel, ended: threading.Event) -> None:
+    """End this process when the engine does: one that is killed says nothing."""
+    was_there = threading.Event()
+    end = threading.Timer(_GRACE_SECONDS, ended.set)
+    end.daemon = True
+
+    def look(state: grpc.ChannelConnectivity) -> None:
+        if state is grpc.ChannelConnectivity.READY:
+            was_there.set()
+        elif state in _GONE and was_there.is_set():
+            was_there.clear()
+            end.start()
+
+    channel.subscribe(look, try_to_connect=True)
+
+
+if __name__ == "__main__":
+    main()

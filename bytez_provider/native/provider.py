@@ -1,0 +1,428 @@
+"""The calls of the engine: property bags on one side, the core on the other."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import grpc
+from google.protobuf import empty_pb2
+from google.protobuf.struct_pb2 import Struct
+from pulumi.runtime.proto import plugin_pb2, provider_pb2_grpc
+from pulumi.runtime.proto import provider_pb2 as pb
+from pydantic.alias_generators import to_camel
+
+import bytez_provider
+from bytez_provider import __version__
+from bytez_provider.base.errors import (
+    BytezError,
+    ConfigError,
+    ErrorCode,
+    InvalidInputError,
+    did_you_mean,
+    printable,
+)
+from bytez_provider.base.urns import FLEET_TYPE, NATIVE_MODEL_TYPE, NATIVE_READINESS_TYPE
+from bytez_provider.core.declared import ModelState, ReadinessInputs, declared
+from bytez_provider.core.inputs import INPUTS, is_model_id
+from bytez_provider.core.lifecycle import Lifecycle
+from bytez_provider.core.readiness import Readiness
+from bytez_provider.core.rooms import (
+    Rooms,
+    make_rooms,
+    model_state,
+    own_environment,
+    readiness_state,
+)
+from bytez_provider.engine import Call, Engine, sendable
+from bytez_provider.native.bags import UNKNOWN, Bag, struct_of
+from bytez_provider.native.fleet import ChildFailedError, construct
+from bytez_provider.service.schemas import RUNNING
+from bytez_provider.service.settings import SETTINGS, read_settings, refuse_plain_key
+
+if TYPE_CHECKING:
+    from pulumi.runtime.proto.provider_pb2 import PropertyDiff
+
+    Kind: TypeAlias = PropertyDiff.Kind.ValueType
+
+Context = grpc.ServicerContext
+
+_CODES: Final[Mapping[ErrorCode, grpc.StatusCode]] = {
+    ErrorCode.INVALID_INPUT: grpc.StatusCode.INVALID_ARGUMENT,
+    ErrorCode.UNKNOWN_MODEL: grpc.StatusCode.INVALID_ARGUMENT,
+    ErrorCode.AUTHENTICATION: grpc.StatusCode.UNAUTHENTICATED,
+    ErrorCode.CREDITS: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    ErrorCode.RATE_LIMITED: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    ErrorCode.BOOT_TIMEOUT: grpc.StatusCode.DEADLINE_EXCEEDED,
+    ErrorCode.NOT_LOADED: grpc.StatusCode.NOT_FOUND,
+    ErrorCode.ALREADY_LOADED: grpc.StatusCode.ALREADY_EXISTS,
+}
+"""The others fail because of the state of the world. UNAVAILABLE is not among them: the engine
+would take it for a plugin that is gone."""
+
+MODEL_RESULT: Final = (
+    "modelId",
+    "concurrency",
+    "expirationPeriodSeconds",
+    "status",
+    "created",
+    "requiredRamGb",
+    "benchmarked",
+    "endpoint",
+    "account",
+)
+"""What `getModel` returns."""
+
+_SCHEMA = Path(bytez_provider.__file__).parent / "data" / "schema.json"
+_FROM_ENGINE = ("version", "pluginDownloadURL", "__internal")
+"""What the engine adds to the settings of a provider."""
+
+
+_DEFAULTS: Final = {one.in_state: one.default for one in INPUTS.values()}
+_LEARNED: Final = frozenset({"status", "created", "ready"})
+"""What only the service knows."""
+
+
+def _answering(method: Callable[[Any, Any, Context], Any]) -> Callable[[Any, Any, Context], Any]:
+    """Answer an error of ours with its one sentence; gRPC shows any other with its type."""
+
+    @functools.wraps(method)
+    def answer(self: Provider, request: Any, context: Context) -> Any:
+        try:
+            return method(self, request, context)
+        except BytezError as error:
+            code = _CODES.get(error.code, grpc.StatusCode.FAILED_PRECONDITION)
+            context.abort(code, sendable(str(error)))
+        except ChildFailedError as error:
+            context.abort(grpc.StatusCode.ABORTED, str(error))
+
+    return answer
+
+
+class Provider(provider_pb2_grpc.ResourceProviderServicer):
+    """One provider resource: the default one of a program, or an explicit one.
+
+    Args:
+        engine: The engine that this process works for.
+        attach: Called with the address of the engine once it is known.
+    """
+
+    def __init__(self, engine: Engine, attach: Callable[[str], None]) -> None:
+        self._engine = engine
+        self._attach = attach
+        self._folder = Path.cwd()
+        self._refreshes = False
+        self._rooms: Rooms | None = None
+
+    # -------------------------------------------------------------------------- the plugin
+
+    def Handshake(self, request: pb.ProviderHandshakeRequest, _: Context) -> Any:
+        """Learn where the engine and the project are."""
+        self._attach(request.engine_address)
+        self._folder = Path(request.root_directory or self._folder)
+        self._refreshes = request.supports_refresh_before_update
+        return pb.ProviderHandshakeResponse(accept_secrets=True)
+
+    def Attach(self, request: plugin_pb2.PluginAttach, _: Context) -> Any:
+        """Learn where the engine is, if this process was started by hand."""
+        self._attach(request.address)
+        return empty_pb2.Empty()
+
+    def GetPluginInfo(self, _request: Any, _: Context) -> Any:
+        """Say which version this is."""
+        return plugin_pb2.PluginInfo(version=__version__)
+
+    def GetSchema(self, _request: Any, _: Context) -> Any:
+        """Return the schema of the package."""
+        schema = json.loads(_SCHEMA.read_text(encoding="utf-8"))
+        return pb.GetSchemaResponse(schema=json.dumps({**schema, "version": __version__}))
+
+    def Cancel(self, _request: Any, _: Context) -> Any:
+        """End all waits: what they return is still saved."""
+        self._engine.cancel()
+        return empty_pb2.Empty()
+
+    # ------------------------------------------------------------------------ its settings
+
+    @_answering
+    def CheckConfig(self, request: pb.CheckRequest, _: Context) -> Any:
+        """Refuse settings that do not exist or cannot be used."""
+        news = Bag.of(request.news)
+        given = {*news.known, *news.unknown} - {*_FROM_ENGINE}
+        failures = [
+            pb.CheckFailure(property=one, reason=_no_setting(one)) for one in given - {*SETTINGS}
+        ]
+        if not failures and not news.unknown:
+            self._read_settings(news)
+        return pb.CheckResponse(inputs=request.news, failures=failures)
+
+    @_answering
+    def DiffConfig(self, request: pb.DiffRequest, _: Context) -> Any:
+        """Compare settings; a change replaces nothing: each load is checked against them."""
+        olds, news = Bag.of(request.olds), Bag.of(request.news)
+        names = {*olds.known, *news.known} - {*_FROM_ENGINE}
+        changed = {one for one in names if olds.known.get(one) != news.known.get(one)}
+        return _difference({one: _kind(one, olds.known, news) for one in changed | news.unknown})
+
+    @_answering
+    def Configure(self, request: pb.ConfigureRequest, context: Context) -> Any:
+        """Make what the operations need."""
+        config = self._read_settings(Bag.of(request.args))
+        call = self._engine.call(None)
+        self._rooms = make_rooms(config, own_environment(), call.warn, folder=self._folder)
+        return pb.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
+
+    def _read_settings(self, bag: Bag) -> dict[str, str]:
+        """Return the settings as stack config has them.
+
+        Raises:
+            ConfigError: They cannot be used.
+        """
+        refuse_plain_key(is_set=bool(bag.known.get("key")), is_secret="key" in bag.secrets)
+        settings = {f"bytez:{name}": str(bag.known.get(name) or "") for name in SETTINGS}
+        read_settings(settings, own_environment())
+        return settings
+
+    # ------------------------------------------------------------------------- the resources
+
+    @_answering
+    def Check(self, request: pb.CheckRequest, context: Context) -> Any:
+        """Normalise the inputs, or say what is wrong with them."""
+        news = Bag.of(request.news)
+        if request.type == NATIVE_READINESS_TYPE:
+            return pb.CheckResponse(inputs=request.news)
+        old_id = Bag.of(request.olds).known.get("modelId")
+        with self._engine.call(context, urn=request.urn) as call:
+            checked = self._models.check(news.known, old_id, call, news.unknown)
+        failures = [pb.CheckFailure(property=name, reason=why) for name, why in checked.problems]
+        if checked.inputs is None or failures:
+            return pb.CheckResponse(inputs=request.news, failures=failures)
+        unknown = {name: news.values[name] for name in news.unknown}
+        return pb.CheckResponse(inputs=news.struct({**checked.inputs.bag(), **unknown}))
+
+    @_answering
+    def Diff(self, request: pb.DiffRequest, context: Context) -> Any:
+        """Say what a change of the inputs asks for, and which property does."""
+        olds, news = Bag.of(request.olds), Bag.of(request.news)
+        if request.type == NATIVE_READINESS_TYPE:
+            old = readiness_state(olds.known)
+            waits = self._readiness.diff(old, None if news.unknown else news.known)
+            name = "members" if old.ready else "ready"
+            return _difference({name: pb.PropertyDiff.UPDATE} if waits else {})
+        with self._engine.call(context, urn=request.urn) as call:
+            change = self._models.diff(model_state(olds.known), news.known, news.unknown, call)
+            self._models.deploys(is_preview=None)
+        names = {to_camel(one) for one in change.updates}
+        found = {one: _kind(one, olds.known, news) for one in names}
+        replaces = [to_camel(one) for one in change.replaces]
+        return _difference(
+            found | {one: _kind(one, olds.known, news, "_REPLACE") for one in replaces}, replaces
+        )
+
+    @_answering
+    def Create(self, request: pb.CreateRequest, context: Context) -> Any:
+        """Load the model and wait until it is RUNNING; in a preview, say what is known of it."""
+        bag = Bag.of(request.properties)
+        self._models.deploys(is_preview=request.preview)
+        if request.preview:
+            return pb.CreateResponse(properties=self._foreseen(request.type, bag))
+        with self._call(request, context) as call:
+            if request.type == NATIVE_READINESS_TYPE:
+                inputs = ReadinessInputs.model_validate(bag.known)
+                outs = self._readiness.wait(inputs, call).bag()
+                return pb.CreateResponse(id=inputs.fleet, properties=bag.struct(outs))
+            state = self._models.create(declared(bag.known), call)
+        return pb.CreateResponse(
+            id=state.model_id,
+            properties=bag.struct(state.bag()),
+            refresh_before_update=self._refreshes,
+        )
+
+    @_answering
+    def Read(self, request: pb.ReadRequest, context: Context) -> Any:
+        """Return the resource as it is now; an import and a `get` have only its id."""
+        bag = Bag.of(request.properties)
+        with self._call(request, context) as call:
+            if request.type == NATIVE_READINESS_TYPE:
+                fleet = self._readiness.read(readiness_state(bag.known))
+                if fleet is None:
+                    return pb.ReadResponse()
+                outs = bag.struct(fleet.bag())
+                return pb.ReadResponse(id=request.id, properties=outs, inputs=request.inputs)
+            if "endpoint" in bag.known:
+                state = self._models.read(model_state(bag.known), call)
+            else:
+                state = self._models.find(_model_id(request.id), call)
+        if state is None:
+            return pb.ReadResponse()
+        return pb.ReadResponse(
+            id=request.id,
+            properties=bag.struct(state.bag()),
+            inputs=bag.struct(_declared(state)),
+            refresh_before_update=self._refreshes,
+        )
+
+    @_answering
+    def Update(self, request: pb.UpdateRequest, context: Context) -> Any:
+        """Apply inputs that need no replacement, and finish a load that is not RUNNING."""
+        olds, news = Bag.of(request.olds), Bag.of(request.news)
+        self._models.deploys(is_preview=request.preview)
+        if request.preview:
+            outs = self._foreseen(request.type, news, olds.known)
+            return pb.UpdateResponse(properties=outs)
+        with self._call(request, context) as call:
+            if request.type == NATIVE_READINESS_TYPE:
+                inputs = ReadinessInputs.model_validate(news.known)
+                outs = news.struct(self._readiness.wait(inputs, call).bag())
+                return pb.UpdateResponse(properties=outs)
+            state = self._models.update(model_state(olds.known), declared(news.known), call)
+        return pb.UpdateResponse(
+            properties=news.struct(state.bag()), refresh_before_update=self._refreshes
+        )
+
+    @_answering
+    def Delete(self, request: pb.DeleteRequest, context: Context) -> Any:
+        """Unload the load that the state names."""
+        if request.type == NATIVE_MODEL_TYPE:
+            with self._call(request, context) as call:
+                self._models.delete(model_state(Bag.of(request.properties).known), call)
+        return empty_pb2.Empty()
+
+    @_answering
+    def Construct(self, request: pb.ConstructRequest, context: Context) -> Any:
+        """Declare the models of a fleet, and the readiness that waits for them."""
+        if request.type != FLEET_TYPE:
+            context.abort(grpc.StatusCode.UNIMPLEMENTED, f"'{request.type}' is no component")
+        self._models.deploys(is_preview=request.dryRun)
+        return construct(request)
+
+    # -------------------------------------------------------------------------- functions
+
+    @_answering
+    def Invoke(self, request: pb.InvokeRequest, context: Context) -> Any:
+        """Answer a function of a program."""
+        args = Bag.of(request.args)
+        if request.tok not in _FUNCTIONS:
+            context.abort(grpc.StatusCode.UNIMPLEMENTED, f"'{request.tok}' is no function")
+        with self._engine.call(context) as call:
+            result = _FUNCTIONS[request.tok](self._models, args.known, call)
+        answer = pb.InvokeResponse()
+        getattr(answer, "return").CopyFrom(struct_of(result))
+        return answer
+
+    # ---------------------------------------------------------------------------- details
+
+    @property
+    def _models(self) -> Lifecycle:
+        return self._configured().lifecycle
+
+    @property
+    def _readiness(self) -> Readiness:
+        return self._configured().readiness
+
+    def _configured(self) -> Rooms:
+        if self._rooms is None:
+            raise ConfigError(
+                verb="work",
+                observed="the engine has not configured the provider",
+                action="Report this as a bug, with the output of `pulumi version`",
+            )
+        return self._rooms
+
+    def _call(self, request: Any, context: Context) -> Call:
+        return self._engine.call(context, urn=request.urn, timeout_seconds=request.timeout)
+
+    def _foreseen(self, kind: str, bag: Bag, olds: Mapping[str, Any] | None = None) -> Struct:
+        """Return the outputs that a preview can know of a created or updated resource."""
+        if kind == NATIVE_READINESS_TYPE:
+            return struct_of({**bag.values, "ready": UNKNOWN, "statuses": UNKNOWN})
+        if olds is not None and olds.get("status", RUNNING) == RUNNING:
+            return bag.struct({**olds, **bag.values})
+        model_id = bag.known.get("modelId")
+        outs = self._models.foresee(model_id) if model_id else {}
+        later = {"status": UNKNOWN, "created": UNKNOWN}
+        return bag.struct({**(olds or {}), **outs, **later, **bag.values})
+
+
+def _get_model(models: Lifecycle, args: Mapping[str, Any], call: Call) -> dict[str, Any]:
+    found = models.find(_model_id(args.get("modelId")), call).bag()
+    return {name: value for name, value in found.items() if name in MODEL_RESULT}
+
+
+def _get_models(models: Lifecycle, args: Mapping[str, Any], _: Call) -> dict[str, Any]:
+    words = str(args.get("search") or "").lower().split()
+    found = [one for one in models.catalogue() if all(w in one.model_id.lower() for w in words)]
+    return {"models": [one.model_dump(by_alias=True, exclude_none=True) for one in found]}
+
+
+def _get_instances(models: Lifecycle, _args: Mapping[str, Any], _: Call) -> dict[str, Any]:
+    return {
+        "instances": [
+            one.model_dump(mode="json", by_alias=True, exclude_none=True)
+            for one in models.instances()
+        ]
+    }
+
+
+_FUNCTIONS: Final[Mapping[str, Callable[[Lifecycle, Mapping[str, Any], Call], dict[str, Any]]]] = {
+    "bytez:index:getModel": _get_model,
+    "bytez:index:getModels": _get_models,
+    "bytez:index:getInstances": _get_instances,
+}
+
+
+def _model_id(text: object) -> str:
+    if not is_model_id(text):
+        raise InvalidInputError(
+            verb="read",
+            subject=printable(str(text or ""), limit=100),
+            observed="it is no model id",
+            action="Name the model as owner/name, for example openai-community/gpt2",
+        )
+    return str(text)
+
+
+def _declared(state: ModelState) -> dict[str, Any]:
+    """Return the inputs of a state; of one that was read by its id, what a program would say."""
+    bag = state.inputs().bag()
+    if state.read_at is None:
+        return bag
+    return {k: v for k, v in bag.items() if v != _DEFAULTS[k]}
+
+
+def _no_setting(name: str) -> str:
+    near = did_you_mean(get_close_matches(name, SETTINGS, n=1))
+    return f"is not a setting{near}; the settings are {', '.join(SETTINGS)}"
+
+
+def _kind(
+    name: str, olds: Mapping[str, Any], news: Bag, also: str = ""
+) -> pb.PropertyDiff.Kind.ValueType:
+    if name not in news.unknown and olds.get(name) is None:
+        word = "ADD"
+    elif name in _DEFAULTS and name not in news.unknown and news.known.get(name) is None:
+        word = "DELETE"
+    else:
+        word = "UPDATE"
+    return pb.PropertyDiff.Kind.Value(word + also)
+
+
+def _difference(
+    kinds: Mapping[str, pb.PropertyDiff.Kind.ValueType], replaces: Sequence[str] = ()
+) -> pb.DiffResponse:
+    return pb.DiffResponse(
+        changes=pb.DiffResponse.DIFF_SOME if kinds else pb.DiffResponse.DIFF_NONE,
+        replaces=replaces,
+        diffs=sorted(kinds),
+        hasDetailedDiff=True,
+        detailedDiff={
+            name: pb.PropertyDiff(kind=kind, inputDiff=name not in _LEARNED)
+            for name, kind in kinds.items()
+        },
+        # The service holds one load of a model: the new one cannot exist beside the old one.
+        deleteBeforeReplace=True,
+    )
