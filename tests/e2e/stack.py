@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 TOOLS = Path(__file__).resolve().parents[2] / ".tools" / "pulumi" / "bin"
-MODEL_TYPES = ("pulumi-python:dynamic/bytez:Model", "bytez:index:Model")
+MODEL_TYPE = "pulumi-python:dynamic/bytez:Model"
+MODEL_TYPES = (MODEL_TYPE, "bytez:index:Model")
 COMMAND_SECONDS = 120
 
 
