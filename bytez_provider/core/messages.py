@@ -187,7 +187,7 @@ def held_by_others(live: Instance, judged: Judgement, *, in_fleet: bool) -> Byte
         if in_fleet:
             renamed = "rename it with `pulumi state rename` if its key was renamed"
         action = (
-            f"Take it over with `adopt=True` or BYTEZ_ADOPT={model_id}, {renamed}, or unload it "
+            f"Take it over with `adopt` or BYTEZ_ADOPT={model_id}, {renamed}, or unload it "
             f"with `bytez-fleet unload {model_id}{yes}`"
         )
     return _load_error(AlreadyLoadedError, model_id, loaded + by, action)
@@ -325,7 +325,7 @@ def gone(old: ModelState, live: Instance | None, judged: Judgement, *, accepts: 
     """A refresh found the load gone, which Pulumi itself shows only as a removed resource."""
     found = (
         "was unloaded, and loaded by somebody else (or by this resource, if this state was "
-        "restored: then take it over with `adopt=True`)"
+        "restored: then take it over with `adopt`)"
     )
     if live is None:
         found = "is no longer loaded"

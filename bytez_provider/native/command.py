@@ -19,9 +19,8 @@ _WORKERS: Final = 512
 """More than any sensible `--parallel`; a thread starts only when a call needs it."""
 _OPTIONS: Final = [("grpc.max_receive_message_length", 400 << 20)]
 _GRACE_SECONDS: Final = 3.0
-"""An engine that ends in order stops its own service before it ends its plugins, and reports a
-plugin that ended earlier as broken."""
-_GONE: Final = (grpc.ChannelConnectivity.TRANSIENT_FAILURE, grpc.ChannelConnectivity.SHUTDOWN)
+"""How long an engine may be away: one that ends in order stops its own service before it ends its
+plugins, and reports a plugin that has ended earlier as broken."""
 
 
 def main() -> None:
@@ -47,18 +46,23 @@ def main() -> None:
 
 def _watch(channel: grpc.Channel, ended: threading.Event) -> None:
     """End this process when the engine does: one that is killed says nothing."""
-    was_there = threading.Event()
-    end = threading.Timer(_GRACE_SECONDS, ended.set)
-    end.daemon = True
+    changed = threading.Event()
 
-    def look(state: grpc.ChannelConnectivity) -> None:
-        if state is grpc.ChannelConnectivity.READY:
-            was_there.set()
-        elif state in _GONE and was_there.is_set():
-            was_there.clear()
-            end.start()
+    def follow() -> None:
+        while True:
+            try:
+                # A connection may also be closed because nothing was sent for long.
+                grpc.channel_ready_future(channel).result(timeout=_GRACE_SECONDS)
+            except grpc.FutureTimeoutError:
+                ended.set()
+                return
+            changed.wait()
+            changed.clear()
 
-    channel.subscribe(look, try_to_connect=True)
+    channel.subscribe(
+        lambda state: changed.set() if state is not grpc.ChannelConnectivity.READY else None
+    )
+    threading.Thread(target=follow, daemon=True).start()
 
 
 if __name__ == "__main__":

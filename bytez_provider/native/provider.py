@@ -157,7 +157,10 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             pb.CheckFailure(property=one, reason=_no_setting(one)) for one in given - {*SETTINGS}
         ]
         if not failures and not news.unknown:
-            self._read_settings(news)
+            try:
+                _settings(news)
+            except ConfigError as error:
+                failures.append(pb.CheckFailure(reason=str(error)))
         return pb.CheckResponse(inputs=request.news, failures=failures)
 
     @_answering
@@ -171,21 +174,13 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     @_answering
     def Configure(self, request: pb.ConfigureRequest, context: Context) -> Any:
         """Make what the operations need."""
-        config = self._read_settings(Bag.of(request.args))
+        bag = Bag.of(request.args)
+        # Only here: in `CheckConfig`, the engine does not mark secrets.
+        refuse_plain_key(is_set="key" in bag.known, is_secret="key" in bag.secrets)
+        config = _settings(bag)
         call = self._engine.call(None)
         self._rooms = make_rooms(config, own_environment(), call.warn, folder=self._folder)
         return pb.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
-
-    def _read_settings(self, bag: Bag) -> dict[str, str]:
-        """Return the settings as stack config has them.
-
-        Raises:
-            ConfigError: They cannot be used.
-        """
-        refuse_plain_key(is_set=bool(bag.known.get("key")), is_secret="key" in bag.secrets)
-        settings = {f"bytez:{name}": str(bag.known.get(name) or "") for name in SETTINGS}
-        read_settings(settings, own_environment())
-        return settings
 
     # ------------------------------------------------------------------------- the resources
 
@@ -346,6 +341,17 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         outs = self._models.foresee(model_id) if model_id else {}
         later = {"status": UNKNOWN, "created": UNKNOWN}
         return bag.struct({**(olds or {}), **outs, **later, **bag.values})
+
+
+def _settings(bag: Bag) -> dict[str, str]:
+    """Return settings as stack config has them.
+
+    Raises:
+        ConfigError: They cannot be used.
+    """
+    settings = {f"bytez:{name}": str(bag.known.get(name) or "") for name in SETTINGS}
+    read_settings(settings, own_environment())
+    return settings
 
 
 def _get_model(models: Lifecycle, args: Mapping[str, Any], call: Call) -> dict[str, Any]:

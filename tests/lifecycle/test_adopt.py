@@ -41,7 +41,7 @@ class TestRefused:
         assert machine.refused(AlreadyLoadedError) == snapshot(
             "could not load 'openai-community/gpt2': it is already loaded at "
             "concurrency 2 since 2024-05-27T23:35:35.863Z (RUNNING), not by this "
-            "resource. Nothing was changed. Take it over with `adopt=True` or "
+            "resource. Nothing was changed. Take it over with `adopt` or "
             "BYTEZ_ADOPT=openai-community/gpt2, name the old resource in `aliases` if "
             "this one was renamed, or unload it with `bytez-fleet unload "
             "openai-community/gpt2`."
