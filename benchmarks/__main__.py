@@ -16,6 +16,7 @@ from pathlib import Path
 
 from benchmarks import alone, report
 from benchmarks.figures import Figures, machine
+from benchmarks.native import native
 from benchmarks.trial import Provider, run_trial
 from tests.e2e.stack import pulumi_path
 
@@ -31,6 +32,7 @@ _QUICK: Sequence[tuple[Provider, int]] = [
 ]
 _ALONE: dict[str, Callable[[int], dict[str, float]]] = {
     "plain_models": alone.plain_models,
+    "native": native,
     "interrupt": alone.interrupt,
     "review": alone.review,
     "import": lambda _runs: alone.imports(),

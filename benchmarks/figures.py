@@ -129,6 +129,7 @@ def promises(figures: Figures) -> list[Promise]:
     )
     one = boot["fleet", 1]
     plain = figures.alone.get("plain_models", {})
+    plugin = figures.alone.get("native", {})
     found: list[tuple[str, float, float | None, bool]] = [
         ("boot of 64 models, times one model", 1.35, ratio(boot["fleet", 64], one), False),
         (
@@ -150,6 +151,17 @@ def promises(figures: Figures) -> list[Promise]:
         ("requests of a refresh of 256", 3, figures.value("fleet", 256, "refresh_requests"), False),
         ("bytes of state a model, times naive", 0.5, ratio(fleet_state, naive_state), False),
         ("boot of 32 plain Models with `--parallel 64`, times one", 1.5, plain.get("ratio"), False),
+        ("native: boot of 64 models, times one", 1.3, plugin.get("boot_ratio"), False),
+        *(
+            (
+                f"native: unchanged `{what}` of {models}, times a Python program's",
+                0.85,
+                plugin.get(f"{what}_{models}_ratio"),
+                False,
+            )
+            for models in (1, 64)
+            for what in ("up", "preview")
+        ),
         (
             "seconds from Ctrl-C in mid-boot to the prompt",
             2,

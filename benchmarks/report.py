@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from benchmarks.alone import MANY
 from benchmarks.figures import Figures, promises, ratio
+from benchmarks.native import SIZES, TIMES
 from benchmarks.plot import Panel, Row, svg
 from benchmarks.service import BOOT_SECONDS
 from benchmarks.trial import Provider
@@ -166,6 +167,15 @@ def _alone(figures: Figures) -> list[str]:
         header = ("one, s", f"{MANY}, s", f"{MANY} / one")
         plain_row = (plain["one_seconds"], plain[f"{MANY}_seconds"], f"{plain['ratio']:.2f}")
         parts += ["## Plain Models with `--parallel 64`", _table(header, [plain_row])]
+    plugin = figures.alone.get("native")
+    if plugin is not None:
+        columns = ("", "models", "first `up`, s", "unchanged `up`, s", "`preview`, s")
+        timed = [
+            (title, str(models), *(f"{plugin[f'{face}_{models}_{what}']:.2f}" for what in TIMES))
+            for face, title in (("native", "YAML, by the plugin"), ("python", "a Python program"))
+            for models in SIZES
+        ]
+        parts += ["## The plugin and a Python program", _table(columns, timed)]
     for name, title in (
         ("interrupt", "Ctrl-C in mid-boot"),
         ("review", "Review of a plan that replaces 1,000 models"),

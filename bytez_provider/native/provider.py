@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import grpc
 from google.protobuf import empty_pb2
-from google.protobuf.struct_pb2 import Struct
 from pulumi.runtime.proto import plugin_pb2, provider_pb2_grpc
 from pulumi.runtime.proto import provider_pb2 as pb
-from pydantic.alias_generators import to_camel
 
 import bytez_provider
 from bytez_provider import __version__
@@ -22,26 +20,19 @@ from bytez_provider.base.errors import (
     BytezError,
     ConfigError,
     ErrorCode,
-    InvalidInputError,
     did_you_mean,
-    printable,
 )
-from bytez_provider.base.urns import FLEET_TYPE, NATIVE_MODEL_TYPE, NATIVE_READINESS_TYPE
-from bytez_provider.core.declared import ModelState, ReadinessInputs, declared
-from bytez_provider.core.inputs import INPUTS, is_model_id
+from bytez_provider.base.urns import FLEET_TYPE, NATIVE_READINESS_TYPE
 from bytez_provider.core.lifecycle import Lifecycle
-from bytez_provider.core.readiness import Readiness
 from bytez_provider.core.rooms import (
     Rooms,
     make_rooms,
-    model_state,
     own_environment,
-    readiness_state,
 )
 from bytez_provider.engine import Call, Engine, sendable
-from bytez_provider.native.bags import UNKNOWN, Bag, struct_of
+from bytez_provider.native.bags import Bag, struct_of
 from bytez_provider.native.fleet import ChildFailedError, construct
-from bytez_provider.service.schemas import RUNNING
+from bytez_provider.native.resources import Models, Readinesses, Resource, model_id_of
 from bytez_provider.service.settings import SETTINGS, read_settings, refuse_plain_key
 
 if TYPE_CHECKING:
@@ -82,9 +73,8 @@ _FROM_ENGINE = ("version", "pluginDownloadURL", "__internal")
 """What the engine adds to the settings of a provider."""
 
 
-_DEFAULTS: Final = {one.in_state: one.default for one in INPUTS.values()}
-_LEARNED: Final = frozenset({"status", "created", "ready"})
-"""What only the service knows."""
+_LEARNED: Final = ("status", "ready")
+"""What asks for an operation, and is no input."""
 
 
 def _answering(method: Callable[[Any, Any, Context], Any]) -> Callable[[Any, Any, Context], Any]:
@@ -169,7 +159,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         olds, news = Bag.of(request.olds), Bag.of(request.news)
         names = {*olds.known, *news.known} - {*_FROM_ENGINE}
         changed = {one for one in names if olds.known.get(one) != news.known.get(one)}
-        return _difference({one: _kind(one, olds.known, news) for one in changed | news.unknown})
+        return _difference(dict.fromkeys(changed | news.unknown, "UPDATE"))
 
     @_answering
     def Configure(self, request: pb.ConfigureRequest, context: Context) -> Any:
@@ -188,103 +178,64 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     def Check(self, request: pb.CheckRequest, context: Context) -> Any:
         """Normalise the inputs, or say what is wrong with them."""
         news = Bag.of(request.news)
-        if request.type == NATIVE_READINESS_TYPE:
-            return pb.CheckResponse(inputs=request.news)
-        old_id = Bag.of(request.olds).known.get("modelId")
         with self._engine.call(context, urn=request.urn) as call:
-            checked = self._models.check(news.known, old_id, call, news.unknown)
-        failures = [pb.CheckFailure(property=name, reason=why) for name, why in checked.problems]
-        if checked.inputs is None or failures:
+            inputs, problems = self._of(request).check(Bag.of(request.olds), news, call)
+        if problems:
+            failures = [pb.CheckFailure(property=name, reason=why) for name, why in problems]
             return pb.CheckResponse(inputs=request.news, failures=failures)
-        unknown = {name: news.values[name] for name in news.unknown}
-        return pb.CheckResponse(inputs=news.struct({**checked.inputs.bag(), **unknown}))
+        return pb.CheckResponse(inputs=news.struct(inputs))
 
     @_answering
     def Diff(self, request: pb.DiffRequest, context: Context) -> Any:
         """Say what a change of the inputs asks for, and which property does."""
-        olds, news = Bag.of(request.olds), Bag.of(request.news)
-        if request.type == NATIVE_READINESS_TYPE:
-            old = readiness_state(olds.known)
-            waits = self._readiness.diff(old, None if news.unknown else news.known)
-            name = "members" if old.ready else "ready"
-            return _difference({name: pb.PropertyDiff.UPDATE} if waits else {})
         with self._engine.call(context, urn=request.urn) as call:
-            change = self._models.diff(model_state(olds.known), news.known, news.unknown, call)
-            self._models.deploys(is_preview=None)
-        names = {to_camel(one) for one in change.updates}
-        found = {one: _kind(one, olds.known, news) for one in names}
-        replaces = [to_camel(one) for one in change.replaces]
-        return _difference(
-            found | {one: _kind(one, olds.known, news, "_REPLACE") for one in replaces}, replaces
-        )
+            olds, news = Bag.of(request.olds), Bag.of(request.news)
+            return _difference(self._of(request).diff(olds, news, call))
 
     @_answering
     def Create(self, request: pb.CreateRequest, context: Context) -> Any:
-        """Load the model and wait until it is RUNNING; in a preview, say what is known of it."""
-        bag = Bag.of(request.properties)
-        self._models.deploys(is_preview=request.preview)
+        """Make the resource; in a preview, say what is known of it."""
+        news, resource = Bag.of(request.properties), self._begin(request)
         if request.preview:
-            return pb.CreateResponse(properties=self._foreseen(request.type, bag))
+            return pb.CreateResponse(properties=news.struct(resource.foresee(news, None)))
         with self._call(request, context) as call:
-            if request.type == NATIVE_READINESS_TYPE:
-                inputs = ReadinessInputs.model_validate(bag.known)
-                outs = self._readiness.wait(inputs, call).bag()
-                return pb.CreateResponse(id=inputs.fleet, properties=bag.struct(outs))
-            state = self._models.create(declared(bag.known), call)
+            made = resource.create(news, call)
         return pb.CreateResponse(
-            id=state.model_id,
-            properties=bag.struct(state.bag()),
-            refresh_before_update=self._refreshes,
+            id=made.id, properties=news.struct(made.outs), refresh_before_update=self._refreshes
         )
 
     @_answering
     def Read(self, request: pb.ReadRequest, context: Context) -> Any:
-        """Return the resource as it is now; an import and a `get` have only its id."""
-        bag = Bag.of(request.properties)
+        """Return the resource as it is now."""
+        state, inputs = Bag.of(request.properties), Bag.of(request.inputs)
         with self._call(request, context) as call:
-            if request.type == NATIVE_READINESS_TYPE:
-                fleet = self._readiness.read(readiness_state(bag.known))
-                if fleet is None:
-                    return pb.ReadResponse()
-                outs = bag.struct(fleet.bag())
-                return pb.ReadResponse(id=request.id, properties=outs, inputs=request.inputs)
-            if "endpoint" in bag.known:
-                state = self._models.read(model_state(bag.known), call)
-            else:
-                state = self._models.find(_model_id(request.id), call)
-        if state is None:
+            found = self._of(request).read(request.id, state, inputs, call)
+        if found is None:
             return pb.ReadResponse()
         return pb.ReadResponse(
-            id=request.id,
-            properties=bag.struct(state.bag()),
-            inputs=bag.struct(_declared(state)),
+            id=found.id,
+            properties=state.struct(found.outs),
+            inputs=inputs.struct(found.inputs),
             refresh_before_update=self._refreshes,
         )
 
     @_answering
     def Update(self, request: pb.UpdateRequest, context: Context) -> Any:
-        """Apply inputs that need no replacement, and finish a load that is not RUNNING."""
-        olds, news = Bag.of(request.olds), Bag.of(request.news)
-        self._models.deploys(is_preview=request.preview)
+        """Apply what needs no replacement; in a preview, say what is known of it."""
+        olds, news, resource = Bag.of(request.olds), Bag.of(request.news), self._begin(request)
         if request.preview:
-            outs = self._foreseen(request.type, news, olds.known)
-            return pb.UpdateResponse(properties=outs)
+            return pb.UpdateResponse(properties=news.struct(resource.foresee(news, olds.known)))
         with self._call(request, context) as call:
-            if request.type == NATIVE_READINESS_TYPE:
-                inputs = ReadinessInputs.model_validate(news.known)
-                outs = news.struct(self._readiness.wait(inputs, call).bag())
-                return pb.UpdateResponse(properties=outs)
-            state = self._models.update(model_state(olds.known), declared(news.known), call)
+            outs = resource.update(olds, news, call)
         return pb.UpdateResponse(
-            properties=news.struct(state.bag()), refresh_before_update=self._refreshes
+            properties=news.struct(outs), refresh_before_update=self._refreshes
         )
 
     @_answering
     def Delete(self, request: pb.DeleteRequest, context: Context) -> Any:
-        """Unload the load that the state names."""
-        if request.type == NATIVE_MODEL_TYPE:
-            with self._call(request, context) as call:
-                self._models.delete(model_state(Bag.of(request.properties).known), call)
+        """Remove the resource."""
+        with self._call(request, context) as call:
+            self._of(request).delete(Bag.of(request.properties), call)
         return empty_pb2.Empty()
 
     @_answering
@@ -292,7 +243,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         """Declare the models of a fleet, and the readiness that waits for them."""
         if request.type != FLEET_TYPE:
             context.abort(grpc.StatusCode.UNIMPLEMENTED, f"'{request.type}' is no component")
-        self._models.deploys(is_preview=request.dryRun)
+        self._configured().lifecycle.deploys(is_preview=request.dryRun)
         return construct(request)
 
     # -------------------------------------------------------------------------- functions
@@ -304,20 +255,24 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         if request.tok not in _FUNCTIONS:
             context.abort(grpc.StatusCode.UNIMPLEMENTED, f"'{request.tok}' is no function")
         with self._engine.call(context) as call:
-            result = _FUNCTIONS[request.tok](self._models, args.known, call)
+            result = _FUNCTIONS[request.tok](self._configured().lifecycle, args.known, call)
         answer = pb.InvokeResponse()
         getattr(answer, "return").CopyFrom(struct_of(result))
         return answer
 
     # ---------------------------------------------------------------------------- details
 
-    @property
-    def _models(self) -> Lifecycle:
-        return self._configured().lifecycle
+    def _of(self, request: Any) -> Resource:
+        """Return what does the operations of a resource."""
+        rooms = self._configured()
+        if request.type == NATIVE_READINESS_TYPE:
+            return Readinesses(rooms.readiness)
+        return Models(rooms.lifecycle)
 
-    @property
-    def _readiness(self) -> Readiness:
-        return self._configured().readiness
+    def _begin(self, request: Any) -> Resource:
+        """Begin to make or change a resource, or to preview that."""
+        self._configured().lifecycle.deploys(is_preview=request.preview)
+        return self._of(request)
 
     def _configured(self) -> Rooms:
         if self._rooms is None:
@@ -330,17 +285,6 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     def _call(self, request: Any, context: Context) -> Call:
         return self._engine.call(context, urn=request.urn, timeout_seconds=request.timeout)
-
-    def _foreseen(self, kind: str, bag: Bag, olds: Mapping[str, Any] | None = None) -> Struct:
-        """Return the outputs that a preview can know of a created or updated resource."""
-        if kind == NATIVE_READINESS_TYPE:
-            return struct_of({**bag.values, "ready": UNKNOWN, "statuses": UNKNOWN})
-        if olds is not None and olds.get("status", RUNNING) == RUNNING:
-            return bag.struct({**olds, **bag.values})
-        model_id = bag.known.get("modelId")
-        outs = self._models.foresee(model_id) if model_id else {}
-        later = {"status": UNKNOWN, "created": UNKNOWN}
-        return bag.struct({**(olds or {}), **outs, **later, **bag.values})
 
 
 def _settings(bag: Bag) -> dict[str, str]:
@@ -355,7 +299,7 @@ def _settings(bag: Bag) -> dict[str, str]:
 
 
 def _get_model(models: Lifecycle, args: Mapping[str, Any], call: Call) -> dict[str, Any]:
-    found = models.find(_model_id(args.get("modelId")), call).bag()
+    found = models.find(model_id_of(args.get("modelId")), call).bag()
     return {name: value for name, value in found.items() if name in MODEL_RESULT}
 
 
@@ -381,52 +325,22 @@ _FUNCTIONS: Final[Mapping[str, Callable[[Lifecycle, Mapping[str, Any], Call], di
 }
 
 
-def _model_id(text: object) -> str:
-    if not is_model_id(text):
-        raise InvalidInputError(
-            verb="read",
-            subject=printable(str(text or ""), limit=100),
-            observed="it is no model id",
-            action="Name the model as owner/name, for example openai-community/gpt2",
-        )
-    return str(text)
-
-
-def _declared(state: ModelState) -> dict[str, Any]:
-    """Return the inputs of a state; of one that was read by its id, what a program would say."""
-    bag = state.inputs().bag()
-    if state.read_at is None:
-        return bag
-    return {k: v for k, v in bag.items() if v != _DEFAULTS[k]}
-
-
 def _no_setting(name: str) -> str:
     near = did_you_mean(get_close_matches(name, SETTINGS, n=1))
     return f"is not a setting{near}; the settings are {', '.join(SETTINGS)}"
 
 
-def _kind(
-    name: str, olds: Mapping[str, Any], news: Bag, also: str = ""
-) -> pb.PropertyDiff.Kind.ValueType:
-    if name not in news.unknown and olds.get(name) is None:
-        word = "ADD"
-    elif name in _DEFAULTS and name not in news.unknown and news.known.get(name) is None:
-        word = "DELETE"
-    else:
-        word = "UPDATE"
-    return pb.PropertyDiff.Kind.Value(word + also)
-
-
-def _difference(
-    kinds: Mapping[str, pb.PropertyDiff.Kind.ValueType], replaces: Sequence[str] = ()
-) -> pb.DiffResponse:
+def _difference(kinds: Mapping[str, str]) -> pb.DiffResponse:
+    """Return an answer with the properties that changed, each with its kind of change."""
     return pb.DiffResponse(
         changes=pb.DiffResponse.DIFF_SOME if kinds else pb.DiffResponse.DIFF_NONE,
-        replaces=replaces,
+        replaces=[name for name, kind in kinds.items() if kind.endswith("_REPLACE")],
         diffs=sorted(kinds),
         hasDetailedDiff=True,
         detailedDiff={
-            name: pb.PropertyDiff(kind=kind, inputDiff=name not in _LEARNED)
+            name: pb.PropertyDiff(
+                kind=pb.PropertyDiff.Kind.Value(kind), inputDiff=name not in _LEARNED
+            )
             for name, kind in kinds.items()
         },
         # The service holds one load of a model: the new one cannot exist beside the old one.

@@ -31,7 +31,7 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
     "fleetfile": (),
     "engine": (),
     "dynamic": ("host", "providers", "options", "model", "fleet"),
-    "native": ("bags", "fleet", "provider", "command"),
+    "native": ("bags", "fleet", "resources", "provider", "command"),
     "provider": (),
     "stack": ("marks", "declared", "states"),
     "policies": (),
