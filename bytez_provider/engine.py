@@ -76,6 +76,11 @@ class Engine:
         with self._lock:
             self._live.discard(call)
 
+    def warn(self, message: str) -> None:
+        """Show a permanent warning that is about no resource."""
+        text = _shown(message)
+        self.log(engine_pb2.LogRequest(severity=engine_pb2.WARNING, message=text))
+
     def log(self, request: engine_pb2.LogRequest) -> None:
         """Show a message; one that cannot be shown is dropped, and fails nothing."""
         if self._stub is None:
@@ -155,12 +160,18 @@ class Call:
     ) -> None:
         if self._context is None or not self._context.is_active():
             return
-        text = sendable(printable(message, limit=_LOG_TEXT_LIMIT))
         self._engine.log(
             engine_pb2.LogRequest(
-                severity=severity, message=text, urn=urn or self.urn or "", ephemeral=ephemeral
+                severity=severity,
+                message=_shown(message),
+                urn=urn or self.urn or "",
+                ephemeral=ephemeral,
             )
         )
+
+
+def _shown(message: str) -> str:
+    return sendable(printable(message, limit=_LOG_TEXT_LIMIT))
 
 
 def sendable(text: str) -> str:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final
 
 import grpc
 from google.protobuf import empty_pb2
@@ -16,29 +16,15 @@ from pulumi.runtime.proto import provider_pb2 as pb
 
 import bytez_provider
 from bytez_provider import __version__
-from bytez_provider.base.errors import (
-    BytezError,
-    ConfigError,
-    ErrorCode,
-    did_you_mean,
-)
+from bytez_provider.base.errors import BytezError, ConfigError, ErrorCode, did_you_mean
 from bytez_provider.base.urns import FLEET_TYPE, NATIVE_READINESS_TYPE
 from bytez_provider.core.lifecycle import Lifecycle
-from bytez_provider.core.rooms import (
-    Rooms,
-    make_rooms,
-    own_environment,
-)
+from bytez_provider.core.rooms import Rooms, make_rooms, own_environment
 from bytez_provider.engine import Call, Engine, sendable
 from bytez_provider.native.bags import Bag, struct_of
 from bytez_provider.native.fleet import ChildFailedError, construct
 from bytez_provider.native.resources import Models, Readinesses, Resource, model_id_of
 from bytez_provider.service.settings import SETTINGS, read_settings, refuse_plain_key
-
-if TYPE_CHECKING:
-    from pulumi.runtime.proto.provider_pb2 import PropertyDiff
-
-    Kind: TypeAlias = PropertyDiff.Kind.ValueType
 
 Context = grpc.ServicerContext
 
@@ -55,24 +41,12 @@ _CODES: Final[Mapping[ErrorCode, grpc.StatusCode]] = {
 """The others fail because of the state of the world. UNAVAILABLE is not among them: the engine
 would take it for a plugin that is gone."""
 
-MODEL_RESULT: Final = (
-    "modelId",
-    "concurrency",
-    "expirationPeriodSeconds",
-    "status",
-    "created",
-    "requiredRamGb",
-    "benchmarked",
-    "endpoint",
-    "account",
-)
-"""What `getModel` returns."""
+OF_RESOURCE: Final = ("adopt", "onExpiry", "expectedHoursPerDay", "adoptedAt", "readAt", "granted")
+"""What the function `getModel` leaves out, because only a resource has it."""
 
 _SCHEMA = Path(bytez_provider.__file__).parent / "data" / "schema.json"
 _FROM_ENGINE = ("version", "pluginDownloadURL", "__internal")
 """What the engine adds to the settings of a provider."""
-
-
 _LEARNED: Final = ("status", "ready")
 """What asks for an operation, and is no input."""
 
@@ -168,8 +142,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         # Only here: in `CheckConfig`, the engine does not mark secrets.
         refuse_plain_key(is_set="key" in bag.known, is_secret="key" in bag.secrets)
         config = _settings(bag)
-        call = self._engine.call(None)
-        self._rooms = make_rooms(config, own_environment(), call.warn, folder=self._folder)
+        warn = self._engine.warn
+        self._rooms = make_rooms(config, own_environment(), warn, folder=self._folder)
         return pb.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
 
     # ------------------------------------------------------------------------- the resources
@@ -300,7 +274,7 @@ def _settings(bag: Bag) -> dict[str, str]:
 
 def _get_model(models: Lifecycle, args: Mapping[str, Any], call: Call) -> dict[str, Any]:
     found = models.find(model_id_of(args.get("modelId")), call).bag()
-    return {name: value for name, value in found.items() if name in MODEL_RESULT}
+    return {name: value for name, value in found.items() if name not in OF_RESOURCE}
 
 
 def _get_models(models: Lifecycle, args: Mapping[str, Any], _: Call) -> dict[str, Any]:

@@ -28,33 +28,37 @@ IDLE = state(status="NOT_LOADED", on_expiry="accept")
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "needed", "replaces"),
+    ("old", "new", "replaces", "updates"),
     [
-        (state(), inputs(), False, []),
-        (state(), inputs("microsoft/phi-1"), True, ["model_id"]),
-        (state(), inputs(concurrency=2), True, ["concurrency"]),
-        (state(), inputs(expiration_period_seconds=600), True, ["expiration_period_seconds"]),
-        (state(expiration_period_seconds=600), inputs(), True, ["expiration_period_seconds"]),
-        (state(), inputs(adopt=True), True, []),
-        (state(), inputs(on_expiry="accept"), True, []),
-        (state(), inputs(expected_hours_per_day=8.0), True, []),
-        *[(state(status=one), inputs(), True, []) for one in ("DEPLOYING", "FAILED", "ODD", None)],
-        (state(status="NOT_LOADED"), inputs(), False, []),
-        (IDLE, inputs(on_expiry="accept"), False, []),
-        (IDLE, inputs(), True, []),
-        (state(concurrency=3, granted=Granted(concurrency=4)), inputs(concurrency=3), False, []),
+        (state(), inputs(), [], []),
+        (state(), inputs("microsoft/phi-1"), ["model_id"], []),
+        (state(), inputs(concurrency=2), ["concurrency"], []),
+        (state(), inputs(expiration_period_seconds=600), ["expiration_period_seconds"], []),
+        (state(expiration_period_seconds=600), inputs(), ["expiration_period_seconds"], []),
+        (state(), inputs(adopt=True), [], ["adopt"]),
+        (state(), inputs(on_expiry="accept"), [], ["on_expiry"]),
+        (state(), inputs(expected_hours_per_day=8.0), [], ["expected_hours_per_day"]),
+        *[
+            (state(status=one), inputs(), [], ["status"])
+            for one in ("DEPLOYING", "FAILED", "ODD", None)
+        ],
+        (state(status="NOT_LOADED"), inputs(), [], []),
+        (IDLE, inputs(on_expiry="accept"), [], []),
+        (IDLE, inputs(), [], ["on_expiry"]),
+        (state(concurrency=3, granted=Granted(concurrency=4)), inputs(concurrency=3), [], []),
         # A fleet's readiness says whether its models are RUNNING.
-        (state(readiness="fleet", status=None), MEMBER, False, []),
-        (state(readiness="fleet", status="FAILED"), MEMBER, True, []),
-        (state(readiness="fleet", status=None), inputs(), True, []),
-        (state(), MEMBER, True, []),
+        (state(readiness="fleet", status=None), MEMBER, [], []),
+        (state(readiness="fleet", status="FAILED"), MEMBER, [], ["status"]),
+        (state(readiness="fleet", status="RUNNING"), inputs(), [], ["readiness", "status"]),
+        (state(), MEMBER, [], ["readiness"]),
     ],
 )
 def test_what_a_change_asks_for(
-    old: ModelState, new: ModelInputs, *, needed: bool, replaces: list[str]
+    old: ModelState, new: ModelInputs, replaces: list[str], updates: list[str]
 ) -> None:
     found = diff(old, new, frozenset())
-    assert (found.needed, found.replaces) == (needed, replaces)
+    assert (found.replaces, found.updates) == (replaces, updates)
+    assert found.needed is bool(replaces or updates)
 
 
 @pytest.mark.parametrize("name", ["model_id", "concurrency", "adopt"])

@@ -17,6 +17,7 @@ from bytez_provider.core.ownership import (
     judge,
 )
 from bytez_provider.core.ownership._judgement import confirmed as confirm
+from bytez_provider.service.schemas import iso
 from tests.ownership.test_judgement import (
     ADOPTED,
     ADOPTED_LATER,
@@ -134,3 +135,11 @@ def test_a_judgement_has_the_record_that_it_goes_by() -> None:
     later = confirmed(SIBLING, created=LATER)
     judged = judge(live(), who=ME, named=named, record=later)
     assert (judged.record, judged.owner) == (later, SIBLING)
+
+
+def test_a_take_over_is_later_than_all_that_a_record_knows() -> None:
+    record = confirmed(began=CREATED)
+    assert record.is_before_take_over(iso(LATER))
+    assert not record.is_before_take_over(iso(CREATED))
+    assert not record.is_before_take_over(None)
+    assert not confirmed(adopted_at=iso(LATER)).is_before_take_over(iso(LATER))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from bytez_provider.core.inputs import INPUTS, REQUIRED, Change, Input
-from bytez_provider.native.provider import MODEL_RESULT
+from bytez_provider.native.provider import OF_RESOURCE
 from bytez_provider.service.settings import SETTINGS
 
 _Schema = dict[str, Any]
@@ -89,7 +89,11 @@ def make_schema() -> _Schema:
                 "not loaded.",
                 "inputs": {"type": "object", "properties": model_id, "required": ["modelId"]},
                 "outputs": _object(
-                    {name: _output(name, declared) for name in MODEL_RESULT},
+                    {
+                        name: _output(name, declared)
+                        for name in (*declared, *_LEARNED)
+                        if name not in OF_RESOURCE
+                    },
                     ["modelId", "concurrency", "status", "endpoint", "account"],
                 ),
             },
