@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import subprocess
 import sys
@@ -108,3 +109,15 @@ def bytez_fleet(stack: Stack, *arguments: str) -> subprocess.CompletedProcess[st
         timeout=COMMAND_SECONDS,
         check=False,
     )
+
+
+def process_arguments(stack: Stack) -> list[str]:
+    """Return the command line of every process that runs for a stack."""
+    marker = f"PULUMI_HOME={stack.env['PULUMI_HOME']}\0".encode()
+    lines = []
+    for path in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if marker in (path / "environ").read_bytes():
+                line = (path / "cmdline").read_bytes()
+                lines.append(line.replace(b"\0", b" ").decode(errors="replace"))
+    return lines

@@ -24,6 +24,7 @@ from tests.e2e.helpers import (
     Log,
     loads,
     mid_boot,
+    process_arguments,
     running,
     sentence,
     until,
@@ -345,6 +346,63 @@ class TestSettings:
         output = stack.preview().failed().output
         assert "catalog" in output
         assert "did you mean 'catalogue'?" in output
+
+
+OTHER_KEY = "second-key-0123456789"
+TWO = """\
+config:
+  first: {{type: string, secret: true}}
+  second: {{type: string, secret: true}}
+resources:
+  one: {{type: "pulumi:providers:bytez", properties: {{key: "${{first}}", endpoint: {here}}}}}
+  other: {{type: "pulumi:providers:bytez", properties: {{key: "${{second}}", endpoint: {there}}}}}
+  gpt2:
+    type: bytez:Model
+    properties: {{modelId: {gpt2}}}
+    options: {{provider: "${{one}}"}}
+  again:
+    type: bytez:Model
+    properties: {{modelId: {gpt2}}}
+    options: {{provider: "${{other}}"}}
+"""
+
+
+@pytest.mark.parametrize("source", ["stack config", "two providers"])
+@SLOW
+def test_no_key_is_in_anything_that_is_kept_or_shown(
+    stack: YamlStack, emulator: Emulator, source: str
+) -> None:
+    """Plain state, backend, event log, preview, debug output, journal, arguments."""
+    del stack.env["BYTEZ_KEY"]
+    with Emulator(keys=(OTHER_KEY,), clock="manual", boot_seconds=BOOT_SECONDS) as second:
+        if source == "stack config":
+            stack.run("config", "set", "--secret", "bytez:key", KEY).ok()
+            stack.program(one())
+        else:
+            for name, key in (("first", KEY), ("second", OTHER_KEY)):
+                stack.run("config", "set", "--secret", name, key).ok()
+            stack.program(TWO.format(here=emulator.url, there=second.url, gpt2=GPT2))
+        services = [emulator] if source == "stack config" else [emulator, second]
+        stack.env["PULUMI_DEBUG_COMMANDS"] = "true"
+        outputs = [stack.run("preview", "--json").ok().output]
+        deployment = stack.start(*UP, "--event-log", "events.json", "--debug", "--logflow")
+        until(lambda: all(mid_boot(one) for one in services))
+        arguments = process_arguments(stack)
+        kept = [path.read_text() for path in (stack.folder / "journal").glob("*.json")]
+        for one_ in services:
+            one_.advance(BOOT_SECONDS)
+        outputs.append(deployment.finish().ok().output)
+        for one_, key in zip(services, (KEY, OTHER_KEY), strict=False):
+            refusal = {"status": 400, "body": {"error": f"bad {key}"}}
+            one_.set_faults([{"do": {"respond": refusal}}])
+        outputs.append(stack.destroy().failed().output)
+        files = [stack.project / "events.json", *stack.folder.glob("backend/**/*.json")]
+        kept += [path.read_text() for path in files]
+
+    assert any("bytez_provider.native.command" in line for line in arguments)
+    assert len(kept) >= 3
+    texts = arguments + outputs + kept
+    assert [text for text in texts if KEY in text or OTHER_KEY in text] == []
 
 
 def test_functions(stack: YamlStack, emulator: Emulator) -> None:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bytez_provider.emulator import Emulator
 from tests.e2e.conftest import KEY
-from tests.e2e.helpers import BOOT_SECONDS, SLOW, UP, bytez_fleet, mid_boot, one, until
+from tests.e2e.helpers import (
+    BOOT_SECONDS,
+    SLOW,
+    UP,
+    bytez_fleet,
+    mid_boot,
+    one,
+    process_arguments,
+    until,
+)
 from tests.e2e.stack import Stack
 
 HIDDEN = """
@@ -23,18 +30,6 @@ bytez.Model("away", model_id="facebook/opt-1.3b", expiration_period_seconds=60,
     on_expiry=given.require_secret("away"))
 bytez.Model("which", model_id=given.require_secret("which"))
 """
-
-
-def process_arguments(stack: Stack) -> list[str]:
-    """Return the command line of every process that runs for a stack."""
-    marker = f"PULUMI_HOME={stack.env['PULUMI_HOME']}\0".encode()
-    lines = []
-    for path in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if marker in (path / "environ").read_bytes():
-                line = (path / "cmdline").read_bytes()
-                lines.append(line.replace(b"\0", b" ").decode(errors="replace"))
-    return lines
 
 
 @pytest.mark.parametrize("source", ["environment", "stack config"])
