@@ -31,6 +31,7 @@ from tests.e2e.helpers import (
 )
 from tests.e2e.stack import YamlStack
 
+OTHER_KEY = "second-key-0123456789"
 ONE = """\
 resources:
   gpt2:
@@ -303,8 +304,8 @@ class TestImport:
 
 class TestSettings:
     def test_two_providers_and_two_accounts(self, stack: YamlStack, emulator: Emulator) -> None:
-        with Emulator(keys=("second-key-0123456789",), boot_seconds=0) as second:
-            stack.run("config", "set", "--secret", "second", "second-key-0123456789").ok()
+        with Emulator(keys=(OTHER_KEY,), boot_seconds=0) as second:
+            stack.run("config", "set", "--secret", "second", OTHER_KEY).ok()
             stack.program(
                 "config: {second: {type: string, secret: true}}\nresources:\n"
                 "  other:\n    type: pulumi:providers:bytez\n"
@@ -320,7 +321,7 @@ class TestSettings:
             assert running(second) == {GPT2: 1, PHI: 1}
             stack.up("--expect-no-changes").ok()
             text = json.dumps(stack.export())
-            assert "second-key-0123456789" not in text
+            assert OTHER_KEY not in text
             assert KEY not in text
             stack.destroy().ok()
             assert (running(emulator), running(second)) == ({}, {})
@@ -335,6 +336,20 @@ class TestSettings:
         assert running(emulator) == {GPT2: 1}
         assert KEY not in json.dumps(stack.export())
 
+    def test_a_key_that_was_changed_and_revoked_needs_no_command(
+        self, stack: YamlStack, emulator: Emulator
+    ) -> None:
+        """Each resource is refreshed before its update, with the new key."""
+        stack.program(one())
+        stack.up().ok()
+        log = Log(emulator)
+        emulator.keys = (OTHER_KEY,)
+        stack.env["BYTEZ_KEY"] = OTHER_KEY
+        stack.up().ok()
+        assert (log.new(), stack.models()["gpt2"]["status"]) == ([], "RUNNING")
+        stack.destroy().ok()
+        assert running(emulator) == {}
+
     def test_a_key_in_plain_text_is_refused(self, stack: YamlStack, emulator: Emulator) -> None:
         stack.run("config", "set", "bytez:key", KEY).ok()
         stack.program(one())
@@ -348,7 +363,6 @@ class TestSettings:
         assert "did you mean 'catalogue'?" in output
 
 
-OTHER_KEY = "second-key-0123456789"
 TWO = """\
 config:
   first: {{type: string, secret: true}}
