@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import grpc
 from pulumi.runtime.proto import provider_pb2 as pb
@@ -20,9 +20,8 @@ from bytez_provider.base.urns import FLEET_TYPE, NATIVE_MODEL_TYPE, NATIVE_READI
 from bytez_provider.core.fleets import READY_KEY, child_name, refuse_unusable
 from bytez_provider.native.bags import UNKNOWN, Bag, entries_of, holds_unknown, struct_of
 
-_LARGEST_MESSAGE = 400 << 20
 _CHANNEL_OPTIONS: Final = [
-    ("grpc.max_receive_message_length", _LARGEST_MESSAGE),
+    ("grpc.max_receive_message_length", 400 << 20),
     # The engine is on this machine, so a proxy from the environment must not be used.
     ("grpc.enable_http_proxy", 0),
 ]
@@ -80,8 +79,7 @@ class _Registration:
 
     def run(self, models: Mapping[str, Bag]) -> pb.ConstructResponse:
         """Register the fleet and its resources, and return its outputs."""
-        fleet = self._request.name
-        self._fleet = self._register_fleet()
+        fleet, self._fleet = self._request.name, self._register_fleet()
         with ThreadPoolExecutor(max(len(models), 1)) as pool:
             children = dict(zip(models, pool.map(self._model, models.items()), strict=True))
         made = {key: one for key, one in children.items() if one is not None}
@@ -122,13 +120,17 @@ class _Registration:
                 dependencies=request.dependencies,
                 aliases=request.aliases,
                 aliasSpecs=True,
-                protect=request.protect,
                 providers=request.providers,
                 acceptSecrets=True,
                 supportsPartialValues=True,
+                **self._given("protect"),
             )
         )
         return str(answer.urn)
+
+    def _given(self, *options: Literal["protect", "retainOnDelete"]) -> dict[str, Any]:
+        """Return those of the fleet's options that are set."""
+        return {one: getattr(self._request, one) for one in options if self._request.HasField(one)}
 
     def _model(self, entry: tuple[str, Bag]) -> _Child | None:
         key, bag = entry
@@ -155,13 +157,12 @@ class _Registration:
                     parent=self._fleet,
                     object=inputs,
                     provider=request.providers.get("bytez", ""),
-                    protect=request.protect,
-                    retainOnDelete=request.retainOnDelete,
                     customTimeouts=_timeouts(request),
                     acceptSecrets=True,
                     supportsPartialValues=True,
                     supportsResultReporting=True,
                     aliasSpecs=True,
+                    **self._given("protect", "retainOnDelete"),
                     **options,
                 )
             )

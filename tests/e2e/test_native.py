@@ -230,6 +230,24 @@ class TestFleet:
         stack.destroy().ok()
         assert running(emulator) == {}
 
+    def test_its_options_are_those_of_its_models(
+        self, stack: YamlStack, emulator: Emulator
+    ) -> None:
+        program = fleet(gpt2=GPT2)
+        stack.program(program.replace("outputs:", "    options: {protect: true}\noutputs:"))
+        stack.up().ok()
+        protected = [one["type"] for one in stack.export()["resources"] if one.get("protect")]
+        assert sorted(protected) == [
+            "bytez:index:Fleet",
+            "bytez:index:Model",
+            "bytez:index:Readiness",
+        ]
+        stack.program(program.replace("outputs:", "    options: {retainOnDelete: true}\noutputs:"))
+        stack.up().ok()
+        assert not any(one.get("protect") for one in stack.export()["resources"])
+        stack.destroy().ok()
+        assert running(emulator) == {GPT2: 1}
+
     def test_one_that_fails_is_named_and_the_others_are_left_to_run(
         self, stack: YamlStack, emulator: Emulator
     ) -> None:
