@@ -43,7 +43,7 @@ _REASONS_LIMIT = 300
 # ----------------------------------------------------------------------------- names and words
 
 
-def named(owner: Owner, *, with_place: bool = False) -> str:
+def resource_of(owner: Owner, *, with_place: bool = False) -> str:
     """Return a resource as a sentence names it."""
     if not owner.urn:
         return "another resource"
@@ -146,7 +146,7 @@ def worked_on(verb: str, record: Record) -> BytezError:
         doing = "is unloading it"
     elif record.holder is None:
         doing = "has just acted on it" if record.created else f"asked for it at {since}"
-    observed = f"{named(record.owner, with_place=True)} {doing}{_machine(record)}"
+    observed = f"{resource_of(record.owner, with_place=True)} {doing}{_machine(record)}"
     action = f"{_AGAIN} when that deployment has ended"
     return _load_error(AlreadyLoadedError, record.model_id, observed, action, verb=verb)
 
@@ -168,19 +168,19 @@ def other_account(verb: str, old: ModelState, *, endpoint_changed: bool) -> Byte
 # ------------------------------------------------------------------------------ before a load
 
 
-def held_by_others(live: Instance, judged: Judgement, *, in_fleet: bool) -> BytezError:
+def loaded_by_others(live: Instance, judged: Judgement, *, in_fleet: bool) -> BytezError:
     """Somebody else's load is in the way; the action names the ways out."""
     model_id = live.model_id
     at = f" at concurrency {live.concurrency}" if live.concurrency else ""
     when = f" since {iso(live.created)}" if live.created else ""
     loaded = f"it is already loaded{at}{when} ({live.word})"
     if judged.verdict is Verdict.OTHER_RESOURCE and judged.owner is not None:
-        by = f" by {named(judged.owner)}, which the program declares too"
+        by = f" by {resource_of(judged.owner)}, which the program declares too"
         action = "Remove one of the two: the service holds one load of a model"
     else:
         by, yes = ", not by this resource", ""
         if judged.owner is not None:
-            by = f" by {named(judged.owner, with_place=True)}{_machine(judged.record)}"
+            by = f" by {resource_of(judged.owner, with_place=True)}{_machine(judged.record)}"
             yes = " --yes"
         # A model of a fleet has no `aliases` of its own.
         renamed = "name the old resource in `aliases` if this one was renamed"
@@ -330,7 +330,7 @@ def gone(old: ModelState, live: Instance | None, judged: Judgement, *, accepts: 
     if live is None:
         found = "is no longer loaded"
     elif judged.owner is not None:
-        found = f"was unloaded, and loaded by {named(judged.owner, with_place=True)}"
+        found = f"was unloaded, and loaded by {resource_of(judged.owner, with_place=True)}"
     then = "that is accepted" if accepts else "`pulumi up` loads it again"
     return f"'{old.model_id}' {found}: {then}"
 
@@ -358,7 +358,7 @@ def left_alone(live: Instance, judged: Judgement) -> str:
     model_id = live.model_id
     if judged.verdict in (Verdict.OTHER_RESOURCE, Verdict.OTHER_STACK) and judged.owner:
         with_place = judged.verdict is Verdict.OTHER_STACK
-        has_it = f"{named(judged.owner, with_place=with_place)} has taken it over"
+        has_it = f"{resource_of(judged.owner, with_place=with_place)} has taken it over"
         return f"'{model_id}' was left running: {has_it}"
     unload = f"unload it with `bytez-fleet unload {model_id}`"
     if judged.verdict is Verdict.UNSURE:

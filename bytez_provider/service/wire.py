@@ -1,8 +1,8 @@
 """The wire: what each request says, and how its answer reads, in each version of the API.
 
 Nothing outside this module knows a path or the name of a field. A version is an `Api` in `APIS`:
-data, and a function where fields differ in more than their names. To add an endpoint, add its
-verb to `Verb`, its route to each version, and a method to `BytezClient`.
+data, and a function where fields differ in more than their names. CONTRIBUTING.md says
+how an endpoint is added.
 """
 
 from __future__ import annotations
@@ -168,6 +168,8 @@ _JUNE_2024: Final = replace(
     entry_ram="ramRequired",
 )
 APIS: Final[Mapping[ApiVersion, Api]] = {"2024-05": _MAY_2024, "2024-06": _JUNE_2024}
+PATHS: Final = frozenset(path for api in APIS.values() for _, path in api.routes.values())
+"""The paths of all versions."""
 
 
 def run_fields(text: str, params: Fields, *, stream: bool) -> Fields:

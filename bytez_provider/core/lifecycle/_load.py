@@ -60,7 +60,7 @@ def _meet(op: Operation, inputs: ModelInputs, live: Instance | None) -> ModelSta
     """Load a model, once no other resource of this deployment works on its load."""
     while True:
         try:
-            return _act_on(op, inputs, live)
+            return _load_or_take_over(op, inputs, live)
         except HeldError as held:
             # Nothing was sent. The other resource may unload it, to make way for this one.
             if not op.ledger.wait_for_own(held.record):
@@ -68,7 +68,7 @@ def _meet(op: Operation, inputs: ModelInputs, live: Instance | None) -> ModelSta
         live = op.status(inputs.model_id)
 
 
-def _act_on(op: Operation, inputs: ModelInputs, live: Instance | None) -> ModelState:
+def _load_or_take_over(op: Operation, inputs: ModelInputs, live: Instance | None) -> ModelState:
     """Load a model: whose the load is that runs now decides how."""
     model_id = inputs.model_id
     judged = op.ledger.judge(model_id, live, op.who, None)
@@ -88,7 +88,7 @@ def _act_on(op: Operation, inputs: ModelInputs, live: Instance | None) -> ModelS
         # The service holds one load of a model: one that this resource requested is gone.
         op.ledger.end(model_id, op.who)
     if not (is_let_go or inputs.adopt or model_id in op.settings.adopt):
-        raise messages.held_by_others(live, judged, in_fleet=isinstance(inputs, MemberInputs))
+        raise messages.loaded_by_others(live, judged, in_fleet=isinstance(inputs, MemberInputs))
     changes = {name: getattr(inputs, name) for name in differing(live, inputs)}
     has_failed = live.phase is Phase.FAILED
     if has_failed or changes:

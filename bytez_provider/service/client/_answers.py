@@ -32,7 +32,7 @@ from typing import Any, Final
 from bytez_provider.base.errors import printable
 from bytez_provider.service.client._transport import Answer
 from bytez_provider.service.settings import Key
-from bytez_provider.service.wire import Verb, error_text, model_named, own_error
+from bytez_provider.service.wire import PATHS, Verb, error_text, model_named, own_error
 
 NOTHING: Final = object()
 """The payload of an answer that is not JSON. (`null` is.)"""
@@ -82,7 +82,8 @@ _OTHER_SUBJECT = re.compile(
 _AN_ADDRESS = re.compile(
     r"\b(?:route|endpoint|path|url|page|method|cannot (?:get|post)|not implemented)\b"
 )
-_ADDRESSES = re.compile(r"\bhttps?://\S*|\bmodel/(?:list|load|status|run|instances|delete)\b\S*")
+_OUR_PATHS = "|".join(re.escape(path.strip("/")) for path in sorted(PATHS))
+_ADDRESSES = re.compile(rf"\bhttps?://\S*|\b(?:{_OUR_PATHS})\b\S*")
 _MODEL_ID = r"[a-z0-9][a-z0-9._-]*/[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?"
 _NAMES = re.compile(
     rf"\b(?:model|instance|modelid)s?\b[\s:=]*[\"'`]?(?P<plain>{_MODEL_ID})"
