@@ -24,7 +24,7 @@ from bytez_provider.base.words import duration
 from bytez_provider.cli.screen import DONE, FOUND, Screen
 from bytez_provider.cli.session import Session, at_host
 from bytez_provider.cli.stacks import INSTALL_PULUMI, own_source, pulumi_version
-from bytez_provider.core.messages import named
+from bytez_provider.core.messages import resource_of
 from bytez_provider.core.ownership import ChangedError, Phase, Record, Store
 from bytez_provider.service.catalogue import Catalogue
 from bytez_provider.service.client import BytezClient
@@ -246,7 +246,7 @@ def _unfinished(session: Session, records: Sequence[Record], held: Collection[st
     unanswered, unsaved, others = [], [], []
     for record in records:
         name = printable(record.model_id, limit=100)
-        begun = f"{name} by {named(record.owner)} at {iso(record.began)}"
+        begun = f"{name} by {resource_of(record.owner)} at {iso(record.began)}"
         standing = states.standing(record, _live(session, record))
         if standing is Standing.HELD:
             others.append(f"in progress: {begun}{at_host(record)}")

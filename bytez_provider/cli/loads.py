@@ -28,7 +28,7 @@ from bytez_provider.cli.screen import DONE, INTERRUPTED, Screen, code_of
 from bytez_provider.cli.session import NOBODY, Session, at_host
 from bytez_provider.cli.stacks import Wanted, own_source
 from bytez_provider.core.declared import ModelInputs, ModelState
-from bytez_provider.core.messages import named
+from bytez_provider.core.messages import resource_of
 from bytez_provider.core.ownership import Record
 from bytez_provider.core.waiting import NOT_FOUND_GRACE_SECONDS, Stop
 from bytez_provider.service.schemas import RUNNING, Instance, iso, moment_of
@@ -143,7 +143,7 @@ def _already_loaded(session: Session, live: Instance) -> BytezError:
     at = f" at concurrency {live.concurrency}" if live.concurrency else ""
     since = f" since {iso(live.created)}" if live.created else ""
     owner = session.ledger.judge(live.model_id, live, NOBODY, None).owner
-    by = f" by {named(owner, with_place=True)}" if owner else ""
+    by = f" by {resource_of(owner, with_place=True)}" if owner else ""
     unload = f"bytez-fleet unload {live.model_id}{' --yes' if owner else ''}"
     return AlreadyLoadedError(
         verb="load",
@@ -276,14 +276,14 @@ def _unload(session: Session, model_id: str, *, yes: bool) -> _Result:
     judged = session.ledger.judge(model_id, live, NOBODY, None)
     if judged.owner is not None and not yes:
         # The state of its stack may be out of reach here.
-        owner = named(judged.owner, with_place=True)
+        owner = resource_of(judged.owner, with_place=True)
         raise _refused(model_id, f"by the journal, {owner} owns this load")
     return _end(session, live, judged.record)
 
 
 def _finish(session: Session, states: States, record: Record) -> _Result:
     """Unload the load of a record if it runs and is unfinished, and clear the record."""
-    owner = named(record.owner, with_place=True)
+    owner = resource_of(record.owner, with_place=True)
     if states.standing(record, None) is Standing.HELD:
         return _Result("leftAlone", "inUse", f"{owner} is working on it{at_host(record)}")
     live = session.live(record.model_id)
@@ -321,7 +321,7 @@ def _spared(session: Session, states: States, record: Record, live: Instance) ->
         return _Result(
             "leftAlone",
             "undecided",
-            f"{named(record.owner, with_place=True)} began its load and may have finished it. "
+            f"{resource_of(record.owner, with_place=True)} began its load and may have finished it. "
             f"To read its state, add --stack {printable(record.owner.stack_name, limit=60)} in the "
             f"folder of project '{printable(project_of(record.owner.urn), limit=60)}', or --state "
             "with what `pulumi stack export` prints there",

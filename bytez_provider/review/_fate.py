@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from bytez_provider.base.urns import name_of
-from bytez_provider.core.messages import named
+from bytez_provider.core.messages import resource_of
 from bytez_provider.core.ownership import Judgement, Owner, Verdict, judge
 from bytez_provider.review._document import Action, DriftCode, FailureCode, LiveModel, ReasonCode
 from bytez_provider.review._models import Live
@@ -310,7 +310,7 @@ def _refused(judged: Judgement) -> Remark[FailureCode]:
     if judged.owner is None:
         why = "it is already loaded, but not by this stack: adopt it, or unload it first"
         return Remark("alreadyLoaded", why)
-    owner = named(judged.owner, with_place=True)
+    owner = resource_of(judged.owner, with_place=True)
     why = f"it is already loaded by {owner}: adopt it, or unload it first"
     return Remark("alreadyLoadedByOther", why)
 
@@ -442,5 +442,5 @@ def _of_others(judged: Judgement | None) -> Remark[DriftCode]:
     if owner is None:
         by_others = "was unloaded since the last up, and loaded by somebody else"
         return Remark("loadedByOthers", by_others)
-    holder = named(owner, with_place=True)
+    holder = resource_of(owner, with_place=True)
     return Remark("heldByOther", f"belongs to {holder}, according to the journal")
