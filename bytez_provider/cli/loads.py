@@ -318,11 +318,12 @@ def _spared(session: Session, states: States, record: Record, live: Instance) ->
         why = "a state names its load, so it is finished"
         return _Result("leftAlone", "finished", why)
     if standing is Standing.UNDECIDED:
+        owner, stack = record.owner, printable(record.owner.stack_name, limit=60)
         return _Result(
             "leftAlone",
             "undecided",
-            f"{resource_of(record.owner, with_place=True)} began its load and may have finished "
-            f"it. To read its state, add --stack {printable(record.owner.stack_name, limit=60)} in the "
+            f"{resource_of(owner, with_place=True)} began its load and may have finished it. "
+            f"To read its state, add --stack {stack} in the "
             f"folder of project '{printable(project_of(record.owner.urn), limit=60)}', or --state "
             "with what `pulumi stack export` prints there",
         )
