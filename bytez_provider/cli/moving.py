@@ -12,7 +12,7 @@ from bytez_provider.base.errors import InvalidInputError, printable
 from bytez_provider.base.urns import name_of, type_of
 from bytez_provider.base.words import counted
 from bytez_provider.cli.screen import DONE, Screen
-from bytez_provider.cli.stacks import exported_state, import_state
+from bytez_provider.cli.stacks import exported_state, import_state, stack_settings
 from bytez_provider.dynamic.providers import pickled
 from bytez_provider.stack.moving import Moved, UnclearError, moved
 
@@ -29,13 +29,21 @@ def migrate(stack: str, to: str, screen: Screen, *, yes: bool) -> int:
         yes: Whether to write the state.
 
     Raises:
+        PlainTextKeyError: The key of the stack is not encrypted.
         InvalidInputError: Something is unclear, or the file for the old state exists.
         ConfigError: `pulumi` could not read or write the state.
     """
     name = printable(stack, limit=_NAME_LIMIT)
     before = exported_state(stack)
+    settings = stack_settings(stack)
     try:
-        after = moved(before, to, pickled=pickled(), new_id=lambda: str(uuid.uuid4()))
+        after = moved(
+            before,
+            to,
+            pickled=pickled(),
+            settings=settings,
+            new_id=lambda: str(uuid.uuid4()),
+        )
     except UnclearError as error:
         raise InvalidInputError(
             verb="migrate stack", subject=name, observed=error.observed, action=error.action

@@ -121,6 +121,15 @@ def stack_config(stack: str) -> dict[str, str]:
         ConfigError: The stack cannot be read.
         PlainTextKeyError: Its key is not encrypted.
     """
+    return {f"bytez:{name}": value for name, (value, _) in stack_settings(stack).items()}
+
+
+def stack_settings(stack: str) -> dict[str, tuple[str, bool]]:
+    """Return the `bytez:` settings of a stack, decrypted, and whether each is a secret.
+
+    Raises:
+        ConfigError, PlainTextKeyError: As for `stack_config`.
+    """
     verb = "read the configuration of stack"
     settings = _parsed(_pulumi(verb, stack, "config", "--show-secrets", "--json"))
     if not isinstance(settings, dict):
@@ -130,7 +139,7 @@ def stack_config(stack: str) -> dict[str, str]:
     key = entries.get("bytez:key", {})
     refuse_plain_key(is_set=bool(key.get("value")), is_secret=key.get("secret") is True)
     return {
-        name: entry["value"]
+        name.removeprefix("bytez:"): (entry["value"], entry.get("secret") is True)
         for name, entry in entries.items()
         if name.startswith("bytez:") and isinstance(entry.get("value"), str)
     }

@@ -26,6 +26,7 @@ from bytez_provider.base.urns import (
 )
 from bytez_provider.core.fleets import READY_KEY, child_name
 from bytez_provider.core.inputs import INPUTS
+from bytez_provider.stack.marks import secret
 
 _REFRESH: Final = "refreshBeforeUpdate"
 """A key of a resource, and the name that a state with such resources must list as a feature."""
@@ -110,7 +111,12 @@ class Moved:
 
 
 def moved(
-    document: object, to: str, *, pickled: Mapping[str, str], new_id: Callable[[], str]
+    document: object,
+    to: str,
+    *,
+    pickled: Mapping[str, str],
+    settings: Mapping[str, tuple[str, bool]],
+    new_id: Callable[[], str],
 ) -> Moved:
     """Return a state with all models, readinesses and fleets of one face as those of the other.
 
@@ -118,6 +124,8 @@ def moved(
         document: What `pulumi stack export` prints, parsed from JSON. It is not changed.
         to: "native" or "dynamic".
         pickled: The text of `__provider` for each dynamic type.
+        settings: The `bytez:` settings of the stack, and whether each is a secret. Pulumi keeps
+            them in the state of a native provider, and refreshes its resources with them.
         new_id: Returns a fresh UUID, for a provider that the state does not have yet.
 
     Raises:
@@ -128,7 +136,7 @@ def moved(
     (old,) = (face for face in FACES.values() if face is not new)
     if not any(one["type"] in old.types for one in _resources(state)):
         return Moved(state)
-    return _Move(state, old, new, pickled).run(new_id)
+    return _Move(state, old, new, pickled).run(_new_provider(new, settings, new_id()))
 
 
 # ---------------------------------------------------------------------------- what is refused
@@ -209,7 +217,7 @@ class _Move:
         self._all: list[_Resource] = _resources(state)
         self._ours = [one for one in self._all if one["type"] in old.types]
 
-    def run(self, new_id: Callable[[], str]) -> Moved:
+    def run(self, provider: _Resource) -> Moved:
         """Check all, then rewrite all."""
         for one in self._ours:
             _refuse_unlike(one)
@@ -218,7 +226,7 @@ class _Move:
         urns = self._new_urns()
         providers = self._own_providers()
         members = {fleet["urn"]: self._members(fleet) for fleet in fleets}
-        reference, added = self._provider(providers, new_id)
+        reference, added = self._provide(provider, providers)
         for one in self._ours:
             self._rewrite(one, reference)
         for fleet in fleets:
@@ -330,23 +338,15 @@ class _Move:
 
     # ---------------------------------------------------------------------------- providers
 
-    def _provider(
-        self, providers: list[_Resource], new_id: Callable[[], str]
-    ) -> tuple[str, tuple[str, ...]]:
-        """Return the reference to the new provider, which comes before all that use it."""
-        first = min(self._all.index(one) for one in providers)
-        prefix = "::".join(providers[0]["urn"].split("::", 2)[:2])
-        urn = f"{prefix}::{self._new.provider}::default"
+    def _provide(self, new: _Resource, olds: list[_Resource]) -> tuple[str, tuple[str, ...]]:
+        """Put the new provider before all that use it; return its reference, and what is added."""
+        first = min(self._all.index(one) for one in olds)
+        urn = "::".join([*olds[0]["urn"].split("::", 2)[:2], self._new.provider, "default"])
         found = next((one for one in self._all if one["urn"] == urn), None)
-        provider = found or {
-            "urn": urn,
-            "custom": True,
-            "id": new_id(),
-            "type": self._new.provider,
-        }
         if found is not None:
             # It depends on nothing.
             self._all.remove(found)
+        provider = found or {"urn": urn, **new}
         self._all.insert(first, provider)
         return f"{urn}::{provider['id']}", () if found else (urn,)
 
@@ -420,6 +420,18 @@ class _Move:
             # Where Pulumi writes it.
             deployment = self._state.pop("deployment")
             self._state.update(features=sorted(features), deployment=deployment)
+
+
+def _new_provider(face: Face, settings: Mapping[str, tuple[str, bool]], new_id: str) -> _Resource:
+    """Return the provider of a face as Pulumi would make it, without its URN."""
+    provider: _Resource = {"custom": True, "id": new_id, "type": face.provider}
+    if face.provider == NATIVE_PROVIDER_TYPE and settings:
+        bag = {
+            name: secret(value) if is_secret else value
+            for name, (value, is_secret) in settings.items()
+        }
+        provider |= {"inputs": bag, "outputs": copy.deepcopy(bag)}
+    return provider
 
 
 def _is_member(model: _Resource, fleet: str, key: str) -> bool:
