@@ -125,7 +125,7 @@ def moved(
         to: "native" or "dynamic".
         pickled: The text of `__provider` for each dynamic type.
         settings: The `bytez:` settings of the stack, and whether each is a secret. Pulumi keeps
-            them in the state of a native provider, and refreshes its resources with them.
+            them in the state of a provider, and refreshes its resources with them.
         new_id: Returns a fresh UUID, for a provider that the state does not have yet.
 
     Raises:
@@ -425,9 +425,11 @@ class _Move:
 def _new_provider(face: Face, settings: Mapping[str, tuple[str, bool]], new_id: str) -> _Resource:
     """Return the provider of a face as Pulumi would make it, without its URN."""
     provider: _Resource = {"custom": True, "id": new_id, "type": face.provider}
-    if face.provider == NATIVE_PROVIDER_TYPE and settings:
+    if settings:
+        # The host of dynamic providers gets the config of the whole stack, by full names.
+        prefix = "" if face.provider == NATIVE_PROVIDER_TYPE else "bytez:"
         bag = {
-            name: secret(value) if is_secret else value
+            prefix + name: secret(value) if is_secret else value
             for name, (value, is_secret) in settings.items()
         }
         provider |= {"inputs": bag, "outputs": copy.deepcopy(bag)}

@@ -138,7 +138,7 @@ def test_a_migrated_stack_unloads_what_it_loaded_before(
 
 
 def test_settings_of_the_stack_change_nothing(project: Project, emulator: Emulator) -> None:
-    """A native provider has its settings in state: a refresh works with these."""
+    """A provider has its settings in state: a refresh works with these."""
     del project.env["BYTEZ_KEY"], project.env["BYTEZ_ENDPOINT"]
     project.run("config", "set", "--secret", "bytez:key", KEY).ok()
     project.run("config", "set", "bytez:endpoint", emulator.url).ok()
