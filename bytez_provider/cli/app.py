@@ -56,7 +56,7 @@ ModelId = Annotated[str, Argument(metavar="MODEL", help="The model, as owner/nam
 
 # Name and value are equal: some releases of click look up a default by its name, others by value.
 ReviewForm = Enum("ReviewForm", {"table": "table", "md": "md"})
-ExportForm = Enum("ExportForm", {"fleet": "fleet", "PULUMI_IMPORT": "pulumi-import"})
+ExportForm = Enum("ExportForm", {"fleet": "fleet", "pulumi-import": "pulumi-import"})
 AuditForm = Enum("AuditForm", {"table": "table", "md": "md", "html": "html"})
 Face = Enum("Face", {"native": "native", "dynamic": "dynamic"})
 FailOn = Enum(
