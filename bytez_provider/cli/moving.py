@@ -55,8 +55,8 @@ def migrate(stack: str, to: str, screen: Screen, *, yes: bool) -> int:
         import_state(
             stack,
             after.document,
-            action=f"The state from before is in {backup}; fix what is named above, move that file "
-            "away, and run this again",
+            action=f"Fix what is named above, move {backup} away, which is the state from before, "
+            "and run this again",
         )
     kept = str(backup) if is_written else None
     screen.document(_document(stack, to, after, kept))

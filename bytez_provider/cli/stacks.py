@@ -171,7 +171,11 @@ def import_state(stack: str, state: object, *, action: str) -> None:
         ConfigError: Pulumi did not confirm it.
     """
     text = json.dumps(state)
-    _pulumi("write the state of stack", stack, "stack", "import", action=action, text=text)
+    try:
+        _pulumi("write the state of stack", stack, "stack", "import", action=action, text=text)
+    except ConfigError as error:
+        unsure = "Pulumi did not confirm that the state was replaced"
+        raise error.restated(state=unsure) from None
 
 
 def own_source(session: Session) -> list[Source]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -166,7 +167,14 @@ def test_an_undone_migration_changes_nothing(project: Project, emulator: Emulato
     done = bytez_fleet(project, "migrate", "--stack", "dev", "--to", "dynamic", "--yes")
     undo = [line.split() for line in done.stderr.splitlines() if "stack import" in line]
     assert undo, done.stderr
+    rows = [line.split() for line in done.stdout.splitlines()]
+    assert rows[0] == ["RESOURCE", "BEFORE", "AFTER"]
+    assert ["gpt2", "bytez:index:Model", "pulumi-python:dynamic/bytez:Model"] in rows
+    assert ["default", "pulumi:providers:bytez", "removed"] in rows
+    assert done.stdout.endswith("nothing was loaded or unloaded\n")
     assert project.types() == DYNAMIC_TYPES
+    again = bytez_fleet(project, "migrate", "--stack", "dev", "--to", "dynamic", "--yes")
+    assert again.stdout.startswith("nothing to migrate")
     project.run(*undo[-1][1:]).ok()
     assert project.types() == NATIVE_TYPES
     project.run("stack", "import", "--file", "dev-before-native.json").ok()
@@ -196,29 +204,68 @@ def test_an_imported_and_an_adopted_load_stay_ours(project: Project, emulator: E
     assert running(emulator) == {}
 
 
-def test_a_refusal_is_one_sentence_and_changes_nothing(project: Project) -> None:
-    project.python(f'bytez.Model("gpt2", model_id="{GPT2}")')
-    project.up().ok()
-    before = project.export()
-    kept = project.project / "dev-before-native.json"
-    kept.write_text("mine")
-    done = bytez_fleet(project, "migrate", "--stack", "dev", "--to", "native", "--yes")
-    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
-    assert "'dev-before-native.json', which would keep the state, exists already" in done.stderr
-    assert (kept.read_text(), project.export()) == ("mine", before)
+class TestRefused:
+    """One sentence, and nothing is changed."""
 
-    kept.unlink()
-    backend = project.folder / "backend/.pulumi/stacks/fleet/dev.json"
-    saved = json.loads(backend.read_bytes())
-    pending = {"resource": before["resources"][-1], "type": "updating"}
-    saved["checkpoint"]["latest"]["pending_operations"] = [pending]
-    backend.write_text(json.dumps(saved))
-    before = project.export()
-    done = bytez_fleet(project, "migrate", "--stack", "dev", "--to", "native", "--yes")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "stopped in the middle of an operation" in done.stderr
-    assert project.export() == before
-    assert not kept.exists()
+    BACKUP = "dev-before-native.json"
+
+    @pytest.fixture
+    def one(self, project: Project) -> Project:
+        """A project with one model."""
+        project.python(f'bytez.Model("gpt2", model_id="{GPT2}")')
+        project.up().ok()
+        return project
+
+    def refused(self, project: Project) -> str:
+        before = project.export()
+        done = bytez_fleet(project, "migrate", "--stack", "dev", "--to", "native", "--yes")
+        assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
+        assert project.export() == before
+        return done.stderr
+
+    def test_a_backup_is_not_overwritten(self, one: Project) -> None:
+        kept = one.project / self.BACKUP
+        kept.write_text("mine")
+        message = self.refused(one)
+        assert f"'{self.BACKUP}', which would keep the state, exists already" in message
+        assert kept.read_text() == "mine"
+
+    def test_a_pending_operation(self, one: Project) -> None:
+        file = one.folder / "backend/.pulumi/stacks/fleet/dev.json"
+        saved = json.loads(file.read_bytes())
+        pending = {"resource": one.export()["resources"][-1], "type": "updating"}
+        saved["checkpoint"]["latest"]["pending_operations"] = [pending]
+        file.write_text(json.dumps(saved))
+        assert "was stopped in the middle of an operation" in self.refused(one)
+        assert not (one.project / self.BACKUP).exists()
+
+    def test_another_deployment_is_running(self, one: Project) -> None:
+        locks = one.folder / "backend/.pulumi/locks/organization/fleet/dev"
+        locks.mkdir(parents=True, exist_ok=True)
+        (locks / "0f5c1a8e-0000-4000-8000-000000000000.json").write_text(
+            '{"pid": 1, "username": "x", "hostname": "y", "timestamp": "2024-05-28T00:00:00Z"}'
+        )
+        message = self.refused(one)
+        assert "could not write the state of stack 'dev': `pulumi` says: " in message
+        assert f"move {self.BACKUP} away" in message
+
+    def test_a_stack_that_does_not_exist(self, one: Project) -> None:
+        done = bytez_fleet(one, "migrate", "--stack", "nope", "--to", "native", "--json")
+        assert json.loads(done.stdout)["error"]["code"] == "config"
+
+
+def test_an_up_of_the_old_program_takes_the_loads_over(
+    project: Project, emulator: Emulator
+) -> None:
+    """The other way to move, which replaces all resources and needs both providers."""
+    project.env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{project.env['PATH']}"
+    project.python(PYTHON)
+    project.up().ok()
+    log = Log(emulator)
+    project.migrate("native", "--yes")
+    project.up().ok()
+    assert project.types() == DYNAMIC_TYPES
+    assert (log.new(), running(emulator)) == ([], ALL)
 
 
 def test_what_was_loaded_by_hand_is_exported_and_imported(
