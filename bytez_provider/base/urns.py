@@ -18,6 +18,9 @@ STACK_TYPE: Final = "pulumi:pulumi:Stack"
 MODEL_TYPES: Final = (MODEL_TYPE, NATIVE_MODEL_TYPE)
 READINESS_TYPES: Final = (READINESS_TYPE, NATIVE_READINESS_TYPE)
 
+DYNAMIC_PROVIDER_TYPE: Final = "pulumi:providers:pulumi-python"
+NATIVE_PROVIDER_TYPE: Final = "pulumi:providers:bytez"
+
 
 def stack_of(urn: str) -> str:
     """Return the name of the stack."""

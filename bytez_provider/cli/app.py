@@ -56,7 +56,9 @@ ModelId = Annotated[str, Argument(metavar="MODEL", help="The model, as owner/nam
 
 # Name and value are equal: some releases of click look up a default by its name, others by value.
 ReviewForm = Enum("ReviewForm", {"table": "table", "md": "md"})
+ExportForm = Enum("ExportForm", {"fleet": "fleet", "pulumi-import": "pulumi-import"})
 AuditForm = Enum("AuditForm", {"table": "table", "md": "md", "html": "html"})
+Face = Enum("Face", {"native": "native", "dynamic": "dynamic"})
 FailOn = Enum(
     "FailOn",
     {
@@ -264,22 +266,52 @@ def validate(
 
 @app.command()
 def export(
-    file: Annotated[Path, Argument(metavar="FILE", help="The fleet file to write.")],
-    add: Annotated[bool, Option("--add", help="Add what is missing to an existing file.")] = False,
+    file: Annotated[Path, Argument(metavar="FILE", help="The file to write.")],
+    add: Annotated[bool, Option("--add", help="Add what is missing to a fleet file.")] = False,
+    form: Annotated[
+        ExportForm, Option("--format", help="A fleet file, or one for `pulumi import --file`.")
+    ] = ExportForm.fleet,
     stack: Stacks = None,
     state: States = None,
     all_stacks: AllStacks = False,
     as_json: Json = False,
 ) -> int:
-    """Write a fleet file of what runs and no given stack declares.
+    """Write a file of what runs and no given stack declares.
 
-    Declare it with `bytez.Fleet.from_yaml`: the next `pulumi up` takes over what runs without
-    loading it.
+    Declare a fleet file with `bytez.Fleet.from_yaml`: the next `pulumi up` takes over what runs
+    without loading it. `pulumi import --file` takes over what a file of --format pulumi-import
+    names, as native models, and prints the program that declares them.
     """
     from bytez_provider.cli import fleetfiles
 
-    wanted = _wanted(stack, state, all_stacks)
-    return fleetfiles.export(file, wanted, Screen(as_json=as_json), add=add)
+    wanted, screen = _wanted(stack, state, all_stacks), Screen(as_json=as_json)
+    if form is ExportForm.fleet:
+        return fleetfiles.export(file, wanted, screen, add=add)
+    if add:
+        raise typer.BadParameter("only a fleet file can be added to", param_hint="--add")
+    return fleetfiles.export_import_file(file, wanted, screen)
+
+
+# --------------------------------------------------------------------------------------- states
+
+
+@app.command()
+def migrate(
+    stack: Annotated[
+        str, Option("--stack", metavar="NAME", help="A stack of this folder's project.")
+    ],
+    to: Annotated[Face, Option("--to", help="What its models and fleets become.")],
+    yes: Annotated[bool, Option("--yes", help="Write the state; without it, only show.")] = False,
+    as_json: Json = False,
+) -> int:
+    """Rewrite the state of a stack from dynamic to native resources, or back.
+
+    Nothing is loaded or unloaded: only the state changes, and the service is not asked. The old
+    state is kept in a file. Change the program before the next `pulumi up`, and preview it.
+    """
+    from bytez_provider.cli import moving
+
+    return moving.migrate(stack, to.value, Screen(as_json=as_json), yes=yes)
 
 
 # ---------------------------------------------------------------------- audit, review and doctor

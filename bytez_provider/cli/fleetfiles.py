@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable, Mapping
+import shlex
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,8 @@ from pydantic import ValidationError
 
 from bytez_provider.audit import Facts, undeclared
 from bytez_provider.base.errors import InvalidFileError, InvalidInputError, Problem, printable
+from bytez_provider.base.files import replace_file
+from bytez_provider.base.urns import NATIVE_MODEL_TYPE
 from bytez_provider.base.words import counted, gigabytes
 from bytez_provider.cli.screen import DONE, USAGE, Screen
 from bytez_provider.cli.session import Session
@@ -112,16 +116,11 @@ def _document(problem: Problem) -> dict[str, Any]:
 def export(path: Path, wanted: Wanted, screen: Screen, *, add: bool) -> int:
     """Write what runs and no state names to a fleet file, or add it to one."""
     name = printable(str(path), limit=_NAME_LIMIT)
-    if path.exists() and not add:
-        raise InvalidInputError(
-            verb="export to",
-            subject=name,
-            observed="this file exists",
-            action="Give --add to add what it does not have, or name another file",
-        )
+    if not add:
+        _refuse_existing(path, "Give --add to add what it does not have, or name another file")
     there: Mapping[str, ModelInputs] = read_fleet(path).models if add else {}
     facts = facts_of(Session(wanted.keyed_by, screen), wanted)
-    models = _keyed(_exported(facts, there.values(), screen), there)
+    models = _keyed(_exported(facts, there.values(), screen), {*there, READY_KEY})
     if models:
         (add_models if add else write_fleet)(path, models)
     documents = {key: one.bag() for key, one in models.items()}
@@ -133,6 +132,51 @@ def export(path: Path, wanted: Wanted, screen: Screen, *, add: bool) -> int:
     screen.note("declare it, and the next `pulumi up` takes over what runs without loading it:")
     screen.hint(f"bytez.Fleet.from_yaml({'adopted'!r}, {name!r})")
     return DONE
+
+
+def export_import_file(path: Path, wanted: Wanted, screen: Screen) -> int:
+    """Write what runs and no state names to a file that `pulumi import --file` reads."""
+    name = printable(str(path), limit=_NAME_LIMIT)
+    _refuse_existing(path, "Name another file")
+    facts = facts_of(Session(wanted.keyed_by, screen), wanted)
+    taken = {model.name for source in facts.sources for model in source.models}
+    resources = [
+        {"type": NATIVE_MODEL_TYPE, "name": key, "id": one.model_id}
+        for key, one in _keyed(_exported(facts, (), screen), taken).items()
+    ]
+    if resources:
+        _write(path, json.dumps({"resources": resources}, indent=2) + "\n")
+    screen.document({"path": name if resources else None, "resources": resources})
+    if not resources:
+        screen.say("nothing to export")
+        return DONE
+    screen.say(f"{name}: {counted(len(resources), 'model')}")
+    screen.note("import it, and add the program that this prints to your own:")
+    chosen = [f"--stack={wanted.keyed_by}"] if wanted.keyed_by else []
+    screen.hint(shlex.join(["pulumi", "import", "--file", name, *chosen]))
+    return DONE
+
+
+def _refuse_existing(path: Path, action: str) -> None:
+    if path.exists():
+        raise InvalidInputError(
+            verb="export to",
+            subject=printable(str(path), limit=_NAME_LIMIT),
+            observed="this file exists",
+            action=action,
+        )
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        replace_file(path, text.encode("utf-8"), mode=0o666)
+    except OSError as error:
+        raise InvalidFileError(
+            verb="write",
+            subject=printable(str(path), limit=_NAME_LIMIT),
+            observed=f"the system says: {error.strerror}",
+            action="Name another file",
+        ) from None
 
 
 def _exported(facts: Facts, there: Iterable[ModelInputs], screen: Screen) -> list[ModelInputs]:
@@ -167,13 +211,11 @@ def _inputs(live: Instance) -> ModelInputs:
     return ModelInputs.model_validate(declared)
 
 
-def _keyed(
-    found: Iterable[ModelInputs], there: Mapping[str, ModelInputs]
-) -> dict[str, ModelInputs]:
-    """Give each model a key that neither another one nor the file has."""
+def _keyed(found: Iterable[ModelInputs], there: Collection[str]) -> dict[str, ModelInputs]:
+    """Give each model a key that no other one has, and that is not there yet."""
     keyed: dict[str, ModelInputs] = {}
     for one in found:
-        taken = {*there, *keyed, READY_KEY}
+        taken = {*there, *keyed}
         wanted = [_as_key(one.model_id.partition("/")[2]), _as_key(one.model_id)]
         numbered = (f"{wanted[1]}-{number}" for number in range(2, len(taken) + 3))
         keyed[next(key for key in (*wanted, *numbered) if key not in taken)] = one

@@ -121,6 +121,15 @@ def stack_config(stack: str) -> dict[str, str]:
         ConfigError: The stack cannot be read.
         PlainTextKeyError: Its key is not encrypted.
     """
+    return {f"bytez:{name}": value for name, (value, _) in stack_settings(stack).items()}
+
+
+def stack_settings(stack: str) -> dict[str, tuple[str, bool]]:
+    """Return the `bytez:` settings of a stack, decrypted, and whether each is a secret.
+
+    Raises:
+        ConfigError, PlainTextKeyError: As for `stack_config`.
+    """
     verb = "read the configuration of stack"
     settings = _parsed(_pulumi(verb, stack, "config", "--show-secrets", "--json"))
     if not isinstance(settings, dict):
@@ -130,10 +139,43 @@ def stack_config(stack: str) -> dict[str, str]:
     key = entries.get("bytez:key", {})
     refuse_plain_key(is_set=bool(key.get("value")), is_secret=key.get("secret") is True)
     return {
-        name: entry["value"]
+        name.removeprefix("bytez:"): (entry["value"], entry.get("secret") is True)
         for name, entry in entries.items()
         if name.startswith("bytez:") and isinstance(entry.get("value"), str)
     }
+
+
+def exported_state(stack: str) -> object:
+    """Return what `pulumi stack export` prints of a stack, with its secrets encrypted.
+
+    Raises:
+        ConfigError: It cannot be read.
+    """
+    verb = "read the state of stack"
+    action = "Fix what is named above, and run this again"
+    state = _parsed(_pulumi(verb, stack, "stack", "export", action=action))
+    if state is None:
+        raise _unexpected(verb, stack, "it is not JSON", "Update Pulumi")
+    return state
+
+
+def import_state(stack: str, state: object, *, action: str) -> None:
+    """Put a state in place of a stack's own, with `pulumi stack import`.
+
+    Args:
+        stack: The name of the stack.
+        state: As `exported_state` returns it.
+        action: What to do if it fails.
+
+    Raises:
+        ConfigError: Pulumi did not confirm it.
+    """
+    text = json.dumps(state)
+    try:
+        _pulumi("write the state of stack", stack, "stack", "import", action=action, text=text)
+    except ConfigError as error:
+        unsure = "Pulumi did not confirm that the state was replaced"
+        raise error.restated(state=unsure) from None
 
 
 def own_source(session: Session) -> list[Source]:
@@ -209,11 +251,16 @@ def _project_name() -> str:
         return ""
 
 
-def _pulumi(verb: str, stack: str | None, *arguments: str) -> str:
+def _pulumi(
+    verb: str,
+    stack: str | None,
+    *arguments: str,
+    action: str = "Set BYTEZ_KEY instead of giving --stack, or fix what is named above",
+    text: str = "",
+) -> str:
     chosen = [f"--stack={stack}"] if stack else []
-    action = "Set BYTEZ_KEY instead of giving --stack, or fix what is named above"
     try:
-        done = _run(*arguments, *chosen, "--non-interactive")
+        done = _run(*arguments, *chosen, "--non-interactive", text=text)
     except FileNotFoundError:
         observed = "`pulumi` is not on PATH"
         action = f"Install it from {INSTALL_PULUMI}, or set BYTEZ_KEY and leave out --stack"
@@ -230,10 +277,10 @@ def _pulumi(verb: str, stack: str | None, *arguments: str) -> str:
     raise ConfigError(verb=verb, subject=stack or "", observed=observed, action=action)
 
 
-def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
+def _run(*arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["pulumi", *arguments],
-        stdin=subprocess.DEVNULL,
+        input=text,
         capture_output=True,
         text=True,
         encoding="utf-8",

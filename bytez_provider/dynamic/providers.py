@@ -21,7 +21,10 @@ from pulumi.dynamic import (
     ResourceProvider,
     UpdateResult,
 )
+from pulumi.dynamic.dynamic import serialize_provider
 from pulumi.output import Unknown
+
+from bytez_provider.base.urns import MODEL_TYPE, READINESS_TYPE
 
 if TYPE_CHECKING:
     # A program that declares models pickles a provider and runs none of it. What the operations
@@ -163,6 +166,14 @@ class ReadinessProvider(ResourceProvider):
         inputs = ReadinessInputs.model_validate(_split(props)[0])
         with current_call() as call:
             return self._readiness.wait(inputs, call).bag()
+
+
+def pickled() -> dict[str, str]:
+    """Return what Pulumi writes into a state as the provider of a resource, by the type."""
+    return {
+        MODEL_TYPE: serialize_provider(ModelProvider()),
+        READINESS_TYPE: serialize_provider(ReadinessProvider()),
+    }
 
 
 def _split(bag: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

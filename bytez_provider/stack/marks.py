@@ -7,6 +7,8 @@ and none of our documents may show it.
 
 from __future__ import annotations
 
+import json
+
 SECRET = "[secret]"  # noqa: S105 - a placeholder
 """A secret, as Pulumi shows one."""
 
@@ -15,6 +17,14 @@ UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 
 _SIGNATURE = "4dabf18193072939515e22adb298388d"
 """The key that marks a value which is not plain, such as a secret (Pulumi's own constant)."""
+
+
+_SECRET = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - a mark
+
+
+def secret(value: object) -> dict[str, str]:
+    """Return a secret in plain text, as `pulumi stack import` reads and then encrypts it."""
+    return {_SIGNATURE: _SECRET, "plaintext": json.dumps(value)}
 
 
 def masked(value: object) -> object:

@@ -10,12 +10,12 @@ from enum import Enum
 import pytest
 from inline_snapshot import snapshot
 
-from bytez_provider.cli.app import AuditForm, ReviewForm
+from bytez_provider.cli.app import AuditForm, ExportForm, ReviewForm
 from tests.cli.fleet import CODER, GPT2, REPOSITORY, Fleet
 
 COMMANDS = (
     *("models", "instances", "status", "run", "load", "unload"),
-    *("validate", "export", "audit", "review", "doctor"),
+    *("validate", "export", "migrate", "audit", "review", "doctor"),
 )
 LONG = "VAGOsolutions/SauerkrautLM-Mixtral-8x7B-Instruct"
 
@@ -55,7 +55,7 @@ def test_wrong_usage_is_one_line(fleet: Fleet, arguments: list[str], start: str)
     assert done.failed(2, "invalid-input").startswith(start)
 
 
-@pytest.mark.parametrize("kind", [AuditForm, ReviewForm])
+@pytest.mark.parametrize("kind", [AuditForm, ExportForm, ReviewForm])
 def test_every_release_of_click_finds_a_default_among_its_choices(kind: type[Enum]) -> None:
     # Some releases look it up by its name, others by its value.
     assert [one.name for one in kind] == [one.value for one in kind]

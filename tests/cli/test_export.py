@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+
+from bytez_provider.base.urns import NATIVE_MODEL_TYPE
 from bytez_provider.core.declared import ModelInputs
 from bytez_provider.fleetfile import read_fleet
 from tests.cli.fleet import CODER, GPT2, PHI, UNPRICED, Fleet
@@ -109,6 +112,42 @@ class TestExistingFile:
     def test_add_needs_a_file(self, fleet: Fleet) -> None:
         fleet.run("export", "x.yaml", "--add", "--json").failed(2, "invalid-file")
         assert fleet.emulator.requests() == []
+
+
+class TestImportFile:
+    FORM = ("--format", "pulumi-import")
+
+    def test_it_has_what_no_state_names_under_names_that_no_state_has(self, fleet: Fleet) -> None:
+        other = "someone/gpt2"
+        saved = fleet.state((GPT2, fleet.boot(GPT2)))
+        lists(
+            fleet,
+            {"modelId": other, "concurrency": 1},
+            {"modelId": PHI, "concurrency": 1},
+        )
+        done = fleet.run("export", "found.json", *self.FORM, "--state", saved, "--json").ok()
+        resources = json.loads((fleet.folder / "found.json").read_text())["resources"]
+        assert resources == done.document["resources"]
+        assert {one["name"]: one["id"] for one in resources} == {
+            "someone-gpt2": other,
+            "phi-1": PHI,
+        }
+        assert {one["type"] for one in resources} == {NATIVE_MODEL_TYPE}
+
+    def test_it_is_not_overwritten_and_cannot_be_added_to(self, fleet: Fleet) -> None:
+        fleet.run("export", "x.json", *self.FORM, "--add", "--json").failed(2, "invalid-input")
+        (fleet.folder / "x.json").write_text("mine")
+        fleet.run("export", "x.json", *self.FORM, "--json").failed(2, "invalid-input")
+        assert (fleet.folder / "x.json").read_text() == "mine"
+        assert fleet.emulator.requests() == []
+
+    def test_nothing_to_export_writes_nothing(self, fleet: Fleet) -> None:
+        assert fleet.run("export", "x.json", *self.FORM).ok().out == "nothing to export\n"
+        assert not (fleet.folder / "x.json").exists()
+
+    def test_a_file_that_cannot_be_written(self, fleet: Fleet) -> None:
+        fleet.boot(GPT2)
+        fleet.run("export", "no/x.json", *self.FORM, "--json").failed(2, "invalid-file")
 
 
 def test_a_file_that_cannot_be_written(fleet: Fleet) -> None:

@@ -26,7 +26,7 @@ DOCUMENTS = [
     "examples/github-actions/README.md",
     *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")),
 ]
-# The programs and tests of docs/policies.md have tests of their own.
+# The programs of docs/policies.md and docs/moving.md have tests of their own.
 PROGRAMS = ["README.md", "docs/inputs.md", "docs/fleets.md"]
 ALL = "\n".join((ROOT / name).read_text(encoding="utf-8") for name in DOCUMENTS)
 

@@ -33,7 +33,7 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
     "dynamic": ("host", "providers", "options", "model", "fleet"),
     "native": ("bags", "fleet", "resources", "provider", "command"),
     "provider": (),
-    "stack": ("marks", "declared", "states"),
+    "stack": ("marks", "declared", "states", "moving"),
     "policies": (),
     "review": (),
     "audit": (),
