@@ -11,6 +11,8 @@ from bytez_provider.service.settings import SETTINGS
 
 _Schema = dict[str, Any]
 _TEXT, _WHOLE, _NUMBER, _FLAG = ({"type": t} for t in ("string", "integer", "number", "boolean"))
+# The SDK of a language gets the version of the schema, and asks the engine for that plugin.
+_VERSIONED: Final = {"respectSchemaVersion": True}
 _ON_EXPIRY: Final = "bytez:index:OnExpiry"
 
 _LEARNED: Final[Mapping[str, _Schema]] = {
@@ -49,9 +51,9 @@ _LEARNED: Final[Mapping[str, _Schema]] = {
 """The outputs of a model that are not inputs."""
 
 _EXAMPLE: Final = (
-    "{{% examples %}}\n## Example\n{{% example %}}\n```yaml\nresources:\n{yaml}\n```\n"
+    "{{{{% examples %}}}}\n## Example\n{{{{% example %}}}}\n```yaml\nresources:\n{yaml}\n```\n"
     "```python\n{python}\n```\n```typescript\n{typescript}\n```\n"
-    "{{% /example %}}\n{{% /examples %}}"
+    "{{{{% /example %}}}}\n{{{{% /examples %}}}}"
 )
 
 
@@ -115,7 +117,10 @@ def make_schema() -> _Schema:
                 ),
             },
         },
-        "language": {},
+        "language": {
+            **dict.fromkeys(("csharp", "go", "nodejs"), _VERSIONED),
+            "python": {**_VERSIONED, "pyproject": {"enabled": True}},
+        },
     }
 
 
