@@ -78,3 +78,6 @@ def test_everything_has_a_description() -> None:
         outputs = one.get("properties", one.get("outputs", {}).get("properties", {}))
         for output, made in {**one.get("inputProperties", {}), **outputs}.items():
             assert made.get("description"), f"{name}: {output}"
+    for name, one in TYPES.items():
+        for part, made in one.get("properties", {}).items():
+            assert made.get("description"), f"{name}: {part}"
