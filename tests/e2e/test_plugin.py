@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -25,6 +26,11 @@ BINARIES = Path(sys.prefix) / "bin"
 PLUGIN = BINARIES / "pulumi-resource-bytez"
 VERSION = bytez_provider.__version__
 FROM_BINARIES = f"plugins: {{providers: [{{name: bytez, path: {BINARIES}}}]}}"
+PAGE = (ROOT / "docs" / "native.md").read_text(encoding="utf-8")
+INSTALL = ("plugin", "install", "resource", "bytez", VERSION, "--file")
+SECOND_KEY = "second-key-0123456789"
+CODER = "deepseek-ai/deepseek-coder-1.3b-instruct"
+STATUSES = {"small": "RUNNING", "phi": "RUNNING"}
 GENERATE = ("go", "run", "-trimpath", "-buildvcs=false", "./sdk")
 
 
@@ -59,6 +65,11 @@ def as_shown(stack: Stack, source: Path) -> dict[str, Any]:
     return dict(json.loads(stack.run("package", "get-schema", str(source)).ok().stdout))
 
 
+def programs(language: str) -> list[str]:
+    """Return the programs of docs/native.md in a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+
+
 class TestSchema:
     def test_pulumi_accepts_it(self, stack: Stack) -> None:
         done = stack.run("schema", "check", str(SCHEMA)).ok()
@@ -86,10 +97,13 @@ class TestInstall:
     def test_an_installed_one_is_there_for_every_project(
         self, stack: Stack, emulator: Emulator
     ) -> None:
-        stack.run("plugin", "install", "resource", "bytez", VERSION, "--file", str(PLUGIN)).ok()
+        assert f"pulumi {' '.join(INSTALL)}" in PAGE
+        stack.run(*INSTALL, str(PLUGIN)).ok()
         write(stack, "")
         assert "warning" not in stack.up().ok().output
         assert running(emulator) == {GPT2: 1}
+        write(stack, "", "version: 99.0.0")
+        assert "no resource plugin" in stack.preview().failed().output
 
     def test_one_on_path_brings_a_warning(self, stack: Stack, emulator: Emulator) -> None:
         stack.env["PATH"] = f"{BINARIES}{os.pathsep}{stack.env['PATH']}"
@@ -136,17 +150,53 @@ class TestSdk:
         stack.env["PYTHONPATH"] = str(sdk)
         settings = stack.project / "Pulumi.yaml"
         settings.write_text(f"{settings.read_text()}{FROM_BINARIES}\n")
-        stack.program(
-            "import pulumi_bytez as bytez\n"
-            f"gpt2 = bytez.Model('gpt2', model_id='{GPT2}')\n"
-            f"chat = bytez.Fleet('chat', models={{'phi': {{'model_id': '{PHI}'}}}})\n"
-            f"pulumi.export('phi', bytez.get_models_output(search='phi-1').models[0].model_id)\n"
-            "pulumi.export('statuses', chat.statuses)\n"
-        )
+        (program,) = programs("python")
+        stack.program(program)
         stack.up().ok()
-        assert running(emulator) == {GPT2: 1, PHI: 1}
-        assert stack.outputs() == {"phi": PHI, "statuses": {"phi": "RUNNING"}}
+        assert running(emulator) == {CODER: 1, GPT2: 2, PHI: 1}
+        assert stack.outputs() == {"coder": "RUNNING", "statuses": STATUSES}
         stack.up("--expect-no-changes").ok()
+
+
+class TestPage:
+    """The programs in YAML of docs/native.md."""
+
+    def test_example(self, stack: Stack, emulator: Emulator) -> None:
+        up(stack, "models")
+        assert running(emulator) == {CODER: 1, GPT2: 2, PHI: 1}
+        assert stack.outputs() == {"coder": "RUNNING", "statuses": STATUSES}
+
+    def test_functions(self, stack: Stack, emulator: Emulator) -> None:
+        emulator.load_by_somebody_else(GPT2)
+        up(stack, "look")
+        outputs = stack.outputs()
+        assert CODER in [one["modelId"] for one in outputs["found"]]
+        assert [one["modelId"] for one in outputs["loaded"]] == [GPT2]
+
+    def test_reading(self, stack: Stack, emulator: Emulator) -> None:
+        emulator.load_by_somebody_else(GPT2)
+        up(stack, "reader")
+        assert stack.outputs() == {"shared": "RUNNING"}
+        stack.destroy().ok()
+        assert running(emulator) == {GPT2: 1}
+
+    def test_two_accounts(self, stack: Stack, emulator: Emulator) -> None:
+        with Emulator(keys=(SECOND_KEY,), boot_seconds=0) as second:
+            up(stack, "accounts", second.url)
+            assert running(emulator) == {GPT2: 1}
+            assert running(second) == {GPT2: 1}
+            assert SECOND_KEY not in json.dumps(stack.export())
+
+
+def up(stack: Stack, name: str, second: str = "") -> None:
+    """Bring up a program of the page, its second account at an endpoint."""
+    stack.run(*INSTALL, str(PLUGIN)).ok()
+    (program,) = (one for one in programs("yaml") if one.startswith(f"name: {name}\n"))
+    key = '{key: "${secondKey}"'
+    (stack.project / "Pulumi.yaml").write_text(program.replace(key, f"{key}, endpoint: {second}"))
+    stack.run("stack", "init", "dev").ok()
+    stack.run("config", "set", "--secret", "secondKey", SECOND_KEY).ok()
+    stack.up().ok()
 
 
 def generate(stack: Stack, folder: Path, language: str) -> Path:
