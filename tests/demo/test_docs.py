@@ -81,6 +81,10 @@ def test_program_runs(program: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert {one.inputs.get("modelId", one.resource_id) for one in models} <= known
 
 
+def test_readme_can_be_read_in_one_sitting() -> None:
+    assert len(README.split()) <= 1500
+
+
 # ------------------------------------------------------------------------------- commands
 
 
