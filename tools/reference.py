@@ -11,7 +11,7 @@ from pathlib import Path
 from bytez_provider.base.errors import BytezError, ErrorCode
 from bytez_provider.core.inputs import INPUTS, REQUIRED, Change
 from bytez_provider.service.settings import SETTINGS
-from tools.schema import page
+from tools.schema.page import package_page
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
@@ -107,7 +107,7 @@ def pages() -> dict[Path, str]:
     tables = (("inputs.md", inputs()), ("errors.md", errors()), ("native.md", settings()))
     return {
         **{DOCS / name: _with_table(DOCS / name, table) for name, table in tables},
-        DOCS / "reference.md": page.page(),
+        DOCS / "reference.md": package_page(),
     }
 
 

@@ -18,7 +18,7 @@ _INTRO: Final = (
 )
 
 
-def page() -> str:
+def package_page() -> str:
     """Return the page."""
     schema = make_schema()
     lines = [_INTRO, "## Resources\n"]
