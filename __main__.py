@@ -1,12 +1,10 @@
-"""Runs examples/quickstart, so that plain `pulumi up` works in a fresh checkout.
+"""The provider plugin, as Pulumi runs it from this folder or its repository.
 
-`main` in Pulumi.yaml could name that folder, but then Pulumi would look for the virtualenv of a
-dynamic provider below that folder (https://github.com/pulumi/pulumi/issues/7061).
+PulumiPlugin.yaml makes this folder a plugin. The program of Pulumi.yaml is program.py.
 """
 
 from __future__ import annotations
 
-import runpy
-from pathlib import Path
+from bytez_provider.native.command import main
 
-runpy.run_path(str(Path(__file__).resolve().parent / "examples" / "quickstart"))
+main()

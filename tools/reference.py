@@ -1,4 +1,4 @@
-"""The tables of docs/inputs.md and docs/errors.md, made from the code.
+"""docs/reference.md and the tables of some other pages, made from the code.
 
 `python -m tools.reference` writes them; tests/unit/test_reference.py fails if they are stale.
 """
@@ -10,6 +10,8 @@ from pathlib import Path
 
 from bytez_provider.base.errors import BytezError, ErrorCode
 from bytez_provider.core.inputs import INPUTS, REQUIRED, Change
+from bytez_provider.service.settings import SETTINGS
+from tools.schema.page import package_page
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
@@ -81,6 +83,11 @@ def errors() -> str:
     )
 
 
+def settings() -> str:
+    """Return the table of the settings."""
+    return _table(("setting", "meaning"), [(f"`{name}`", text) for name, text in SETTINGS.items()])
+
+
 def _kinds(kind: type[BytezError]) -> Iterator[type[BytezError]]:
     """Yield a class of errors and those below it that stand beside it, in their order."""
     if kind.__module__ == BytezError.__module__:
@@ -97,9 +104,10 @@ def _meaning(kind: type[BytezError]) -> str:
 
 def pages() -> dict[Path, str]:
     """Return the pages as they have to be."""
+    tables = (("inputs.md", inputs()), ("errors.md", errors()), ("native.md", settings()))
     return {
-        DOCS / name: _with_table(DOCS / name, table)
-        for name, table in (("inputs.md", inputs()), ("errors.md", errors()))
+        **{DOCS / name: _with_table(DOCS / name, table) for name, table in tables},
+        DOCS / "reference.md": package_page(),
     }
 
 

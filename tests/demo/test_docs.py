@@ -14,7 +14,9 @@ from pulumi.runtime import MockCallArgs, MockResourceArgs, Mocks, set_mocks
 import bytez_provider as bytez
 from bytez_provider.emulator.command import main as emulator_command
 from bytez_provider.service.catalogue import bundled_catalogue
+from bytez_provider.service.settings import SETTINGS
 from tests.workflows.workflow import help_of, options_in
+from tools.schema.package import make_schema
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -79,12 +81,17 @@ def test_program_runs(program: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert {one.inputs.get("modelId", one.resource_id) for one in models} <= known
 
 
+def test_readme_can_be_read_in_one_sitting() -> None:
+    assert len(README.split()) <= 1500
+
+
 # ------------------------------------------------------------------------------- commands
 
 
 def mentions(program: str) -> Iterator[tuple[str, set[str]]]:
     """Yield each subcommand that a document names, with the options it is given there."""
-    for match in re.finditer(rf"(?:`|\$ |bin/){program} ([a-z]+(?: [a-z]+)?)([^`\n]*)", ALL):
+    word = "[a-z]+(?:-[a-z]+)*"
+    for match in re.finditer(rf"(?:`|\$ |bin/){program} ({word}(?: {word})?)([^`\n]*)", ALL):
         yield match[1], options_in(match[2])
 
 
@@ -136,13 +143,18 @@ def test_settings_are_those_that_the_code_reads() -> None:
         if "emulator" not in path.parts
     )
     table = page("configuration.md")
-    for pattern in (r"\bBYTEZ_(?!EMULATOR)[A-Z_]+", r"\bbytez:[a-z][A-Za-z]+"):
-        mentioned = set(re.findall(pattern, ALL))
-        assert mentioned <= set(re.findall(pattern, sources))
-        assert mentioned <= set(re.findall(pattern, table))
+    variables = r"\bBYTEZ_(?!EMULATOR)[A-Z_]+"
+    mentioned = set(re.findall(variables, ALL))
+    assert mentioned <= set(re.findall(variables, sources))
+    assert mentioned <= set(re.findall(variables, table))
     assert set(re.findall(r"environ[^\n]*\"(BYTEZ_[A-Z_]+)\"", sources)) <= set(
         re.findall(r"\bBYTEZ_[A-Z_]+", table)
     )
+    earlier = {"dialect"}
+    tokens = {"index", *(one.rpartition(":")[2] for one in make_schema()["functions"])}
+    settings = r"\bbytez:([a-z][A-Za-z]+)"
+    assert set(re.findall(settings, ALL)) - tokens == {*SETTINGS, *earlier}
+    assert set(re.findall(settings, table)) == {*SETTINGS, *earlier}
 
 
 # ---------------------------------------------------------------------------------- links

@@ -23,7 +23,7 @@ def checkout(tmp_path: Path, emulator: Emulator) -> Iterator[Stack]:
     stack = Stack(tmp_path, {"BYTEZ_KEY": KEY, "BYTEZ_ENDPOINT": emulator.url}, refresh=True)
     copy = tmp_path / "checkout"
     shutil.copytree(ROOT / "examples", copy / "examples")
-    for name in ("Pulumi.yaml", "__main__.py"):
+    for name in ("Pulumi.yaml", "program.py"):
         shutil.copy(ROOT / name, copy / name)
     (copy / ".venv").symlink_to(sys.prefix)
     stack.project = copy
@@ -32,7 +32,10 @@ def checkout(tmp_path: Path, emulator: Emulator) -> Iterator[Stack]:
 
 
 # The file and the text to change, if the concurrency is not in the program.
-ONE_MORE = {"fleet": ("fleet.yaml", "expectedHoursPerDay: 8", "concurrency: 2")}
+ONE_MORE = {
+    "fleet": ("fleet.yaml", "expectedHoursPerDay: 8", "concurrency: 2"),
+    "yaml": ("Pulumi.yaml", "concurrency: 1", "concurrency: 2"),
+}
 
 
 @pytest.mark.parametrize("example", EXAMPLES)

@@ -44,6 +44,7 @@ def test_its_metadata_names_extras_and_commands(wheel: Path) -> None:
     assert about.get_all("Provides-Extra") == ["bucket", "cli", "dev", "emulator", "policy"]
     assert "bytez-fleet = bytez_provider.cli:main" in commands
     assert "bytez-emulator = bytez_provider.emulator.command:main" in commands
+    assert "pulumi-resource-bytez = bytez_provider.native.command:main" in commands
 
 
 def test_the_package_can_be_imported_from_the_wheel(wheel: Path) -> None:

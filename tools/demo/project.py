@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-_PROJECT = ("Pulumi.yaml", "__main__.py", "examples")
+_PROJECT = ("Pulumi.yaml", "program.py", "examples")
 _PROGRAM = Path("examples", "quickstart", "__main__.py")
 
 # A cancelled command saves its state and stops its processes first. The terminal usually sent it

@@ -11,6 +11,8 @@ from bytez_provider.service.settings import SETTINGS
 
 _Schema = dict[str, Any]
 _TEXT, _WHOLE, _NUMBER, _FLAG = ({"type": t} for t in ("string", "integer", "number", "boolean"))
+# The SDK of a language gets the version of the schema, and asks the engine for that plugin.
+_VERSIONED: Final = {"respectSchemaVersion": True}
 _ON_EXPIRY: Final = "bytez:index:OnExpiry"
 
 _LEARNED: Final[Mapping[str, _Schema]] = {
@@ -48,10 +50,28 @@ _LEARNED: Final[Mapping[str, _Schema]] = {
 }
 """The outputs of a model that are not inputs."""
 
+_SEEN: Final[Mapping[str, _Schema]] = {
+    "status": {**_TEXT, "description": "The status in the service's own word."},
+    "concurrency": {**_WHOLE, "description": "Instances behind the model's address."},
+    "expirationPeriodSeconds": {
+        **_WHOLE,
+        "description": "Idle seconds after which the service unloads the model.",
+    },
+    "inferences": {**_WHOLE, "description": "Runs since the model was loaded."},
+    "created": {**_TEXT, "description": "When the load was accepted, ISO 8601 in UTC."},
+    "modified": {**_TEXT, "description": "When the service last changed it, ISO 8601 in UTC."},
+    "expiresAt": {
+        **_TEXT,
+        "description": "When the service unloads it if nobody runs it, ISO 8601 in UTC.",
+    },
+    "error": {**_TEXT, "description": "Why it failed, if the service says so."},
+}
+"""What the service reports about a load."""
+
 _EXAMPLE: Final = (
-    "{{% examples %}}\n## Example\n{{% example %}}\n```yaml\nresources:\n{yaml}\n```\n"
+    "{{{{% examples %}}}}\n## Example\n{{{{% example %}}}}\n```yaml\nresources:\n{yaml}\n```\n"
     "```python\n{python}\n```\n```typescript\n{typescript}\n```\n"
-    "{{% /example %}}\n{{% /examples %}}"
+    "{{{{% /example %}}}}\n{{{{% /examples %}}}}"
 )
 
 
@@ -119,7 +139,10 @@ def make_schema() -> _Schema:
                 ),
             },
         },
-        "language": {},
+        "language": {
+            **dict.fromkeys(("csharp", "go", "nodejs"), _VERSIONED),
+            "python": {**_VERSIONED, "pyproject": {"enabled": True}},
+        },
     }
 
 
@@ -206,7 +229,8 @@ def _fleet() -> _Schema:
 def _types() -> _Schema:
     plain = {one.in_state: _property(one, plain=True) for one in INPUTS.values()}
     defaults = {name: one for name, one in plain.items() if name != "modelId"}
-    counts = dict.fromkeys(("concurrency", "expirationPeriodSeconds"), _WHOLE)
+    model_id = {"modelId": {**_TEXT, "description": INPUTS["model_id"].help}}
+    counts = {name: _SEEN[name] for name in ("concurrency", "expirationPeriodSeconds")}
     seen = {name: _LEARNED[name] for name in ("requiredRamGb", "endpoint", "status")}
     return {
         _ON_EXPIRY: {
@@ -218,22 +242,13 @@ def _types() -> _Schema:
         "bytez:index:FleetModel": _object(plain, ["modelId"]),
         "bytez:index:FleetDefaults": _object(defaults, []),
         "bytez:index:FleetMember": _object(
-            {"modelId": _TEXT, "concurrency": _WHOLE, **seen}, ["modelId", "status"]
+            {**model_id, "concurrency": _SEEN["concurrency"], **seen}, ["modelId", "status"]
         ),
         "bytez:index:CatalogueEntry": _object(
-            {"modelId": _TEXT, **{n: _LEARNED[n] for n in ("requiredRamGb", "benchmarked")}},
+            {**model_id, **{name: _LEARNED[name] for name in ("requiredRamGb", "benchmarked")}},
             ["modelId"],
         ),
-        "bytez:index:Instance": _object(
-            {
-                "modelId": _TEXT,
-                "status": _TEXT,
-                **counts,
-                "inferences": _WHOLE,
-                **dict.fromkeys(("created", "modified", "expiresAt", "error"), _TEXT),
-            },
-            ["modelId", "status"],
-        ),
+        "bytez:index:Instance": _object({**model_id, **_SEEN}, ["modelId", "status"]),
     }
 
 
