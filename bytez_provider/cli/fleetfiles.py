@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from pydantic import ValidationError
 
 from bytez_provider.audit import Facts, undeclared
 from bytez_provider.base.errors import InvalidFileError, InvalidInputError, Problem, printable
+from bytez_provider.base.urns import NATIVE_MODEL_TYPE
 from bytez_provider.base.words import counted, gigabytes
 from bytez_provider.cli.screen import DONE, USAGE, Screen
 from bytez_provider.cli.session import Session
@@ -130,8 +132,13 @@ def export(path: Path, wanted: Wanted, screen: Screen, *, add: bool) -> int:
         screen.say("nothing to export")
         return DONE
     screen.say(f"{name}: {counted(len(models), 'model')}")
-    screen.note("declare it, and the next `pulumi up` takes over what runs without loading it:")
+    screen.note(
+        "in Python, declare it, and the next `pulumi up` takes over what runs without a load:"
+    )
     screen.hint(f"bytez.Fleet.from_yaml({'adopted'!r}, {name!r})")
+    screen.note("or, for a program in another language, import each model:")
+    for key, one in models.items():
+        screen.hint(f"pulumi import {NATIVE_MODEL_TYPE} {shlex.quote(key)} {one.model_id}")
     return DONE
 
 
