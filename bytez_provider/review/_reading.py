@@ -332,7 +332,8 @@ def run_preview(
 
     Args:
         stack: Its name; None for the selected one.
-        refresh: Whether to look at what really runs. If not, the project's setting is overruled.
+        refresh: Whether to look at what really runs. If not, the project's setting is overruled;
+            native models are refreshed in any case.
         policy_packs: Folders of policy packs to run.
         policy_pack_configs: The configuration of each, in the same order.
 

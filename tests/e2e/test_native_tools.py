@@ -232,7 +232,7 @@ class TestPolicies:
         stack.program(chat(3))
         for done in (stack.preview(*given), stack.run("up", "--yes", *given)):
             output = done.failed().output
-            assert f"'chat-phi' ({PHI}) is not allowed" in output
+            assert f"'chat-phi' ({PHI}) is denied" in output
             assert "bytez-allowed-models  (bytez:index:Model: chat-phi)" in output
             assert "have 5 instances" in output
         assert [one.path for one in emulator.requests() if one.path in CHANGING] == []
@@ -340,6 +340,7 @@ class TestUnload:
         until(lambda: mid_boot(emulator))
         stack.end()
         deployment.finish().failed()
+        until(lambda: not stack.plugins())
         stack.run("cancel", "--yes").ok()
 
         doctor = document(bytez_fleet(stack, "doctor", "--stack", "dev", "--json"), 3)
