@@ -118,7 +118,11 @@ class States:
         if record.created is not None:
             seen = Instance(model_id=record.model_id, status="", created=record.created)
             # `created` identifies the load, so a state under an earlier key counts too.
-            candidates = [one for one in self._managed if one.model.model_id == record.model_id]
+            candidates += [
+                one
+                for one in self.elsewhere
+                if one.model.model_id == record.model_id and one.model.created == record.created
+            ]
         # If the journal gives the load to another resource, a state that still names it can
         # unload it in the regular way: judge without the record too.
         return any(

@@ -344,7 +344,8 @@ def _command(effect: str, *words: str | None, before: str = "") -> list[Mend]:
 
 
 def _up(declared: Declared, effect: str, *, adopting: str | None = None) -> list[Mend]:
-    words = ("pulumi", "up", "--refresh", "--stack", _exact(declared.stack))
+    refresh = [] if declared.model.is_native else ["--refresh"]
+    words = ("pulumi", "up", *refresh, "--stack", _exact(declared.stack))
     if adopting is None:
         return _command(effect, *words)
     before = f"BYTEZ_ADOPT={shlex.quote(adopting)} "

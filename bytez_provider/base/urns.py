@@ -40,3 +40,18 @@ def type_of(urn: str) -> str:
 def name_of(urn: str) -> str:
     """Return the name of the resource."""
     return urn.split("::", 3)[-1]
+
+
+def explicit_provider(provider: str) -> str:
+    """Return the URN of a provider that a program declares, which may have its own account.
+
+    Args:
+        provider: Its URN, with or without "::" and its id.
+
+    Returns:
+        "" for a default provider, which has the settings of the stack.
+    """
+    name = name_of(provider).split("::", 1)[0]
+    if name in ("", "default") or name.startswith("default_"):
+        return ""
+    return "::".join(provider.split("::", 4)[:4])

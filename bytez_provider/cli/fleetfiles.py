@@ -129,7 +129,10 @@ def export(path: Path, wanted: Wanted, screen: Screen, *, add: bool) -> int:
         screen.say("nothing to export")
         return DONE
     screen.say(f"{name}: {counted(len(models), 'model')}")
-    screen.note("declare it, and the next `pulumi up` takes over what runs without loading it:")
+    screen.note(
+        "in Python, declare it, and the next `pulumi up` takes over what runs without a load; for "
+        "other languages, use --format pulumi-import:"
+    )
     screen.hint(f"bytez.Fleet.from_yaml({'adopted'!r}, {name!r})")
     return DONE
 

@@ -25,7 +25,7 @@ from pulumi_policy.proxy import UnknownValueError
 from pydantic.alias_generators import to_snake
 
 from bytez_provider.base.errors import printable
-from bytez_provider.base.urns import MODEL_TYPE
+from bytez_provider.base.urns import MODEL_TYPES, NATIVE_MODEL_TYPE, explicit_provider
 from bytez_provider.core.inputs import INPUTS
 from bytez_provider.policies import rules
 from bytez_provider.policies.rules import Violation
@@ -178,10 +178,15 @@ def _declared_by(resource: ResourceValidationArgs) -> list[DeclaredModel] | None
 
 
 def _declared_in(stack: StackValidationArgs) -> list[DeclaredModel]:
-    # A refresh adds models that are only read (`Model.get`). Only a declared Model has this
-    # option, which the program sets; so a state alone (`pulumi policy analyze`) never has it.
-    ours = [one for one in stack.resources if one.resource_type == MODEL_TYPE]
-    declared = [one for one in ours if one.opts.delete_before_replace]
+    # A refresh adds models that are only read (`Model.get`). Of a dynamic provider, only a declared
+    # Model has this option, which the program sets; so a state alone (`pulumi policy analyze`)
+    # never has it. A native one that is only read looks like one that was imported, and counts.
+    ours = [one for one in stack.resources if one.resource_type in MODEL_TYPES]
+    declared = [
+        one
+        for one in ours
+        if one.resource_type == NATIVE_MODEL_TYPE or one.opts.delete_before_replace
+    ]
     if ours and not declared:
         stack.not_applicable("no program declares these Bytez models, they are only read")
     # Pulumi passes the resources in a random order.
@@ -191,7 +196,7 @@ def _declared_in(stack: StackValidationArgs) -> list[DeclaredModel]:
 
 def _declared(resource: ResourceValidationArgs | PolicyResource) -> DeclaredModel | None:
     """Return the model that a resource declares by its inputs, if any."""
-    if resource.resource_type != MODEL_TYPE:
+    if resource.resource_type not in MODEL_TYPES:
         return None
 
     def read(name: str) -> Any:
@@ -208,4 +213,5 @@ def _declared(resource: ResourceValidationArgs | PolicyResource) -> DeclaredMode
         read=read,
         catalogue=_catalogue(),
         protect=resource.opts.protect,
+        provider=explicit_provider(resource.provider.urn) if resource.provider else "",
     )

@@ -334,10 +334,10 @@ def no_adopt(models: _Models, *, stacks: Sequence[str] = ()) -> Iterator[Violati
 
 def no_duplicates(models: _Models) -> Iterator[Violation]:
     """Yield a violation for each model that several resources declare."""
-    by_id: dict[str, list[DeclaredModel]] = {}
+    by_id: dict[tuple[str, str], list[DeclaredModel]] = {}
     for model in models:
         if model.model_id is not UNKNOWN:
-            by_id.setdefault(model.model_id, []).append(model)
+            by_id.setdefault((model.provider, model.model_id), []).append(model)
     for same in by_id.values():
         if len(same) > 1:
             yield Violation(

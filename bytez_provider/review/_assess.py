@@ -13,8 +13,8 @@ from typing import Any, Final, Literal, TypeAlias
 from bytez_provider.base.errors import printable
 from bytez_provider.base.urns import (
     FLEET_TYPE,
-    MODEL_TYPE,
-    READINESS_TYPE,
+    MODEL_TYPES,
+    READINESS_TYPES,
     STACK_TYPE,
     name_of,
     type_of,
@@ -49,9 +49,9 @@ BOOT_MINUTES = 15
 """How long a boot takes, for estimates: the vendor says 12 to 15 minutes (2024-06 API)."""
 
 _BOOTS: tuple[Action, ...] = ("load", "replace", "wait")
-_OURS = (MODEL_TYPE, READINESS_TYPE, FLEET_TYPE, STACK_TYPE, "pulumi:providers:")
+_OURS = (*MODEL_TYPES, *READINESS_TYPES, FLEET_TYPE, STACK_TYPE, "pulumi:providers:")
 """Beginnings of the types that are not counted as other resources."""
-_SILENT = (FLEET_TYPE, READINESS_TYPE, STACK_TYPE)
+_SILENT = (*READINESS_TYPES, FLEET_TYPE, STACK_TYPE)
 """Types that nothing uses by themselves: they are not listed as dependents."""
 _NO_CHANGE = ("same", "read", "refresh", "discard")
 _Order: TypeAlias = Sequence[tuple[str, frozenset[str]]]
@@ -348,7 +348,7 @@ def _boots_in_a_row(plan: Plan, order: _Order, booting: AbstractSet[str]) -> int
     members = {one.urn for one in plan.resources if one.is_model and one.will and one.will.in_fleet}
     rows = {"": 1 if booting else 0}
     for urn, needed in order:
-        waits = type_of(urn) == READINESS_TYPE and not booting.isdisjoint(needed)
+        waits = type_of(urn) in READINESS_TYPES and not booting.isdisjoint(needed)
         own = int(urn not in members and (urn in booting or waits))
         rows[urn] = own + max((rows[one] for one in needed), default=0)
     return max(rows.values())
@@ -380,10 +380,10 @@ def _failures(
 
 
 def _notes(plan: Plan, setting: Setting) -> list[NoteCode]:
-    has_state = any(one.was is not None for one in plan.resources) and not plan.is_from_nothing
+    has_state = any(one.is_model and one.was is not None for one in plan.resources)
     holds: dict[NoteCode, bool] = {
         "branchesCompared": plan.is_from_nothing,
-        "withoutRefresh": has_state and not plan.is_refreshed,
+        "withoutRefresh": has_state and not plan.is_from_nothing and not plan.is_refreshed,
         "noKey": setting.live is None and not setting.notes,
         "bundledCatalogue": setting.source == "bundled",
         "noCatalogue": setting.source == "off",

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from bytez_provider.base.urns import name_of
+from bytez_provider.base.urns import NATIVE_MODEL_TYPE, name_of
 from bytez_provider.core.messages import resource_of
 from bytez_provider.core.ownership import Judgement, Owner, Verdict, judge
 from bytez_provider.review._document import Action, DriftCode, FailureCode, LiveModel, ReasonCode
@@ -60,12 +60,13 @@ class Fates:
         self._removed = {one.urn for one in plan.resources if one.op == "delete"}
         self._complaints = {one.urn: one.message for one in plan.complaints if one.urn}
         # Who has a model, or will have it: the service holds one load of each.
-        self._holders: dict[str, list[Planned]] = {}
+        self._holders: dict[tuple[str, str], list[Planned]] = {}
         self._declared: set[tuple[str, str | None]] = set()
         for planned in self._models:
             states = [] if planned.is_asleep else [planned.now, planned.will]
-            for model_id in {state.model_id for state in states if state} - {None}:
-                self._holders.setdefault(str(model_id), []).append(planned)
+            for place, model_id in {(state.place, state.model_id) for state in states if state}:
+                if model_id is not None:
+                    self._holders.setdefault((place, model_id), []).append(planned)
             if planned.will is not None:
                 self._declared.add((planned.urn, planned.will.model_id))
         self._met = {planned.urn: self._met_by(planned) for planned in self._models}
@@ -103,17 +104,18 @@ class Fates:
 
         The service shows it, or else the state of the resource that has the model.
         """
-        model_id = planned.will.model_id if planned.will else None
-        if model_id is None or planned.has(model_id):
+        will = planned.will
+        model_id = will.model_id if will else None
+        if will is None or model_id is None or planned.has(model_id):
             return None
         givers = [
             (one.old_urn, one.now)
-            for one in self._holders.get(model_id, ())
+            for one in self._holders.get((will.place, model_id), ())
             if one.now is not None and one.is_loaded and one.now.model_id == model_id
             if one.old_urn != planned.urn
         ]
         stack = record = None
-        if self._live is not None:
+        if self._live is not None and self._live.has(will):
             stack, record = self._live.stack, self._live.records.get(model_id)
             instance = self._live.instances.get(model_id)
         else:
@@ -124,6 +126,8 @@ class Fates:
         seen = (
             owner
             for owner, now in ((Owner(urn=urn, stack=stack), now) for urn, now in givers)
+            # A process knows what it has read itself, and each face has its own.
+            if now.type == will.type
             if judge(instance, who=owner, named=now.load, record=None).is_ours
         )
         sibling = next(seen, None) if self._plan.is_refreshed else None
@@ -176,8 +180,9 @@ class Fates:
 
     def _taker(self, planned: Planned) -> Planned | None:
         """Return the model that takes over the load of a removed one."""
-        model_id = planned.now.model_id if planned.now else None
-        for other in self._holders.get(model_id or "", ()):
+        now = planned.now
+        key = (now.place, now.model_id or "") if now else ("", "")
+        for other in self._holders.get(key, ()):
             if other.urn == planned.urn or self._met[other.urn] is None:
                 continue
             giver = self._giver(other)
@@ -212,7 +217,8 @@ class Fates:
         model_id = will.model_id
         if model_id is None:
             return None
-        others = [one for one in self._holders.get(model_id, ()) if one.urn != planned.urn]
+        holders = self._holders.get((will.place, model_id), ())
+        others = [one for one in holders if one.urn != planned.urn]
         for other in others:
             if (other.urn, model_id) in self._declared:
                 has = f"the stack has {model_id} as {other.name}"
@@ -248,15 +254,17 @@ def _unreleased(
     if planned.came_from is not None and planned.is_loaded:
         has = f"the stack has this model loaded as {name_of(planned.came_from)}"
         if will.in_fleet:
-            use = "set `adopt=True` on it for one up, or use `pulumi state rename`"
+            use = "set `adopt` on it for one up, or use `pulumi state rename`"
             return Remark("renamedInFleet", f"{has}: {use}")
         return Remark("renamedUnseen", f"{has}: add that name to `aliases`")
     name = next((one.name for one in others if one.is_loaded), None)
     if name is None:
         return None
     has = f"the stack has {will.model_id} as {name}, which is removed later"
-    use = "set `adopt=True` on it for one up, or run `pulumi up --refresh`"
-    return Remark("notReleased", f"{has}: {use}")
+    use = "set `adopt` on it for one up"
+    # A native model is refreshed in any `up`.
+    ways = use if planned.type == NATIVE_MODEL_TYPE else f"{use}, or run `pulumi up --refresh`"
+    return Remark("notReleased", f"{has}: {ways}")
 
 
 def _action(

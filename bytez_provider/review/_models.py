@@ -25,10 +25,16 @@ def models_in(plan: Plan) -> list[Planned]:
         if one.is_model and one.op not in ("read", "read-replacement", "discard")
         if not any(state is not None and state.external for state in (one.now, one.will))
     ]
-    removed = {one.was.model_id: one for one in models if one.was and one.will is None}
-    added = {one.will.model_id: one for one in models if one.will and one.was is None}
-    for model_id in (removed.keys() & added.keys()) - {None}:
-        old, new = removed[model_id], added[model_id]
+    removed = {
+        (one.was.place, one.was.model_id): one for one in models if one.was and one.will is None
+    }
+    added = {
+        (one.will.place, one.will.model_id): one for one in models if one.will and one.was is None
+    }
+    for key in removed.keys() & added.keys():
+        if key[1] is None:
+            continue
+        old, new = removed[key], added[key]
         models.remove(old)
         models[models.index(new)] = dataclasses.replace(
             new, was=old.was, now=old.now, came_from=old.urn
@@ -54,7 +60,7 @@ class Live:
 
         None if there is no state, or if it is of another account.
         """
-        if model.was is None or not self._is_asked(model.was):
+        if model.was is None or not self.has(model.was):
             return None
         model_id = model.was.model_id or ""
         return judge(
@@ -67,7 +73,7 @@ class Live:
     def shown(self, model: Planned, judged: Judgement | None) -> LiveModel | None:
         """Return what runs of a model; None if the plan hides which, or for another account."""
         state = model.was or model.will
-        if state is None or state.model_id is None or not self._is_asked(state):
+        if state is None or state.model_id is None or not self.has(state):
             return None
         instance = self.instances.get(state.model_id)
         if instance is None:
@@ -87,9 +93,13 @@ class Live:
             is_declared_load=judged.is_ours if judged and is_sure else None,
         )
 
-    def _is_asked(self, state: ResourceState) -> bool:
-        of = (
-            state.outputs.get("endpoint", self.endpoint),
-            state.outputs.get("account", self.account),
-        )
-        return of == (self.endpoint, self.account)
+    def has(self, state: ResourceState) -> bool:
+        """Return whether a state is of this account.
+
+        If it names none, it is not there yet: then it is, unless its provider has its own account.
+        """
+        names = ("endpoint", "account")
+        if state.place and not any(name in state.outputs for name in names):
+            return False
+        endpoint, account = map(state.outputs.get, names, (self.endpoint, self.account))
+        return (endpoint, account) == (self.endpoint, self.account)

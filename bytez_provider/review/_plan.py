@@ -12,8 +12,15 @@ from typing import Annotated, Any, Final
 from pydantic import BeforeValidator, ConfigDict, Field, PlainValidator
 
 from bytez_provider.base.document import CamelCase
-from bytez_provider.base.urns import MODEL_TYPE, name_of, project_of, stack_of, type_of
-from bytez_provider.core.inputs import INPUTS, Change, is_model_id
+from bytez_provider.base.urns import (
+    MODEL_TYPES,
+    explicit_provider,
+    name_of,
+    project_of,
+    stack_of,
+    type_of,
+)
+from bytez_provider.core.inputs import INPUTS, REQUIRED, Change, is_model_id
 from bytez_provider.core.ownership import Named
 from bytez_provider.review._document import GapCode
 from bytez_provider.service.schemas import NOT_LOADED, Phase, phase_of
@@ -22,6 +29,9 @@ from bytez_provider.stack.states import named_load
 
 REPLACING: Final = tuple(one.in_state for one in INPUTS.values() if one.change is Change.REPLACE)
 _INPUTS = tuple(one.in_state for one in INPUTS.values())
+_DEFAULTS = {
+    one.in_state: one.default for one in INPUTS.values() if one.default not in (None, REQUIRED)
+}
 _LEAVING_OUT = ("targeted", "failed", "cutOff", "samesLeftOut", "goneUnclear")
 """The gaps through which a resource of the stack is missing altogether."""
 
@@ -82,6 +92,10 @@ class ResourceState(Part):
     """Whether it is only read (`Model.get`)."""
     delete: _Flag = False
     """Whether an earlier replacement left it behind: the resource has another instance."""
+    provider: _Text = ""
+    """Its provider resource: URN and id."""
+    refresh_before_update: _Flag = False
+    """Whether each `up` refreshes it, without being asked to. The events do not say so."""
     deleted_with: _Text = ""
     dependencies: _Texts = frozenset()
     property_dependencies: _Needs = frozenset()
@@ -96,6 +110,11 @@ class ResourceState(Part):
         """The id of a model; None if it is not known, such as an output before its `up`."""
         model_id = self.inputs.get("modelId")
         return model_id if isinstance(model_id, str) and is_model_id(model_id) else None
+
+    @property
+    def place(self) -> str:
+        """Its explicit provider, which may have another account; "" for the stack's account."""
+        return explicit_provider(self.provider)
 
     @property
     def load(self) -> Named | None:
@@ -114,9 +133,12 @@ class ResourceState(Part):
 
     @cached_property
     def declared(self) -> dict[str, Any]:
-        """The inputs of a model that are set; what it is equal to is declared in the same way."""
-        names = (*_INPUTS, "readiness")
-        return {name: self.inputs[name] for name in names if self.inputs.get(name) is not None}
+        """The inputs of a model that are set; what it is equal to is declared in the same way.
+
+        The inputs of an imported model leave out defaults.
+        """
+        found = {name: self.inputs.get(name) for name in ("readiness", *_INPUTS)}
+        return _DEFAULTS | {name: one for name, one in found.items() if one is not None}
 
     def changed_in(self, new: ResourceState) -> list[str]:
         """Return the inputs of a model that another state declares differently."""
@@ -183,7 +205,7 @@ class Planned:
     @property
     def is_model(self) -> bool:
         """Whether it is a model of ours."""
-        return self.type == MODEL_TYPE
+        return self.type in MODEL_TYPES
 
     @property
     def name(self) -> str:
@@ -263,7 +285,7 @@ class Missing:
     @property
     def models(self) -> list[str]:
         """The names of the models among them."""
-        return sorted({name_of(urn) for urn in self.urns if type_of(urn) == MODEL_TYPE})
+        return sorted({name_of(urn) for urn in self.urns if type_of(urn) in MODEL_TYPES})
 
 
 @dataclass(frozen=True)
@@ -302,7 +324,7 @@ class Plan:
     def model_ids(self) -> set[str]:
         """Return the ids of the models in it, as they were and as they will be."""
         states = (state for one in self.resources for state in (one.was, one.now, one.will))
-        models = [state for state in states if state and state.type == MODEL_TYPE]
+        models = [state for state in states if state and state.type in MODEL_TYPES]
         return {state.model_id for state in models if state.model_id}
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from bytez_provider.base.errors import ConfigError, InvalidFileError, printable
-from bytez_provider.base.urns import MODEL_TYPE, READINESS_TYPE
+from bytez_provider.base.urns import MODEL_TYPES, READINESS_TYPES
 from bytez_provider.review._document import GapCode
 from bytez_provider.review._plan import (
     Complaint,
@@ -210,7 +210,8 @@ class _Draft:
         The digest shows a refresh as it began, and without --show-sames it does not show what is
         unchanged. A resource that was found gone is created if it is still declared, and has no
         step if it is not. The number of unchanged resources is known, and so is that a component
-        or a provider is never found gone.
+        or a provider is never found gone. If only such resources were refreshed as ask for it
+        themselves, the others may be unchanged too, and their number says nothing.
 
         Args:
             same: How many resources are unchanged, shown or not; None if that is not known.
@@ -221,11 +222,15 @@ class _Draft:
         }
         can_go = [urn for urn, state in stepless.items() if state.can_go]
         unchanged = len(can_go) if same is None else same - shown - (len(stepless) - len(can_go))
+        refreshed = [before for before, _ in self._refreshed.values()]
+        is_by_itself = bool(refreshed) and all(one.refresh_before_update for one in refreshed)
         if unchanged > len(can_go):
             self._missing.append(Missing("samesLeftOut"))
-            if self._refreshed:
+            if self._refreshed and not is_by_itself:
                 self._missing.append(Missing("notRefreshed"))
         is_unclear = 0 < unchanged < len(can_go)
+        if is_by_itself and same is not None:
+            is_unclear = unchanged > 0 and bool(can_go)
         if is_unclear:
             self._missing.append(Missing("goneUnclear", tuple(can_go)))
         for urn, state in stepless.items():
@@ -242,7 +247,7 @@ class _Draft:
         unrefreshed = tuple(
             urn
             for urn, step in self._steps.items()
-            if step.type == MODEL_TYPE and step.old is not None and not step.old.external
+            if step.type in MODEL_TYPES and step.old is not None and not step.old.external
             if urn not in self._refreshed
             if not (step.op == "create" or step.op.startswith("read"))
         )
@@ -279,7 +284,8 @@ def _is_skipped(step: Step) -> bool:
     outputs yet. What it skips is a copy of the state, or, if it would be new, has no id.
     """
     old, new = step.old, step.new
-    if step.op != "same" or step.type not in (MODEL_TYPE, READINESS_TYPE) or not old or not new:
+    is_ours = step.type in (*MODEL_TYPES, *READINESS_TYPES)
+    if step.op != "same" or not is_ours or not old or not new:
         return False
     return not old.id or (bool(new.outputs) and not new.id)
 
@@ -326,7 +332,8 @@ def run_preview(
 
     Args:
         stack: Its name; None for the selected one.
-        refresh: Whether to look at what really runs. If not, the project's setting is overruled.
+        refresh: Whether to look at what really runs. If not, the project's setting is overruled;
+            native models are refreshed in any case.
         policy_packs: Folders of policy packs to run.
         policy_pack_configs: The configuration of each, in the same order.
 

@@ -41,6 +41,7 @@ class DeclaredModel:
         adopt: Whether somebody else's load may be taken over.
         expected_hours_per_day: Hours a day that it is expected to be loaded; None: not declared.
         protect: Whether Pulumi refuses to delete it.
+        provider: The URN of its explicit provider, which may have its own account; "" for none.
         ram_gb: GPU RAM of one instance in GB; None if the catalogue has no figure.
         benchmarked: Whether the catalogue calls it benchmarked; None if it does not say.
     """
@@ -53,6 +54,7 @@ class DeclaredModel:
     adopt: bool | _Unknown = False
     expected_hours_per_day: float | _Unknown | None = None
     protect: bool = False
+    provider: str = ""
     ram_gb: float | _Unknown | None = None
     benchmarked: bool | _Unknown | None = None
 
@@ -69,7 +71,13 @@ class DeclaredModel:
 
 
 def declared_model(
-    name: str, urn: str, *, read: Callable[[str], Any], catalogue: Catalogue, protect: bool = False
+    name: str,
+    urn: str,
+    *,
+    read: Callable[[str], Any],
+    catalogue: Catalogue,
+    protect: bool = False,
+    provider: str = "",
 ) -> DeclaredModel:
     """Return the model that a resource declares.
 
@@ -80,6 +88,7 @@ def declared_model(
             read. Numbers may be floats, as Pulumi hands them over.
         catalogue: Where RAM and benchmarks come from.
         protect: Whether Pulumi refuses to delete it.
+        provider: The URN of its explicit provider; "" for none.
     """
     model_id = _of(str, read("modelId")) or UNKNOWN
     entry = None if model_id is UNKNOWN else catalogue.find(model_id)
@@ -93,6 +102,7 @@ def declared_model(
         adopt=_of(bool, read("adopt")) or False,
         expected_hours_per_day=number(read("expectedHoursPerDay")),
         protect=protect,
+        provider=provider,
         ram_gb=UNKNOWN if model_id is UNKNOWN else entry.required_ram_gb if entry else None,
         benchmarked=UNKNOWN if model_id is UNKNOWN else entry.benchmarked if entry else None,
     )

@@ -14,7 +14,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bytez_provider.base.urns import MODEL_TYPE, name_of, project_of, stack_of
+from bytez_provider.base.urns import (
+    MODEL_TYPES,
+    NATIVE_MODEL_TYPE,
+    name_of,
+    project_of,
+    stack_of,
+    type_of,
+)
 from bytez_provider.core.declared import ModelState
 from bytez_provider.core.ownership import Named
 from bytez_provider.service.schemas import NOT_LOADED, moment_of
@@ -62,6 +69,11 @@ class StackModel:
     def project(self) -> str:
         """The name of the project."""
         return project_of(self.urn)
+
+    @property
+    def is_native(self) -> bool:
+        """Whether the plugin manages it, so that each `up` refreshes it without being asked to."""
+        return type_of(self.urn) == NATIVE_MODEL_TYPE
 
     @property
     def is_managed(self) -> bool:
@@ -128,7 +140,7 @@ def models_of(document: object) -> list[StackModel]:
 
 def _models_among(resources: list[object]) -> Iterator[StackModel]:
     for resource in resources:
-        if not isinstance(resource, dict) or resource.get("type") != MODEL_TYPE:
+        if not isinstance(resource, dict) or resource.get("type") not in MODEL_TYPES:
             continue
         bags = [_masked(resource.get(name)) for name in ("inputs", "outputs")]
         inputs, outputs = ({k: v for k, v in bag.items() if not is_hidden(v)} for bag in bags)

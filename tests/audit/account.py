@@ -28,9 +28,9 @@ def ago(seconds: float) -> datetime:
     return NOW - timedelta(seconds=seconds)
 
 
-def urn(name: str, stack: str = "dev") -> str:
+def urn(name: str, stack: str = "dev", kind: str = MODEL_TYPE) -> str:
     """Return the URN of a Model resource."""
-    return f"urn:pulumi:{stack}::fleet::{MODEL_TYPE}::{name}"
+    return f"urn:pulumi:{stack}::fleet::{kind}::{name}"
 
 
 def live(model_id: str = GPT2, created: datetime | None = None, **more: Any) -> Instance:

@@ -12,6 +12,7 @@ import pytest
 from inline_snapshot import snapshot
 
 from bytez_provider.audit import Source, assess
+from bytez_provider.base.urns import NATIVE_MODEL_TYPE
 from bytez_provider.core.ownership import Phase
 from bytez_provider.service.catalogue import Catalogue
 from bytez_provider.service.schemas import CatalogueEntry, Instance, iso
@@ -124,6 +125,10 @@ class TestNotRunning:
         (model,) = audit.models
         assert (model.status, model.dollars_per_hour) == ("NOT_LOADED", None)
         assert model.declared_by[0].urn == urn("chat")
+
+    def test_a_native_model_needs_no_refresh(self) -> None:
+        native = declared(urn=urn("chat", kind=NATIVE_MODEL_TYPE))
+        assert commands(only(facts([], [native]))) == ["pulumi up --stack dev"]
 
     def test_on_expiry_accept_allows_a_model_to_be_unloaded(self) -> None:
         audit = assess(facts([], [declared(outputs={"onExpiry": "accept"})]))
@@ -315,6 +320,13 @@ class TestUnfinished:
     def test_a_finished_load_or_one_in_progress_is_no_finding(self, given: dict[str, Any]) -> None:
         records = [record(created=ago(3600))]
         assert assess(facts([live()], **{"records": records, **given})).findings == []
+
+    @pytest.mark.parametrize("created", [None, iso(ago(60))])
+    def test_a_load_of_another_account_does_not_finish_it(self, created: str | None) -> None:
+        """An explicit provider of the same stack may have that account."""
+        theirs = declared("theirs", outputs={"account": "other", "created": created})
+        audit = assess(facts([live()], [theirs], [record(created=ago(3600))]))
+        assert kinds(audit) == [("unfinished", GPT2)]
 
     def test_a_resource_owns_a_load_that_it_began_after_its_state_was_saved(self) -> None:
         later = record(created=ago(600))

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bytez_provider.base.urns import MODEL_TYPES
+
 TOOLS = Path(__file__).resolve().parents[2] / ".tools" / "pulumi" / "bin"
 MODEL_TYPE = "pulumi-python:dynamic/bytez:Model"
-MODEL_TYPES = (MODEL_TYPE, "bytez:index:Model")
 COMMAND_SECONDS = 120
 
 

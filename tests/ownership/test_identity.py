@@ -261,6 +261,9 @@ class TestProcesses:
         assert (holder.machine, holder.pid) == (me.machine, other.pid)
         assert me.is_alive(holder) is True
         other.kill()
+        # It has ended, and its parent has not looked yet.
+        os.waitid(os.P_PID, other.pid, os.WEXITED | os.WNOWAIT)
+        assert me.is_alive(holder) is False
         other.wait()
         assert me.is_alive(holder) is False
 

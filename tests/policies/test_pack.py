@@ -168,6 +168,26 @@ def test_a_fleet_s_models_are_models(pack: Pack) -> None:
     assert violation.enforcement_level is EnforcementLevel.MANDATORY
 
 
+def test_native_models_are_models(pack: Pack) -> None:
+    """A program in YAML sets no option by which a declared model could be known."""
+    phi = model("m", model_id=PHI, concurrency=3, native=True)
+    chat = fleet("chat", {"phi": bytez.ModelArgs(model_id=PHI)}, native=True)
+    assert found(pack, [phi], {"bytez-model-concurrency": {"maxConcurrency": 2}}) == [
+        "bytez-model-concurrency"
+    ]
+    assert found(pack, [phi, *chat], {"bytez-stack-concurrency": {"maxConcurrency": 3}}) == [
+        ALWAYS_ON,
+        "bytez-stack-concurrency",
+    ]
+
+
+def test_a_model_in_two_accounts_is_no_duplicate(pack: Pack) -> None:
+    here, there = (model(name, model_id=PHI, native=True) for name in ("here", "there"))
+    other = Resource("pulumi:providers:bytez", "other")
+    assert found(pack, [here, replace(there, provider=other)]) == []
+    assert found(pack, [here, there]) == [ALWAYS_ON]
+
+
 def test_resources_of_other_packages_are_ignored(pack: Pack) -> None:
     other = Resource("pulumi-python:dynamic/other:Model", "m", {"modelId": PHI, "concurrency": 9})
     assert found(pack, [other], STRICT) == []

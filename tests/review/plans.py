@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
@@ -22,6 +23,7 @@ GPT2_GB = 0.5
 PRICE = Decimal("0.0000166667")
 MODEL = "pulumi-python:dynamic/bytez:Model"
 READINESS = "pulumi-python:dynamic/bytez:Readiness"
+NATIVE = {MODEL: "bytez:index:Model", READINESS: "bytez:index:Readiness"}
 FLEET = "bytez:index:Fleet"
 ACCOUNT = {"endpoint": "https://api.bytez.com", "account": "0123456789ab"}
 CREATED = "2024-05-27T23:35:35.863Z"
@@ -109,6 +111,33 @@ def gone(name: str, declared: Mapping[str, Any]) -> tuple[Step, Step]:
     """Return the steps of a model that a refresh found gone, and that is loaded again."""
     before = state(declared)
     return refreshed(name, before), loaded(name, declared)
+
+
+def native(steps: Iterable[Step]) -> list[Step]:
+    """Return the same steps of resources of the plugin, which `up` refreshes unasked."""
+    found: list[Step] = json.loads(_native(json.dumps(list(steps))))
+    states = (one for step in found for one in (step.get("oldState"), step.get("newState")) if one)
+    for one in states:
+        if one.get("type") == NATIVE[MODEL]:
+            one["refreshBeforeUpdate"] = True
+    return found
+
+
+def natively(live: Live | None) -> Live | None:
+    """Return the same facts, with a journal that names resources of the plugin."""
+    if live is None:
+        return None
+    records = {
+        name: Record.model_validate_json(_native(one.model_dump_json(by_alias=True)))
+        for name, one in live.records.items()
+    }
+    return dataclasses.replace(live, records=records)
+
+
+def _native(text: str) -> str:
+    for dynamic, token in NATIVE.items():
+        text = text.replace(dynamic, token)
+    return text
 
 
 def setting(**given: Any) -> Setting:

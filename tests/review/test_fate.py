@@ -12,6 +12,7 @@ from tests.review.plans import (
     CREATED,
     FLEET,
     GPT2,
+    NATIVE,
     OTHER,
     PHI,
     READINESS,
@@ -26,6 +27,8 @@ from tests.review.plans import (
     kept,
     loaded,
     named,
+    native,
+    natively,
     nothing_runs,
     only,
     recorded,
@@ -78,6 +81,7 @@ LOADED = loaded("a", inputs())
 KEPT = kept("a", inputs())
 REMOVED = unloaded("a", inputs())
 STATE = state(inputs())
+ACCEPTED = state(ACCEPTS)
 REFRESHED = refreshed("a", STATE)
 STRANGER = running(created=OTHER)
 FAILED = running(status="FAILED")
@@ -317,10 +321,14 @@ def fate(model: ReviewedModel) -> str:
     return text + (f" (fails: {model.failure_code})" if model.failure_code else "")
 
 
+@pytest.mark.parametrize("is_native", [False, True])
 @pytest.mark.parametrize("case", FATES)
-def test_fate(case: str) -> None:
-    steps, expected, *live = FATES[case]
-    model = named(reviewed(*steps, live=live[0] if live else None), "a")
+def test_fate(case: str, *, is_native: bool) -> None:
+    steps, expected, *lives = FATES[case]
+    live = lives[0] if lives else None
+    if is_native:
+        steps, live = native(steps), natively(live)
+    model = named(reviewed(*steps, live=live), "a")
     assert fate(model) == expected
     # A sentence for each code.
     assert len(model.reasons) == len(model.reason_codes)
@@ -336,6 +344,60 @@ def test_an_expired_model_that_is_removed_or_renamed(name: str, expected: str) -
     steps = (refreshed("a", state(inputs())), *new)
     review = assess(digest(*steps, changeSummary={"update": 1}), setting())
     assert fate(only(review)).startswith(expected)
+
+
+def test_two_faces_share_no_knowledge_of_a_refresh() -> None:
+    """Each is a process of its own: only the journal says that the other one gives up a load."""
+    new = native([LOADED])
+    model = named(reviewed(OLD_REFRESHED, *new, OLD, live=running()), "a")
+    assert fate(model) == "load: renamed (fails: renamedUnseen)"
+    live = running(record=recorded("old", CREATED))
+    assert fate(named(reviewed(OLD_REFRESHED, *new, OLD, live=live), "a")) == RENAMED
+
+
+def test_a_native_model_is_not_told_to_refresh() -> None:
+    steps = [replaced("a", inputs(), inputs(PHI)), unloaded("b", inputs(PHI))]
+    failures = [reviewed(*some).failures for some in (steps, native(steps))]
+    assert ["--refresh" in one for (one,) in failures] == [True, False]
+
+
+class TestProviders:
+    """A provider that the program declares may have an account of its own."""
+
+    OTHER = "urn:pulumi:dev::fleet::pulumi:providers:bytez::other::1"
+    DEFAULT = "urn:pulumi:dev::fleet::pulumi:providers:bytez::default_1_0_0::2"
+
+    def test_a_model_in_two_accounts_is_two_loads(self) -> None:
+        there = loaded("b", inputs(), provider=self.OTHER)
+        for here in (loaded("a", inputs(), provider=self.DEFAULT), kept("a", inputs())):
+            assert reviewed(*native([here, there])).failures == []
+        both = native([loaded("a", inputs(), provider=self.OTHER), there])
+        assert reviewed(*both).failure_codes == ["declaredTwice", "declaredTwice"]
+
+    def test_what_runs_here_says_nothing_about_a_load_in_another_account(self) -> None:
+        for provider, expected in (
+            (self.DEFAULT, "load (fails: alreadyLoaded)"),
+            (self.OTHER, "load"),
+        ):
+            steps = native([loaded("a", inputs(), provider=provider)])
+            model = only(reviewed(*steps, live=running()))
+            assert fate(model) == expected
+            assert (model.live is None) == (provider == self.OTHER)
+
+    def test_a_state_says_of_which_account_it_is(self) -> None:
+        steps = native([kept("a", inputs(), provider=self.OTHER)])
+        assert fate(only(reviewed(*steps, live=nothing_runs()))) == "keep (drift: unloaded)"
+
+    def test_a_load_is_not_passed_on_to_another_account(self) -> None:
+        new = loaded("a", inputs(), provider=self.OTHER)
+        review = reviewed(*native([OLD_REFRESHED, new, OLD]))
+        assert {one.name: fate(one) for one in review.models} == {"a": "load", "old": "unload"}
+
+
+def test_the_defaults_that_an_import_leaves_out_are_no_change() -> None:
+    imported = state({"modelId": GPT2})
+    assert fate(only(reviewed(updated(imported, ACCEPTED)))) == "update: changed"
+    assert fate(only(reviewed(step("same", "a", imported, NEW)))) == "keep"
 
 
 @pytest.mark.parametrize("hidden", [SECRET, UNKNOWN])
@@ -383,8 +445,8 @@ def test_live_facts_are_beside_the_declared_ones() -> None:
 
 
 def test_other_resources_are_counted_but_not_our_own_or_pulumis() -> None:
-    kinds = (FLEET, READINESS, "pulumi:pulumi:Stack", "pulumi:providers:pulumi-python")
-    ours = [step("create", "x", None, {"type": kind}, kind) for kind in kinds]
+    kinds = (FLEET, READINESS, *NATIVE.values(), "pulumi:pulumi:Stack", "pulumi:providers:bytez")
+    ours = [step("create", "x", None, {"type": kind, "external": True}, kind) for kind in kinds]
     pet = step("create", "pet", None, {"type": "random:index:RandomPet"}, "random:index:RandomPet")
     review = reviewed(*ours, pet)
     assert (review.other_changes, review.models) == (1, [])

@@ -20,6 +20,7 @@ from tests.review.plans import (
     kept,
     loaded,
     named,
+    native,
     policy,
     refreshed,
     replaced,
@@ -202,6 +203,25 @@ class TestPartial:
         review = assess(plan, setting())
         assert gaps(review) == expected
         assert {one.name: one.action for one in review.models} == actions
+
+    @pytest.mark.parametrize(
+        ("same", "expected", "actions"),
+        [
+            # The stack, a fleet and its readiness may be unchanged too, and are not refreshed.
+            (2, [("goneUnclear", ["a", "b"])], {}),
+            (3, [("samesLeftOut", []), ("goneUnclear", ["a", "b"])], {}),
+            (0, [], {"a": "forget", "b": "forget"}),
+        ],
+    )
+    def test_what_only_native_models_were_refreshed_for_is_not_counted(
+        self, same: int, expected: list[Any], actions: dict[str, str]
+    ) -> None:
+        steps = native([refreshed("a", state(inputs())), refreshed("b", state(inputs(PHI)))])
+        plan = from_digest({"steps": steps, "changeSummary": {"same": same, "update": 1}})
+        review = assess(plan, setting())
+        assert gaps(review) == expected
+        assert {one.name: one.action for one in review.models} == actions
+        assert "withoutRefresh" not in review.note_codes
 
 
 @pytest.mark.parametrize(

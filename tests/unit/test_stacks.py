@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bytez_provider.base.urns import MODEL_TYPE
+from bytez_provider.base.urns import MODEL_TYPE, NATIVE_MODEL_TYPE, explicit_provider
 from bytez_provider.service.schemas import moment_of
 from bytez_provider.stack.states import StackModel, models_of
 
@@ -87,6 +87,27 @@ def test_a_secret_or_unknown_value_is_unreadable_and_not_unset(hidden: object) -
     assert model.outputs.keys() == {"adopt", "onExpiry", "status", "account"}
     assert model.is_of("https://anywhere.example", "0123456789ab")
     assert "in the open" not in repr(model)
+
+
+def test_a_native_model_is_read_in_the_same_way() -> None:
+    urn = URN.replace(MODEL_TYPE, NATIVE_MODEL_TYPE)
+    more = {"type": NATIVE_MODEL_TYPE, "outputs": OUTPUTS, "refreshBeforeUpdate": True}
+    (native, dynamic) = models(resource(urn=urn, **more), resource())
+    assert (native.is_native, dynamic.is_native) == (True, False)
+    assert (native.name, native.inputs, native.outputs) == ("chat", dynamic.inputs, dynamic.outputs)
+
+
+@pytest.mark.parametrize(
+    ("name", "is_explicit"),
+    [
+        *[("default", False), ("default::7d", False), ("default_1_2_0::7d", False)],
+        *[("eu", True), ("eu::7d", True), ("default-eu::7d", True)],
+    ],
+)
+def test_an_explicit_provider_is_known_by_its_name(name: str, *, is_explicit: bool) -> None:
+    urn = f"urn:pulumi:dev::fleet::pulumi:providers:bytez::{name}"
+    assert explicit_provider(urn) == (urn.removesuffix("::7d") if is_explicit else "")
+    assert explicit_provider("") == ""
 
 
 def test_account_and_endpoint_say_whose_it_is() -> None:

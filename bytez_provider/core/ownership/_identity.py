@@ -131,6 +131,10 @@ _living: set[str] = set()
 """The tokens of this process's ledgers."""
 
 
+_ENDED = ("Z", "X")
+"""The states of a process that has ended, as Linux says them."""
+
+
 class Presence:
     """This process, as others see it in the records that it holds."""
 
@@ -190,13 +194,15 @@ def _content(path: str) -> str:
 
 
 def _started(pid: int) -> str:
-    """Return when a process began; "" if the system does not say."""
+    """Return when a process began; "" if it has ended, or if the system does not say."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
     # The name of the program, which may hold anything, ends with the last bracket.
-    return text.rpartition(")")[2].split()[19]
+    state, *rest = text.rpartition(")")[2].split()
+    # One that was killed remains in the list until its parent, or process 1, looks.
+    return "" if state in _ENDED else rest[18]
 
 
 def _key(text: str) -> str:

@@ -17,7 +17,7 @@ from pulumi_policy import EnforcementLevel, Policy, PolicyPack
 from pulumi_policy.deserialize import serialize_properties
 
 from bytez_provider.base.errors import InvalidInputError, printable
-from bytez_provider.base.urns import STACK_TYPE
+from bytez_provider.base.urns import FLEET_TYPE, STACK_TYPE
 from bytez_provider.policies.testing._config import LEVEL, Settings, effective, read_config
 from bytez_provider.policies.testing._resources import UNKNOWN_VALUE, Resource, resolved
 
@@ -232,8 +232,10 @@ class _Run:
         request = _messages.AnalyzeRequest(**about, properties=_struct(_visible(inputs)))
         answer = self._servicer.Analyze(request, None)
         found.extend(_violation(one, urn) for one in answer.diagnostics)
-        if not self._is_preview:
-            outputs = {**inputs, **self._properties(resource.outputs)}
+        if not self._is_preview or resource.is_foreseen:
+            # A component has only what it registers.
+            own = {} if resource.type == FLEET_TYPE else inputs
+            outputs = {**own, **self._properties(resource.outputs)}
         elif resource.type.startswith(_DYNAMIC):
             outputs = inputs
         else:
@@ -251,8 +253,8 @@ class _Run:
 
     def _properties(self, properties: Mapping[str, Any]) -> dict[str, Any]:
         # To Pulumi, an input that is None is not given.
-        given = {name: value for name, value in properties.items() if value is not None}
-        return dict(serialize_properties(resolved(given, preview=self._is_preview)))
+        found = resolved(properties, preview=self._is_preview)
+        return dict(serialize_properties({k: v for k, v in found.items() if v is not None}))
 
     def _about(self, resource: Resource, whole: Resource) -> dict[str, Any]:
         """Return what the engine sends about a resource besides its properties."""

@@ -8,8 +8,15 @@ from typing import Any, Final
 
 from pulumi_policy import Secret
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE
+from pydantic.alias_generators import to_camel
 
-from bytez_provider.base.urns import FLEET_TYPE, MODEL_TYPE, READINESS_TYPE
+from bytez_provider.base.urns import (
+    FLEET_TYPE,
+    MODEL_TYPE,
+    NATIVE_MODEL_TYPE,
+    NATIVE_READINESS_TYPE,
+    READINESS_TYPE,
+)
 from bytez_provider.dynamic.fleet import ModelArgs
 from bytez_provider.service.catalogue import bundled_catalogue
 from bytez_provider.service.settings import DEFAULT_ENDPOINT
@@ -18,6 +25,7 @@ UNKNOWN_VALUE: Final = UNKNOWN_STRING_VALUE
 """Represents an unknown value in the engine's messages."""
 
 PROVIDER_TYPE: Final = "pulumi:providers:pulumi-python"
+NATIVE_PROVIDER_TYPE: Final = "pulumi:providers:bytez"
 
 
 @dataclass(frozen=True)
@@ -30,7 +38,7 @@ class Later:
 
 @dataclass(frozen=True, eq=False)
 class Resource:
-    """A resource as a program declares it; the last six fields are its resource options.
+    """A resource as a program declares it; the last fields from `protect` on are its options.
 
     Attributes:
         type: Its type token.
@@ -38,6 +46,7 @@ class Resource:
         inputs: What the program gives, by the names that policies see. At any depth, `Later` for
             what a preview does not know, and `pulumi_policy.Secret` for a secret.
         outputs: What the provider adds or changes in the update.
+        is_foreseen: Whether a preview knows the outputs too, all but those that are `Later`.
         parent: The resource it belongs to; None for the stack.
         provider: The provider resource that it uses.
         dependencies: The resources that must exist before it.
@@ -49,6 +58,7 @@ class Resource:
     name: str
     inputs: Mapping[str, Any] = field(default_factory=dict)
     outputs: Mapping[str, Any] = field(default_factory=dict)
+    is_foreseen: bool = False
     parent: Resource | None = None
     provider: Resource | None = None
     dependencies: Sequence[Resource] = ()
@@ -68,7 +78,7 @@ class Resource:
         return f"urn:pulumi:{stack}::{project}::{'$'.join(reversed(chain))}::{self.name}"
 
 
-def model(
+def model(  # noqa: PLR0913 - the arguments of a model
     name: str,
     *,
     model_id: str | Later,
@@ -78,8 +88,12 @@ def model(
     on_expiry: str | Later = "reload",
     expected_hours_per_day: float | Later | None = None,
     protect: bool = False,
+    native: bool = False,
 ) -> Resource:
-    """Return a `bytez.Model` with these arguments."""
+    """Return a `bytez.Model` with these arguments.
+
+    It is of a program in Python; with `native` it is the plugin's, as of a program in YAML.
+    """
     inputs = {
         "modelId": model_id,
         "concurrency": concurrency,
@@ -90,40 +104,53 @@ def model(
     }
     entry = bundled_catalogue().find(resolved(model_id, preview=False))
     outputs = {
-        "status": "RUNNING",
-        "created": "2024-06-01T00:00:00.000Z",
+        "status": Later("RUNNING"),
+        "created": Later("2024-06-01T00:00:00.000Z"),
         "requiredRamGb": entry.required_ram_gb if entry else None,
         "benchmarked": entry.benchmarked if entry else None,
         "endpoint": DEFAULT_ENDPOINT,
         "account": "0" * 12,
     }
     return Resource(
-        MODEL_TYPE,
+        NATIVE_MODEL_TYPE if native else MODEL_TYPE,
         name,
         inputs,
         outputs,
-        provider=Resource(PROVIDER_TYPE, "default"),
+        is_foreseen=native,
+        provider=_default(native=native),
         protect=protect,
-        delete_before_replace=True,
+        delete_before_replace=None if native else True,
     )
 
 
-def fleet(name: str, models: Mapping[str, ModelArgs], *, protect: bool = False) -> list[Resource]:
-    """Return a `bytez.Fleet`: the component, its models and its readiness."""
-    component = Resource(FLEET_TYPE, name, protect=protect)
-    children = {key: _in_fleet(f"{name}-{key}", args, component) for key, args in models.items()}
+def _default(*, native: bool) -> Resource:
+    return Resource(NATIVE_PROVIDER_TYPE if native else PROVIDER_TYPE, "default")
+
+
+def fleet(
+    name: str, models: Mapping[str, ModelArgs], *, protect: bool = False, native: bool = False
+) -> list[Resource]:
+    """Return a `bytez.Fleet`: the component, its models and its readiness.
+
+    It is of a program in Python; with `native` it is the plugin's, as of a program in YAML.
+    """
+    component = Resource(FLEET_TYPE, name, is_foreseen=native, protect=protect)
+    children = {
+        key: _in_fleet(f"{name}-{key}", args, component, native=native)
+        for key, args in models.items()
+    }
     those = list(children.values())
     statuses = dict.fromkeys(models, "RUNNING")
     members = {
         key: {
             "modelId": child.inputs["modelId"],
-            "created": Later(child.outputs["created"]),
+            "created": child.outputs["created"],
             **({"acceptIdle": True} if child.inputs["onExpiry"] == "accept" else {}),
         }
         for key, child in children.items()
     }
     readiness = Resource(
-        READINESS_TYPE,
+        NATIVE_READINESS_TYPE if native else READINESS_TYPE,
         f"{name}-ready",
         {"fleet": name, "members": members},
         {
@@ -132,7 +159,7 @@ def fleet(name: str, models: Mapping[str, ModelArgs], *, protect: bool = False) 
             "statuses": statuses,
         },
         parent=component,
-        provider=Resource(PROVIDER_TYPE, "default"),
+        provider=_default(native=native),
         dependencies=those,
         property_dependencies={"members": those},
         protect=protect,
@@ -142,23 +169,38 @@ def fleet(name: str, models: Mapping[str, ModelArgs], *, protect: bool = False) 
         for one in those
     ]
     rows = resolved(facts, preview=False)
-    outputs = {
-        "statuses": statuses,
+    outputs: dict[str, Any] = {
+        "statuses": Later(statuses),
         "totalRequiredRamGb": sum(ram * instances for _, ram, instances in rows if ram is not None),
         "unknownRam": [model_id for model_id, ram, _ in rows if ram is None],
     }
+    if native:
+        outputs["members"] = {key: _member(child) for key, child in children.items()}
+        inputs = {"models": {key: _given(args) for key, args in models.items()}}
+        component = replace(component, inputs=inputs)
     return [replace(component, outputs=outputs), *those, readiness]
 
 
-def _in_fleet(name: str, args: ModelArgs, component: Resource) -> Resource:
+def _member(child: Resource) -> dict[str, Any]:
+    found = {**child.inputs, **child.outputs, "status": Later("RUNNING")}
+    names = ("modelId", "concurrency", "endpoint", "requiredRamGb", "status")
+    return {name: found[name] for name in names if found[name] is not None}
+
+
+def _given(args: ModelArgs) -> dict[str, Any]:
+    return {to_camel(key): value for key, value in vars(args).items() if value is not None}
+
+
+def _in_fleet(name: str, args: ModelArgs, component: Resource, *, native: bool) -> Resource:
     given = {key: value for key, value in vars(args).items() if value is not None}
-    child = model(name, **given, protect=component.protect)
+    child = model(name, **given, protect=component.protect, native=native)
     return replace(
         child,
         inputs={**child.inputs, "readiness": "fleet"},
         # The readiness has the status of a fleet's model.
-        outputs={key: value for key, value in child.outputs.items() if key != "status"},
+        outputs={**child.outputs, "status": Later(None)},
         parent=component,
+        delete_before_replace=True,
     )
 
 
