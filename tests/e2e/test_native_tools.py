@@ -327,7 +327,12 @@ class TestAudit:
         done = bytez_fleet(stack, "export", "fleet.yaml", "--stack", "dev")
         assert done.returncode == 0, done.stderr
         assert GPT2 not in (stack.project / "fleet.yaml").read_text()
-        (line,) = (text for text in done.stderr.splitlines() if "pulumi import" in text)
+        assert "use --format pulumi-import" in " ".join(done.stderr.split())
+
+        arguments = ("export", "import.json", "--format", "pulumi-import", "--stack", "dev")
+        done = bytez_fleet(stack, *arguments)
+        assert done.returncode == 0, done.stderr
+        (line,) = (text for text in done.stderr.splitlines() if "pulumi import --file" in text)
         stack.run(*line.split()[1:], "--yes", "--skip-preview").ok()
         assert stack.models()["phi-1"]["concurrency"] == 2
 
