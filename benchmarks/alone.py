@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
-from benchmarks.service import BOOT_SECONDS, KEY
+from benchmarks.service import BOOT_SECONDS, KEY, model_ids
 from benchmarks.trial import timed
 from bytez_provider.emulator import Emulator
 from bytez_provider.emulator.catalogue import vendor_catalogue
@@ -86,10 +86,9 @@ def interrupt(runs: int) -> dict[str, float]:
 
 def review(runs: int) -> dict[str, float]:
     """Time `bytez-fleet review` of a saved plan that replaces each of 1,000 models."""
-    models = list(dict.fromkeys(row.name for row in vendor_catalogue()))
     steps: list[Step] = []
-    for number in range(REVIEWED):
-        old = inputs(models[number % len(models)])
+    for number, model_id in enumerate(model_ids(REVIEWED)):
+        old = inputs(model_id)
         steps += [
             refreshed(f"model-{number}", state(old)),
             replaced(f"model-{number}", old, {**old, "concurrency": 2}),
