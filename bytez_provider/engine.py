@@ -13,7 +13,7 @@ import grpc
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc
 
 from bytez_provider.base.errors import printable
-from bytez_provider.core.waiting import Stop
+from bytez_provider.core.caller import Stop
 
 _LOG_DEADLINE_SECONDS = 1.0
 _LOG_TEXT_LIMIT = 2000

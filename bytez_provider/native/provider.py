@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 from google.protobuf import empty_pb2
@@ -15,16 +15,18 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2_grpc
 from pulumi.runtime.proto import provider_pb2 as pb
 
 import bytez_provider
-from bytez_provider import __version__
 from bytez_provider.base.errors import BytezError, ConfigError, ErrorCode, did_you_mean
 from bytez_provider.base.urns import FLEET_TYPE, NATIVE_READINESS_TYPE
-from bytez_provider.core.lifecycle import Lifecycle
-from bytez_provider.core.rooms import Rooms, make_rooms, own_environment
 from bytez_provider.engine import Call, Engine, sendable
 from bytez_provider.native.bags import Bag, struct_of
 from bytez_provider.native.fleet import ChildFailedError, construct
-from bytez_provider.native.resources import Models, Readinesses, Resource, model_id_of
 from bytez_provider.service.settings import SETTINGS, read_settings, refuse_plain_key
+
+if TYPE_CHECKING:
+    # A plugin that is only asked for its schema runs none of this: imported by what uses it.
+    from bytez_provider.core.lifecycle import Lifecycle
+    from bytez_provider.core.rooms import Rooms
+    from bytez_provider.native.resources import Resource, Values
 
 Context = grpc.ServicerContext
 
@@ -45,6 +47,7 @@ OF_RESOURCE: Final = ("adopt", "onExpiry", "expectedHoursPerDay", "adoptedAt", "
 """What the function `getModel` leaves out, because only a resource has it."""
 
 _SCHEMA = Path(bytez_provider.__file__).parent / "data" / "schema.json"
+_AS_JSON: Final[dict[str, Any]] = {"mode": "json", "by_alias": True, "exclude_none": True}
 _FROM_ENGINE = ("version", "pluginDownloadURL", "__internal")
 """What the engine adds to the settings of a provider."""
 _LEARNED: Final = ("status", "ready")
@@ -98,12 +101,13 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     def GetPluginInfo(self, _request: Any, _: Context) -> Any:
         """Say which version this is."""
-        return plugin_pb2.PluginInfo(version=__version__)
+        return plugin_pb2.PluginInfo(version=bytez_provider.__version__)
 
     def GetSchema(self, _request: Any, _: Context) -> Any:
         """Return the schema of the package."""
         schema = json.loads(_SCHEMA.read_text(encoding="utf-8"))
-        return pb.GetSchemaResponse(schema=json.dumps({**schema, "version": __version__}))
+        schema["version"] = bytez_provider.__version__
+        return pb.GetSchemaResponse(schema=json.dumps(schema))
 
     def Cancel(self, _request: Any, _: Context) -> Any:
         """End all waits: what they return is still saved."""
@@ -115,6 +119,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     @_answering
     def CheckConfig(self, request: pb.CheckRequest, _: Context) -> Any:
         """Refuse settings that do not exist or cannot be used."""
+        from bytez_provider.core.rooms import own_environment
+
         news = Bag.of(request.news)
         given = {*news.known, *news.unknown} - {*_FROM_ENGINE}
         failures = [
@@ -122,7 +128,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         ]
         if not failures and not news.unknown:
             try:
-                _settings(news)
+                read_settings(_settings(news), own_environment())
             except ConfigError as error:
                 failures.append(pb.CheckFailure(reason=str(error)))
         return pb.CheckResponse(inputs=request.news, failures=failures)
@@ -138,12 +144,14 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     @_answering
     def Configure(self, request: pb.ConfigureRequest, context: Context) -> Any:
         """Make what the operations need."""
+        from bytez_provider.core.rooms import make_rooms, own_environment
+
         bag = Bag.of(request.args)
         # Only here: in `CheckConfig`, the engine does not mark secrets.
         refuse_plain_key(is_set="key" in bag.known, is_secret="key" in bag.secrets)
-        config = _settings(bag)
-        warn = self._engine.warn
-        self._rooms = make_rooms(config, own_environment(), warn, folder=self._folder)
+        self._rooms = make_rooms(
+            _settings(bag), own_environment(), self._engine.warn, folder=self._folder
+        )
         return pb.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
 
     # ------------------------------------------------------------------------- the resources
@@ -238,6 +246,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     def _of(self, request: Any) -> Resource:
         """Return what does the operations of a resource."""
+        from bytez_provider.native.resources import Models, Readinesses
+
         rooms = self._configured()
         if request.type == NATIVE_READINESS_TYPE:
             return Readinesses(rooms.readiness)
@@ -262,37 +272,28 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
 
 def _settings(bag: Bag) -> dict[str, str]:
-    """Return settings as stack config has them.
-
-    Raises:
-        ConfigError: They cannot be used.
-    """
-    settings = {f"bytez:{name}": str(bag.known.get(name) or "") for name in SETTINGS}
-    read_settings(settings, own_environment())
-    return settings
+    """Return settings as stack config has them."""
+    return {f"bytez:{name}": str(bag.known.get(name) or "") for name in SETTINGS}
 
 
-def _get_model(models: Lifecycle, args: Mapping[str, Any], call: Call) -> dict[str, Any]:
+def _get_model(models: Lifecycle, args: Values, call: Call) -> dict[str, Any]:
+    from bytez_provider.native.resources import model_id_of
+
     found = models.find(model_id_of(args.get("modelId")), call).bag()
     return {name: value for name, value in found.items() if name not in OF_RESOURCE}
 
 
-def _get_models(models: Lifecycle, args: Mapping[str, Any], _: Call) -> dict[str, Any]:
+def _get_models(models: Lifecycle, args: Values, _: Call) -> dict[str, Any]:
     words = str(args.get("search") or "").lower().split()
     found = [one for one in models.catalogue() if all(w in one.model_id.lower() for w in words)]
-    return {"models": [one.model_dump(by_alias=True, exclude_none=True) for one in found]}
+    return {"models": [one.model_dump(**_AS_JSON) for one in found]}
 
 
-def _get_instances(models: Lifecycle, _args: Mapping[str, Any], _: Call) -> dict[str, Any]:
-    return {
-        "instances": [
-            one.model_dump(mode="json", by_alias=True, exclude_none=True)
-            for one in models.instances()
-        ]
-    }
+def _get_instances(models: Lifecycle, _args: Values, _: Call) -> dict[str, Any]:
+    return {"instances": [one.model_dump(**_AS_JSON) for one in models.instances()]}
 
 
-_FUNCTIONS: Final[Mapping[str, Callable[[Lifecycle, Mapping[str, Any], Call], dict[str, Any]]]] = {
+_FUNCTIONS: Final[Mapping[str, Callable[[Lifecycle, Values, Call], dict[str, Any]]]] = {
     "bytez:index:getModel": _get_model,
     "bytez:index:getModels": _get_models,
     "bytez:index:getInstances": _get_instances,

@@ -105,4 +105,6 @@ def plugin(tmp_path: Path, emulator: Emulator) -> Iterator[Plugin]:
     yield plugin
     errors = plugin.close()
     assert KEY not in errors
-    assert errors == ""
+    # gRPC writes a line of its own about an engine that goes away.
+    ours = [line for line in errors.splitlines() if "chttp2_transport" not in line]
+    assert ours == []

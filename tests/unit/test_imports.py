@@ -22,6 +22,7 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
         "fleets",
         "declared",
         "ownership",
+        "caller",
         "waiting",
         "messages",
         "lifecycle",

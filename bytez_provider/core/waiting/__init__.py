@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bytez_provider.core.waiting._caller import Caller, FleetCaller, Stop
+from bytez_provider.core.caller import Caller, FleetCaller, Stop
 from bytez_provider.core.waiting._poller import FRESH_SECONDS, Poller
 from bytez_provider.core.waiting._waiter import (
     BOOT_LIMIT_SECONDS,

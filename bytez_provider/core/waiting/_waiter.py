@@ -12,8 +12,8 @@ from datetime import datetime
 from bytez_provider.base.clock import Clock
 from bytez_provider.base.errors import ApiError, RateLimitedError
 from bytez_provider.base.words import duration
+from bytez_provider.core.caller import Caller
 from bytez_provider.core.ownership import Claim
-from bytez_provider.core.waiting._caller import Caller
 from bytez_provider.core.waiting._poller import FRESH_SECONDS, Found, Poller
 from bytez_provider.service.client import BytezClient
 from bytez_provider.service.schemas import DEPLOYING, NOT_LOADED, Instance, Phase
