@@ -368,6 +368,21 @@ class TestSettings:
         stack.destroy().ok()
         assert running(emulator) == {}
 
+    def test_a_key_that_was_changed_in_the_config_and_revoked_needs_one_command(
+        self, stack: YamlStack, emulator: Emulator
+    ) -> None:
+        """The engine refreshes with the key that the state knows: the error names the command."""
+        del stack.env["BYTEZ_KEY"]
+        stack.run("config", "set", "--secret", "bytez:key", KEY).ok()
+        stack.program(one())
+        stack.up().ok()
+        emulator.keys = (OTHER_KEY,)
+        stack.run("config", "set", "--secret", "bytez:key", OTHER_KEY).ok()
+        assert "run `pulumi refresh --run-program` first" in sentence(stack.up())
+        stack.run("refresh", "--run-program", "--yes", "--skip-preview").ok()
+        stack.up().ok()
+        assert loads(emulator) == 1
+
     def test_a_key_in_plain_text_is_refused(self, stack: YamlStack, emulator: Emulator) -> None:
         stack.run("config", "set", "bytez:key", KEY).ok()
         stack.program(one())
