@@ -74,11 +74,6 @@ def stack(tmp_path: Path, emulator: Emulator) -> Iterator[YamlStack]:
     stack.end()
 
 
-def types(stack: YamlStack) -> list[str]:
-    """Return the types of the resources in state, in order."""
-    return [str(one["type"]) for one in stack.export()["resources"]]
-
-
 class TestModel:
     def test_its_life(self, stack: YamlStack, emulator: Emulator) -> None:
         log = Log(emulator)

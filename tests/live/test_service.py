@@ -33,5 +33,5 @@ def test_the_instances_are_listed(client: BytezClient) -> None:
 
 
 def test_a_model_nobody_made_is_not_loaded(client: BytezClient) -> None:
-    """`/model/status` of a name that cannot exist is told as "not loaded"."""
+    """`/model/status` of a name that cannot exist reads as "not loaded"."""
     assert client.status("bytez-provider/no-such-model") is None

@@ -85,6 +85,8 @@ class Ledger:
         # None until it is known whether this process only previews.
         self._writes: bool | None = None
         self._stated: list[tuple[Record, bool]] = []
+        # Those of them of which nothing is written yet.
+        self._certain: list[Record] = []
         self._gone: list[tuple[str, datetime | None, Owner]] = []
         self._states: dict[tuple[str, datetime | None], dict[str, Owner]] = {}
         self._unsaved: set[tuple[str, datetime]] = set()
@@ -187,11 +189,12 @@ class Ledger:
         if self._writes is None and is_preview is not None:
             self._writes = not is_preview
         elif self._writes is None:
-            with self._lock:
-                stated = [one for one, _ in self._stated]
-            for one in stated:
-                with self._tried():
-                    self._confirm(one, is_kept=False)
+            with self._proving:
+                with self._lock:
+                    certain, self._certain = self._certain, []
+                for one in certain:
+                    with self._tried():
+                        self._confirm(one, is_kept=False)
         self._write_proofs()
 
     def confirm(
@@ -231,6 +234,7 @@ class Ledger:
         with self._lock:
             self._states.setdefault((model_id, created), {})[who.urn] = who
             self._stated.append((stated, is_kept))
+            self._certain.append(stated)
         self._write_proofs()
 
     def confirm_gone(self, model_id: str, created: datetime | None, who: Owner) -> None:
