@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from bytez_provider.base.errors import BytezError, InvalidFileError, printable
-from bytez_provider.base.words import counted, dollars, gigabytes, partly, span
+from bytez_provider.base.words import counted, dollars, span
 from bytez_provider.cli.screen import DONE, FAILED, FOUND, Screen
 from bytez_provider.cli.session import Session
 from bytez_provider.core.ownership import Record
@@ -19,7 +19,7 @@ from bytez_provider.review import (
     ReviewedModel,
     Setting,
     Thresholds,
-    Total,
+    amounts,
     compared,
     markdown,
     read_plan,
@@ -138,7 +138,7 @@ def _show_table(screen: Screen, review: Review) -> None:
     unchanged = review.counts.unchanged
     rest = "in a partial plan" if unchanged is None else f"{unchanged} unchanged"
     screen.say(f"{counted(len(happening), 'step')}, {rest}")
-    rows = list(zip(_COSTS, _costs(review.before), _costs(review.after), strict=True))
+    rows = list(zip(_COSTS, amounts(review.before), amounts(review.after), strict=True))
     if not (review.before.expected_models or review.after.expected_models):
         del rows[_COSTS.index("month expected")]
     screen.table(("COST", ">BEFORE", ">AFTER"), rows)
@@ -157,20 +157,6 @@ def _show_table(screen: Screen, review: Review) -> None:
 
 
 _COSTS = ("hour", "month at least", "month expected", "month at most", "GB RAM")
-
-
-def _costs(total: Total) -> list[str]:
-    month = total.dollars_per_month
-    hour, floor, ceiling, ram = (
-        partly(amount, total.unknown_models, total.models)
-        for amount in (
-            dollars(total.dollars_per_hour),
-            dollars(month.floor),
-            dollars(month.ceiling),
-            gigabytes(total.required_ram_gb),
-        )
-    )
-    return [hour, floor, dollars(month.expected), ceiling, ram]
 
 
 def _row(model: ReviewedModel) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bytez_provider.review._assess import BOOT_MINUTES, Setting, Thresholds, assess
 from bytez_provider.review._document import NoteCode, Review, ReviewedModel, Total
-from bytez_provider.review._markdown import markdown
+from bytez_provider.review._markdown import amounts, markdown
 from bytez_provider.review._models import Live
 from bytez_provider.review._plan import Plan, compared
 from bytez_provider.review._reading import from_digest, from_events, read_plan, run_preview
@@ -24,6 +24,7 @@ __all__ = [
     "Setting",
     "Thresholds",
     "Total",
+    "amounts",
     "assess",
     "compared",
     "from_digest",

@@ -157,7 +157,7 @@ def _costs(review: Review) -> str:
         "GB RAM",
     ]
     differences = [hour, floor, _signed(more.expected), ceiling, ram_gb]
-    rows = list(zip(names, _amounts(before), _amounts(after), differences, strict=True))
+    rows = list(zip(names, amounts(before), amounts(after), differences, strict=True))
     if not (before.expected_models or after.expected_models):
         del rows[2]
     title = "### Cost" if review.is_complete else "### Cost of what is in this plan"
@@ -173,7 +173,7 @@ def _costs(review: Review) -> str:
     return text
 
 
-def _amounts(total: Total) -> list[str]:
+def amounts(total: Total) -> list[str]:
     """Return an hour, a month at least, as expected and at most, and the RAM."""
     month = total.dollars_per_month
     hour, floor, ceiling, ram = (
