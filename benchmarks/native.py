@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 
@@ -16,7 +17,7 @@ from tests.e2e.stack import Stack, YamlStack
 
 SIZES = (1, 64)
 TIMES = ("boot", "up", "preview")
-UNCHANGED_RUNS = 3
+UNCHANGED_RUNS = 5
 _UP = ("up", "--yes", "--skip-preview")
 
 
@@ -25,9 +26,8 @@ def native(runs: int) -> dict[str, float]:
     took: dict[str, list[float]] = {}
     for _ in range(runs):
         for models in SIZES:
-            for face, kind in (("native", YamlStack), ("python", Stack)):
-                for what, seconds in _trial(kind, model_ids(models)).items():
-                    took.setdefault(f"{face}_{models}_{what}", []).append(seconds)
+            for what, seconds in _trial(model_ids(models)).items():
+                took.setdefault(what, []).extend(seconds)
     found = {name: round(median(seconds), 2) for name, seconds in took.items()}
     found["boot_ratio"] = round(found["native_64_boot"] / found["native_1_boot"], 2)
     for models in SIZES:
@@ -37,22 +37,27 @@ def native(runs: int) -> dict[str, float]:
     return found
 
 
-def _trial(kind: type[Stack], names: Sequence[str]) -> dict[str, float]:
-    with tempfile.TemporaryDirectory() as folder, serving(Path(folder), names) as service:
-        env = {"BYTEZ_KEY": KEY, "BYTEZ_ENDPOINT": service.url}
-        stack = kind(Path(folder) / "stack", env, refresh=True)
-        stack.program(_in_yaml(names) if kind is YamlStack else _in_python(names))
-        try:
-            boot = timed(stack, *_UP)
+def _trial(names: Sequence[str]) -> dict[str, list[float]]:
+    """Time both faces in turns, each with an account of its own."""
+    took: dict[str, list[float]] = {}
+    with ExitStack() as ending:
+        stacks = {}
+        for face, kind in (("native", YamlStack), ("python", Stack)):
+            folder = Path(ending.enter_context(tempfile.TemporaryDirectory()))
+            service = ending.enter_context(serving(folder, names))
+            env = {"BYTEZ_KEY": KEY, "BYTEZ_ENDPOINT": service.url}
+            stack = stacks[face] = kind(folder / "stack", env, refresh=True)
+            ending.callback(stack.end)
+            stack.program(_in_yaml(names) if kind is YamlStack else _in_python(names))
+            took[f"{face}_{len(names)}_boot"] = [timed(stack, *_UP)]
             if service.running() != len(names):
                 raise RuntimeError(f"{service.running()} of {len(names)} models run")
-            return {
-                "boot": boot,
-                "up": median(timed(stack, *_UP) for _ in range(UNCHANGED_RUNS)),
-                "preview": median(timed(stack, "preview") for _ in range(UNCHANGED_RUNS)),
-            }
-        finally:
-            stack.end()
+        for what, command in (("up", _UP), ("preview", ("preview",))):
+            for _ in range(UNCHANGED_RUNS):
+                for face, stack in stacks.items():
+                    seconds = timed(stack, *command)
+                    took.setdefault(f"{face}_{len(names)}_{what}", []).append(seconds)
+    return took
 
 
 def _in_yaml(names: Sequence[str]) -> str:

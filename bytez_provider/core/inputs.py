@@ -178,3 +178,14 @@ _TABLE = (
 )
 INPUTS: Final[Mapping[str, Input]] = {one.name: one for one in _TABLE}
 """The inputs by their names in Python, in the order in which they are listed."""
+DEFAULTS: Final[Mapping[str, Any]] = {one.in_state: one.default for one in _TABLE}
+"""Their defaults by their names in state."""
+
+
+def without_defaults(bag: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those inputs of a bag that differ from their defaults."""
+    return {
+        name: bag[name]
+        for name, default in DEFAULTS.items()
+        if name in bag and bag[name] != default
+    }

@@ -343,6 +343,15 @@ def found_later(live: Instance) -> str:
     )
 
 
+def no_model_id(text: str) -> BytezError:
+    """An import, or a function of a program, with an id that cannot be a model's."""
+    action = "Name the model as owner/name, for example openai-community/gpt2"
+    subject = printable(text, limit=100)
+    return InvalidInputError(
+        verb="read", subject=subject, observed="it is no model id", action=action
+    )
+
+
 def not_loaded(model_id: str) -> BytezError:
     """`Model.get` of a model that is not loaded."""
     declare = "Declare it with `bytez.Model(...)`, or load it with"

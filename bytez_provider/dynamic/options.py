@@ -18,6 +18,7 @@ import pulumi
 from pulumi.runtime import get_config, is_config_secret
 
 from bytez_provider.base.errors import ConfigError, InvalidInputError
+from bytez_provider.base.marks import PROVIDER_KEY
 from bytez_provider.base.urns import MODEL_TYPE
 from bytez_provider.core.inputs import INPUTS, Change
 from bytez_provider.service.settings import refuse_plain_key
@@ -80,7 +81,6 @@ REFUSED: Final[Mapping[str, Refusal]] = {
 _PACKAGE = "pulumi-python"
 _DISABLED = "pulumi:disable-default-providers"
 _OF_PROPERTIES = ("ignore_changes", "additional_secret_outputs", "hide_diffs")
-_PROVIDER_KEY = "__provider"
 
 
 def checked(
@@ -167,7 +167,7 @@ def _has_own_provider(opts: pulumi.ResourceOptions) -> bool:
 
 def _misnamed(option: str, path: str, properties: Mapping[str, str]) -> Iterator[Refusal]:
     name = re.split(r"[.\[]", path, maxsplit=1)[0]
-    if name in {*properties, *properties.values(), _PROVIDER_KEY} or "*" in name:
+    if name in {*properties, *properties.values(), PROVIDER_KEY} or "*" in name:
         return
     near = get_close_matches(name, properties, n=1)
     hint = f" (did you mean '{near[0]}'?)" if near else ""

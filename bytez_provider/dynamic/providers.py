@@ -24,6 +24,7 @@ from pulumi.dynamic import (
 from pulumi.dynamic.dynamic import serialize_provider
 from pulumi.output import Unknown
 
+from bytez_provider.base.marks import PROVIDER_KEY
 from bytez_provider.base.urns import MODEL_TYPE, READINESS_TYPE
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from bytez_provider.core.declared import ModelState, ReadinessState
     from bytez_provider.core.rooms import Rooms
 
-_PROVIDER_KEY = "__provider"
 _PICKLED_PATH = "bytez_provider.provider"
 
 PREVIEW = "isPreview"
@@ -181,7 +181,7 @@ def _split(bag: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     known: dict[str, Any] = {}
     unknown: dict[str, Any] = {}
     for name, value in bag.items():
-        if name != _PROVIDER_KEY:
+        if name != PROVIDER_KEY:
             (unknown if isinstance(value, Unknown) else known)[name] = value
     return known, unknown
 

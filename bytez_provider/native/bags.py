@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Any
 
 from google.protobuf.struct_pb2 import Struct, Value
 
-# How the engine marks values in a struct (Pulumi's provider protocol).
-UNKNOWN: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
-_SIGNATURE: Final = "4dabf18193072939515e22adb298388d"
-_SECRET: Final = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105  (a mark, and no secret)
+from bytez_provider.base.marks import SECRET_KIND, SIGNATURE, UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -52,7 +49,7 @@ class Bag:
 def struct_of(values: Mapping[str, Any], secrets: Iterable[str] = ()) -> Struct:
     """Write properties as a struct, with the names of those that are secret."""
     hidden = {
-        name: {_SIGNATURE: _SECRET, "value": values[name]} for name in secrets if name in values
+        name: {SIGNATURE: SECRET_KIND, "value": values[name]} for name in secrets if name in values
     }
     struct = Struct()
     struct.update({**values, **hidden})
@@ -81,7 +78,7 @@ def holds_unknown(value: object) -> bool:
 
 def _unwrapped(value: Value) -> tuple[Value, bool]:
     fields = value.struct_value.fields if value.HasField("struct_value") else {}
-    if _SIGNATURE in fields and fields[_SIGNATURE].string_value == _SECRET:
+    if SIGNATURE in fields and fields[SIGNATURE].string_value == SECRET_KIND:
         return fields["value"], True
     return value, False
 

@@ -1,68 +1,30 @@
 """The command `pulumi-resource-bytez`, which Pulumi's engine starts for each provider."""
 
-from __future__ import annotations
-
-import os
-import signal
+import importlib.util
 import sys
-import threading
-from concurrent.futures import ThreadPoolExecutor
-from typing import Final
-
-import grpc
-from pulumi.runtime.proto import provider_pb2_grpc
-
-from bytez_provider.engine import Engine
-from bytez_provider.native.provider import Provider
-
-_WORKERS: Final = 512
-"""More than any sensible `--parallel`; a thread starts only when a call needs it."""
-_OPTIONS: Final = [("grpc.max_receive_message_length", 400 << 20)]
-_GRACE_SECONDS: Final = 3.0
-"""How long an engine may be away: one that ends in order stops its own service before it ends its
-plugins, and reports a plugin that has ended earlier as broken."""
+from pathlib import Path
+from types import ModuleType
 
 
 def main() -> None:
     """Serve the engine until it is gone."""
-    ended = threading.Event()
-    # The engine ends its plugins with SIGINT. A Ctrl-C in a terminal does not reach them: they have
-    # a process group of their own, and the engine calls `Cancel`.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
-    engine = Engine()
-    provider = Provider(engine, lambda address: _watch(engine.attach(address), ended))
-    server = grpc.server(ThreadPoolExecutor(_WORKERS), options=_OPTIONS)
-    provider_pb2_grpc.add_ResourceProviderServicer_to_server(provider, server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    sys.stdout.write(f"{port}\n")
-    sys.stdout.flush()
-    ended.wait()
-    server.stop(grace=None)
-    # Waits of operations whose engine is gone end by themselves; nobody waits for their threads.
-    os._exit(0)
+    skip_sdk()
+    from bytez_provider.native.serving import serve
+
+    serve()
 
 
-def _watch(channel: grpc.Channel, ended: threading.Event) -> None:
-    """End this process when the engine does: one that is killed says nothing."""
-    changed = threading.Event()
+def skip_sdk() -> None:
+    """Have Pulumi's protocol imported alone: the SDK for programs takes half of a plugin's start.
 
-    def follow() -> None:
-        while True:
-            try:
-                # A connection may also be closed because nothing was sent for long.
-                grpc.channel_ready_future(channel).result(timeout=_GRACE_SECONDS)
-            except grpc.FutureTimeoutError:
-                ended.set()
-                return
-            changed.wait()
-            changed.clear()
-
-    channel.subscribe(
-        lambda state: changed.set() if state is not grpc.ChannelConnectivity.READY else None
-    )
-    threading.Thread(target=follow, daemon=True).start()
+    An SDK whose protocol is elsewhere is imported as a whole.
+    """
+    spec = importlib.util.find_spec("pulumi")
+    for folder in (spec and spec.submodule_search_locations) or ():
+        if (Path(folder) / "runtime" / "proto").is_dir() and "pulumi" not in sys.modules:
+            for name, place in (("pulumi", folder), ("pulumi.runtime", f"{folder}/runtime")):
+                package = sys.modules[name] = ModuleType(name)
+                package.__path__ = [place]
 
 
 if __name__ == "__main__":

@@ -16,9 +16,10 @@ from pulumi.runtime.proto import provider_pb2 as pb
 from pulumi.runtime.proto import resource_pb2, resource_pb2_grpc
 
 from bytez_provider.base.errors import InvalidInputError
+from bytez_provider.base.marks import UNKNOWN
 from bytez_provider.base.urns import FLEET_TYPE, NATIVE_MODEL_TYPE, NATIVE_READINESS_TYPE
 from bytez_provider.core.fleets import READY_KEY, child_name, refuse_unusable
-from bytez_provider.native.bags import UNKNOWN, Bag, entries_of, holds_unknown, struct_of
+from bytez_provider.native.bags import Bag, entries_of, holds_unknown, struct_of
 
 _CHANNEL_OPTIONS: Final = [
     ("grpc.max_receive_message_length", 400 << 20),
@@ -168,9 +169,8 @@ class _Registration:
             )
         except grpc.RpcError:
             return None
-        if answer.result != resource_pb2.SUCCESS:
-            return None
-        return _Child(answer.urn, Bag.of(answer.object).values)
+        is_made = answer.result == resource_pb2.SUCCESS
+        return _Child(answer.urn, Bag.of(answer.object).values) if is_made else None
 
 
 def _timeouts(request: pb.ConstructRequest) -> Any:

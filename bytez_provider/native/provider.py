@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -105,9 +104,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     def GetSchema(self, _request: Any, _: Context) -> Any:
         """Return the schema of the package."""
-        schema = json.loads(_SCHEMA.read_text(encoding="utf-8"))
-        schema["version"] = bytez_provider.__version__
-        return pb.GetSchemaResponse(schema=json.dumps(schema))
+        return pb.GetSchemaResponse(schema=_SCHEMA.read_text(encoding="utf-8"))
 
     def Cancel(self, _request: Any, _: Context) -> Any:
         """End all waits: what they return is still saved."""
@@ -162,10 +159,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         news = Bag.of(request.news)
         with self._engine.call(context, urn=request.urn) as call:
             inputs, problems = self._of(request).check(Bag.of(request.olds), news, call)
-        if problems:
-            failures = [pb.CheckFailure(property=name, reason=why) for name, why in problems]
-            return pb.CheckResponse(inputs=request.news, failures=failures)
-        return pb.CheckResponse(inputs=news.struct(inputs))
+        failures = [pb.CheckFailure(property=name, reason=why) for name, why in problems]
+        return pb.CheckResponse(inputs=news.struct(inputs), failures=failures)
 
     @_answering
     def Diff(self, request: pb.DiffRequest, context: Context) -> Any:
@@ -277,9 +272,7 @@ def _settings(bag: Bag) -> dict[str, str]:
 
 
 def _get_model(models: Lifecycle, args: Values, call: Call) -> dict[str, Any]:
-    from bytez_provider.native.resources import model_id_of
-
-    found = models.find(model_id_of(args.get("modelId")), call).bag()
+    found = models.find(str(args.get("modelId") or ""), call).bag()
     return {name: value for name, value in found.items() if name not in OF_RESOURCE}
 
 

@@ -5,23 +5,21 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from pydantic.alias_generators import to_camel
 
-from bytez_provider.base.errors import InvalidInputError, printable
+from bytez_provider.base.marks import UNKNOWN
 from bytez_provider.core.declared import ModelState, ReadinessInputs, declared
-from bytez_provider.core.inputs import INPUTS, is_model_id
+from bytez_provider.core.inputs import DEFAULTS, without_defaults
 from bytez_provider.core.lifecycle import Lifecycle
 from bytez_provider.core.readiness import Readiness
 from bytez_provider.core.rooms import model_state, readiness_state
 from bytez_provider.engine import Call
-from bytez_provider.native.bags import UNKNOWN, Bag
+from bytez_provider.native.bags import Bag
 from bytez_provider.service.schemas import RUNNING
 
 Values = Mapping[str, Any]
-
-_DEFAULTS: Final = {one.in_state: one.default for one in INPUTS.values()}
 
 
 @dataclass(frozen=True)
@@ -108,7 +106,7 @@ class Models(Resource):
         if "endpoint" in state.known:
             found = self._lifecycle.read(model_state(state.known), call)
         else:
-            found = self._lifecycle.find(model_id_of(id_), call)
+            found = self._lifecycle.find(id_, call)
         return Found(id_, found.bag(), _as_declared(found)) if found is not None else None
 
     def update(self, olds: Bag, news: Bag, call: Call) -> Values:
@@ -152,32 +150,14 @@ class Readinesses(Resource):
         return self.create(news, call).outs
 
 
-def model_id_of(text: object) -> str:
-    """Return a model id.
-
-    Raises:
-        InvalidInputError: It is none.
-    """
-    if not is_model_id(text):
-        raise InvalidInputError(
-            verb="read",
-            subject=printable(str(text or ""), limit=100),
-            observed="it is no model id",
-            action="Name the model as owner/name, for example openai-community/gpt2",
-        )
-    return str(text)
-
-
 def _as_declared(state: ModelState) -> Values:
     """Return the inputs of a state; of one that was read by its id, what a program would say."""
     bag = state.inputs().bag()
-    if state.read_at is None:
-        return bag
-    return {name: value for name, value in bag.items() if value != _DEFAULTS[name]}
+    return bag if state.read_at is None else without_defaults(bag)
 
 
 def _kind(name: str, olds: Values, news: Bag) -> str:
     if name not in news.unknown and olds.get(name) is None:
         return "ADD"
-    is_left_out = name in _DEFAULTS and name not in news.unknown and news.known.get(name) is None
+    is_left_out = name in DEFAULTS and name not in news.unknown and news.known.get(name) is None
     return "DELETE" if is_left_out else "UPDATE"

@@ -11,6 +11,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any, Final, Literal, TypeAlias
 
 from bytez_provider.base.errors import printable
+from bytez_provider.base.marks import SECRET, is_hidden
 from bytez_provider.base.urns import (
     FLEET_TYPE,
     MODEL_TYPES,
@@ -43,7 +44,6 @@ from bytez_provider.service.catalogue import Catalogue
 from bytez_provider.service.pricing import PRICE_DATE, hourly, monthly
 from bytez_provider.service.schemas import iso
 from bytez_provider.stack.declared import UNKNOWN, declared_model, number
-from bytez_provider.stack.marks import SECRET, is_hidden
 
 BOOT_MINUTES = 15
 """How long a boot takes, for estimates: the vendor says 12 to 15 minutes (2024-06 API)."""

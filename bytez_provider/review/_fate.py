@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from bytez_provider.base.marks import UNKNOWN, is_hidden
 from bytez_provider.base.urns import NATIVE_MODEL_TYPE, name_of
 from bytez_provider.core.messages import resource_of
 from bytez_provider.core.ownership import Judgement, Owner, Verdict, judge
@@ -13,7 +14,6 @@ from bytez_provider.review._document import Action, DriftCode, FailureCode, Live
 from bytez_provider.review._models import Live
 from bytez_provider.review._plan import REPLACING, Plan, Planned, ResourceState
 from bytez_provider.service.schemas import NOT_LOADED, Instance, Phase, phase_of
-from bytez_provider.stack.marks import UNKNOWN, is_hidden
 
 _Code_co = TypeVar("_Code_co", bound=str, covariant=True)
 _STILL_PAID = "it keeps running and is paid for, but no stack has it"

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final
 from pydantic import BeforeValidator, ConfigDict, Field, PlainValidator
 
 from bytez_provider.base.document import CamelCase
+from bytez_provider.base.marks import is_hidden, masked
 from bytez_provider.base.urns import (
     MODEL_TYPES,
     explicit_provider,
@@ -24,7 +25,6 @@ from bytez_provider.core.inputs import INPUTS, REQUIRED, Change, is_model_id
 from bytez_provider.core.ownership import Named
 from bytez_provider.review._document import GapCode
 from bytez_provider.service.schemas import NOT_LOADED, Phase, phase_of
-from bytez_provider.stack.marks import is_hidden, masked
 from bytez_provider.stack.states import named_load
 
 REPLACING: Final = tuple(one.in_state for one in INPUTS.values() if one.change is Change.REPLACE)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from bytez_provider.base.marks import PROVIDER_KEY, REFERENCE_KIND, SIGNATURE, secret
 from bytez_provider.base.urns import (
     DYNAMIC_PROVIDER_TYPE,
     FLEET_TYPE,
@@ -25,18 +26,12 @@ from bytez_provider.base.urns import (
     name_of,
 )
 from bytez_provider.core.fleets import READY_KEY, child_name
-from bytez_provider.core.inputs import INPUTS
-from bytez_provider.stack.marks import secret
+from bytez_provider.core.inputs import without_defaults
 
 _REFRESH: Final = "refreshBeforeUpdate"
 """A key of a resource, and the name that a state with such resources must list as a feature."""
 _PLAIN_VERSION, _FEATURES_VERSION = 3, 4
 """Formats of `pulumi stack export`; only the second may have features."""
-_PROVIDER_KEY: Final = "__provider"
-_SIGNATURE: Final = "4dabf18193072939515e22adb298388d"
-_REFERENCE: Final = "5cf8f73096256a8f31e491e813e4eb8e"
-"""Pulumi's mark of a value that refers to a resource by its URN."""
-
 _VALUES: Final = ("inputs", "outputs")
 _ORIGINS: Final = ("created", "modified", "sourcePosition", "stackTrace")
 _UNDERSTOOD: Final = frozenset(
@@ -48,7 +43,6 @@ _UNDERSTOOD: Final = frozenset(
     }
 )
 """What a resource of ours may have in a state; whatever else is set is not understood."""
-_DEFAULTS: Final = {one.in_state: one.default for one in INPUTS.values()}
 
 _Resource = dict[str, Any]
 
@@ -268,7 +262,7 @@ class _Move:
         models = [one for one in children if one["type"] == self._old.model]
         waits = [one for one in children if one["type"] == self._old.readiness]
         found = (waits[0].get("inputs") or {}).get("members")
-        keys = list(found) if isinstance(found, dict) and _SIGNATURE not in found else []
+        keys = list(found) if isinstance(found, dict) and SIGNATURE not in found else []
         by_key = {key: one for key in keys for one in models if _is_member(one, name, key)}
         if (
             len(waits) != 1
@@ -369,12 +363,12 @@ class _Move:
         depends = resource.setdefault("propertyDependencies", {})
         bags = [resource.setdefault(bag, {}) for bag in _VALUES]
         for bag in (*bags, depends):
-            bag.pop(_PROVIDER_KEY, None)
+            bag.pop(PROVIDER_KEY, None)
         resource.pop(_REFRESH, None)
         if self._new.provider == DYNAMIC_PROVIDER_TYPE:
             for bag in bags:
-                bag[_PROVIDER_KEY] = self._pickled[kind]
-            depends[_PROVIDER_KEY] = []
+                bag[PROVIDER_KEY] = self._pickled[kind]
+            depends[PROVIDER_KEY] = []
         elif kind in MODEL_TYPES:
             resource[_REFRESH] = True
 
@@ -386,7 +380,12 @@ class _Move:
         fleet.pop("inputs", None)
         fleet.pop("propertyDependencies", None)
         if self._new.provider == NATIVE_PROVIDER_TYPE:
-            fleet["inputs"] = {"models": {key: _declared(one) for key, one in members.items()}}
+            fleet["inputs"] = {
+                # What a program declares if it leaves the defaults out.
+                "models": {
+                    key: without_defaults(one.get("inputs") or {}) for key, one in members.items()
+                }
+            }
 
     def _urn(self, urn: str) -> str:
         """Return a URN with the new types in it: its own, and those of its parents."""
@@ -441,16 +440,6 @@ def _is_member(model: _Resource, fleet: str, key: str) -> bool:
     return is_member and name_of(model["urn"]) == child_name(fleet, key)
 
 
-def _declared(model: _Resource) -> dict[str, Any]:
-    """Return what a program declares of a model of a fleet if it leaves the defaults out."""
-    inputs = model.get("inputs") or {}
-    return {
-        name: inputs[name]
-        for name, default in _DEFAULTS.items()
-        if name in inputs and inputs[name] != default
-    }
-
-
 def _texts(value: object) -> Iterator[str]:
     """Yield every text in a value, and the keys of its mappings."""
     if isinstance(value, str):
@@ -467,7 +456,7 @@ def _texts(value: object) -> Iterator[str]:
 def _references(value: object) -> Iterator[dict[str, Any]]:
     """Yield the values that refer to a resource."""
     if isinstance(value, dict):
-        if value.get(_SIGNATURE) == _REFERENCE and isinstance(value.get("urn"), str):
+        if value.get(SIGNATURE) == REFERENCE_KIND and isinstance(value.get("urn"), str):
             yield value
         for one in value.values():
             yield from _references(one)

@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from bytez_provider.base.marks import PROVIDER_KEY, is_hidden, masked
 from bytez_provider.base.urns import (
     MODEL_TYPES,
     NATIVE_MODEL_TYPE,
@@ -25,9 +26,6 @@ from bytez_provider.base.urns import (
 from bytez_provider.core.declared import ModelState
 from bytez_provider.core.ownership import Named
 from bytez_provider.service.schemas import NOT_LOADED, moment_of
-from bytez_provider.stack.marks import is_hidden, masked
-
-_PROVIDER_KEY = "__provider"
 
 
 @dataclass(frozen=True)
@@ -165,4 +163,4 @@ def _masked(bag: object) -> dict[str, Any]:
     """Return the properties of a bag with its secrets masked, less the pickled provider."""
     if not isinstance(bag, dict):
         return {}
-    return {name: masked(value) for name, value in bag.items() if name != _PROVIDER_KEY}
+    return {name: masked(value) for name, value in bag.items() if name != PROVIDER_KEY}

@@ -8,7 +8,8 @@ from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.struct_pb2 import Struct, Value
 from pulumi.runtime import rpc
 
-from bytez_provider.native.bags import UNKNOWN, Bag, entries_of, struct_of
+from bytez_provider.base.marks import UNKNOWN
+from bytez_provider.native.bags import Bag, entries_of, struct_of
 
 
 def secret(value: Any) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from google.protobuf import empty_pb2
 from pulumi.runtime.proto import provider_pb2 as pb
 
 import bytez_provider
+from bytez_provider.base.marks import UNKNOWN
 from bytez_provider.emulator import Emulator
-from bytez_provider.native.bags import UNKNOWN
 from tests.native.conftest import KEY, PATIENCE, Plugin, plain, struct
 
 GPT2, PHI = "openai-community/gpt2", "microsoft/phi-1"

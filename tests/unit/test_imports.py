@@ -15,7 +15,7 @@ import bytez_provider
 
 PACKAGE = Path(bytez_provider.__file__).parent
 ROOMS: Mapping[str, tuple[str, ...]] = {
-    "base": ("errors", "clock", "words", "urns", "files", "markup", "document"),
+    "base": ("errors", "clock", "words", "urns", "marks", "files", "markup", "document"),
     "service": ("settings", "schemas", "wire", "client", "catalogue", "pricing"),
     "core": (
         "inputs",
@@ -32,9 +32,9 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
     "fleetfile": (),
     "engine": (),
     "dynamic": ("host", "providers", "options", "model", "fleet"),
-    "native": ("bags", "fleet", "resources", "provider", "command"),
+    "native": ("bags", "fleet", "resources", "provider", "serving", "command"),
     "provider": (),
-    "stack": ("marks", "declared", "states", "moving"),
+    "stack": ("declared", "states", "moving"),
     "policies": (),
     "review": (),
     "audit": (),
@@ -54,7 +54,7 @@ ONLY_FOR = {
         "dynamic.fleet",
         "native.fleet",
         "native.provider",
-        "native.command",
+        "native.serving",
     },
     "pulumi_policy": {"policies"},
     "starlette": {"emulator"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from bytez_provider import __version__
 from bytez_provider.core.inputs import INPUTS, REQUIRED, Change, Input
 from bytez_provider.native.provider import OF_RESOURCE
 from bytez_provider.service.settings import SETTINGS
@@ -76,7 +77,7 @@ _EXAMPLE: Final = (
 
 
 def make_schema() -> _Schema:
-    """Return the schema, without a version."""
+    """Return the schema."""
     model_id = {"modelId": {**_TEXT, "description": INPUTS["model_id"].help}}
     settings = {
         name: {**_TEXT, "description": text, **({"secret": True} if name == "key" else {})}
@@ -85,6 +86,7 @@ def make_schema() -> _Schema:
     declared = {one.in_state: _property(one) for one in INPUTS.values()}
     return {
         "name": "bytez",
+        "version": __version__,
         "displayName": "Bytez",
         "description": "Bytez models as Pulumi resources: what Pulumi says is loaded is loaded.",
         "keywords": ["bytez", "inference", "category/cloud", "kind/native"],

@@ -142,6 +142,7 @@ class Lifecycle:
         """Return the state of a model that is read by its id: an import takes the load over.
 
         Raises:
+            InvalidInputError: It is no model id.
             NotLoadedError: It is not loaded.
         """
         return _read.find(self._account.begin(caller), model_id)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from bytez_provider.core import messages
 from bytez_provider.core.declared import ModelInputs, ModelState
-from bytez_provider.core.inputs import EXPIRY_MAX_SECONDS, EXPIRY_MIN_SECONDS
+from bytez_provider.core.inputs import EXPIRY_MAX_SECONDS, EXPIRY_MIN_SECONDS, is_model_id
 from bytez_provider.core.lifecycle._diff import drift_of, granted_of
 from bytez_provider.core.lifecycle._load import state_of
 from bytez_provider.core.lifecycle._operation import Account, Operation
@@ -40,6 +40,8 @@ def get(account: Account, model_id: str) -> ModelState:
 
 def find(op: Operation, model_id: str) -> ModelState:
     """Return the state of a model that is read by its id; see `Lifecycle.find`."""
+    if not is_model_id(model_id):
+        raise messages.no_model_id(model_id)
     live = op.client.status(model_id)
     if live is None:
         raise messages.not_loaded(model_id)

@@ -8,23 +8,26 @@ and none of our documents may show it.
 from __future__ import annotations
 
 import json
+from typing import Final
 
-SECRET = "[secret]"  # noqa: S105 - a placeholder
+SECRET: Final = "[secret]"  # noqa: S105 - a placeholder
 """A secret, as Pulumi shows one."""
 
-UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
-"""A value that is not known before the `up`, as Pulumi writes it."""
-
-_SIGNATURE = "4dabf18193072939515e22adb298388d"
-"""The key that marks a value which is not plain, such as a secret (Pulumi's own constant)."""
-
-
-_SECRET = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - a mark
+# Pulumi's own constants.
+UNKNOWN: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+"""A value that is not known before the `up`."""
+SIGNATURE: Final = "4dabf18193072939515e22adb298388d"
+"""The key of a mapping that stands for a value which is not plain; its value says of which kind."""
+SECRET_KIND: Final = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - a mark
+REFERENCE_KIND: Final = "5cf8f73096256a8f31e491e813e4eb8e"
+"""A value that refers to a resource by its URN."""
+PROVIDER_KEY: Final = "__provider"
+"""The property of a dynamic resource that is its pickled provider."""
 
 
 def secret(value: object) -> dict[str, str]:
     """Return a secret in plain text, as `pulumi stack import` reads and then encrypts it."""
-    return {_SIGNATURE: _SECRET, "plaintext": json.dumps(value)}
+    return {SIGNATURE: SECRET_KIND, "plaintext": json.dumps(value)}
 
 
 def masked(value: object) -> object:
@@ -46,7 +49,7 @@ def is_hidden(value: object) -> bool:
 
 def _masked(value: object) -> object:
     if isinstance(value, dict):
-        if _SIGNATURE in value:
+        if SIGNATURE in value:
             return SECRET
         return {name: _masked(one) for name, one in value.items()}
     return [_masked(one) for one in value] if isinstance(value, list) else value
