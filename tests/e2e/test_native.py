@@ -391,6 +391,28 @@ class TestSettings:
         assert "did you mean 'catalogue'?" in output
 
 
+class TestErrors:
+    """Each is one sentence that says what to do, as in a Python program."""
+
+    def test_without_a_key(self, stack: YamlStack) -> None:
+        del stack.env["BYTEZ_KEY"]
+        stack.program(one())
+        assert "BYTEZ_KEY" in sentence(stack.up())
+
+    def test_an_absent_service(self, stack: YamlStack) -> None:
+        stack.env["BYTEZ_ENDPOINT"] = "http://127.0.0.1:9"
+        stack.program(one())
+        assert f"could not load '{GPT2}'" in sentence(stack.up())
+
+    def test_a_failed_boot(self, stack: YamlStack, emulator: Emulator) -> None:
+        emulator.set_faults([{"endpoint": "/model/load", "do": {"boot": "failed"}}])
+        stack.program(one())
+        said = sentence(stack.up())
+        assert "the service reported FAILED" in said
+        assert "nothing is left running" in said
+        assert running(emulator) == {}
+
+
 TWO = """\
 config:
   first: {{type: string, secret: true}}
