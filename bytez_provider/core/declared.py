@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, ConfigDict, ValidationError
 from bytez_provider.base.document import CamelCase
 from bytez_provider.base.errors import printable
 from bytez_provider.core.inputs import INPUTS
-from bytez_provider.service.schemas import Count, Phase, phase_of
+from bytez_provider.service.schemas import Asked, Count, Phase, phase_of
 
 
 def _as(name: str) -> BeforeValidator:
@@ -35,10 +35,16 @@ class ModelInputs(_Bag):
 
     model_id: Annotated[str, _as("model_id")]
     concurrency: Annotated[int, _as("concurrency")] = 1
+    max_concurrency: Annotated[int | None, _as("max_concurrency")] = None
     expiration_period_seconds: Annotated[int | None, _as("expiration_period_seconds")] = None
     adopt: Annotated[bool, _as("adopt")] = False
     on_expiry: Annotated[Literal["reload", "accept"], _as("on_expiry")] = "reload"
     expected_hours_per_day: Annotated[float | None, _as("expected_hours_per_day")] = None
+
+    @property
+    def asked(self) -> Asked:
+        """What the service is asked for."""
+        return Asked(self.concurrency, self.expiration_period_seconds, self.max_concurrency)
 
 
 class MemberInputs(ModelInputs):
@@ -61,6 +67,7 @@ class Granted(_Bag):
     """Settings of our load that the service did not take as they were asked."""
 
     concurrency: Count = None
+    max_concurrency: Count = None
     expiration_period_seconds: Count = None
 
 
@@ -90,6 +97,8 @@ class ModelState(ModelInputs):
     required_ram_gb: float | None = None
     benchmarked: bool | None = None
     endpoint: str
+    api_version: str | None = None
+    """The version of the API that has the load; None for those of 2024, which share their loads."""
     account: str
     """First 12 hex digits of a keyed hash of the key: for equality only."""
 

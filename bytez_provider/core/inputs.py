@@ -29,6 +29,8 @@ class Change(enum.Enum):
 
     REPLACE = "replace"
     """Unload, then load: an outage of one boot."""
+    RESCALE = "rescale"
+    """An update in place where the API can do it; else as `REPLACE`."""
     UPDATE = "update"
     """An update in place that sends no request."""
 
@@ -94,7 +96,11 @@ def _shown(value: object) -> str:
 
 
 def _concurrency(value: object) -> float:
-    return _whole(value, 1, math.inf, "a whole number of at least 1")
+    return _whole(value, 0, math.inf, "a whole number of at least 0")
+
+
+def _max_concurrency(value: object) -> float | None:
+    return None if value is None else _whole(value, 1, math.inf, "a whole number of at least 1")
 
 
 def _expiry(value: object) -> float | None:
@@ -135,15 +141,25 @@ _TABLE = (
     Input(
         "concurrency",
         1,
-        Change.REPLACE,
-        "Instances behind the model's address, at least 1; each is paid for.",
+        Change.RESCALE,
+        "Instances behind the model's address; each is paid for. With max_concurrency, the least "
+        "number of them, which may be 0.",
         _concurrency,
+        {"type": "integer", "minimum": 0},
+    ),
+    Input(
+        "max_concurrency",
+        None,
+        Change.RESCALE,
+        "The most instances when many requests come at a time; concurrency if left out. Needs "
+        "bytez:apiVersion 2025-04.",
+        _max_concurrency,
         {"type": "integer", "minimum": 1},
     ),
     Input(
         "expiration_period_seconds",
         None,
-        Change.REPLACE,
+        Change.RESCALE,
         "Idle seconds after which the service unloads the model, "
         f"{EXPIRY_MIN_SECONDS} to {EXPIRY_MAX_SECONDS}; 1800, the service's own, if left out.",
         _expiry,

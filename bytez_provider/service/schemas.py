@@ -7,6 +7,7 @@ import math
 import re
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from decimal import Decimal
 from typing import Annotated, Final
 
 from pydantic import BeforeValidator, ConfigDict
@@ -20,6 +21,7 @@ RUNNING: Final = "RUNNING"
 DEPLOYING: Final = "DEPLOYING"
 """In state also: the load was accepted, and nobody waited until it was RUNNING."""
 FAILED: Final = "FAILED"
+OFF: Final = "OFF"
 NOT_LOADED: Final = "NOT_LOADED"
 """Our own word, in state and in what commands print; the service has none."""
 
@@ -31,6 +33,8 @@ class Phase(enum.Enum):
     RUNNING = "running"
     FAILED = "failed"
     STOPPED = "stopped"
+    OFF = "off"
+    """It is loaded and no instance runs: it costs nothing, and boots when it is run."""
 
 
 _PHASES = {
@@ -39,6 +43,7 @@ _PHASES = {
     RUNNING: Phase.RUNNING,  # vendor doc
     FAILED: Phase.FAILED,  # client
     "STOPPED": Phase.STOPPED,  # vendor doc, in prose
+    OFF: Phase.OFF,  # client of 2025
 }
 
 
@@ -125,6 +130,12 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
+def _price(value: object) -> Decimal | None:
+    # "0.0006478333 / sec" (vendor doc of 2025)
+    found = re.match(r"\s*(\d+(?:\.\d+)?)\s*(?:/\s*s|\Z)", str(value)[:100])
+    return Decimal(found[1]) if found else None
+
+
 def _flag(value: object) -> bool | None:
     return value if isinstance(value, bool) else None
 
@@ -133,6 +144,7 @@ Count = Annotated[int | None, BeforeValidator(_count)]
 _Moment = Annotated[datetime | None, BeforeValidator(_moment)]
 _Size = Annotated[float | None, BeforeValidator(_size)]
 _Text = Annotated[str | None, BeforeValidator(_text)]
+_Price = Annotated[Decimal | None, BeforeValidator(_price)]
 _Flag = Annotated[bool | None, BeforeValidator(_flag)]
 
 
@@ -142,6 +154,18 @@ class _Answer(CamelCase):
     model_config = ConfigDict(extra="ignore")
 
 
+@dataclass(frozen=True)
+class Asked:
+    """The settings of a load, as they are asked for."""
+
+    concurrency: int
+    """Instances; with `max_concurrency` the least number of them."""
+    expiration_period_seconds: int | None = None
+    """None for the service's own."""
+    max_concurrency: int | None = None
+    """The most instances; None for as many as `concurrency`, and at least 1."""
+
+
 class Instance(_Answer):
     """A loaded model, as `/model/status` shows it (vendor doc); a list may show less."""
 
@@ -149,7 +173,11 @@ class Instance(_Answer):
     status: str
     """The raw word of the service."""
     concurrency: Count = None
-    """Instances of the model behind one address."""
+    """Instances of the model behind one address, or the least number of them."""
+    max_concurrency: Count = None
+    """The most instances; None where the API has no range."""
+    instances: Count = None
+    """Instances that there are now; None if the API does not say."""
     inferences: Count = None
     """Runs since it was loaded."""
     expiration_period_seconds: Count = None
@@ -179,6 +207,8 @@ class CatalogueEntry(_Answer):
     required_ram_gb: _Size = None
     """GPU RAM of one instance in GB; None if the service does not know (vendor doc: null)."""
     benchmarked: _Flag = None
+    dollars_per_second: _Price = None
+    """Price of one instance, if the catalogue has prices."""
 
 
 class LoadOutcome(enum.Enum):

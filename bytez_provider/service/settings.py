@@ -41,7 +41,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\Z")
 _LOOPBACK_V4 = ipaddress.IPv4Network("127.0.0.0/8")
 
-ApiVersion = Literal["2024-05", "2024-06"]
+ApiVersion = Literal["2024-05", "2024-06", "2025-04"]
 CatalogueMode = Literal["live", "bundled", "off"]
 
 
@@ -149,7 +149,8 @@ def refuse_plain_key(*, is_set: bool, is_secret: bool) -> None:
 SETTINGS: Final[Mapping[str, str]] = {
     "key": "The API key, as a secret. The environment may have it instead, as BYTEZ_KEY.",
     "endpoint": f"The address of the API; {DEFAULT_ENDPOINT} if left out.",
-    "apiVersion": "The API version of the endpoint: 2024-05, the default, or 2024-06.",
+    "apiVersion": "The API version of the endpoint: 2024-05, the default, 2024-06, or 2025-04, "
+    "which can rescale in place.",
     "catalogue": "Where the list of models comes from: live, the default, bundled or off.",
     "pricePerGbSecond": "US dollars for a second of one GB of GPU RAM; "
     f"{DEFAULT_PRICE_PER_GB_SECOND} if left out.",

@@ -1,8 +1,6 @@
-"""The wire: what each request says, and how its answer reads, in each version of the API.
+"""The wire: how a request is made and an answer is read, by the description of an API.
 
-Nothing outside this module knows a path or the name of a field. A version is an `Api` in `APIS`:
-data, and a function where fields differ in more than their names. CONTRIBUTING.md says
-how an endpoint is added.
+Nothing outside this module and `apis` knows a path or the name of a field.
 """
 
 from __future__ import annotations
@@ -10,17 +8,23 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 from urllib.parse import quote
 
 from pydantic import ValidationError
 
-from bytez_provider.service.schemas import CatalogueEntry, Instance, Phase
+from bytez_provider.service.schemas import Asked, CatalogueEntry, Instance, Phase
 from bytez_provider.service.settings import ApiVersion, Key
 
 Verb = Literal[
-    "list the models", "list the instances", "load", "read the status of", "unload", "run"
+    "list the models",
+    "list the instances",
+    "load",
+    "read the status of",
+    "rescale",
+    "unload",
+    "run",
 ]
 """What a request asks for, as errors say it."""
 Fields = Mapping[str, Any]
@@ -41,11 +45,8 @@ class Request:
     """Whether the answer is about many models, and may be long."""
 
 
-def _load_fields(concurrency: int, expiration_period_seconds: int | None) -> Fields:
-    # The expiry is a field of 2024-06. Both versions send it if the user asks for it.
-    if expiration_period_seconds is None:
-        return {"concurrency": concurrency}
-    return {"concurrency": concurrency, "expirationPeriodSeconds": expiration_period_seconds}
+def _as_asked(asked: Asked) -> Asked:
+    return asked
 
 
 @dataclass(frozen=True)
@@ -60,12 +61,29 @@ class Api:
     entry_name: str
     entry_ram: str
     """Fields of a catalogue entry."""
-    envelope: str = ""
-    """Field of an answer that holds its content; "" if the answer is the content."""
-    load_fields: Callable[[int, int | None], Fields] = _load_fields
-    """Returns the settings of a load, from concurrency and idle seconds."""
-    instance_fields: Callable[[Fields], Fields] = dict
+    settings_fields: Callable[[Asked], Fields]
+    """Returns the settings of a load, as a request has them."""
+    instance_fields: Callable[[Fields], Fields]
     """Returns what an answer says of an instance, under the names that `Instance` reads."""
+    run_fields: Callable[[str, Fields, bool], Fields]
+    """Returns what a run asks for: a text, parameters, and whether the answer is a stream."""
+    problems: Callable[[Asked], list[tuple[str, str]]]
+    """Returns the settings, by their names in state, that the API cannot have, and why."""
+    taken: Callable[[Asked], Asked] = _as_asked
+    """Returns the settings as the service keeps them: rounded, and with its defaults."""
+    envelopes: tuple[str, ...] = ()
+    """Fields of an answer that may hold its content; without any, the answer is the content."""
+    unit: str = ""
+    """What the service calls a loaded model in its errors, beside "model" and "instance"."""
+    run_loads: bool = False
+    """Whether a run of a model that is not loaded loads it, with settings of the service."""
+    in_state: ApiVersion | None = None
+    """What a state keeps of the version; None for those of 2024, which share their loads."""
+
+    @property
+    def rescales(self) -> bool:
+        """Whether the settings of a load can be changed while it runs."""
+        return "rescale" in self.routes
 
     def request(
         self, verb: Verb, key: Key, model_id: str = "", fields: Fields | None = None
@@ -88,12 +106,17 @@ class Api:
 
     def content(self, payload: Any) -> Any:
         """Return an answer without its envelope; an error beside the content is kept."""
-        if not self.envelope or not isinstance(payload, dict):
+        if not isinstance(payload, dict):
             return payload
-        inner = payload.get(self.envelope)
-        if isinstance(inner, dict):
-            return {**payload, **inner}
-        return inner if isinstance(inner, list) else payload
+        for name in self.envelopes:
+            inner = payload.get(name)
+            if isinstance(inner, dict):
+                return {**payload, **inner}
+            if isinstance(inner, list):
+                return inner
+            if name in payload and inner is None and not error_text(payload):
+                return None
+        return payload
 
     def read_entries(self, content: object) -> list[CatalogueEntry] | None:
         """Return the usable entries of a catalogue.
@@ -107,9 +130,13 @@ class Api:
         for row in content:
             name = row.get(self.entry_name) if isinstance(row, dict) else None
             if isinstance(name, str) and name:
-                ram, benchmarked = row.get(self.entry_ram), row.get("benchmarked")
                 entries.append(
-                    CatalogueEntry(model_id=name, required_ram_gb=ram, benchmarked=benchmarked)
+                    CatalogueEntry(
+                        model_id=name,
+                        required_ram_gb=row.get(self.entry_ram),
+                        benchmarked=row.get("benchmarked"),
+                        dollars_per_second=row.get("meterPrice"),
+                    )
                 )
         return entries if entries or not content else None
 
@@ -141,42 +168,6 @@ class Api:
         return instance if instance.status.strip() else None
 
 
-_MAY_2024: Final = Api(
-    key_in="body",
-    routes={
-        "list the models": ("POST", "/model/list"),
-        "list the instances": ("POST", "/model/instances"),
-        "load": ("POST", "/model/load"),
-        "read the status of": ("POST", "/model/status"),
-        "unload": ("POST", "/model/delete"),
-        "run": ("POST", "/model/run"),
-    },
-    model_field="modelId",
-    entry_name="name",
-    entry_ram="requiredRAM",
-)
-_JUNE_2024: Final = replace(
-    _MAY_2024,
-    key_in="header",
-    routes={
-        **_MAY_2024.routes,
-        "list the models": ("GET", "/model/list"),
-        "list the instances": ("GET", "/model/instances"),
-    },
-    model_field="model",
-    entry_name="modelId",
-    entry_ram="ramRequired",
-)
-APIS: Final[Mapping[ApiVersion, Api]] = {"2024-05": _MAY_2024, "2024-06": _JUNE_2024}
-PATHS: Final = frozenset(path for api in APIS.values() for _, path in api.routes.values())
-"""The paths of all versions."""
-
-
-def run_fields(text: str, params: Fields, *, stream: bool) -> Fields:
-    """Return what a run asks for, as in the vendor's requests; its parameter list differs."""
-    return {"app": False, "text": text, "params": dict(params), "stream": stream}
-
-
 # ------------------------------------------------------------------------ what lists are worth
 
 
@@ -194,7 +185,7 @@ def believed(listed: Sequence[Instance]) -> dict[str, Instance]:
     that is missing from the list may be loaded all the same.
     """
     often = Counter(one.model_id for one in listed)
-    alive = (Phase.BOOTING, Phase.RUNNING)
+    alive = (Phase.BOOTING, Phase.RUNNING, Phase.OFF)
     return {
         one.model_id: one
         for one in listed

@@ -12,13 +12,14 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from bytez_provider.base.errors import BytezError
+from bytez_provider.service.apis import APIS
 from bytez_provider.service.client import BytezClient
 from bytez_provider.service.client._answers import Kind, Reading, kind_of
 from bytez_provider.service.client._call import Call, retry_after_seconds
 from bytez_provider.service.client._transport import Answer, http_date
 from bytez_provider.service.schemas import Instance, iso, moment_of
 from bytez_provider.service.settings import Key, Settings
-from bytez_provider.service.wire import APIS, Verb, error_text
+from bytez_provider.service.wire import Verb, error_text
 from tests.client.conftest import CALLS, ECHOES
 from tests.client.hostile import GPT2, KEY, HostileServer, sends
 from tests.clocks import FakeClock

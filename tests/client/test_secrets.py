@@ -11,9 +11,9 @@ import pytest
 
 from bytez_provider.base.errors import BytezError
 from bytez_provider.emulator import Emulator
+from bytez_provider.service.apis import APIS
 from bytez_provider.service.client import BytezClient
 from bytez_provider.service.settings import ApiVersion, Key, Settings
-from bytez_provider.service.wire import APIS
 from tests.client.conftest import CALLS, ECHOES, Wary
 from tests.client.hostile import GPT2, KEY, Handler, cut_off, says, sends
 

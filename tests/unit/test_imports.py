@@ -16,7 +16,7 @@ import bytez_provider
 PACKAGE = Path(bytez_provider.__file__).parent
 ROOMS: Mapping[str, tuple[str, ...]] = {
     "base": ("errors", "clock", "words", "urns", "marks", "files", "markup", "document"),
-    "service": ("settings", "schemas", "wire", "client", "catalogue", "pricing"),
+    "service": ("settings", "schemas", "wire", "apis", "client", "catalogue", "pricing"),
     "core": (
         "inputs",
         "fleets",

@@ -1,23 +1,23 @@
-"""The versions of the API as data, and that one with other paths and envelopes is data too."""
+"""The versions of the API: what they send, and how they read what is answered."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from bytez_provider.service import wire
+from bytez_provider.service.apis import APIS
 from bytez_provider.service.client import BytezClient
 from bytez_provider.service.client._transport import Answer
-from bytez_provider.service.schemas import CatalogueEntry, Instance, Phase
+from bytez_provider.service.schemas import Asked, CatalogueEntry, Instance, Phase, moment_of
 from bytez_provider.service.settings import Key, Settings
 
 GPT2 = "openai-community/gpt2"
 KEY = Key("bytez-3f9c1a7be2")
-MAY_2024, JUNE_2024 = wire.APIS["2024-05"], wire.APIS["2024-06"]
+MAY_2024, JUNE_2024, CLUSTERS = APIS["2024-05"], APIS["2024-06"], APIS["2025-04"]
 
 
 def body_of(request: wire.Request) -> Any:
@@ -43,12 +43,13 @@ def test_version_2024_06_has_the_key_in_a_header_and_gets_lists() -> None:
 
 def test_an_expiry_is_sent_if_it_is_asked_for() -> None:
     for api in (MAY_2024, JUNE_2024):
-        assert api.load_fields(2, None) == {"concurrency": 2}
-        assert api.load_fields(2, 600) == {"concurrency": 2, "expirationPeriodSeconds": 600}
+        assert api.settings_fields(Asked(2)) == {"concurrency": 2}
+        with_expiry = {"concurrency": 2, "expirationPeriodSeconds": 600}
+        assert api.settings_fields(Asked(2, 600)) == with_expiry
 
 
 def test_parameters_of_a_run_cannot_replace_the_key() -> None:
-    fields = wire.run_fields("x", {"key": "other"}, stream=True)
+    fields = MAY_2024.run_fields("x", {"key": "other"}, True)
     body = body_of(MAY_2024.request("run", KEY, GPT2, fields))
     assert (body["key"], body["params"]) == (KEY.reveal(), {"key": "other"})
 
@@ -58,55 +59,22 @@ def test_a_request_does_not_show_the_key() -> None:
         assert KEY.reveal() not in repr(api.request("read the status of", KEY, GPT2))
 
 
-# ------------------------------------------------------------------------------- a third one
+# ------------------------------------------------------------------------------- clusters
 
 
-def _cluster_fields(concurrency: int, expiration_period_seconds: int | None) -> wire.Fields:
-    seconds = 600 if expiration_period_seconds is None else expiration_period_seconds
-    capacity = dict.fromkeys(("min", "desired", "max"), concurrency)
-    return {"timeout": -(-seconds // 60), "capacity": capacity}
-
-
-def _cluster(content: Mapping[str, Any]) -> wire.Fields:
-    capacity = content.get("capacity", {})
-    minutes = content.get("timeout")
-    return {
-        **content,
-        "concurrency": capacity.get("max"),
-        "expirationPeriodSeconds": minutes and minutes * 60,
-    }
-
-
-CLUSTERS = replace(
-    JUNE_2024,
-    routes={
-        "list the models": ("GET", "/models/v2/list/models"),
-        "list the instances": ("GET", "/models/v2/list/clusters"),
-        "load": ("PUT", "/models/v2/{model}"),
-        "read the status of": ("GET", "/models/v2/{model}"),
-        "unload": ("DELETE", "/models/v2/{model}"),
-        "run": ("POST", "/models/v2/{model}"),
-    },
-    model_field="",
-    envelope="output",
-    load_fields=_cluster_fields,
-    instance_fields=_cluster,
-)
-"""The vendor's cluster API of 2025, in outline."""
-
-
-def test_a_version_with_other_methods_paths_and_envelopes_is_data(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setitem(wire.APIS, "2024-06", CLUSTERS)
-    client = BytezClient(Settings("https://api.bytez.com", "2024-06", KEY))
-    cluster = {"modelId": GPT2, "status": "running", "timeout": 5, "capacity": {"max": 2}}
+def test_version_2025_04_has_paths_and_envelopes_of_its_own() -> None:
+    client = BytezClient(Settings("https://api.bytez.com", "2025-04", KEY))
+    capacity = {"min": 2, "desired": 2, "max": 4}
+    cluster = {"modelId": GPT2, "status": "on", "timeout": 5, "capacity": capacity, "instances": 3}
     answers = {
         "PUT": "Loading",
         "GET": cluster,
+        "PATCH": cluster,
         "DELETE": None,
         "/models/v2/list/clusters": [cluster, {**cluster, "modelId": "a/b", "status": 7}],
-        "/models/v2/list/models": [{"modelId": GPT2, "ramRequired": 29}],
+        "/models/v2/list/models": [
+            {"modelId": GPT2, "ramRequired": 29, "meterPrice": "0.0006478333 / sec"}
+        ],
     }
     sent = []
 
@@ -119,21 +87,96 @@ def test_a_version_with_other_methods_paths_and_envelopes_is_data(
     assert client.load(GPT2, 2, 90).outcome.value == "accepted"
     live = client.status(GPT2)
     assert live is not None
-    assert (live.phase, live.concurrency, live.expiration_period_seconds) == (Phase.RUNNING, 2, 300)
+    assert (live.phase, live.word, live.instances) == (Phase.RUNNING, "RUNNING", 3)
+    assert (live.concurrency, live.max_concurrency, live.expiration_period_seconds) == (2, 4, 300)
+    client.rescale(GPT2, Asked(2, None, 4), starts=True)
     assert [(one.model_id, one.status) for one in client.instances()] == [
-        (GPT2, "running"),
+        (GPT2, "RUNNING"),
         ("a/b", "UNKNOWN"),
     ]
-    assert client.models() == [CatalogueEntry(model_id=GPT2, required_ram_gb=29)]
+    price = Decimal("0.0006478333")
+    entry = CatalogueEntry(model_id=GPT2, required_ram_gb=29, dollars_per_second=price)
+    assert client.models() == [entry]
     client.delete(GPT2)
     path = f"/models/v2/{GPT2}"
     assert sent == [
         ("PUT", path, {"timeout": 2, "capacity": {"min": 2, "desired": 2, "max": 2}}),
         ("GET", path, None),
+        (
+            "PATCH",
+            path,
+            {"timeout": 10, "capacity": {"min": 2, "desired": 2, "max": 4}, "status": "on"},
+        ),
         ("GET", "/models/v2/list/clusters", None),
         ("GET", "/models/v2/list/models", None),
         ("DELETE", path, None),
     ]
+
+
+@pytest.mark.parametrize(
+    ("cluster", "phase", "word"),
+    [
+        ({"status": "loading"}, Phase.BOOTING, "LOADING"),
+        ({"status": "booting instance", "instances": 1}, Phase.BOOTING, "BOOTING INSTANCE"),
+        ({"status": "booting instance", "instances": 0}, Phase.BOOTING, "BOOTING INSTANCE"),
+        ({"status": "on", "instances": 1}, Phase.RUNNING, "RUNNING"),
+        ({"status": " Running ", "instances": 1}, Phase.RUNNING, "RUNNING"),
+        ({"status": "on"}, Phase.RUNNING, "RUNNING"),
+        ({"status": "on", "instances": 0}, Phase.OFF, "OFF"),
+        ({"status": "off", "instances": 0}, Phase.OFF, "OFF"),
+        ({"status": "draining", "instances": 1}, Phase.BOOTING, "DRAINING"),
+    ],
+)
+def test_the_status_of_a_cluster(cluster: dict[str, Any], phase: Phase, word: str) -> None:
+    live = CLUSTERS.read_status(cluster, GPT2)
+    assert live is not None
+    assert (live.phase, live.word) == (phase, word)
+
+
+def test_a_cluster_expires_after_its_last_inference() -> None:
+    last = "2025-04-22T17:57:40.036Z"
+    cluster = {"status": "on", "timeout": 5, "lastInference": last}
+    live = CLUSTERS.read_status(cluster, GPT2)
+    assert live is not None
+    assert live.expires_at == moment_of("2025-04-22T18:02:40.036Z")
+    booting = CLUSTERS.read_status({**cluster, "status": "loading"}, GPT2)
+    assert booting is not None
+    assert booting.expires_at is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "fields"),
+    [
+        (Asked(3), {"timeout": 10, "capacity": {"min": 3, "desired": 3, "max": 3}}),
+        (Asked(0), {"timeout": 10, "capacity": {"min": 0, "desired": 1, "max": 1}}),
+        (Asked(0, 60, 4), {"timeout": 1, "capacity": {"min": 0, "desired": 1, "max": 4}}),
+        (Asked(1, 61), {"timeout": 2, "capacity": {"min": 1, "desired": 1, "max": 1}}),
+    ],
+)
+def test_the_settings_of_a_cluster_are_always_all_sent(asked: Asked, fields: Any) -> None:
+    assert CLUSTERS.settings_fields(asked) == fields
+
+
+@pytest.mark.parametrize(
+    ("api", "asked", "names"),
+    [
+        (MAY_2024, Asked(1, 7 * 86400), []),
+        (MAY_2024, Asked(0), ["concurrency"]),
+        (JUNE_2024, Asked(1, None, 2), ["maxConcurrency"]),
+        (CLUSTERS, Asked(0, 86400, 1), []),
+        (CLUSTERS, Asked(3, None, 2), ["maxConcurrency"]),
+        (CLUSTERS, Asked(1, 86401), ["expirationPeriodSeconds"]),
+    ],
+)
+def test_what_a_version_cannot_do(api: wire.Api, asked: Asked, names: list[str]) -> None:
+    assert [name for name, _ in api.problems(asked)] == names
+
+
+@pytest.mark.parametrize("name", ["output", "cluster"])
+def test_the_content_of_an_answer_is_in_either_envelope(name: str) -> None:
+    live = CLUSTERS.read_status(CLUSTERS.content({name: {"status": "on"}}), GPT2)
+    assert live is not None
+    assert live.phase is Phase.RUNNING
 
 
 def test_an_error_beside_the_content_of_an_envelope_is_kept() -> None:

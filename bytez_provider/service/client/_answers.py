@@ -30,9 +30,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from bytez_provider.base.errors import printable
+from bytez_provider.service.apis import PATHS
 from bytez_provider.service.client._transport import Answer
 from bytez_provider.service.settings import Key
-from bytez_provider.service.wire import PATHS, Verb, error_text, model_named, own_error
+from bytez_provider.service.wire import Verb, error_text, model_named, own_error
 
 NOTHING: Final = object()
 """The payload of an answer that is not JSON. (`null` is.)"""
@@ -42,6 +43,7 @@ _GATEWAY_LOST = frozenset({502, 504, 520, 524})
 _GATEWAY_BUSY = frozenset({503, 521, 522, 523})
 """Nobody took the request."""
 
+_INSTANCE = "instance"
 _UTF_8 = "utf-8-sig"
 _BLANK = " "
 _KEPT = 32 * 1024
@@ -51,7 +53,7 @@ _LOOKED_AT = 2 * _KEPT
 
 _TITLE = re.compile(r"<title[^>]*>([^<]*)", re.IGNORECASE)
 _CREDITS = re.compile(r"\bcredits?\b")
-_ALREADY_LOADED = re.compile(r"\balready (been )?loaded\b")
+_ALREADY_LOADED = re.compile(r"\balready (been )?loaded\b|\binstance already exists\b")
 _IN_PROGRESS = re.compile(r"\b(in progress|deploying|loading|being loaded|starting|booting)\b")
 _BAD_KEY = re.compile(r"\b(api[ _-]?key|invalid key|unauthori[sz]ed|forbidden)\b")
 
@@ -172,9 +174,12 @@ class Reading:
         return f"{head}: {words}" if words else head
 
 
-def kind_of(reading: Reading, verb: Verb, model_id: str) -> Kind:
-    """Return what an answer to `verb` `model_id` means; see the table at the top."""
-    seen = _Seen(reading, verb, model_id)
+def kind_of(reading: Reading, verb: Verb, model_id: str, unit: str = "") -> Kind:
+    """Return what an answer to `verb` `model_id` means; see the table at the top.
+
+    `unit` is what the API calls a loaded model beside "model" and "instance".
+    """
+    seen = _Seen(reading, verb, model_id, unit)
     if reading.is_ok and reading.status != 209 and not seen.is_error():
         return Kind.DONE if seen.is_readable() else Kind.NOT_THE_API
     return next((kind for kind, applies in _RULES if applies(seen)), Kind.REFUSED)
@@ -191,7 +196,7 @@ class _Seen:
     is_about_another = False
     """Whether it names models, but not that one."""
 
-    def __init__(self, reading: Reading, verb: Verb, model_id: str) -> None:
+    def __init__(self, reading: Reading, verb: Verb, model_id: str, unit: str) -> None:
         self.reading = reading
         self.verb = verb
         self.status = reading.status
@@ -206,7 +211,10 @@ class _Seen:
             words = asked.sub(_BLANK, words)
         # Parts of a name are no words of the service: `credit` and `key` occur in some.
         words = _NAMES.sub(_BLANK, words)
-        self.said = " ".join(_PUNCTUATION.sub(" ", words).split())
+        said = [
+            _INSTANCE if word == unit else word for word in _PUNCTUATION.sub(" ", words).split()
+        ]
+        self.said = " ".join(said)
 
     def is_error(self) -> bool:
         """Return whether a success is none: it has an `error`, and nothing of use beside it."""

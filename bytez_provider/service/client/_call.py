@@ -39,6 +39,7 @@ _RETURNS_PER_SECOND = 10.0
 
 _MAYBE_DONE: Final[Mapping[Verb, str]] = {
     "load": "It may be loading all the same",
+    "rescale": "It may be rescaled all the same",
     "unload": "It may be unloaded all the same",
     "run": "It may have run all the same",
 }
@@ -129,8 +130,8 @@ class Call:
         self.lost = self.lost or refusal.maybe_done
         if kind is Kind.NOT_THE_API:
             return Failed(self.unreadable(reading, "no answer of this API", "bytez:endpoint"))
-        if kind is Kind.NOT_LOADED and self.verb in ("load", "run"):
-            return Failed(self._not_there(reading))
+        if kind is Kind.NOT_LOADED and self.verb in ("load", "rescale", "run"):
+            return Failed(self._not_there(str(reading)))
         observed, action = str(reading), refusal.action
         if refusal.passes:
             observed += self._tries()
@@ -174,13 +175,17 @@ class Call:
             maybe_done=True,
         )
 
-    def _not_there(self, reading: Reading) -> BytezError:
+    def not_loaded(self) -> BytezError:
+        """Return the error of a run that is not sent, because it would load the model."""
+        return self._not_there("it is not loaded")
+
+    def _not_there(self, observed: str) -> BytezError:
         kind: type[BytezError] = NotLoadedError
         action = "Load it first: `bytez-fleet load` or `pulumi up`"
         if self.verb == "load":
             kind = UnknownModelError
             action = "Choose one of the models that `bytez-fleet models` lists"
-        return kind(verb=self.verb, subject=self.model_id, observed=str(reading), action=action)
+        return kind(verb=self.verb, subject=self.model_id, observed=observed, action=action)
 
     def _note_success(self, status: int) -> None:
         # A success that cannot be read was one for the server that sent it.

@@ -11,12 +11,20 @@ from datetime import datetime
 from typing import Any, Final, TypeVar
 
 from bytez_provider.base.clock import Clock, SystemClock
+from bytez_provider.service.apis import APIS
 from bytez_provider.service.client._answers import Kind, Reading, kind_of
 from bytez_provider.service.client._call import TRIES, Call, Failed
 from bytez_provider.service.client._transport import Answer, BadAnswer, NoAnswer, Opened, Transport
-from bytez_provider.service.schemas import CatalogueEntry, Instance, LoadAnswer, LoadOutcome, Phase
+from bytez_provider.service.schemas import (
+    Asked,
+    CatalogueEntry,
+    Instance,
+    LoadAnswer,
+    LoadOutcome,
+    Phase,
+)
 from bytez_provider.service.settings import Key, Settings
-from bytez_provider.service.wire import APIS, Fields, Request, Verb, run_fields
+from bytez_provider.service.wire import Fields, Request, Verb, error_text
 
 _T = TypeVar("_T")
 
@@ -61,7 +69,7 @@ class BytezClient:
         """Make a client; nothing is sent and no key is needed yet."""
         self._settings = settings
         self._clock = clock or SystemClock()
-        self._api = APIS[settings.api_version]
+        self.api = APIS[settings.api_version]
         self._transport = Transport(settings, self._clock)
         self._counting = threading.Lock()
         self._queue = 0
@@ -81,7 +89,7 @@ class BytezClient:
         """Return the catalogue as it comes, duplicates included."""
         call = self._call("list the models")
         _, reading = self._ask(call, _DONE)
-        entries = self._api.read_entries(reading.payload)
+        entries = self.api.read_entries(reading.payload)
         if entries is None:
             instead = f"no catalogue of the {self._settings.api_version} API"
             raise call.unreadable(reading, instead, "bytez:apiVersion")
@@ -95,7 +103,7 @@ class BytezClient:
         """
         call = self._call("list the instances", tries=tries)
         _, reading = self._ask(call, _DONE)
-        instances = self._api.read_instances(reading.payload)
+        instances = self.api.read_instances(reading.payload)
         if instances is None:
             raise call.unreadable(reading, "no list of instances", "bytez:apiVersion")
         return [one for one in instances if one.phase is not Phase.STOPPED]
@@ -105,6 +113,7 @@ class BytezClient:
         model_id: str,
         concurrency: int,
         expiration_period_seconds: int | None = None,
+        max_concurrency: int | None = None,
         *,
         stop: threading.Event | None = None,
     ) -> LoadAnswer:
@@ -112,17 +121,43 @@ class BytezClient:
 
         Args:
             model_id: The model.
-            concurrency: Its instances.
+            concurrency: Its instances; with a maximum, the least number of them.
             expiration_period_seconds: Idle seconds until it is unloaded; None for the service's.
+            max_concurrency: The most instances; None for `concurrency`.
             stop: Ends the waits between tries.
 
         Raises:
             UnknownModelError: The service does not have the model.
         """
         call = self._call("load", model_id)
-        fields = self._api.load_fields(concurrency, expiration_period_seconds)
+        asked = Asked(concurrency, expiration_period_seconds, max_concurrency)
+        fields = self.api.settings_fields(asked)
         kind, _ = self._ask(call, frozenset(_LOAD_OUTCOMES), fields, stop)
         return LoadAnswer(outcome=_LOAD_OUTCOMES[kind], answer_lost=call.lost)
+
+    def rescale(
+        self,
+        model_id: str,
+        asked: Asked,
+        *,
+        starts: bool = False,
+        stop: threading.Event | None = None,
+    ) -> None:
+        """Ask for other settings of a load, while it runs. Only if `api.rescales`.
+
+        The answer does not prove that they are in force: the status that follows does.
+
+        Args:
+            model_id: The model.
+            asked: All of its settings.
+            starts: Whether to start it, if all of its instances were stopped (client).
+            stop: Ends the waits between tries.
+
+        Raises:
+            NotLoadedError: It is not loaded.
+        """
+        fields = {**self.api.settings_fields(asked), **({"status": "on"} if starts else {})}
+        self._ask(self._call("rescale", model_id), _DONE, fields, stop)
 
     def status(
         self, model_id: str, *, stop: threading.Event | None = None, tries: int = TRIES
@@ -141,7 +176,9 @@ class BytezClient:
         kind, reading = self._ask(call, _DONE_OR_NOT_LOADED, stop=stop)
         if kind is Kind.NOT_LOADED:
             return None
-        instance = self._api.read_status(reading.payload, model_id)
+        if reading.payload is None and self.api.envelopes:
+            return None  # An envelope with neither a content nor an error (choice).
+        instance = self.api.read_status(reading.payload, model_id)
         if instance is None:
             raise call.unreadable(reading, "no status", "bytez:endpoint")
         return None if instance.phase is Phase.STOPPED else instance
@@ -174,9 +211,12 @@ class BytezClient:
             UnreachableError: Also if the text breaks off; then it is not tried again.
         """
         call = self._call("run", model_id)
+        if self.api.run_loads and self.status(model_id) is None:
+            # Nobody would know of the load that a run makes.
+            raise call.not_loaded()
         key = self._settings.require_key(call.verb, model_id)
-        request = self._api.request(
-            call.verb, key, model_id, run_fields(text, params or {}, stream=stream)
+        request = self.api.request(
+            call.verb, key, model_id, self.api.run_fields(text, params or {}, stream)
         )
         started = self._persist(call, lambda: self._try_text(call, request, key), None)
         try:
@@ -198,7 +238,7 @@ class BytezClient:
     ) -> tuple[Kind, Reading]:
         """Send a request until there is an answer of a kind that the caller accepts."""
         key = self._settings.require_key(call.verb, call.model_id)
-        request = self._api.request(call.verb, key, call.model_id, fields)
+        request = self.api.request(call.verb, key, call.model_id, fields)
 
         def attempt() -> tuple[Kind, Reading] | Failed:
             answer = self._transport.exchange(request)
@@ -232,8 +272,8 @@ class BytezClient:
             self._queue += change
 
     def _read(self, call: Call, answer: Answer, key: Key) -> tuple[Kind, Reading]:
-        reading = Reading.of(answer, key, self._api.content)
-        return kind_of(reading, call.verb, call.model_id), reading
+        reading = Reading.of(answer, key, self.api.content)
+        return kind_of(reading, call.verb, call.model_id, self.api.unit), reading
 
     def _refused(self, call: Call, kind: Kind, reading: Reading) -> Failed:
         return call.refused(kind, reading, self.server_now())
@@ -273,8 +313,11 @@ class BytezClient:
             opened = started.opened
             answer = Answer(opened.status, opened.headers, held.encode())
             kind, reading = self._read(call, answer, key)
-            if isinstance(reading.payload, dict) and reading.payload.keys() == {"error"}:
+            payload = reading.payload if isinstance(reading.payload, dict) else {}
+            if error_text(payload) and not payload.keys() - {"error", *self.api.envelopes}:
                 raise self._refused(call, kind, reading).error
+            inner = [payload.get(name) for name in self.api.envelopes]
+            held = next((one for one in inner if isinstance(one, str)), held)
         if held:
             yield held
 

@@ -1,0 +1,190 @@
+"""The versions of the API: each is an `Api`, data and a few lines where fields differ in more.
+
+CONTRIBUTING.md says how an endpoint is added.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final
+
+from bytez_provider.service.schemas import OFF, RUNNING, Asked, moment_of
+from bytez_provider.service.settings import ApiVersion
+from bytez_provider.service.wire import Api, Fields
+
+# ------------------------------------------------------------------------- the APIs of 2024
+
+
+def _load_settings(asked: Asked) -> Fields:
+    # The expiry is a field of 2024-06. Both versions send it if the user asks for it.
+    if asked.expiration_period_seconds is None:
+        return {"concurrency": asked.concurrency}
+    expiry = asked.expiration_period_seconds
+    return {"concurrency": asked.concurrency, "expirationPeriodSeconds": expiry}
+
+
+def _load_shown(content: Fields) -> Fields:
+    # Zero is no setting of a load.
+    none = {
+        name: None for name in ("concurrency", "expirationPeriodSeconds") if not content.get(name)
+    }
+    return {**content, **none, "maxConcurrency": None, "instances": None}
+
+
+def _run_asked(text: str, params: Fields, stream: bool) -> Fields:
+    # As in the vendor's requests; its parameter list differs.
+    return {"app": False, "text": text, "params": dict(params), "stream": stream}
+
+
+def _load_problems(asked: Asked) -> list[tuple[str, str]]:
+    problems = []
+    if asked.concurrency < 1:
+        reason = f"must be a whole number of at least 1, not {asked.concurrency}"
+        problems.append(("concurrency", reason))
+    if asked.max_concurrency is not None:
+        problems.append(("maxConcurrency", "needs bytez:apiVersion 2025-04: leave it out"))
+    return problems
+
+
+_MAY_2024: Final = Api(
+    key_in="body",
+    routes={
+        "list the models": ("POST", "/model/list"),
+        "list the instances": ("POST", "/model/instances"),
+        "load": ("POST", "/model/load"),
+        "read the status of": ("POST", "/model/status"),
+        "unload": ("POST", "/model/delete"),
+        "run": ("POST", "/model/run"),
+    },
+    model_field="modelId",
+    entry_name="name",
+    entry_ram="requiredRAM",
+    settings_fields=_load_settings,
+    instance_fields=_load_shown,
+    run_fields=_run_asked,
+    problems=_load_problems,
+)
+_JUNE_2024: Final = replace(
+    _MAY_2024,
+    key_in="header",
+    routes={
+        **_MAY_2024.routes,
+        "list the models": ("GET", "/model/list"),
+        "list the instances": ("GET", "/model/instances"),
+    },
+    model_field="model",
+    entry_name="modelId",
+    entry_ram="ramRequired",
+)
+
+# ----------------------------------------------------------------- the API of 2025, of clusters
+
+_TIMEOUT_MINUTES: Final = 10
+"""Of a cluster that is created without one (vendor doc; another page says 5, so we always send it).
+"""
+_LONGEST_TIMEOUT_MINUTES: Final = 1440
+_READY: Final = frozenset({"on", "running"})
+"""The words for a cluster that serves (client; vendor doc, in a sketch)."""
+_STOPPED: Final = "off"
+
+
+def _cluster_settings(asked: Asked) -> Fields:
+    # All of them, always: whether PATCH keeps what is left out is undocumented. `desired` is the
+    # number at the start, so a cluster that may have none begins with one.
+    kept = _cluster_taken(asked)
+    seconds = kept.expiration_period_seconds or _TIMEOUT_MINUTES * 60
+    capacity = {
+        "min": asked.concurrency,
+        "desired": max(asked.concurrency, 1),
+        "max": kept.max_concurrency,
+    }
+    return {"timeout": seconds // 60, "capacity": capacity}
+
+
+def _cluster_taken(asked: Asked) -> Asked:
+    seconds = asked.expiration_period_seconds
+    return Asked(
+        asked.concurrency,
+        None if seconds is None else math.ceil(seconds / 60) * 60,
+        asked.max_concurrency or max(asked.concurrency, 1),
+    )
+
+
+def _cluster_shown(content: Fields) -> Fields:
+    """Read a cluster (vendor doc); its `instances` also counts those that boot."""
+    capacity = content.get("capacity")
+    capacity = capacity if isinstance(capacity, dict) else {}
+    minutes, status = content.get("timeout"), content.get("status")
+    seconds = minutes * 60 if isinstance(minutes, int) and not isinstance(minutes, bool) else None
+    word = status.strip().lower() if isinstance(status, str) else ""
+    if word in _READY:
+        status = OFF if content.get("instances") == 0 else RUNNING
+    last = moment_of(content.get("lastInference"))
+    expires = None
+    if status == RUNNING and last is not None and seconds is not None:
+        expires = last + timedelta(seconds=seconds)
+    return {
+        **content,
+        "status": OFF if word == _STOPPED else status,
+        "concurrency": capacity.get("min"),
+        "maxConcurrency": capacity.get("max"),
+        "expirationPeriodSeconds": seconds,
+        "expiresAt": expires,
+    }
+
+
+def _cluster_run_asked(text: str, params: Fields, stream: bool) -> Fields:
+    return {"text": text, "params": dict(params), "stream": stream}
+
+
+def _cluster_problems(asked: Asked) -> list[tuple[str, str]]:
+    problems = []
+    most, seconds = asked.max_concurrency, asked.expiration_period_seconds
+    if most is not None and most < asked.concurrency:
+        reason = f"must be at least concurrency, which is {asked.concurrency}, not {most}"
+        problems.append(("maxConcurrency", reason))
+    longest = _LONGEST_TIMEOUT_MINUTES * 60
+    if seconds is not None and seconds > longest:
+        reason = f"must be at most {longest} with bytez:apiVersion 2025-04, not {seconds}"
+        problems.append(("expirationPeriodSeconds", reason))
+    return problems
+
+
+_CLUSTER: Final = "/models/v2/{model}"
+_APRIL_2025: Final = Api(
+    key_in="header",
+    routes={
+        "list the models": ("GET", "/models/v2/list/models"),
+        "list the instances": ("GET", "/models/v2/list/clusters"),
+        "load": ("PUT", _CLUSTER),
+        "read the status of": ("GET", _CLUSTER),
+        "rescale": ("PATCH", _CLUSTER),
+        "unload": ("DELETE", _CLUSTER),
+        "run": ("POST", _CLUSTER),
+    },
+    model_field="",
+    entry_name="modelId",
+    entry_ram="ramRequired",
+    settings_fields=_cluster_settings,
+    instance_fields=_cluster_shown,
+    run_fields=_cluster_run_asked,
+    problems=_cluster_problems,
+    taken=_cluster_taken,
+    # `output` everywhere, and `cluster` in one sketch of the vendor's.
+    envelopes=("output", "cluster"),
+    unit="cluster",
+    run_loads=True,
+    in_state="2025-04",
+)
+APIS: Final[Mapping[ApiVersion, Api]] = {
+    "2024-05": _MAY_2024,
+    "2024-06": _JUNE_2024,
+    "2025-04": _APRIL_2025,
+}
+PATHS: Final = frozenset(
+    path.partition("{")[0] for api in APIS.values() for _, path in api.routes.values()
+)
+"""The paths of all versions, without the model."""
