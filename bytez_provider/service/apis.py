@@ -26,14 +26,6 @@ def _load_settings(asked: Asked) -> Fields:
     return {"concurrency": asked.concurrency, "expirationPeriodSeconds": expiry}
 
 
-def _load_shown(content: Fields) -> Fields:
-    # Zero is no setting of a load.
-    none = {
-        name: None for name in ("concurrency", "expirationPeriodSeconds") if not content.get(name)
-    }
-    return {**content, **none, "maxConcurrency": None, "instances": None}
-
-
 def _run_asked(text: str, params: Fields, stream: bool) -> Fields:
     # As in the vendor's requests; its parameter list differs.
     return {"app": False, "text": text, "params": dict(params), "stream": stream}
@@ -63,7 +55,7 @@ _MAY_2024: Final = Api(
     entry_name="name",
     entry_ram="requiredRAM",
     settings_fields=_load_settings,
-    instance_fields=_load_shown,
+    instance_fields=dict,
     run_fields=_run_asked,
     problems=_load_problems,
 )
@@ -130,7 +122,7 @@ def _cluster_shown(content: Fields) -> Fields:
         **content,
         "status": OFF if word == _STOPPED else status,
         "concurrency": capacity.get("min"),
-        "maxConcurrency": capacity.get("max"),
+        "scale": {"maxConcurrency": capacity.get("max"), "instances": content.get("instances")},
         "expirationPeriodSeconds": seconds,
         "expiresAt": expires,
     }

@@ -166,6 +166,15 @@ class Asked:
     """The most instances; None for as many as `concurrency`, and at least 1."""
 
 
+class Scale(_Answer):
+    """How a model scales, in an API with a range (vendor doc of 2025)."""
+
+    max_concurrency: Count = None
+    """The most instances."""
+    instances: Count = None
+    """Instances that there are now, those that boot included."""
+
+
 class Instance(_Answer):
     """A loaded model, as `/model/status` shows it (vendor doc); a list may show less."""
 
@@ -174,10 +183,8 @@ class Instance(_Answer):
     """The raw word of the service."""
     concurrency: Count = None
     """Instances of the model behind one address, or the least number of them."""
-    max_concurrency: Count = None
-    """The most instances; None where the API has no range."""
-    instances: Count = None
-    """Instances that there are now; None if the API does not say."""
+    scale: Scale | None = None
+    """None where the API has no range."""
     inferences: Count = None
     """Runs since it was loaded."""
     expiration_period_seconds: Count = None
@@ -188,6 +195,16 @@ class Instance(_Answer):
     modified: _Moment = None
     error: _Text = None
     """Why it failed, if the service says so."""
+
+    @property
+    def max_concurrency(self) -> int | None:
+        """The most instances; None where the API has no range."""
+        return self.scale.max_concurrency if self.scale else None
+
+    @property
+    def instances(self) -> int | None:
+        """Instances that there are now; None if the API does not say."""
+        return self.scale.instances if self.scale else None
 
     @property
     def phase(self) -> Phase:
