@@ -224,7 +224,9 @@ def _hold_all(
     total = sum((amount for _, amount in known), Decimal(0))
     if total > limit:
         found, allowed = budget.compared(total, limit)
-        without = f" (not counting {_names(unsized)}, of unknown {_lacking(unsized)})" if unsized else ""
+        without = ""
+        if unsized:
+            without = f" (not counting {_names(unsized)}, of unknown {_lacking(unsized)})"
         largest = sorted(known, key=lambda pair: -pair[1])[:_LARGEST]
         yield Violation(
             f"The stack's models {budget.takes[1]} {found} in total{without}, more than the "

@@ -78,9 +78,7 @@ class Prices:
             return Decimal(str(max(0, seconds)))
         return Decimal(max(1, math.ceil(seconds / self.step_seconds)) * self.step_seconds)
 
-    def dollars(
-        self, per_second: Decimal | None, instances: int, seconds: float
-    ) -> Decimal | None:
+    def dollars(self, per_second: Decimal | None, instances: int, seconds: float) -> Decimal | None:
         """Return what one load costs; None if the price is unknown.
 
         Args:
