@@ -56,8 +56,18 @@ def sums(audit: Audit) -> list[str]:
 
 def remarks(audit: Audit, name: Name) -> Iterator[str]:
     """Yield what the sums and findings leave out, one sentence each."""
-    if audit.totals.unknown_cost:
-        yield f"Cost unknown, not in the sums: {', '.join(map(name, audit.totals.unknown_cost))}."
+    # Of a range, an hour is known for the instances that there are now.
+    ranged = {
+        one.model_id
+        for one in audit.models
+        if one.max_concurrency is not None and one.dollars_per_hour is not None
+    }
+    for what, model_ids in (
+        ("Cost", [one for one in audit.totals.unknown_cost if one not in ranged]),
+        ("Cost so far", [one for one in audit.totals.unknown_cost if one in ranged]),
+    ):
+        if model_ids:
+            yield f"{what} unknown, not in the sums: {', '.join(map(name, model_ids))}."
     if audit.left_out:
         names = owners((one.declared_by for one in audit.left_out), name)
         yield f"Left out, because they belong to another account or endpoint: {names}."

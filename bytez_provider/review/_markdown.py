@@ -115,7 +115,7 @@ def _summary(review: Review) -> Iterator[str]:
             (counts.unloads, "unload"),
             (counts.forgotten, "other removal"),
             (counts.adoptions, "adoption"),
-            (counts.rescales, "rescale in place"),
+            (counts.rescales, "in-place rescale"),
             (counts.updates, "in-place update"),
         )
         if number
