@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from bytez_provider.audit._document import Audit, AuditedModel, Finding, Kind, Owner
 from bytez_provider.base.markup import code, fitted, table
-from bytez_provider.base.words import counted, dollars, gigabytes, instances, span
+from bytez_provider.base.words import counted, dollars, gigabytes, scale, span
 from bytez_provider.service.schemas import FAILED, NOT_LOADED
 
 KIND_WORDS: dict[Kind, str] = {
@@ -109,10 +109,10 @@ def status_word(model: AuditedModel) -> str:
 def cells(model: AuditedModel) -> tuple[str, str, str, str, str, str]:
     """Return concurrency, RAM, age, idle time left, cost an hour and cost so far."""
     is_loaded = model.status != NOT_LOADED
-    scale = model.concurrency, model.max_concurrency, model.instances
+    numbers = model.concurrency, model.max_concurrency, model.instances
     is_up = is_loaded and model.status != FAILED
     return (
-        instances(*scale) if is_loaded else "-",
+        scale(*numbers) if is_loaded else "-",
         gigabytes(model.ram_gb) if is_up else "-",
         span(model.age_seconds),
         span(model.idle_seconds_left),

@@ -36,7 +36,7 @@ def between(least: float | None, most: float | None) -> str:
     return _between(dollars(least), dollars(most))
 
 
-def instances(least: int | None, most: int | None, now: int | None) -> str:
+def scale(least: int | None, most: int | None, now: int | None) -> str:
     """Return a number of instances: 2, or 1-5; with those that there are now, 2 of 1-5.
 
     Args:

@@ -20,15 +20,7 @@ from bytez_provider.base.errors import (
     NotLoadedError,
     printable,
 )
-from bytez_provider.base.words import (
-    count,
-    counted,
-    dollars,
-    gigabytes,
-    span,
-    yes_no,
-)
-from bytez_provider.base.words import instances as instances_of
+from bytez_provider.base.words import count, counted, dollars, gigabytes, scale, span, yes_no
 from bytez_provider.cli.screen import DONE, console, table_of
 from bytez_provider.cli.session import Session
 from bytez_provider.service.catalogue import Catalogue, bundled_catalogue
@@ -181,7 +173,7 @@ def _per_hour(entry: CatalogueEntry | None, instances: int, session: Session) ->
 
 
 def _instances(facts: _Facts) -> str:
-    return instances_of(facts["concurrency"], facts.get("maxConcurrency"), facts.get("instances"))
+    return scale(facts["concurrency"], facts.get("maxConcurrency"), facts.get("instances"))
 
 
 def cost_an_hour(facts: _Facts) -> str:
@@ -238,7 +230,9 @@ def _show_changes(session: Session, model_id: str) -> None:
         if trouble is not None and not had_trouble:
             screen.warn(f"no answer now: {trouble}")
         had_trouble = trouble is not None
-        known = {**facts, "concurrency": facts["concurrency"] and _instances(facts)}
+        known = dict(facts)
+        if facts["concurrency"] is not None:
+            known["concurrency"] = _instances(facts)
         shown = {"concurrency ": "concurrency", "inferences ": "inferences"}
         shown |= {"expires ": "expiresAt", "": "error"}
         parts = [f"{word}{known[name]}" for word, name in shown.items() if known[name] is not None]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from bytez_provider.base.errors import printable
 from bytez_provider.base.markup import COMMENT_LIMIT, code, fitted, table
-from bytez_provider.base.words import between, counted, dollars, gigabytes, instances, partly, span
+from bytez_provider.base.words import between, counted, dollars, gigabytes, partly, scale, span
 from bytez_provider.review._document import BrokenRule, Review, ReviewedModel, Total
 from bytez_provider.service.schemas import NOT_LOADED
 
@@ -244,7 +244,7 @@ def _changed(model: ReviewedModel) -> list[str]:
     declared = model.declared
     number = "unknown"
     if declared and declared.concurrency is not None:
-        number = instances(declared.concurrency, declared.max_concurrency, None)
+        number = scale(declared.concurrency, declared.max_concurrency, None)
     what = _why(model) if model.reasons else f"concurrency {number}"
     ram = declared.all_ram_gb if declared else None
     return [_named(model), what, gigabytes(ram), _month_change(model)]
@@ -265,10 +265,10 @@ def _live(model: ReviewedModel) -> list[str]:
     live, before = model.live, model.before
     wanted = "-"
     if before:
-        wanted = f"concurrency {instances(before.concurrency, before.max_concurrency, None)}"
+        wanted = f"concurrency {scale(before.concurrency, before.max_concurrency, None)}"
     if live is None or live.status == NOT_LOADED:
         return [_named(model), wanted, "not loaded", "-", "-"]
-    number = instances(live.concurrency, live.max_concurrency, live.instances)
+    number = scale(live.concurrency, live.max_concurrency, live.instances)
     number = "" if live.concurrency is None else f", concurrency {number}"
     stranger = ", **somebody else's load**" if live.is_declared_load is False else ""
     now = f"{code(live.status)}{number}{stranger}"

@@ -49,7 +49,7 @@ def updated(old: dict[str, Any], new: dict[str, Any], **more: Any) -> Step:
 
 def at(concurrency: int, most: int | None = None, **more: Any) -> dict[str, Any]:
     """Return what is declared of a model with so many instances."""
-    scale = {} if most is None else {"maxConcurrency": most}
+    scale: dict[str, Any] = {} if most is None else {"maxConcurrency": most}
     return inputs(concurrency=concurrency, **scale, **more)
 
 
@@ -184,7 +184,7 @@ def test_costs_are_a_range() -> None:
 
 def test_no_instance_costs_nothing() -> None:
     review = of_clusters(loaded("a", at(0)))
-    assert costs(only(review)) == (0, pytest.approx(A_MONTH, abs=1e-4))
+    assert costs(only(review)) == pytest.approx((0, A_MONTH), abs=1e-4)
     assert review.after.dollars_per_month.floor == 0
     assert review.after.required_ram_gb == 0.5
 

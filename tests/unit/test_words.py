@@ -7,12 +7,14 @@ from decimal import Decimal
 import pytest
 
 from bytez_provider.base.words import (
+    between,
     count,
     counted,
     dollars,
     duration,
     gigabytes,
     partly,
+    scale,
     span,
     yes_no,
 )
@@ -32,6 +34,35 @@ from bytez_provider.base.words import (
 )
 def test_dollars(amount: Decimal | float | None, text: str) -> None:
     assert dollars(amount) == text
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "text"),
+    [
+        (0, 1.569, "$0.00-$1.57"),
+        (1.001, 1.002, "$1.00"),
+        (None, None, "?"),
+    ],
+)
+def test_between(least: float | None, most: float | None, text: str) -> None:
+    assert between(least, most) == text
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "now", "text"),
+    [
+        (2, None, None, "2"),
+        (None, None, None, "?"),
+        (1, 5, None, "1-5"),
+        (1, 5, 2, "2 of 1-5"),
+        (0, 1, 0, "0 of 0-1"),
+        (2, 2, 2, "2"),
+        (2, 2, 1, "1 of 2"),
+        (1, None, 2, "2 of 1"),
+    ],
+)
+def test_scale(least: int | None, most: int | None, now: int | None, text: str) -> None:
+    assert scale(least, most, now) == text
 
 
 @pytest.mark.parametrize(
