@@ -19,6 +19,7 @@ from bytez_provider.base.errors import printable
 from bytez_provider.base.words import counted, duration
 from bytez_provider.core.lifecycle import drift_of
 from bytez_provider.core.ownership import Record, Verdict
+from bytez_provider.service.apis import api_of_state
 from bytez_provider.service.schemas import DEPLOYING, Instance, Phase, iso, seconds_between
 from bytez_provider.stack.states import StackModel
 
@@ -313,7 +314,7 @@ def _drift(model: StackModel, live: Instance) -> Iterator[str]:
         return
     drift = {
         name: value
-        for name, value in drift_of(state, live).items()
+        for name, value in drift_of(state, live, api_of_state(state.api_version)).items()
         if to_camel(name) not in model.unreadable
     }
     if "concurrency" in drift:

@@ -69,6 +69,8 @@ class Api:
     """Returns what a run asks for: a text, parameters, and whether the answer is a stream."""
     problems: Callable[[Asked], list[tuple[str, str]]]
     """Returns the settings, by their names in state, that the API cannot have, and why."""
+    idle_seconds: int
+    """Idle seconds until a model is unloaded if nothing else is asked for."""
     taken: Callable[[Asked], Asked] = _as_asked
     """Returns the settings as the service keeps them: rounded, and with its defaults."""
     envelopes: tuple[str, ...] = ()

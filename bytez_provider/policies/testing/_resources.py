@@ -78,7 +78,7 @@ class Resource:
         return f"urn:pulumi:{stack}::{project}::{'$'.join(reversed(chain))}::{self.name}"
 
 
-def model(  # noqa: PLR0913 - the arguments of a model
+def model(
     name: str,
     *,
     model_id: str | Later,
