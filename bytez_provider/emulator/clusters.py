@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from starlette.responses import JSONResponse, Response
@@ -125,29 +125,34 @@ class Clusters:
         stream = flag_of(call, "stream", default=False)
         flag_of(call, "json", default=False)
         chunks = answers.generated(model_id, _prompt(call), words_of(call))
-        with self._service.changing() as (world, now):
-            load = world.begin_run(model_id, now, self._rules.created, _fate(verdict))
+        with self._service.changing() as (world, began):
+            load = world.begin_run(model_id, began, self._rules.created, _fate(verdict))
         is_answered = False
         try:
-            await self._wait_for_instance(load)
-            await self._service.clock.sleep_until(
-                self._service.now() + timedelta(seconds=self._rules.run_seconds)
-            )
+            up = await self._wait_for_instance(load)
+            taken = timedelta(seconds=self._rules.run_seconds)
+            await self._service.clock.sleep_until(max(began, up) + taken)
             is_answered = True
         finally:
             with self._service.changing() as (_world, now):
                 load.finish(now, is_answered=is_answered)
         return streamed(chunks) if stream else _output("".join(chunks))
 
-    async def _wait_for_instance(self, load: AnyLoad) -> None:
-        """Return when an instance is up (vendor client: a run during the boot seems to wait)."""
+    async def _wait_for_instance(self, load: AnyLoad) -> datetime:
+        """Wait for an instance, and return since when it is up.
+
+        A run during the boot seems to wait, to judge by the time limits of the vendor client.
+
+        Raises:
+            NotRunningError: there will be none.
+        """
         while True:
             with self._service.reading() as (_world, now):
                 refusal, up = load.refusal(now), load.up(now)
             if refusal is not None:
                 raise NotRunningError(refusal)
             if up is not None and up <= now:
-                return
+                return up
             await self._service.clock.sleep_until(up or now + _LOOK_AGAIN)
 
     # --------------------------------------------------------------------------- lists
@@ -191,6 +196,6 @@ def _prompt(call: Call) -> str:
         given: Any = call.body.get(name)
         if isinstance(given, list) and given and isinstance(given[-1], dict):
             given = given[-1].get("content")
-        if given is not None:
+        if given not in (None, []):
             return given if isinstance(given, str) else json.dumps(given, ensure_ascii=False)
     raise RefusedError(400, "text, messages or input is required")
