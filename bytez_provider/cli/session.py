@@ -146,7 +146,7 @@ class Session:
 
     def refuse_unknown(self, verb: str, model_id: str) -> None:
         """Refuse a model that does not exist; only warn if that is not certain."""
-        unknown = self.catalogue.get().unknown(model_id)
+        unknown = self.catalogue.about(model_id).unknown(model_id)
         if unknown is None:
             return
         if not unknown.is_certain:

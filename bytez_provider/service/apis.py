@@ -6,6 +6,7 @@ CONTRIBUTING.md says how an endpoint is added.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -152,6 +153,7 @@ _APRIL_2025: Final = Api(
     key_in="header",
     routes={
         "list the models": ("GET", "/models/v2/list/models"),
+        "find the model": ("GET", "/models/v2/list/models?modelId={model}"),  # client
         "list the instances": ("GET", "/models/v2/list/clusters"),
         "load": ("PUT", _CLUSTER),
         "read the status of": ("GET", _CLUSTER),
@@ -181,7 +183,7 @@ APIS: Final[Mapping[ApiVersion, Api]] = {
 }
 
 PATHS: Final = frozenset(
-    path.partition("{")[0] for api in APIS.values() for _, path in api.routes.values()
+    re.split("[{?]", path)[0] for api in APIS.values() for _, path in api.routes.values()
 )
 """The paths of all versions, without the model."""
 

@@ -19,6 +19,7 @@ from bytez_provider.service.settings import ApiVersion, Key
 
 Verb = Literal[
     "list the models",
+    "find the model",
     "list the instances",
     "load",
     "read the status of",
@@ -81,6 +82,11 @@ class Api:
     """Whether a run of a model that is not loaded loads it, with settings of the service."""
     in_state: ApiVersion | None = None
     """What a state keeps of the version; None for those of 2024, which share their loads."""
+
+    @property
+    def finds_models(self) -> bool:
+        """Whether the catalogue can be asked for one model; the whole one may be too long."""
+        return "find the model" in self.routes
 
     @property
     def rescales(self) -> bool:

@@ -85,7 +85,8 @@ class Lifecycle:
         if twin is not None:
             reason = messages.declared_twice(inputs.model_id, twin)
             return Checked(inputs, [("modelId", reason)])
-        stranger = self._account.catalogue.get().unknown(inputs.model_id) if is_named else None
+        about, model_id = self._account.catalogue.about, inputs.model_id
+        stranger = about(model_id).unknown(model_id) if is_named else None
         if stranger is None:
             return Checked(inputs, [])
         if stranger.is_certain and inputs.model_id != old_model_id:

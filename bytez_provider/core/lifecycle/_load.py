@@ -264,7 +264,7 @@ def state_of(
     adopted_at: str | None = None,
 ) -> ModelState:
     """Return the state of a load as it was seen, under the key and endpoint in use."""
-    entry = account.catalogue.get().find(inputs.model_id)
+    entry = account.catalogue.about(inputs.model_id).find(inputs.model_id)
     return ModelState(
         **dict(inputs),
         status=status,

@@ -95,6 +95,19 @@ class BytezClient:
             raise call.unreadable(reading, instead, "bytez:apiVersion")
         return entries
 
+    def model(self, model_id: str) -> CatalogueEntry | None:
+        """Return a model of the catalogue; None if it has none of this name.
+
+        Only if `api.finds_models`.
+        """
+        call = self._call("find the model", model_id)
+        _, reading = self._ask(call, _DONE)
+        entries = self.api.read_entries(reading.payload)
+        if entries is None:
+            instead = f"no catalogue of the {self._settings.api_version} API"
+            raise call.unreadable(reading, instead, "bytez:apiVersion")
+        return next((one for one in entries if one.model_id == model_id), None)
+
     def instances(self, *, tries: int = TRIES) -> list[Instance]:
         """Return the loaded models as far as the service lists them (client).
 
