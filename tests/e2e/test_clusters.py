@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from bytez_provider.emulator import Emulator
+from bytez_provider.emulator.rules import ClusterRules
 from bytez_provider.service.client import BytezClient
 from bytez_provider.service.settings import Key, Settings
 from tests.e2e.conftest import KEY
@@ -37,9 +39,10 @@ Face = tuple[type[Stack], Callable[..., str]]
 
 
 @pytest.fixture
-def emulator() -> Iterator[Emulator]:
-    """An emulator whose time passes, because a request is answered by a clock of its own."""
-    with Emulator(keys=(KEY,), boot_seconds=BOOT_SECONDS) as running:
+def emulator(request: pytest.FixtureRequest) -> Iterator[Emulator]:
+    """An emulator whose time passes; a test may give the rules of clusters."""
+    rules = ClusterRules(**getattr(request, "param", {}))
+    with Emulator(keys=(KEY,), boot_seconds=BOOT_SECONDS, clusters=rules) as running:
         yield running
 
 
@@ -146,3 +149,40 @@ def test_a_range_needs_the_version_that_has_one(
     stack.program(written.replace("concurrency: 1", "maxConcurrency: 2"))
     assert "needs bytez:apiVersion 2025-04" in stack.preview().failed().output
     assert emulator.instances() == []
+
+
+FLEET = """
+fleet = bytez.Fleet("chat", models={{
+    "gpt2": bytez.ModelArgs(model_id="openai-community/gpt2", concurrency={}),
+    "phi": bytez.ModelArgs(model_id="microsoft/phi-1", concurrency=0, max_concurrency=4),
+}})
+pulumi.export("statuses", fleet.statuses)
+"""
+
+
+@pytest.mark.parametrize("emulator", [{"idle": "stops"}], indirect=True)
+def test_a_fleet_is_rescaled_and_started_again_in_place(tmp_path: Path, emulator: Emulator) -> None:
+    stack = Stack(tmp_path, {"BYTEZ_KEY": KEY, "BYTEZ_ENDPOINT": emulator.url}, refresh=True)
+    try:
+        stack.run("config", "set", "bytez:apiVersion", "2025-04").ok()
+        stack.program(FLEET.format(1))
+        stack.up().ok()
+        stack.program(FLEET.format(2))
+        stack.up().ok()
+        emulator.advance(3600)
+        assert {one["modelId"]: one["instances"] for one in emulator.instances()} == {
+            GPT2: 0,
+            PHI: 0,
+        }
+        assert "OFF" in stack.run("refresh", "--yes", "--skip-preview", "--diff").ok().output
+        stack.up().ok()
+        assert changes(emulator) == ["PUT", "PUT", "PATCH", "PATCH"]
+        outputs = stack.run("stack", "output", "statuses", "--json").ok().stdout
+        assert json.loads(outputs) == {"gpt2": "RUNNING", "phi": "RUNNING"}
+        again = stack.preview().ok()
+        assert "unchanged" in again.output
+        assert "update" not in again.output
+        stack.destroy().ok()
+        assert emulator.instances() == []
+    finally:
+        stack.end()

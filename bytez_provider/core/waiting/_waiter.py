@@ -16,7 +16,7 @@ from bytez_provider.core.caller import Caller
 from bytez_provider.core.ownership import Claim
 from bytez_provider.core.waiting._poller import FRESH_SECONDS, Found, Poller
 from bytez_provider.service.client import BytezClient
-from bytez_provider.service.schemas import DEPLOYING, NOT_LOADED, Instance, Phase
+from bytez_provider.service.schemas import DEPLOYING, NOT_LOADED, RUNNING, Instance, Phase
 
 BOOT_LIMIT_SECONDS = 30 * 60.0
 """How long a boot may take unless `customTimeouts` says otherwise (choice)."""
@@ -65,7 +65,9 @@ class Watched:
         """The status as it is shown and kept in state."""
         if self.end in (End.GONE, End.OTHER_LOAD, End.EXPIRED):
             return NOT_LOADED
-        return self.seen.word if self.seen else DEPLOYING
+        if self.seen is None:
+            return DEPLOYING
+        return RUNNING if self.seen.serves else self.seen.word
 
     def judge(self, found: Found, *, in_grace: bool, seen_is_enough: bool = False) -> bool:
         """Update from one answer of the service; return whether `created` became known."""
@@ -88,7 +90,7 @@ class Watched:
         return is_new
 
     def _may_rest(self, live: Instance) -> bool:
-        return self.may_rest or live.concurrency == 0
+        return self.may_rest or live.serves
 
     def _is_meant(self, live: Instance, *, in_grace: bool) -> bool:
         # If the service accepted our load and after the grace still shows an older `created`, it
