@@ -77,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
         "--cluster-boot-seconds",
         type=float,
         metavar="S",
-        help="emulated boot seconds of a cluster's instance (--boot-seconds if given, else 40)",
+        help="the same for an instance of a cluster (the same number if given, else 40)",
     )
     add(
         "--speed",

@@ -110,12 +110,11 @@ class World:
 
     def instances(self, now: datetime, *, lag_seconds: float = 0) -> list[AnyLoad]:
         """Return the loads that the service shows, in the order of their acceptance."""
-        shown = [
+        return [
             load
-            for load in self.loads.values()
+            for load in self._in_order()
             if load.is_listed(now) and _is_shown(load, now, lag_seconds)
         ]
-        return sorted(shown, key=lambda load: load.created)
 
     def run(self, model_id: str, now: datetime) -> AnyLoad:
         """Count a run, which postpones the idle expiry.
@@ -187,12 +186,11 @@ class World:
 
     def clusters(self, now: datetime, *, lag_seconds: float = 0) -> list[AnyLoad]:
         """Return the clusters that the service shows, in the order of their acceptance."""
-        shown = [
+        return [
             load
-            for load in self.loads.values()
+            for load in self._in_order()
             if load.exists(now) and _is_shown(load, now, lag_seconds)
         ]
-        return sorted(shown, key=lambda load: load.created)
 
     def update(
         self,
@@ -253,10 +251,7 @@ class World:
 
     def loaded(self, now: datetime) -> list[AnyLoad]:
         """Return the loads that really exist, whatever faults make the service show."""
-        return sorted(
-            (load for load in self.loads.values() if load.exists(now) and load.deleted is None),
-            key=lambda load: load.created,
-        )
+        return [load for load in self._in_order() if load.exists(now) and load.deleted is None]
 
     def ledger(self, now: datetime) -> list[Charge]:
         """Return the cost of each model that was ever loaded, with open loads up to `now`."""
@@ -266,6 +261,9 @@ class World:
             total.add(self.loads[model_id], now)
             charges.append(charge_of(model_id, total, self.ram[model_id]))
         return charges
+
+    def _in_order(self) -> list[AnyLoad]:
+        return sorted(self.loads.values(), key=lambda load: load.created)
 
     def _newest(self, model_id: str) -> AnyLoad | None:
         if model_id not in self.ram:

@@ -212,12 +212,10 @@ def test_a_cluster_that_shuts_down_answers_as_before() -> None:
     assert world.cluster(TINY, last) is cluster
     assert (cluster.phase(last), cluster.count(last)) == ("up", 2)
     assert world.loaded(last) == []
-    for act in (
-        lambda: world.begin_run(TINY, last, settings(), Fate()),
-        lambda: world.update(TINY, last, lambda before: before, None, Fate()),
-    ):
-        with pytest.raises(NotRunningError, match="shutting down"):
-            act()
+    with pytest.raises(NotRunningError, match="shutting down"):
+        world.begin_run(TINY, last, settings(), Fate())
+    with pytest.raises(NotRunningError, match="shutting down"):
+        world.update(TINY, last, lambda before: before, None, Fate())
     with pytest.raises(AlreadyLoadedError):
         world.create(TINY, last, settings(), Fate())
     world.remove(TINY, last)

@@ -166,7 +166,7 @@ def test_boot_seconds_count_for_clusters_too_unless_these_have_their_own(
     ):
         client.load()
         client.create("EleutherAI/gpt-neo-2.7B")
-        ready = {}
+        ready: dict[str, int] = {}
         for seconds in range(404):
             for one in emulator.instances():
                 if one["status"] in ("RUNNING", "on"):
