@@ -24,7 +24,7 @@ from bytez_provider.audit._findings import (
     resource,
     shown,
 )
-from bytez_provider.service.pricing import PRICE_DATE, dollars, hourly
+from bytez_provider.service.pricing import paid_instances
 from bytez_provider.service.schemas import NOT_LOADED, Instance, Phase, iso, seconds_between
 
 _DECIMALS = 6
@@ -33,13 +33,14 @@ _MOST_GB = 1_000_000.0
 
 def assess(facts: Facts) -> Audit:
     """Compare what is loaded with what is declared, and return what is not in order."""
+    price = facts.prices.per_gb_second
     managed = [one for one in facts.declared if one.model.is_managed]
     return Audit(
         version=1,
         time=iso(facts.now),
         endpoint=shown(facts.endpoint),
-        price_per_gb_second=f"{facts.price_per_gb_second:f}",
-        price_date=PRICE_DATE,
+        price_per_gb_second=None if price is None else f"{price:f}",
+        price_date=facts.prices.date,
         sources=_sources(facts),
         totals=_totals(facts),
         findings=findings_of(facts),
@@ -98,6 +99,7 @@ def _model(facts: Facts, model_id: str) -> AuditedModel:
         seen = {
             "status": live.word,
             "concurrency": live.concurrency,
+            **(live.scale.model_dump() if live.scale else {}),
             "inferences": live.inferences,
             "created": iso(live.created) if live.created else None,
             "age_seconds": seconds_between(live.created, facts.now),
@@ -108,7 +110,8 @@ def _model(facts: Facts, model_id: str) -> AuditedModel:
             "dollars_so_far": _rounded(_so_far(facts, live)),
         }
     owners = owners_of(facts, live) if live else facts.claims(model_id)
-    unknown = dict.fromkeys(AuditedModel.model_fields)
+    fields = AuditedModel.model_fields.items()
+    unknown = {name: None for name, one in fields if one.is_required()}
     known = {
         "model_id": shown(model_id),
         "declared_by": [resource(one) for one in owners],
@@ -147,27 +150,39 @@ def _required_ram_gb(facts: Facts, model_id: str) -> float | None:
 
 
 def _ram_gb(facts: Facts, live: Instance) -> float | None:
-    ram = _required_ram_gb(facts, live.model_id)
-    if ram is None or live.concurrency is None or live.phase is Phase.FAILED:
+    ram, instances = _required_ram_gb(facts, live.model_id), paid_instances(live)
+    if ram is None or instances is None or live.phase is Phase.FAILED:
         return None
-    return ram * live.concurrency
+    return ram * instances
+
+
+def _per_second(facts: Facts, live: Instance) -> Decimal | None:
+    """Return the price of one instance."""
+    entry = facts.catalogue.find(live.model_id)
+    meter = entry.dollars_per_second if entry else None
+    return facts.prices.per_second(_required_ram_gb(facts, live.model_id), meter)
 
 
 def _per_hour(facts: Facts, live: Instance) -> Decimal | None:
-    if live.concurrency is None or live.phase is Phase.FAILED:
+    instances = paid_instances(live)
+    if instances is None or live.phase is Phase.FAILED:
         return None
-    ram = _required_ram_gb(facts, live.model_id)
-    return hourly(ram, live.concurrency, facts.price_per_gb_second)
+    if instances == 0:
+        return Decimal(0)  # Whatever the price is.
+    return facts.prices.hourly(_per_second(facts, live), instances)
 
 
 def _so_far(facts: Facts, live: Instance) -> Decimal | None:
     # Nothing changes about a load after it FAILED.
     end = live.modified if live.phase is Phase.FAILED else facts.now
-    if live.created is None or live.concurrency is None or end is None:
+    instances = live.concurrency
+    if live.created is None or instances is None or end is None:
         return None
-    ram = _required_ram_gb(facts, live.model_id)
+    # How many instances of a range there have been, the service does not say.
+    if live.scale and not instances == live.max_concurrency == paid_instances(live):
+        return None
     seconds = (end - live.created).total_seconds()
-    return dollars(ram, live.concurrency, seconds, facts.price_per_gb_second)
+    return facts.prices.dollars(_per_second(facts, live), instances, seconds)
 
 
 def _sum(amounts: Sequence[Decimal | float | None]) -> float | None:

@@ -76,7 +76,11 @@ class AuditedModel(Document):
     declared_by: list[Owner]
     """The resources that own this load; if the model is not loaded, those that declare it."""
     concurrency: int | None
-    """Loaded instances."""
+    """Loaded instances; with `maxConcurrency` the least number of them."""
+    max_concurrency: int | None = None
+    """The most instances; only in an API that has a range, as `instances`."""
+    instances: int | None = None
+    """Instances that there are now."""
     inferences: int | None
     """Runs since it was loaded."""
     created: str | None
@@ -94,7 +98,8 @@ class AuditedModel(Document):
     dollars_per_hour: float | None
     """Cost of an hour; null if it FAILED, because a failed load costs nothing more."""
     dollars_so_far: float | None
-    """Cost of the load since it was created, in billed minutes."""
+    """Cost of the load since it was created, as it is billed, at the number of instances that it
+    has; null if that has a range."""
 
 
 class LeftOut(Document):
@@ -145,8 +150,9 @@ class Audit(Document):
     """Server time of the audit."""
     endpoint: str
     """The address of the service."""
-    price_per_gb_second: str
-    """The price behind all costs, in US dollars."""
+    price_per_gb_second: str | None
+    """The price behind all costs, in US dollars; null in an API in which each size of an instance
+    has its price."""
     price_date: str
     """When the vendor's own price was read."""
     sources: list[SourceRead]

@@ -6,13 +6,14 @@ import enum
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from functools import cached_property
 from typing import Literal
 
 from bytez_provider.core.ownership import Judgement, Owner, Phase, Record, Verdict, judge
 from bytez_provider.service.catalogue import Catalogue
-from bytez_provider.service.schemas import Instance
+from bytez_provider.service.pricing import Prices
+from bytez_provider.service.schemas import Instance, Scale
+from bytez_provider.service.settings import ApiVersion
 from bytez_provider.stack.states import StackModel, named_load
 
 NO_STACK = Owner(urn="")
@@ -168,8 +169,8 @@ class Facts(States):
 
     now: datetime
     """Server time."""
-    price_per_gb_second: Decimal
-    """US dollars."""
+    api_version: ApiVersion
+    prices: Prices
     catalogue: Catalogue
     live: Sequence[Instance]
     """What is loaded in the account."""
@@ -218,6 +219,14 @@ class Facts(States):
 def _credible(live: Instance) -> Instance:
     """Return an instance without impossible numbers."""
     wrong = {name: None for name, most in _CREDIBLE.items() if (getattr(live, name) or 0) > most}
-    # A load of 0 instances would cost nothing.
-    none = {"concurrency": None} if live.concurrency == 0 else {}
-    return live.model_copy(update={**wrong, **none})
+    # A load of 0 instances would cost nothing; only with a range is 0 the least number.
+    none = {"concurrency": None} if live.concurrency == 0 and live.scale is None else {}
+    return live.model_copy(update={**wrong, **none, "scale": _credible_scale(live.scale)})
+
+
+def _credible_scale(scale: Scale | None) -> Scale | None:
+    if scale is None:
+        return None
+    most = _CREDIBLE["concurrency"]
+    numbers = {name: value for name, value in scale if value is not None and value <= most}
+    return Scale.model_validate(numbers)

@@ -19,8 +19,9 @@ from bytez_provider.base.errors import printable
 from bytez_provider.base.words import counted, duration
 from bytez_provider.core.lifecycle import drift_of
 from bytez_provider.core.ownership import Record, Verdict
-from bytez_provider.service.apis import api_of_state
+from bytez_provider.service.apis import APIS
 from bytez_provider.service.schemas import DEPLOYING, Instance, Phase, iso, seconds_between
+from bytez_provider.service.wire import Api
 from bytez_provider.stack.states import StackModel
 
 NEVER_RUN_SECONDS = 600
@@ -34,10 +35,12 @@ EXPORTED = "fleet.yaml"
 """The file that `export` commands name."""
 
 _BOOTING_WORDS = ("STARTED", DEPLOYING)
+_UP = (Phase.RUNNING, Phase.OFF)
+"""A model that is OFF is loaded too: it costs nothing, and boots when it is run."""
 _NAME_LIMIT = 200
 _WHERE = ("endpoint", "account")
 _JUDGED = (
-    *("concurrency", "expirationPeriodSeconds", "onExpiry"),
+    *("concurrency", "maxConcurrency", "expirationPeriodSeconds", "onExpiry"),
     *("granted", "status", "created", *_WHERE),
 )
 """The properties in a state by which a model is judged."""
@@ -203,7 +206,7 @@ def _not_running(facts: Facts) -> Iterator[Finding]:
             continue  # See `_duplicates`.
         if live is None or not facts.belongs(declared, live):
             yield from _gone(facts, declared, live)
-        elif live.phase is not Phase.RUNNING and not _is_unfinished(facts, declared, live):
+        elif live.phase not in _UP and not _is_unfinished(facts, declared, live):
             yield _not_up(facts, declared, live)
 
 
@@ -301,24 +304,33 @@ def _drifted(facts: Facts) -> Iterator[Finding]:
             mends = _up(declared, "updates the state to name this load")
             yield _finding("drift", live.model_id, [declared], detail, mends)
         elif verdict in (Verdict.OURS, Verdict.UNSURE):
-            detail = " and ".join(_drift(declared.model, live))
-            mends = _up(declared, "replaces it as declared, with an outage of one boot")
+            detail = " and ".join(_drift(declared.model, live, APIS[facts.api_version]))
+            mends = _up(declared, _as_declared(facts))
             if detail:
                 yield _finding("drift", live.model_id, [declared], detail, mends)
 
 
-def _drift(model: StackModel, live: Instance) -> Iterator[str]:
+def _as_declared(facts: Facts) -> str:
+    if APIS[facts.api_version].rescales:
+        return "rescales it as declared, without an outage"
+    return "replaces it as declared, with an outage of one boot"
+
+
+def _drift(model: StackModel, live: Instance, api: Api) -> Iterator[str]:
     """Yield each setting that differs from what is declared, as far as the state shows it."""
     state = model.state
     if state is None or model.unreadable & {"granted", *_WHERE}:
         return
     drift = {
         name: value
-        for name, value in drift_of(state, live, api_of_state(state.api_version)).items()
+        for name, value in drift_of(state, live, api).items()
         if to_camel(name) not in model.unreadable
     }
     if "concurrency" in drift:
         yield f"runs at concurrency {drift['concurrency']}, not {state.concurrency}"
+    if "max_concurrency" in drift:
+        most = state.max_concurrency or max(state.concurrency, 1)
+        yield f"has at most {counted(drift['max_concurrency'], 'instance')}, not {most}"
     if "expiration_period_seconds" in drift:
         period, declared = drift["expiration_period_seconds"], state.expiration_period_seconds
         yield f"is unloaded after {period} s idle, not {declared} s"
@@ -408,7 +420,7 @@ def _last_run(facts: Facts, live: Instance, since: datetime) -> str:
 
 
 def _loaded(facts: Facts, live: Instance) -> str:
-    state = {Phase.FAILED: "FAILED", Phase.RUNNING: "loaded"}.get(live.phase, "booting")
+    state = {Phase.FAILED: "FAILED", **dict.fromkeys(_UP, "loaded")}.get(live.phase, "booting")
     if live.created is None:
         return f"{state}, since a time that the service does not report"
     return f"{state} since {iso(live.created)} ({_age(facts, live.created)})"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from bytez_provider.audit._document import Audit, AuditedModel, Finding, Kind, Owner
 from bytez_provider.base.markup import code, fitted, table
-from bytez_provider.base.words import count, counted, dollars, gigabytes, span
+from bytez_provider.base.words import counted, dollars, gigabytes, instances, span
 from bytez_provider.service.schemas import FAILED, NOT_LOADED
 
 KIND_WORDS: dict[Kind, str] = {
@@ -56,8 +56,18 @@ def sums(audit: Audit) -> list[str]:
 
 def remarks(audit: Audit, name: Name) -> Iterator[str]:
     """Yield what the sums and findings leave out, one sentence each."""
-    if audit.totals.unknown_cost:
-        yield f"Cost unknown, not in the sums: {', '.join(map(name, audit.totals.unknown_cost))}."
+    # Of a range, an hour is known for the instances that there are now.
+    ranged = {
+        one.model_id
+        for one in audit.models
+        if one.max_concurrency is not None and one.dollars_per_hour is not None
+    }
+    for what, model_ids in (
+        ("Cost", [one for one in audit.totals.unknown_cost if one not in ranged]),
+        ("Cost so far", [one for one in audit.totals.unknown_cost if one in ranged]),
+    ):
+        if model_ids:
+            yield f"{what} unknown, not in the sums: {', '.join(map(name, model_ids))}."
     if audit.left_out:
         names = owners((one.declared_by for one in audit.left_out), name)
         yield f"Left out, because they belong to another account or endpoint: {names}."
@@ -73,11 +83,17 @@ def remarks(audit: Audit, name: Name) -> Iterator[str]:
 def basis(audit: Audit, name: Name) -> str:
     """Return what was compared, and how costs are calculated."""
     sources = ", ".join(name(source.name) for source in audit.sources) or "no state"
-    return (
-        f"Audited at {audit.time}: {name(audit.endpoint)}, compared with {sources}. Costs: "
+    costs = (
         f"${audit.price_per_gb_second} per GB-second (the vendor's price of {audit.price_date}, "
-        "unless it is configured), per minute, including the boot."
+        "unless it is configured), per minute, including the boot"
     )
+    if audit.price_per_gb_second is None:
+        costs = (
+            f"the price of an instance in the catalogue, or else of the smallest one with enough "
+            f"RAM (the vendor's prices of {audit.price_date}), per second, including the boot"
+        )
+    compared = f"{name(audit.endpoint)}, compared with {sources}"
+    return f"Audited at {audit.time}: {compared}. Costs: {costs}."
 
 
 def owners(resources: Iterable[Owner], name: Name) -> str:
@@ -93,9 +109,10 @@ def status_word(model: AuditedModel) -> str:
 def cells(model: AuditedModel) -> tuple[str, str, str, str, str, str]:
     """Return concurrency, RAM, age, idle time left, cost an hour and cost so far."""
     is_loaded = model.status != NOT_LOADED
+    scale = model.concurrency, model.max_concurrency, model.instances
     is_up = is_loaded and model.status != FAILED
     return (
-        count(model.concurrency) if is_loaded else "-",
+        instances(*scale) if is_loaded else "-",
         gigabytes(model.ram_gb) if is_up else "-",
         span(model.age_seconds),
         span(model.idle_seconds_left),

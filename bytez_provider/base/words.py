@@ -31,6 +31,27 @@ def dollars(amount: Decimal | float | None) -> str:
     return f"{sign}<$0.01" if 0 < size < Decimal("0.005") else f"{sign}${size:,.2f}"
 
 
+def between(least: float | None, most: float | None) -> str:
+    """Return a range of amounts, $0.00-$1.57; one amount if both look the same."""
+    return _between(dollars(least), dollars(most))
+
+
+def instances(least: int | None, most: int | None, now: int | None) -> str:
+    """Return a number of instances: 2, or 1-5; with those that there are now, 2 of 1-5.
+
+    Args:
+        least: The least number; "?" if it is unknown.
+        most: The most; None if there is no range.
+        now: How many there are; None if that is unknown.
+    """
+    declared = _between(count(least), count(least if most is None else most))
+    return declared if now is None or str(now) == declared else f"{now} of {declared}"
+
+
+def _between(least: str, most: str) -> str:
+    return most if least == most else f"{least}-{most}"
+
+
 def partly(amount: str, unknown: int, whole: int) -> str:
     """Return a sum of `whole` things, `unknown` of them unknown: "$3.00 + ?", or "?" alone."""
     if not unknown or amount == UNKNOWN:

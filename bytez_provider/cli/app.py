@@ -366,8 +366,14 @@ def review(  # noqa: PLR0913, PLR0917 - each is an option of the command
         str | None, Option(metavar="URL", help="Where to read the whole review if it is cut.")
     ] = None,
     boot_minutes: Annotated[
-        int, Option(metavar="N", min=1, help="Minutes that a boot is assumed to take.")
-    ] = 15,
+        int | None,
+        Option(
+            metavar="N",
+            min=1,
+            help="Minutes that a boot is assumed to take; by default 15, or 1 with API version "
+            "2025-04.",
+        ),
+    ] = None,
     max_increase: Annotated[
         float | None, Option(metavar="USD", help="Maximum cost increase of a fully loaded month.")
     ] = None,
@@ -406,7 +412,7 @@ def review(  # noqa: PLR0913, PLR0917 - each is an option of the command
     if plan is None:
         changes = reviewing.preview(session, policy_pack or [], policy_pack_config or [])
     else:
-        changes = reviewing.saved(plan, base)
+        changes = reviewing.saved(session, plan, base)
     kinds = frozenset(one.value for one in fail_on or ())
     setting = reviewing.setting(
         session, changes, boot_minutes, commit, Thresholds(max_increase, max_monthly, kinds)

@@ -14,7 +14,7 @@ _FORMS = {"md": markdown, "html": page}
 def audit(wanted: Wanted, screen: Screen, form: str) -> int:
     """Compare what is loaded with what the states declare; `form` is table, md or html."""
     found = assess(facts_of(Session(wanted.keyed_by, screen), wanted))
-    screen.document(found.model_dump(mode="json", by_alias=True))
+    screen.document(found.printed())
     if form in _FORMS:
         screen.say(_FORMS[form](found).rstrip("\n"))
     else:

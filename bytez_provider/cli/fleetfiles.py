@@ -30,7 +30,6 @@ from bytez_provider.fleetfile import (
     write_fleet,
 )
 from bytez_provider.service.catalogue import Catalogue
-from bytez_provider.service.pricing import IDLE_SECONDS
 from bytez_provider.service.schemas import Instance, Phase
 
 _NAME_LIMIT = 200
@@ -81,7 +80,8 @@ def _size(fleet: FleetFile, catalogue: Catalogue) -> dict[str, Any]:
         if entry is None or entry.required_ram_gb is None:
             unknown.append(printable(inputs.model_id, limit=_NAME_LIMIT))
         else:
-            total += entry.required_ram_gb * inputs.concurrency
+            most = inputs.max_concurrency or max(inputs.concurrency, 1)
+            total += entry.required_ram_gb * most
     return {"models": len(fleet.models), "requiredRamGb": round(total, 6), "unknownRam": unknown}
 
 
@@ -196,20 +196,27 @@ def _exported(facts: Facts, there: Iterable[ModelInputs], screen: Screen) -> lis
             screen.note(f"{model_id} is left out: it FAILED, so to take it over is to load it")
         else:
             try:
-                found.append(_inputs(live))
+                found.append(_inputs(live, facts.prices.idle_seconds))
             except ValidationError:
                 screen.warn(f"{model_id} is left out: its name is not a valid model name")
     return found
 
 
-def _inputs(live: Instance) -> ModelInputs:
-    """Return the declaration of a load as it runs; ValidationError if its name is not valid."""
+def _inputs(live: Instance, idle_seconds: int) -> ModelInputs:
+    """Return the declaration of a load as it runs; ValidationError if its name is not valid.
+
+    Args:
+        live: The load.
+        idle_seconds: The service's own idle period, which is not declared.
+    """
     declared: dict[str, Any] = {"modelId": live.model_id, "adopt": True}
-    if live.concurrency:
+    if live.concurrency is not None and (live.concurrency or live.scale):
         declared["concurrency"] = live.concurrency
+        if live.max_concurrency not in (None, max(live.concurrency, 1)):
+            declared["maxConcurrency"] = live.max_concurrency
     period = live.expiration_period_seconds
     # A period that cannot be declared is left out: it is then taken over as it is.
-    if period in range(EXPIRY_MIN_SECONDS, EXPIRY_MAX_SECONDS + 1) and period != IDLE_SECONDS:
+    if period in range(EXPIRY_MIN_SECONDS, EXPIRY_MAX_SECONDS + 1) and period != idle_seconds:
         declared["expirationPeriodSeconds"] = period
     return ModelInputs.model_validate(declared)
 

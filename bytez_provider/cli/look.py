@@ -20,12 +20,27 @@ from bytez_provider.base.errors import (
     NotLoadedError,
     printable,
 )
-from bytez_provider.base.words import count, counted, dollars, gigabytes, span, yes_no
+from bytez_provider.base.words import (
+    count,
+    counted,
+    dollars,
+    gigabytes,
+    span,
+    yes_no,
+)
+from bytez_provider.base.words import instances as instances_of
 from bytez_provider.cli.screen import DONE, console, table_of
 from bytez_provider.cli.session import Session
 from bytez_provider.service.catalogue import Catalogue, bundled_catalogue
-from bytez_provider.service.pricing import hourly
-from bytez_provider.service.schemas import FAILED, NOT_LOADED, Instance, iso, seconds_between
+from bytez_provider.service.pricing import paid_instances, prices_of
+from bytez_provider.service.schemas import (
+    FAILED,
+    NOT_LOADED,
+    CatalogueEntry,
+    Instance,
+    iso,
+    seconds_between,
+)
 
 _WATCH_SECONDS = 1.0
 _NAME_LIMIT = 200
@@ -47,7 +62,7 @@ def models(session: Session, *, search: str | None, benchmarked_only: bool) -> i
             "modelId": printable(entry.model_id, limit=_NAME_LIMIT),
             "requiredRamGb": entry.required_ram_gb,
             "benchmarked": entry.benchmarked,
-            "dollarsPerHour": _per_hour(entry.required_ram_gb, 1, session),
+            "dollarsPerHour": _per_hour(entry, 1, session),
         }
         for entry in catalogue.entries()
         if (search or "").lower() in entry.model_id.lower()
@@ -96,7 +111,7 @@ def instances(session: Session) -> int:
         (
             facts["modelId"],
             facts["status"],
-            count(facts["concurrency"]),
+            _instances(facts),
             count(facts["inferences"]),
             span(facts["ageSeconds"]),
             span(facts["idleSecondsLeft"]),
@@ -140,11 +155,12 @@ def facts_of_instance(
     entry = session.catalogue.get().find(seen.model_id)
     ram = entry.required_ram_gb if entry else None
     now = session.client.server_now()
-    is_paid = seen.word != FAILED and seen.concurrency is not None
+    paid = None if seen.word == FAILED else paid_instances(seen)
     return {
         "modelId": printable(seen.model_id, limit=_NAME_LIMIT),
         "status": seen.word,
         "concurrency": seen.concurrency,
+        **(seen.scale.model_dump(by_alias=True) if seen.scale else {}),
         "inferences": seen.inferences,
         "created": iso(seen.created) if seen.created else None,
         "ageSeconds": seconds_between(seen.created, now),
@@ -152,14 +168,20 @@ def facts_of_instance(
         "expiresAt": iso(seen.expires_at) if seen.expires_at else None,
         "idleSecondsLeft": seconds_between(now, seen.expires_at),
         "requiredRamGb": ram,
-        "dollarsPerHour": _per_hour(ram, seen.concurrency or 0, session) if is_paid else None,
+        "dollarsPerHour": None if paid is None else _per_hour(entry, paid, session),
         "error": printable(seen.error) if seen.error else None,
     }
 
 
-def _per_hour(ram_gb: float | None, concurrency: int, session: Session) -> float | None:
-    cost = hourly(ram_gb, concurrency, session.settings.price_per_gb_second)
+def _per_hour(entry: CatalogueEntry | None, instances: int, session: Session) -> float | None:
+    prices = prices_of(session.settings)
+    # No instance costs nothing, whatever its price is.
+    cost = prices.hourly(prices.of(entry), instances) if instances else 0
     return None if cost is None else round(float(cost), 6)
+
+
+def _instances(facts: _Facts) -> str:
+    return instances_of(facts["concurrency"], facts.get("maxConcurrency"), facts.get("instances"))
 
 
 def cost_an_hour(facts: _Facts) -> str:
@@ -181,7 +203,7 @@ def _rows(facts: _Facts) -> list[tuple[str, str]]:
     ram = facts["requiredRamGb"]
     return [
         *rows,
-        ("concurrency", count(facts["concurrency"])),
+        ("concurrency", _instances(facts)),
         ("inferences", count(facts["inferences"])),
         ("created", facts["created"] or "?"),
         ("age", span(facts["ageSeconds"])),
@@ -216,9 +238,10 @@ def _show_changes(session: Session, model_id: str) -> None:
         if trouble is not None and not had_trouble:
             screen.warn(f"no answer now: {trouble}")
         had_trouble = trouble is not None
+        known = {**facts, "concurrency": facts["concurrency"] and _instances(facts)}
         shown = {"concurrency ": "concurrency", "inferences ": "inferences"}
         shown |= {"expires ": "expiresAt", "": "error"}
-        parts = [f"{word}{facts[name]}" for word, name in shown.items() if facts[name] is not None]
+        parts = [f"{word}{known[name]}" for word, name in shown.items() if known[name] is not None]
         line = "  ".join([facts["modelId"], _status_word(facts), *parts])
         if trouble is None and line != last_line:
             last_line = line

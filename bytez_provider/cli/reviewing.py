@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from bytez_provider.base.errors import BytezError, InvalidFileError, printable
-from bytez_provider.base.words import counted, dollars, span
+from bytez_provider.base.words import UNKNOWN, between, counted, span
 from bytez_provider.cli.screen import DONE, FAILED, FOUND, Screen
 from bytez_provider.cli.session import Session
 from bytez_provider.core.ownership import Record
@@ -25,6 +25,7 @@ from bytez_provider.review import (
     read_plan,
     run_preview,
 )
+from bytez_provider.service.apis import APIS
 
 _COLUMNS = ("NAME...", "STEP", "WHY...", ">DOWN", ">$/MONTH", "NOW")
 
@@ -40,7 +41,7 @@ def preview(session: Session, packs: Sequence[Path], pack_configs: Sequence[Path
         )
 
 
-def saved(file: Path, base_file: Path | None) -> Plan:
+def saved(session: Session, file: Path, base_file: Path | None) -> Plan:
     """Return a saved plan; with a base, what it changes against the plan of the target branch."""
     plan = read_plan(file)
     if base_file is None:
@@ -57,11 +58,15 @@ def saved(file: Path, base_file: Path | None) -> Plan:
             observed=observed,
             action=f"Make it again, {action}",
         )
-    return compared(plan, base)
+    return compared(plan, base, rescales=APIS[session.settings.api_version].rescales)
 
 
 def setting(
-    session: Session, plan: Plan, boot_minutes: int, commit: str | None, thresholds: Thresholds
+    session: Session,
+    plan: Plan,
+    boot_minutes: int | None,
+    commit: str | None,
+    thresholds: Thresholds,
 ) -> Setting:
     """Return what a plan is reviewed with: the catalogue, and with a key what runs now."""
     settings = session.settings
@@ -77,7 +82,7 @@ def setting(
     bundled: Literal["bundled", "off"] = "off" if settings.catalogue == "off" else "bundled"
     return Setting(
         catalogue=catalogue,
-        price=settings.price_per_gb_second,
+        settings=settings,
         source="live" if catalogue.is_live else bundled,
         live=live,
         boot_minutes=boot_minutes,
@@ -118,7 +123,7 @@ def show(session: Session, found: Review, form: str, link: str | None) -> int:
         screen.say(markdown(found, link=link).rstrip("\n"))
     elif not screen.as_json:
         _show_table(screen, found)
-    screen.document(found.model_dump(by_alias=True))
+    screen.document(found.printed())
     for finding in found.findings:
         screen.fail(f"{finding.code}: {finding.text}")
     if found.findings:
@@ -148,7 +153,7 @@ def _show_table(screen: Screen, review: Review) -> None:
         screen.say(f"hidden, because secret or not known yet: {name} ({', '.join(inputs)})")
     if review.minutes_to_apply:
         about = "about" if review.has_order else "at least"
-        screen.say(f"it takes {about} {review.minutes_to_apply} minutes")
+        screen.say(f"it takes {about} {counted(review.minutes_to_apply, 'minute')}")
     for rule in review.broken_rules:
         level = "mandatory" if rule.is_mandatory else "advisory"
         screen.say(f"broken rule ({level}), {rule.name or 'the stack'}: {rule.message}")
@@ -171,6 +176,6 @@ def _row(model: ReviewedModel) -> tuple[str, ...]:
         f"{model.action} anyway" if model.is_anyway else model.action,
         why or (declared.model_id if declared and declared.model_id else "-"),
         "-" if minutes is None else f"{minutes} min",
-        dollars(declared.at_most if declared else None),
+        between(*declared.always_loaded) if declared else UNKNOWN,
         now,
     )

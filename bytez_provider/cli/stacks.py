@@ -16,6 +16,7 @@ from bytez_provider.base.errors import ConfigError, InvalidFileError, printable
 from bytez_provider.base.urns import STACK_TYPE
 from bytez_provider.core.inputs import is_model_id
 from bytez_provider.core.ownership import Owner, project_file
+from bytez_provider.service.pricing import prices_of
 from bytez_provider.service.settings import refuse_plain_key
 from bytez_provider.stack.states import models_of
 
@@ -98,7 +99,8 @@ def facts_of(session: Session, wanted: Wanted) -> Facts:
         now=session.client.server_now().replace(microsecond=0),
         endpoint=settings.endpoint,
         account=settings.account,
-        price_per_gb_second=settings.price_per_gb_second,
+        api_version=settings.api_version,
+        prices=prices_of(settings),
         catalogue=catalogue,
         live=list(live.values()),
         records=records,

@@ -6,11 +6,13 @@ skipped. It runs a policy of the stack at the end of a preview, and again when a
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast, get_args
 
+import pulumi
 from pulumi_policy import (
     Policy,
     PolicyConfigSchema,
@@ -30,7 +32,7 @@ from bytez_provider.core.inputs import INPUTS
 from bytez_provider.policies import rules
 from bytez_provider.policies.rules import Violation
 from bytez_provider.service.catalogue import bundled_catalogue
-from bytez_provider.service.settings import DEFAULT_PRICE_PER_GB_SECOND
+from bytez_provider.service.settings import DEFAULT_PRICE_PER_GB_SECOND, ApiVersion, Settings
 from bytez_provider.stack.declared import UNKNOWN, DeclaredModel, declared_model
 
 _Schema: TypeAlias = dict[str, Any]
@@ -100,7 +102,11 @@ _COST = {
         "month if none are declared",
     },
     "pricePerGbSecond": {
-        **_number("US dollars per GB of GPU RAM and second", least=0),
+        **_number(
+            "US dollars per GB of GPU RAM and second; not for apiVersion 2025-04, which has a "
+            "price for each size of an instance",
+            least=0,
+        ),
         "default": float(DEFAULT_PRICE_PER_GB_SECOND),
     },
     "unknownRam": _UNKNOWN_RAM,
@@ -212,6 +218,17 @@ def _declared(resource: ResourceValidationArgs | PolicyResource) -> DeclaredMode
         resource.urn,
         read=read,
         catalogue=_catalogue(),
+        api_version=_api_version(resource),
         protect=resource.opts.protect,
         provider=explicit_provider(resource.provider.urn) if resource.provider else "",
     )
+
+
+def _api_version(resource: ResourceValidationArgs | PolicyResource) -> ApiVersion:
+    """Return the version of a resource's provider, or else that of the stack's config."""
+    version = None
+    with contextlib.suppress(UnknownValueError):
+        version = resource.provider.props.get("apiVersion") if resource.provider else None
+    version = version or pulumi.Config("bytez").get("apiVersion")
+    # The provider refuses any other value itself.
+    return cast(ApiVersion, version) if version in get_args(ApiVersion) else Settings.api_version

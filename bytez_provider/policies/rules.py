@@ -17,7 +17,7 @@ from typing import Literal, TypeAlias
 
 from bytez_provider.base.errors import printable
 from bytez_provider.base.words import counted
-from bytez_provider.service.pricing import IDLE_SECONDS, hourly, monthly
+from bytez_provider.service.pricing import PRICES, Prices
 from bytez_provider.service.settings import DEFAULT_PRICE_PER_GB_SECOND
 from bytez_provider.stack.declared import UNKNOWN, DeclaredModel, Unknown
 
@@ -56,7 +56,8 @@ class _Budget:
     """An amount in words, to so many decimal places."""
     takes: tuple[str, str]
     """The verb, for one model and for several."""
-    fix: str = "lower its concurrency, or declare a smaller model"
+    fix: str = "lower its {scale}, or declare a smaller model"
+    """`{scale}` is the input that gives the most instances."""
     unknown_ram: UnknownRam = "leaveOut"
 
     def compared(self, amount: Decimal, limit: Decimal) -> tuple[str, str]:
@@ -72,12 +73,12 @@ def _concurrency(
     models: _Models, *, of_stack: bool, max_concurrency: float | None = None
 ) -> Iterator[Violation]:
     def of(model: DeclaredModel) -> _Amount:
-        return UNKNOWN if model.concurrency is UNKNOWN else Decimal(model.concurrency)
+        return UNKNOWN if model.most is UNKNOWN else Decimal(model.most)
 
     def words(amount: Decimal, _places: int) -> str:
         return counted(int(amount), "instance")
 
-    budget = _Budget(max_concurrency, of, words, ("has", "have"), "lower its concurrency")
+    budget = _Budget(max_concurrency, of, words, ("has", "have"), "lower its {scale}")
     return _hold(models, of_stack, budget)
 
 
@@ -89,10 +90,10 @@ def _ram(
     unknown_ram: UnknownRam = "report",
 ) -> Iterator[Violation]:
     def of(model: DeclaredModel) -> _Amount:
-        if model.ram_gb is UNKNOWN or model.concurrency is UNKNOWN:
+        if model.ram_gb is UNKNOWN or model.most is UNKNOWN:
             return UNKNOWN
         # As decimals: 3 times 1.1 GB is within a limit of 3.3 GB, which is not so with floats.
-        return None if model.ram_gb is None else Decimal(str(model.ram_gb)) * model.concurrency
+        return None if model.ram_gb is None else Decimal(str(model.ram_gb)) * model.most
 
     def words(amount: Decimal, places: int) -> str:
         return f"{amount:,.{places}f} GB of GPU RAM"
@@ -113,21 +114,26 @@ def _cost(
 ) -> Iterator[Violation]:
     price = Decimal(str(price_per_gb_second))
 
+    def prices_of(model: DeclaredModel) -> Prices:
+        return PRICES[model.api_version].at(price)
+
     def hour(model: DeclaredModel) -> _Amount:
-        if model.ram_gb is UNKNOWN or model.concurrency is UNKNOWN:
+        if model.ram_gb is UNKNOWN or model.most is UNKNOWN:
             return UNKNOWN
-        return hourly(model.ram_gb, model.concurrency, price)
+        prices = prices_of(model)
+        return prices.hourly(prices.per_second(model.ram_gb, model.dollars_per_second), model.most)
 
     def month(model: DeclaredModel) -> _Amount:
-        if model.ram_gb is UNKNOWN or model.concurrency is UNKNOWN:
+        if model.ram_gb is UNKNOWN or model.most is UNKNOWN:
             return UNKNOWN
         hours, idle = model.expected_hours_per_day, model.expiration_period_seconds
         if monthly_basis == "ceiling":
             hours = idle = None
         if hours is UNKNOWN or idle is UNKNOWN:
             return UNKNOWN
-        cost = monthly(
-            *(model.ram_gb, model.concurrency, price),
+        prices = prices_of(model)
+        cost = prices.monthly(
+            *(prices.per_second(model.ram_gb, model.dollars_per_second), model.most),
             expiration_period_seconds=idle,
             expected_hours_per_day=hours,
         )
@@ -163,7 +169,7 @@ Args:
     max_dollars_per_month: US dollars per month.
     monthly_basis: "ceiling": loaded all month; "expected": for the declared hours, or all month if
         none are declared.
-    price_per_gb_second: US dollars.
+    price_per_gb_second: US dollars; not for API version 2025-04, where instances have a price.
     unknown_ram: "report": a model of unknown RAM, so of unknown cost, is a violation; "leaveOut":
         the limit does not apply to it.
 """
@@ -186,17 +192,27 @@ def _hold_each(
         amount = budget.of(model)
         if amount is None and budget.unknown_ram == "report":
             yield Violation(
-                f"The RAM of {model} is unknown, so the limit of {budget.words(limit, 2)} for "
-                f"a model cannot be checked: declare a model of known RAM, {_LEAVE_OUT}.",
+                f"The {_lacking([model])} of {model} is unknown, so the limit of "
+                f"{budget.words(limit, 2)} for a model cannot be checked: declare a model of known "
+                f"{_lacking([model])}, {_LEAVE_OUT}.",
                 model.urn,
             )
         elif isinstance(amount, Decimal) and amount > limit:
             found, allowed = budget.compared(amount, limit)
             yield Violation(
                 f"{model} {budget.takes[0]} {found}, more than the limit of {allowed} for a "
-                f"model: {budget.fix}.",
+                f"model: {budget.fix.format(scale=_scale(model))}.",
                 model.urn,
             )
+
+
+def _lacking(models: Sequence[DeclaredModel]) -> str:
+    # No size of an instance is large enough for some models whose RAM is known.
+    return "RAM" if all(model.ram_gb is None for model in models) else "cost"
+
+
+def _scale(model: DeclaredModel) -> str:
+    return "concurrency" if model.max_concurrency is None else "maxConcurrency"
 
 
 def _hold_all(
@@ -208,7 +224,9 @@ def _hold_all(
     total = sum((amount for _, amount in known), Decimal(0))
     if total > limit:
         found, allowed = budget.compared(total, limit)
-        without = f" (not counting {_names(unsized)}, of unknown RAM)" if unsized else ""
+        without = ""
+        if unsized:
+            without = f" (not counting {_names(unsized)}, of unknown {_lacking(unsized)})"
         largest = sorted(known, key=lambda pair: -pair[1])[:_LARGEST]
         yield Violation(
             f"The stack's models {budget.takes[1]} {found} in total{without}, more than the "
@@ -217,9 +235,9 @@ def _hold_all(
         )
     elif unsized and budget.unknown_ram == "report":
         yield Violation(
-            f"The RAM of {_names(unsized)} is unknown, so the stack's limit of "
-            f"{budget.words(limit, 2)} cannot be checked: declare models of known RAM, "
-            f"{_LEAVE_OUT}."
+            f"The {_lacking(unsized)} of {_names(unsized)} is unknown, so the stack's limit of "
+            f"{budget.words(limit, 2)} cannot be checked: declare models of known "
+            f"{_lacking(unsized)}, {_LEAVE_OUT}."
         )
 
 
@@ -304,7 +322,7 @@ def idle_expiry(
         declared = model.expiration_period_seconds
         if declared is UNKNOWN:
             continue
-        seconds = IDLE_SECONDS if declared is None else declared
+        seconds = PRICES[model.api_version].idle_seconds if declared is None else declared
         if min_seconds is not None and seconds < min_seconds:
             bound = f"{min_seconds:.0f} or more"
         elif max_seconds is not None and seconds > max_seconds:

@@ -7,7 +7,7 @@ rendering of that.
 
 from __future__ import annotations
 
-from bytez_provider.review._assess import BOOT_MINUTES, Setting, Thresholds, assess
+from bytez_provider.review._assess import Setting, Thresholds, assess
 from bytez_provider.review._document import NoteCode, Review, ReviewedModel, Total
 from bytez_provider.review._markdown import amounts, markdown
 from bytez_provider.review._models import Live
@@ -15,7 +15,6 @@ from bytez_provider.review._plan import Plan, compared
 from bytez_provider.review._reading import from_digest, from_events, read_plan, run_preview
 
 __all__ = [
-    "BOOT_MINUTES",
     "Live",
     "NoteCode",
     "Plan",

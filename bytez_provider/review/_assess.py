@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from decimal import Decimal
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, Final, Literal, TypeAlias
 
@@ -20,9 +19,10 @@ from bytez_provider.base.urns import (
     name_of,
     type_of,
 )
-from bytez_provider.base.words import dollars
+from bytez_provider.base.words import counted, dollars
 from bytez_provider.review._document import (
     Action,
+    AtLeast,
     BrokenRule,
     Counts,
     DeclaredModel,
@@ -40,13 +40,12 @@ from bytez_provider.review._document import (
 from bytez_provider.review._fate import Fates, complaint
 from bytez_provider.review._models import Live, models_in
 from bytez_provider.review._plan import Plan, Planned, ResourceState, Violation
+from bytez_provider.service.apis import APIS
 from bytez_provider.service.catalogue import Catalogue
-from bytez_provider.service.pricing import PRICE_DATE, hourly, monthly
-from bytez_provider.service.schemas import iso
+from bytez_provider.service.pricing import Cost, Prices, prices_of
+from bytez_provider.service.schemas import Phase, iso
+from bytez_provider.service.settings import Settings
 from bytez_provider.stack.declared import UNKNOWN, declared_model, number
-
-BOOT_MINUTES = 15
-"""How long a boot takes, for estimates: the vendor says 12 to 15 minutes (2024-06 API)."""
 
 _BOOTS: tuple[Action, ...] = ("load", "replace", "wait")
 _OURS = (*MODEL_TYPES, *READINESS_TYPES, FLEET_TYPE, STACK_TYPE, "pulumi:providers:")
@@ -96,17 +95,33 @@ class Setting:
     """What a review is made with, besides the plan."""
 
     catalogue: Catalogue
-    price: Decimal
-    """US dollars for a GB-second."""
+    settings: Settings
+    """They name the version of the API, and so what it can do and what it costs."""
     source: Literal["live", "bundled", "off"]
     """Where the catalogue is from."""
     live: Live | None = None
     """None if the service cannot be asked."""
-    boot_minutes: int = BOOT_MINUTES
+    boot_minutes: int | None = None
+    """How long a boot takes, for estimates; None for what the version of the API says."""
     commit: str | None = None
     notes: Sequence[NoteCode] = ()
     """What went wrong before the review."""
     thresholds: Thresholds = field(default_factory=Thresholds)
+
+    @property
+    def prices(self) -> Prices:
+        """What loads cost."""
+        return prices_of(self.settings)
+
+    @property
+    def minutes(self) -> int:
+        """How long a boot takes."""
+        return self.boot_minutes or self.prices.boot_minutes
+
+    @property
+    def rescales(self) -> bool:
+        """Whether the settings of a load can be changed while it runs."""
+        return APIS[self.settings.api_version].rescales
 
 
 def assess(plan: Plan, setting: Setting) -> Review:
@@ -117,10 +132,12 @@ def assess(plan: Plan, setting: Setting) -> Review:
     models = [model for _, model in assessed]
     before = _total(one.paid_before for one in models)
     after = _total(one.paid_after for one in models)
-    booting = {planned.urn for planned, model in assessed if model.action in _BOOTS}
+    booting = {planned.urn for planned, model in assessed if _boots(planned, model)}
     failures = _failures(plan, assessed)
     notes = _notes(plan, setting)
+    price = setting.prices.per_gb_second
     review = Review(
+        version=1,
         project=printable(plan.project, limit=100),
         stack=printable(plan.stack, limit=100),
         commit=None if setting.commit is None else printable(setting.commit, limit=60),
@@ -136,10 +153,10 @@ def assess(plan: Plan, setting: Setting) -> Review:
         has_order=plan.depends_on is not None,
         compares="branches" if plan.is_from_nothing else "state",
         catalogue=setting.source,
-        dollars_per_gb_second=float(setting.price),
-        price_date=PRICE_DATE,
-        boot_minutes=setting.boot_minutes,
-        counts=_counts(plan, models),
+        dollars_per_gb_second=None if price is None else float(price),
+        price_date=setting.prices.date,
+        boot_minutes=setting.minutes,
+        counts=_counts(plan, models, setting),
         other_changes=sum(
             one.op not in _NO_CHANGE for one in plan.resources if not one.type.startswith(_OURS)
         ),
@@ -152,7 +169,7 @@ def assess(plan: Plan, setting: Setting) -> Review:
             one.name for one in models if one.paid_after and one.paid_after.dollars_per_hour is None
         ],
         peak_ram_gb=math.fsum(_most_ram(planned, model) for planned, model in assessed),
-        minutes_to_apply=_boots_in_a_row(plan, order, booting) * setting.boot_minutes,
+        minutes_to_apply=_boots_in_a_row(plan, order, booting) * setting.minutes,
         broken_rules=rules,
         failures=list(failures),
         failure_codes=list(failures.values()),
@@ -170,7 +187,7 @@ def _assessed(
     order: _Order,
 ) -> list[tuple[Planned, ReviewedModel]]:
     models = models_in(plan)
-    fates = Fates(plan, models, setting.live)
+    fates = Fates(plan, models, setting.live, rescales=setting.rescales)
 
     def one(planned: Planned) -> tuple[Planned, ReviewedModel]:
         fate = fates.of(planned)
@@ -189,7 +206,7 @@ def _assessed(
             reason_codes=reason_codes,
             before=_declared(planned.was, setting, outputs) if planned.was else None,
             after=_declared(planned.will, setting, outputs) if planned.will else None,
-            unavailable_minutes=setting.boot_minutes if is_replaced else None,
+            unavailable_minutes=_outage(planned, fate.action, setting),
             dependents=_dependents(order, planned.urn) if is_replaced and has_order else None,
             failure=printable(fate.failure.text) if fate.failure else None,
             failure_code=fate.failure.code if fate.failure else None,
@@ -205,6 +222,18 @@ def _assessed(
         return planned, model
 
     return sorted(map(one, models), key=lambda pair: (pair[1].name, pair[1].urn))
+
+
+def _outage(planned: Planned, action: Action, setting: Setting) -> int | None:
+    if action == "replace":
+        return setting.minutes
+    serves = planned.phase in (None, Phase.RUNNING)
+    return 0 if action == "rescale" and serves else None
+
+
+def _boots(planned: Planned, model: ReviewedModel) -> bool:
+    waits = planned.phase in (Phase.BOOTING, Phase.OFF)
+    return model.action in _BOOTS or (model.action == "rescale" and waits)
 
 
 def _name(name: str) -> str:
@@ -240,26 +269,42 @@ def _declared(state: ResourceState, setting: Setting, outputs: Mapping[str, Any]
         value = state.model_id if name == "modelId" else state.inputs.get(name)
         return UNKNOWN if is_hidden(value) else value
 
-    model = declared_model("", state.urn, read=read, catalogue=setting.catalogue)
+    model = declared_model(
+        *("", state.urn),
+        read=read,
+        catalogue=setting.catalogue,
+        api_version=setting.settings.api_version,
+    )
     ram = model.ram_gb
     if ram in (None, UNKNOWN) and outputs.get("modelId") == state.model_id:
         ram = number(outputs.get("requiredRamGb"))
     ram = None if ram is UNKNOWN else ram
-    concurrency = None if model.concurrency is UNKNOWN else model.concurrency
+    least = None if model.concurrency is UNKNOWN else model.concurrency
+    most = None if model.most is UNKNOWN else model.most
     expiry, hours = model.expiration_period_seconds, model.expected_hours_per_day
     hours = None if hours is UNKNOWN else hours
+    prices = setting.prices
+    price = prices.per_second(ram, model.dollars_per_second)
     hour = month = None
-    if ram is not None and concurrency is not None and expiry is not UNKNOWN:
-        hour = hourly(ram, concurrency, setting.price)
-        cost = monthly(
-            *(ram, concurrency, setting.price),
-            expiration_period_seconds=expiry,
-            expected_hours_per_day=hours,
-        )
-        month = Month.model_validate(cost, from_attributes=True)
+    # What only an API with a range has.
+    scale: dict[str, Any] = {"max_concurrency": most} if setting.rescales else {}
+    if price is not None and least is not None and most is not None and expiry is not UNKNOWN:
+
+        def cost(instances: int) -> Cost:
+            return prices.monthly(
+                *(price, instances), expiration_period_seconds=expiry, expected_hours_per_day=hours
+            )
+
+        hour = prices.hourly(price, most)
+        month = _month(cost(most), cost(least))
+        if most > least:
+            in_an_hour = prices.hourly(price, least)
+            at_least = _month(cost(least), cost(least))
+            scale["at_least"] = AtLeast(dollars_per_hour=in_an_hour, dollars_per_month=at_least)
     return DeclaredModel(
         model_id=state.model_id,
-        concurrency=concurrency,
+        concurrency=least,
+        **scale,
         expiration_period_seconds=None if expiry is UNKNOWN else expiry,
         expected_hours_per_day=hours,
         unreadable=state.hidden,
@@ -269,6 +314,11 @@ def _declared(state: ResourceState, setting: Setting, outputs: Mapping[str, Any]
     )
 
 
+def _month(cost: Cost, least: Cost) -> Month:
+    bounds = {"floor": least.floor, "expected": cost.expected, "ceiling": cost.ceiling}
+    return Month.model_validate(bounds)
+
+
 def _sum(amounts: Iterable[float | None]) -> float:
     return math.fsum(filter(None, amounts))
 
@@ -276,18 +326,32 @@ def _sum(amounts: Iterable[float | None]) -> float:
 def _total(parts: Iterable[DeclaredModel | None]) -> Total:
     declared = [one for one in parts if one is not None]
     months = [one.dollars_per_month for one in declared if one.dollars_per_month]
-    expected = [one.expected for one in months if one.expected is not None]
+    scale = {}
+    if any(one.at_least for one in declared):
+        least = [one.at_least or one for one in declared]
+        scale["at_least"] = AtLeast(
+            dollars_per_hour=_sum(one.dollars_per_hour for one in least),
+            dollars_per_month=_all(one.dollars_per_month for one in least),
+        )
     return Total(
         models=len(declared),
         required_ram_gb=_sum(one.all_ram_gb for one in declared),
         dollars_per_hour=_sum(one.dollars_per_hour for one in declared),
-        dollars_per_month=Month(
-            floor=_sum(one.floor for one in months),
-            expected=_sum(expected) if expected else None,
-            ceiling=_sum(one.ceiling for one in months),
-        ),
-        expected_models=len(expected),
+        dollars_per_month=_all(months),
+        **scale,
+        expected_models=sum(one.expected is not None for one in months),
         unknown_models=len(declared) - len(months),
+    )
+
+
+def _all(months: Iterable[Month | None]) -> Month:
+    """Return what models cost together, without those of unknown cost."""
+    known = [one for one in months if one is not None]
+    expected = [one.expected for one in known if one.expected is not None]
+    return Month(
+        floor=_sum(one.floor for one in known),
+        expected=_sum(expected) if expected else None,
+        ceiling=_sum(one.ceiling for one in known),
     )
 
 
@@ -301,7 +365,7 @@ def _most_ram(planned: Planned, model: ReviewedModel) -> float:
     return max(one.all_ram_gb or 0 if one else 0 for one in (before, model.paid_after))
 
 
-def _counts(plan: Plan, models: Sequence[ReviewedModel]) -> Counts:
+def _counts(plan: Plan, models: Sequence[ReviewedModel], setting: Setting) -> Counts:
     unsure = {urn for one in plan.missing if one.code == "notComparable" for urn in one.urns}
     kept = sum(one.action == "keep" and one.urn not in unsure for one in models)
 
@@ -314,6 +378,7 @@ def _counts(plan: Plan, models: Sequence[ReviewedModel]) -> Counts:
         replacements=count("replace"),
         unloads=count("unload"),
         forgotten=count("forget"),
+        **({"rescales": count("rescale")} if setting.rescales else {}),
         updates=count("update", "wait"),
         unchanged=kept if plan.has_all else None,
         anyway=sum(one.is_anyway for one in models),
@@ -408,8 +473,8 @@ def _findings(review: Review, thresholds: Thresholds) -> Iterator[Finding]:
 def _remarkable(review: Review) -> Iterator[tuple[FindingCode, str | None, str]]:
     for one in review.models:
         if one.action == "replace":
-            about = f"about {one.unavailable_minutes} minutes ({', '.join(one.reasons)})"
-            yield "replace", one.name, f" is unavailable for {about}"
+            about = f"about {counted(one.unavailable_minutes or 0, 'minute')}"
+            yield "replace", one.name, f" is unavailable for {about} ({', '.join(one.reasons)})"
     for one in review.models:
         if one.drift is not None:
             yield "drift", one.name, f" {one.drift}"

@@ -13,7 +13,9 @@ from pydantic import BeforeValidator
 
 from bytez_provider.base.document import Document
 
-Action = Literal["load", "adopt", "replace", "unload", "forget", "update", "wait", "keep"]
+Action = Literal[
+    "load", "adopt", "replace", "rescale", "unload", "forget", "update", "wait", "keep"
+]
 GapCode = Literal[
     "targeted", "failed", "cutOff", "samesLeftOut", "goneUnclear", "notRefreshed", "notComparable"
 ]
@@ -21,8 +23,8 @@ DriftCode = Literal[
     "unloaded", "failed", "loadedByOthers", "loadedLater", "changedOutside", "heldByOther"
 ]
 _ChangeCode = Literal["changed", "secretChanged", "renamed", "movedIntoFleet", "movedOutOfFleet"]
-_BootCode = Literal["bootFailed", "stillBooting", "foundFailed", "interrupted"]
-_TakeOverCode = Literal["adopted", "adoptHidden", "takenOver", "takenOverOrReloaded"]
+_BootCode = Literal["bootFailed", "stillBooting", "switchedOff", "foundFailed", "interrupted"]
+_TakeOverCode = Literal["adopted", "adoptHidden", "takenOver", "takenOverOrReloaded", "rescaled"]
 _OutageCode = Literal["unknownValue", "settingsDiffer", "settingsHidden"]
 _LeftCode = Literal["notLoaded", "ownLoadUnclear", "givenUp", "retained", "deletedWith"]
 ReasonCode = Literal[DriftCode, _ChangeCode, _BootCode, _TakeOverCode, _OutageCode, _LeftCode]
@@ -71,13 +73,22 @@ class Month(Document):
         )
 
 
+class AtLeast(Document):
+    """What the least number of instances costs, where the number has a range."""
+
+    dollars_per_hour: _Amount
+    dollars_per_month: Month
+
+
 class DeclaredModel(Document):
     """A model as a program declares it."""
 
     model_id: str | None
     """Null if it is not known before the `up`."""
     concurrency: int | None
-    """Null if it is not known before the `up`."""
+    """Null if it is not known before the `up`. With `maxConcurrency` the least number."""
+    max_concurrency: int | None = None
+    """The most instances; only in an API that has a range."""
     expiration_period_seconds: int | None
     """Null for the service's own, unless it is in `unreadable`."""
     expected_hours_per_day: float | None
@@ -89,18 +100,21 @@ class DeclaredModel(Document):
     dollars_per_hour: _Amount | None
     """Of all instances, as all below; null if RAM, concurrency or idle period is unknown."""
     dollars_per_month: Month | None
+    """`floor` is that of the least number of instances."""
+    at_least: AtLeast | None = None
+    """Only if there may be more instances than the least number."""
 
     @property
     def all_ram_gb(self) -> float | None:
         """The RAM of all instances; None if it is unknown."""
         if self.required_ram_gb is None or self.concurrency is None:
             return None
-        return self.required_ram_gb * self.concurrency
+        return self.required_ram_gb * (self.max_concurrency or self.concurrency)
 
     @property
-    def at_most(self) -> float | None:
-        """US dollars for a month of being loaded; None if they are unknown."""
-        return self.dollars_per_month.ceiling if self.dollars_per_month else None
+    def always_loaded(self) -> tuple[float | None, float | None]:
+        """US dollars for a month of being loaded, at least and at most; None if unknown."""
+        return _bounds(self, "ceiling")
 
 
 class LiveModel(Document):
@@ -109,6 +123,10 @@ class LiveModel(Document):
     status: str
     """NOT_LOADED if it does not run."""
     concurrency: int | None
+    max_concurrency: int | None = None
+    """The most instances; only in an API that has a range, as `instances`."""
+    instances: int | None = None
+    """Instances that there are; null if the service does not say."""
     age_seconds: int | None
     idle_seconds_left: int | None
     is_declared_load: bool | None
@@ -150,7 +168,7 @@ class ReviewedModel(Document):
     after: DeclaredModel | None
     """Null for one that is removed."""
     unavailable_minutes: int | None
-    """How long nothing serves; null if something does, or nothing did before."""
+    """How long nothing serves; null if something does, or nothing did before; 0 for a rescale."""
     dependents: list[str] | None
     """Names of what depends on a replaced model; null if the plan does not say."""
     failure: str | None
@@ -186,10 +204,36 @@ class Total(Document):
     required_ram_gb: _Amount
     dollars_per_hour: _Amount
     dollars_per_month: Month
+    at_least: AtLeast | None = None
+    """Only if a model may have more instances than the least number."""
     expected_models: int
     """How many models the expected figure covers."""
     unknown_models: int
     """How many have an unknown cost, which is in no figure."""
+
+    @property
+    def an_hour(self) -> tuple[float, float]:
+        """US dollars for an hour, at least and at most."""
+        least = self.at_least.dollars_per_hour if self.at_least else self.dollars_per_hour
+        return least, self.dollars_per_hour
+
+    @property
+    def expected(self) -> tuple[float | None, float | None]:
+        """US dollars for a month as expected, at least and at most; None without any."""
+        return _bounds(self, "expected")
+
+    @property
+    def always_loaded(self) -> tuple[float | None, float | None]:
+        """US dollars for a month of being loaded, at least and at most."""
+        return _bounds(self, "ceiling")
+
+
+def _bounds(
+    cost: DeclaredModel | Total, name: Literal["expected", "ceiling"]
+) -> tuple[float | None, float | None]:
+    month = cost.dollars_per_month
+    least = cost.at_least.dollars_per_month if cost.at_least else month
+    return (getattr(least, name), getattr(month, name)) if month else (None, None)
 
 
 class Counts(Document):
@@ -201,6 +245,8 @@ class Counts(Document):
     unloads: int
     forgotten: int
     """Leave the stack without an unload: no longer loaded, or left running."""
+    rescales: int | None = None
+    """Changes of the settings of a load while it runs; only in an API that can do it."""
     updates: int
     """Changes that send nothing."""
     unchanged: int | None
@@ -222,7 +268,7 @@ class Finding(Document):
 class Review(Document):
     """A review of one plan of one stack."""
 
-    version: Literal[1] = 1
+    version: Literal[1]
     project: str
     stack: str
     commit: str | None
@@ -242,7 +288,8 @@ class Review(Document):
     compares: Literal["state", "branches"]
     """With what: the stack's state, or the plan of another branch."""
     catalogue: Literal["live", "bundled", "off"]
-    dollars_per_gb_second: float
+    dollars_per_gb_second: float | None
+    """Null in an API in which each size of an instance has its price."""
     price_date: str
     boot_minutes: int
     counts: Counts

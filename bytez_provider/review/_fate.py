@@ -12,7 +12,7 @@ from bytez_provider.core.messages import resource_of
 from bytez_provider.core.ownership import Judgement, Owner, Verdict, judge
 from bytez_provider.review._document import Action, DriftCode, FailureCode, LiveModel, ReasonCode
 from bytez_provider.review._models import Live
-from bytez_provider.review._plan import REPLACING, Plan, Planned, ResourceState
+from bytez_provider.review._plan import RESCALING, Plan, Planned, ResourceState, replacing
 from bytez_provider.service.schemas import NOT_LOADED, Instance, Phase, phase_of
 
 _Code_co = TypeVar("_Code_co", bound=str, covariant=True)
@@ -53,8 +53,11 @@ class _Met(NamedTuple):
 class Fates:
     """Judges the models of one plan."""
 
-    def __init__(self, plan: Plan, models: Iterable[Planned], live: Live | None) -> None:
+    def __init__(
+        self, plan: Plan, models: Iterable[Planned], live: Live | None, *, rescales: bool
+    ) -> None:
         self._models = list(models)
+        self._rescales = rescales
         self._live = live
         self._plan = plan
         self._removed = {one.urn for one in plan.resources if one.op == "delete"}
@@ -82,7 +85,7 @@ class Fates:
             action, reasons, failure = "forget" if why else "unload", [why] if why else [], None
         else:
             taken = self._taken(planned, planned.will)
-            action, reasons = _action(planned, planned.will, taken)
+            action, reasons = _action(planned, planned.will, taken, rescales=self._rescales)
             failure = None
             if action in ("load", "replace") and not planned.will.inputs.get("adopt"):
                 failure = self._refusal(planned, planned.will, judged, is_taken=taken is not None)
@@ -149,7 +152,7 @@ class Fates:
                 "expirationPeriodSeconds": record.expiration_period_seconds,
             }
             started = "an interrupted up has started its load"
-            return _kept(met.instance, asked, "wait", Remark("interrupted", started), there)
+            return self._kept(met.instance, asked, "wait", Remark("interrupted", started), there)
         giver = self._giver(planned)
         if giver is not None:
             takes = f"takes over the load of '{giver.name}'"
@@ -157,7 +160,7 @@ class Fates:
                 # Which of the two comes first, the engine decides.
                 unless = f"{takes}, unless that is unloaded first"
                 return "replace", [Remark("takenOverOrReloaded", unless)]
-            return _kept(met.instance, asked, "adopt", Remark("takenOver", takes))
+            return self._kept(met.instance, asked, "adopt", Remark("takenOver", takes))
         if planned.op == "replace":
             return None
         if is_hidden(adopt):
@@ -166,7 +169,32 @@ class Fates:
         if adopt is not True:
             return None
         adopted = "takes over the load that runs"
-        return _kept(met.instance, asked, "adopt", Remark("adopted", adopted))
+        return self._kept(met.instance, asked, "adopt", Remark("adopted", adopted))
+
+    def _kept(
+        self,
+        instance: Instance,
+        asked: Mapping[str, Any],
+        action: Action,
+        how: Remark[ReasonCode],
+        there: Mapping[str, Any] | None = None,
+    ) -> tuple[Action, _Reasons]:
+        """Return what is done with a load that exists: `action`, unless its settings differ.
+
+        `there` has its settings as far as the journal knows better than the service.
+        """
+        if instance.phase is Phase.FAILED:
+            return "load", [Remark("foundFailed", "the existing load has FAILED")]
+        differs = _differing(instance, asked, there or {})
+        if not differs:
+            return action, [how]
+        inputs = " and ".join(differs)
+        if self._rescales:
+            return action, [how, Remark("rescaled", f"rescaled in place, because {inputs} differs")]
+        if all(is_hidden(asked[name]) or is_hidden(there_is) for name, there_is in differs.items()):
+            unless = f"an outage, unless {inputs}, which is hidden, is the same"
+            return "replace", [how, Remark("settingsHidden", unless)]
+        return "replace", [how, Remark("settingsDiffer", f"loaded again, because {inputs} differs")]
 
     def _giver(self, planned: Planned) -> Owner | None:
         """Return the resource of this stack that gives up the load that a model meets."""
@@ -268,7 +296,11 @@ def _unreleased(
 
 
 def _action(
-    planned: Planned, will: ResourceState, taken: tuple[Action, _Reasons] | None
+    planned: Planned,
+    will: ResourceState,
+    taken: tuple[Action, _Reasons] | None,
+    *,
+    rescales: bool,
 ) -> tuple[Action, _Reasons]:
     """Return what is done to a model, and why if nothing else says it."""
     op = planned.op
@@ -281,37 +313,44 @@ def _action(
         return "keep", []
     if serves_nothing:
         return "load", []
-    if _may_replace(planned, will):
+    if _may_replace(planned, will, replacing(rescales=rescales)):
         # The provider can say so to Pulumi only once the value is known: in the `up`.
         unless = "an outage, unless the new value is the same"
         return "replace", [Remark("unknownValue", unless)]
+    if rescales and _is_rescaled(planned, will):
+        return "rescale", []
     return ("wait" if planned.phase is Phase.BOOTING else "update"), []
 
 
-def _kept(
-    instance: Instance,
-    asked: Mapping[str, Any],
-    action: Action,
-    how: Remark[ReasonCode],
-    there: Mapping[str, Any] | None = None,
-) -> tuple[Action, _Reasons]:
-    """Return what is done with a load that exists: `action`, unless its settings differ.
+def _is_rescaled(planned: Planned, will: ResourceState) -> bool:
+    changed = planned.changed.union(planned.now.changed_in(will) if planned.now else ())
+    return not changed.isdisjoint(RESCALING) or _is_switched_on(planned, will)
 
-    `there` has its settings as far as the journal knows better than the service.
-    """
-    if instance.phase is Phase.FAILED:
-        return "load", [Remark("foundFailed", "the existing load has FAILED")]
-    runs = {**instance.model_dump(by_alias=True), **(there or {})}
-    differs = [
-        name for name in REPLACING if runs.get(name) and name in asked and runs[name] != asked[name]
-    ]
-    if not differs:
-        return action, [how]
-    inputs = " and ".join(differs)
-    if all(is_hidden(asked[name]) or is_hidden(runs[name]) for name in differs):
-        unless = f"an outage, unless {inputs}, which is hidden, is the same"
-        return "replace", [how, Remark("settingsHidden", unless)]
-    return "replace", [how, Remark("settingsDiffer", f"loaded again, because {inputs} differs")]
+
+def _is_switched_on(planned: Planned, will: ResourceState) -> bool:
+    """Return whether instances are started of a model that has none, but is to have some."""
+    is_off = planned.phase is Phase.OFF
+    return is_off and bool(will.declared["concurrency"]) and will.declared["onExpiry"] == "reload"
+
+
+def _differing(
+    instance: Instance, asked: Mapping[str, Any], there: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the settings of a load that are not those asked for, by their names."""
+    scale = instance.scale
+    runs = {**instance.model_dump(by_alias=True), **there}
+    if scale is not None:
+        runs["maxConcurrency"] = scale.max_concurrency
+        least = asked.get("concurrency")
+        if asked.get("maxConcurrency") is None and isinstance(least, (int, float)):
+            asked = {**asked, "maxConcurrency": max(least, 1)}
+    return {
+        name: runs[name]
+        for name in replacing(rescales=False)
+        # No load without a range has 0 instances.
+        if (runs.get(name) if scale is None else runs.get(name) is not None)
+        if name in asked and runs[name] != asked[name]
+    }
 
 
 def _refused(judged: Judgement) -> Remark[FailureCode]:
@@ -328,10 +367,13 @@ def _instance(model_id: str, state: ResourceState) -> Instance:
     names = ("concurrency", "created", "expirationPeriodSeconds")
     known = {name: state.outputs.get(name) for name in names}
     status = str(state.outputs.get("status") or "")
-    return Instance.model_validate({**known, "modelId": model_id, "status": status})
+    most = state.outputs.get("maxConcurrency")
+    scale = None if most is None else {"maxConcurrency": most}
+    shown = {**known, "modelId": model_id, "status": status, "scale": scale}
+    return Instance.model_validate(shown)
 
 
-def _may_replace(planned: Planned, will: ResourceState) -> bool:
+def _may_replace(planned: Planned, will: ResourceState, keys: Sequence[str]) -> bool:
     """Return whether an update may become a replacement, because a value is not known yet.
 
     The plan does not show whether a secret is known. If it changes without a replacement, it is
@@ -340,7 +382,7 @@ def _may_replace(planned: Planned, will: ResourceState) -> bool:
     return any(
         will.inputs.get(name) == UNKNOWN
         or (is_hidden(will.inputs.get(name)) and name in planned.changed)
-        for name in REPLACING
+        for name in keys
     )
 
 
@@ -415,6 +457,8 @@ def _trouble(planned: Planned) -> _Reasons:
         return [Remark("bootFailed", "it had FAILED")]
     if planned.phase is Phase.BOOTING:
         return [Remark("stillBooting", "the last up did not wait for its boot")]
+    if planned.will is not None and _is_switched_on(planned, planned.will):
+        return [Remark("switchedOff", "no instance of it runs")]
     return []
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from bytez_provider.base.errors import printable
 from bytez_provider.base.markup import COMMENT_LIMIT, code, fitted, table
-from bytez_provider.base.words import counted, dollars, gigabytes, partly, span
+from bytez_provider.base.words import between, counted, dollars, gigabytes, instances, partly, span
 from bytez_provider.review._document import BrokenRule, Review, ReviewedModel, Total
 from bytez_provider.service.schemas import NOT_LOADED
 
@@ -20,6 +20,7 @@ _SECTIONS = (
     ("Adopted: keeps running", "adopt"),
     ("Unloaded", "unload"),
     ("Removed from the stack, not unloaded", "forget"),
+    ("Rescaled in place: no downtime", "rescale"),
     ("Updated: no request is sent", "update"),
     ("Waits for the boot", "wait"),
 )
@@ -29,6 +30,7 @@ _ANYWAY = {
     "wait": "waited for",
     "forget": "forgotten",
     "adopt": "adopted",
+    "rescale": "rescaled in place",
 }
 _MONTH = "$ a month, at most"
 
@@ -113,6 +115,7 @@ def _summary(review: Review) -> Iterator[str]:
             (counts.unloads, "unload"),
             (counts.forgotten, "other removal"),
             (counts.adoptions, "adoption"),
+            (counts.rescales, "in-place rescale"),
             (counts.updates, "in-place update"),
         )
         if number
@@ -120,7 +123,8 @@ def _summary(review: Review) -> Iterator[str]:
     rest = "in a partial plan" if counts.unchanged is None else f"{counts.unchanged} unchanged"
     yield f"**{', '.join(changes) or 'No change'}**, {rest}."
     if counts.replacements:
-        yield f"**Each replacement is unavailable for about {review.boot_minutes} minutes.**"
+        minutes = counted(review.boot_minutes, "minute")
+        yield f"**Each replacement is unavailable for about {minutes}.**"
     if left := [one.name for one in review.models if one.is_left_running]:
         yield f"**Left running and paid for, but in no stack: {_codes(left)}.**"
     if counts.anyway:
@@ -167,7 +171,7 @@ def _costs(review: Review) -> str:
     text += f"\n\nDuring the `up`, at most {peak} GB RAM are in use at one time."
     if review.minutes_to_apply:
         about = "about" if review.has_order else "at least"
-        text += f" It takes {about} {review.minutes_to_apply} minutes."
+        text += f" It takes {about} {counted(review.minutes_to_apply, 'minute')}."
     if review.unknown_cost:
         text += f"\n\n**Unknown cost, in no total:** {_codes(review.unknown_cost)}."
     return text
@@ -175,15 +179,16 @@ def _costs(review: Review) -> str:
 
 def amounts(total: Total) -> list[str]:
     """Return an hour, a month at least, as expected and at most, and the RAM."""
-    month = total.dollars_per_month
     hour, floor, ceiling, ram = (
         partly(amount, total.unknown_models, total.models)
         for amount in (
-            *map(dollars, (total.dollars_per_hour, month.floor, month.ceiling)),
+            between(*total.an_hour),
+            dollars(total.dollars_per_month.floor),
+            between(*total.always_loaded),
             gigabytes(total.required_ram_gb),
         )
     )
-    return [hour, floor, dollars(month.expected), ceiling, ram]
+    return [hour, floor, between(*total.expected), ceiling, ram]
 
 
 def _signed(amount: float | None) -> str:
@@ -218,12 +223,14 @@ def _why(model: ReviewedModel) -> str:
 
 def _outage(model: ReviewedModel) -> str:
     minutes = model.unavailable_minutes
-    return "-" if minutes is None else f"**about {minutes} minutes**"
+    if not minutes:
+        return "-" if minutes is None else "not at all"
+    return f"**about {counted(minutes, 'minute')}**"
 
 
 def _month_change(model: ReviewedModel) -> str:
     return " → ".join(
-        dollars(one.at_most) for one in (model.before, model.after) if one is not None
+        between(*one.always_loaded) for one in (model.before, model.after) if one is not None
     )
 
 
@@ -235,8 +242,10 @@ def _replaced(model: ReviewedModel) -> list[str]:
 
 def _changed(model: ReviewedModel) -> list[str]:
     declared = model.declared
-    instances = (declared.concurrency if declared else None) or "unknown"
-    what = _why(model) if model.reasons else f"concurrency {instances}"
+    number = "unknown"
+    if declared and declared.concurrency is not None:
+        number = instances(declared.concurrency, declared.max_concurrency, None)
+    what = _why(model) if model.reasons else f"concurrency {number}"
     ram = declared.all_ram_gb if declared else None
     return [_named(model), what, gigabytes(ram), _month_change(model)]
 
@@ -254,10 +263,13 @@ def _rule(rule: BrokenRule) -> list[str]:
 
 def _live(model: ReviewedModel) -> list[str]:
     live, before = model.live, model.before
-    wanted = f"concurrency {before.concurrency or '?'}" if before else "-"
+    wanted = "-"
+    if before:
+        wanted = f"concurrency {instances(before.concurrency, before.max_concurrency, None)}"
     if live is None or live.status == NOT_LOADED:
         return [_named(model), wanted, "not loaded", "-", "-"]
-    number = "" if live.concurrency is None else f", concurrency {live.concurrency}"
+    number = instances(live.concurrency, live.max_concurrency, live.instances)
+    number = "" if live.concurrency is None else f", concurrency {number}"
     stranger = ", **somebody else's load**" if live.is_declared_load is False else ""
     now = f"{code(live.status)}{number}{stranger}"
     return [_named(model), wanted, now, span(live.age_seconds), span(live.idle_seconds_left)]
@@ -272,10 +284,14 @@ def _notes(review: Review) -> Iterator[str]:
         more = f" and {len(hidden) - _ROWS} more" if len(hidden) > _ROWS else ""
         yield f"Hidden, because secret or not known yet: {', '.join(some)}{more}."
     commit = f"Commit {code(review.commit)}, planned" if review.commit else "Planned"
-    price = f"{review.dollars_per_gb_second:.10f}".rstrip("0")
+    if review.dollars_per_gb_second is None:
+        price = "that of an instance in the catalogue, or else of the smallest one with enough RAM"
+        source = f"vendor price list of {review.price_date}"
+    else:
+        price = f"${review.dollars_per_gb_second:.10f}".rstrip("0") + " a GB-second"
+        source = f"vendor price list of {review.price_date}, or `bytez:pricePerGbSecond`"
     yield (
-        f"{commit} at {review.planned_at or 'an unknown time'}. Price: ${price} a GB-second "
-        f"(vendor price list of {review.price_date}, or `bytez:pricePerGbSecond`). A month has 730 "
-        f"hours, a boot takes {review.boot_minutes} minutes. Every instance is billed, also while "
-        "it boots."
+        f"{commit} at {review.planned_at or 'an unknown time'}. Price: {price} ({source}). A month "
+        f"has 730 hours, a boot takes {counted(review.boot_minutes, 'minute')}. Every instance is "
+        "billed, also while it boots."
     )

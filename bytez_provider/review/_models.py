@@ -84,10 +84,12 @@ class Live:
                 idle_seconds_left=None,
                 is_declared_load=False if moment_of(state.outputs.get("created")) else None,
             )
+        scale = {"max_concurrency": instance.max_concurrency, "instances": instance.instances}
         is_sure = judged is not None and judged.verdict is not Verdict.UNSURE and instance.created
         return LiveModel(
             status=instance.word,
             concurrency=instance.concurrency,
+            **(scale if instance.scale else {}),
             age_seconds=seconds_between(instance.created, self.now),
             idle_seconds_left=seconds_between(self.now, instance.expires_at),
             is_declared_load=judged.is_ours if judged and is_sure else None,

@@ -27,13 +27,20 @@ from bytez_provider.review._document import GapCode
 from bytez_provider.service.schemas import NOT_LOADED, Phase, phase_of
 from bytez_provider.stack.states import named_load
 
-REPLACING: Final = tuple(one.in_state for one in INPUTS.values() if one.change is Change.REPLACE)
+RESCALING: Final = tuple(one.in_state for one in INPUTS.values() if one.change is Change.RESCALE)
+"""The inputs whose change is a rescale where the API can do it, and else a replacement."""
 _INPUTS = tuple(one.in_state for one in INPUTS.values())
 _DEFAULTS = {
     one.in_state: one.default for one in INPUTS.values() if one.default not in (None, REQUIRED)
 }
 _LEAVING_OUT = ("targeted", "failed", "cutOff", "samesLeftOut", "goneUnclear")
 """The gaps through which a resource of the stack is missing altogether."""
+
+
+def replacing(*, rescales: bool) -> tuple[str, ...]:
+    """Return the inputs whose change is a replacement."""
+    replaces = {Change.REPLACE} if rescales else {Change.REPLACE, Change.RESCALE}
+    return tuple(one.in_state for one in INPUTS.values() if one.change in replaces)
 
 
 def mapping(value: object) -> Mapping[str, Any]:
@@ -328,14 +335,20 @@ class Plan:
         return {state.model_id for state in models if state.model_id}
 
 
-def compared(head: Plan, base: Plan) -> Plan:
+def compared(head: Plan, base: Plan, *, rescales: bool = False) -> Plan:
     """Return the plan that leads from what the target branch declares to what a branch does.
 
     A pull request from a fork has no secret, and so no access to the stack: both plans are made
     from nothing. That of the target branch must have the whole stack.
+
+    Args:
+        head: The plan of the branch.
+        base: The plan of its target branch.
+        rescales: Whether the API changes settings while a model runs.
     """
     before = {one.urn: one.will for one in base.resources if one.will is not None}
-    resources = [_between(one, before.pop(one.urn, None)) for one in head.resources]
+    keys = replacing(rescales=rescales)
+    resources = [_between(one, before.pop(one.urn, None), keys) for one in head.resources]
     missing = list(head.missing)
     if head.has_all:
         resources += [Planned("delete", urn, old, old, None) for urn, old in before.items()]
@@ -355,13 +368,13 @@ def compared(head: Plan, base: Plan) -> Plan:
     )
 
 
-def _between(planned: Planned, old: ResourceState | None) -> Planned:
+def _between(planned: Planned, old: ResourceState | None, keys: tuple[str, ...]) -> Planned:
     new = planned.will
     if old is None or new is None:
         return planned
     op = "update"
     if (old.declared == new.declared) if planned.is_model else (old.inputs == new.inputs):
         op = "same"
-    elif planned.is_model and not set(REPLACING).isdisjoint(old.changed_in(new)):
+    elif planned.is_model and not set(keys).isdisjoint(old.changed_in(new)):
         op = "replace"
     return Planned(op, planned.urn, old, old, new)

@@ -186,8 +186,3 @@ PATHS: Final = frozenset(
     re.split("[{?]", path)[0] for api in APIS.values() for _, path in api.routes.values()
 )
 """The paths of all versions, without the model."""
-
-
-def api_of_state(name: str | None) -> Api:
-    """Return the API that has a load, from what a state keeps of its version."""
-    return next((api for api in APIS.values() if api.in_state == name), _MAY_2024)

@@ -10,8 +10,8 @@ from bytez_provider.audit import Audit, Facts, Finding, Source, assess
 from bytez_provider.base.urns import MODEL_TYPE
 from bytez_provider.core.ownership import Owner, Phase, Record
 from bytez_provider.service.catalogue import bundled_catalogue
+from bytez_provider.service.pricing import PRICES
 from bytez_provider.service.schemas import Instance, iso
-from bytez_provider.service.settings import DEFAULT_PRICE_PER_GB_SECOND
 from bytez_provider.stack.states import StackModel
 
 NOW = datetime(2024, 5, 28, 12, 0, 0, tzinfo=timezone.utc)
@@ -95,7 +95,8 @@ def facts(
         "now": NOW,
         "endpoint": ENDPOINT,
         "account": ACCOUNT,
-        "price_per_gb_second": DEFAULT_PRICE_PER_GB_SECOND,
+        "api_version": "2024-05",
+        "prices": PRICES["2024-05"],
         "catalogue": bundled_catalogue(),
         "live": running,
         "records": records,

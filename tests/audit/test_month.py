@@ -12,11 +12,12 @@ from bytez_provider.audit import Audit, Source, assess
 from bytez_provider.emulator import Emulator
 from bytez_provider.service.catalogue import Catalogue
 from bytez_provider.service.client import BytezClient
-from bytez_provider.service.pricing import BOOT_SECONDS, MONTH_HOURS, monthly
+from bytez_provider.service.pricing import MONTH_HOURS, PRICES
 from bytez_provider.service.schemas import Asked
 from bytez_provider.service.settings import Key, Settings
 from tests.audit.account import CODER, GPT2, PHI, UNPRICED, facts
 
+PRICES_OF_2024 = PRICES["2024-05"]
 KEY = "month-key-0123456789"
 START = datetime(2024, 5, 1, tzinfo=timezone.utc)
 HOUR = 3600
@@ -26,7 +27,7 @@ SHORT_BOOT = 400
 
 @pytest.fixture
 def emulator(request: pytest.FixtureRequest) -> Iterator[Emulator]:
-    boot = getattr(request, "param", BOOT_SECONDS)
+    boot = getattr(request, "param", PRICES_OF_2024.boot_seconds)
     with Emulator(keys=[KEY], clock="manual", boot_seconds=boot, start=START) as emulator:
         yield emulator
 
@@ -145,10 +146,9 @@ def test_a_month_costs_what_was_estimated(emulator: Emulator, kind: str) -> None
     for act, hours in steps:
         acts[act]()
         emulator.advance(round(hours * HOUR))
-    estimate = monthly(
-        9.16,
+    estimate = PRICES_OF_2024.monthly(
+        PRICES_OF_2024.per_second(9.16),
         2,
-        Settings().price_per_gb_second,
         expiration_period_seconds=period,
         expected_hours_per_day=hours_a_day,
     )

@@ -6,12 +6,13 @@ import inspect
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pulumi
 import pytest
 from inline_snapshot import snapshot
 from pulumi_policy import EnforcementLevel
@@ -118,6 +119,41 @@ def test_an_unknown_setting_is_reported(pack: Pack) -> None:
         "The policy config sets 'maxx', and 'bytez-model-ram' has no such setting: correct "
         "the name (its settings: `maxRamGb`, `unknownRam`)."
     )
+
+
+@pytest.fixture
+def is_of_clusters() -> Iterator[None]:
+    """The stack's config names API version 2025-04; the engine passes it to the pack."""
+    pulumi.runtime.set_config("bytez:apiVersion", "2025-04")
+    yield
+    pulumi.runtime.set_config("bytez:apiVersion", "")
+
+
+@pytest.mark.usefixtures("is_of_clusters")
+def test_the_stack_says_which_prices_hold(pack: Pack) -> None:
+    config = {"bytez-model-cost": {"maxDollarsPerHour": 1.57}}
+    assert found(pack, [model("m", model_id=PHI, max_concurrency=5)], config) == []
+    assert found(pack, [model("m", model_id=PHI, max_concurrency=6)], config) == [
+        "bytez-model-cost"
+    ]
+
+
+def test_the_version_of_its_own_provider_comes_first(pack: Pack) -> None:
+    clusters = Resource("pulumi:providers:bytez", "clusters", {"apiVersion": "2025-04"})
+    later = Resource("pulumi:providers:bytez", "later", {"apiVersion": Later("2025-04")})
+    config = {"bytez-idle-expiry": {"maxSeconds": 600}}
+    one = model("m", model_id=PHI, native=True)
+    assert found(pack, [replace(one, provider=clusters)], config) == []
+    assert found(pack, [one], config) == ["bytez-idle-expiry"]
+    assert pack.up([replace(one, provider=later)], config=config) == []
+    assert pack.preview([replace(one, provider=later)], config=config) != []
+
+
+def test_a_version_of_2024_has_no_range(pack: Pack) -> None:
+    """The provider refuses it, so no rule judges it."""
+    config = {"bytez-model-concurrency": {"maxConcurrency": 1}}
+    assert found(pack, [model("m", model_id=PHI, max_concurrency=5)], config) == []
+    assert found(pack, [model("m", model_id=PHI, concurrency=0)], config) == []
 
 
 @pytest.mark.parametrize(

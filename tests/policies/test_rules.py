@@ -17,8 +17,7 @@ from inline_snapshot import snapshot
 
 from bytez_provider.policies import rules
 from bytez_provider.policies.rules import Violation
-from bytez_provider.service.pricing import hourly, monthly
-from bytez_provider.service.settings import DEFAULT_PRICE_PER_GB_SECOND
+from bytez_provider.service.pricing import PRICES
 from bytez_provider.stack.declared import UNKNOWN, DeclaredModel
 
 Rule = Callable[..., Iterator[Violation]]
@@ -30,6 +29,11 @@ def one(name: str = "m", **given: Any) -> DeclaredModel:
     urn = f"urn:pulumi:dev::fleet::pulumi-python:dynamic/bytez:Model::{name}"
     facts: dict[str, Any] = {"model_id": f"owner/{name}", "ram_gb": 4.0, "benchmarked": True}
     return DeclaredModel(name=name, urn=urn, **{**facts, **given})
+
+
+def clustered(**given: Any) -> DeclaredModel:
+    """Return a model that is loaded through API version 2025-04."""
+    return one(api_version="2025-04", **given)
 
 
 def broken_by(rule: Rule, *models: DeclaredModel, **settings: Any) -> list[str | None]:
@@ -76,9 +80,10 @@ def test_a_budget_may_be_used_up(each: Rule, whole: Rule, settings: dict[str, An
 
 
 def test_cost_is_that_of_pricing() -> None:
-    price = DEFAULT_PRICE_PER_GB_SECOND
-    month = monthly(4.0, 2, price, expiration_period_seconds=None, expected_hours_per_day=None)
-    for limit, name in ((hourly(4.0, 2, price), "hour"), (month.ceiling, "month")):
+    prices = PRICES["2024-05"]
+    price = prices.per_second(4.0)
+    month = prices.monthly(price, 2, expiration_period_seconds=None, expected_hours_per_day=None)
+    for limit, name in ((prices.hourly(price, 2), "hour"), (month.ceiling, "month")):
         assert limit is not None
         within = {f"max_dollars_per_{name}": limit}
         beyond = {f"max_dollars_per_{name}": limit - Decimal("0.000001")}
@@ -86,6 +91,54 @@ def test_cost_is_that_of_pricing() -> None:
         assert broken_by(rules.model_cost, one(concurrency=2), **beyond) == ["m"]
     both = {"max_dollars_per_hour": 0.1, "max_dollars_per_month": 100}
     assert broken_by(rules.stack_cost, one(concurrency=2), **both) == [None, None]
+
+
+class TestClusters:
+    """Models of API version 2025-04: a range of instances, each with the price of its size."""
+
+    def test_budgets_hold_for_the_most_instances(self) -> None:
+        model = clustered(concurrency=0, max_concurrency=5)
+        assert broken_by(rules.model_concurrency, model, max_concurrency=5) == []
+        assert said(rules.model_concurrency, model, max_concurrency=4) == snapshot(
+            "'m' (owner/m) has 5 instances, more than the limit of 4 instances for a model: lower "
+            "its maxConcurrency."
+        )
+        assert broken_by(rules.stack_concurrency, model, max_concurrency=4) == [None]
+        assert broken_by(rules.model_ram, model, max_ram_gb=20) == []
+        assert broken_by(rules.model_ram, model, max_ram_gb=19.9) == ["m"]
+        assert said(rules.model_cost, model, max_dollars_per_hour=1) == snapshot(
+            "'m' (owner/m) costs $1.57 an hour, more than the limit of $1.00 an hour for a model: "
+            "lower its maxConcurrency, or declare a smaller model."
+        )
+
+    def test_a_model_that_may_have_no_instance_may_have_one(self) -> None:
+        assert broken_by(rules.stack_ram, clustered(concurrency=0), max_ram_gb=3) == [None]
+
+    def test_a_gb_second_has_no_price(self) -> None:
+        dear = {"max_dollars_per_month": 250, "price_per_gb_second": 1}
+        assert broken_by(rules.model_cost, clustered(), **dear) == []
+        assert broken_by(rules.model_cost, one(), **dear) == ["m"]
+
+    def test_a_price_of_the_catalogue_comes_first(self) -> None:
+        model = clustered(dollars_per_second=Decimal("0.001"), ram_gb=None)
+        assert "costs $3.60 an hour" in said(rules.model_cost, model, max_dollars_per_hour=1)
+
+    def test_no_instance_is_large_enough(self) -> None:
+        model = clustered(ram_gb=700.0)
+        assert said(rules.model_cost, model, max_dollars_per_hour=1) == snapshot(
+            "The cost of 'm' (owner/m) is unknown, so the limit of $1.00 an hour for a model "
+            'cannot be checked: declare a model of known cost, or set `unknownRam` to "leaveOut".'
+        )
+
+    def test_the_services_own_idle_period(self) -> None:
+        assert broken_by(rules.idle_expiry, clustered(), max_seconds=600) == []
+        assert "after 600 idle seconds" in said(rules.idle_expiry, clustered(), max_seconds=60)
+
+    def test_unknown_settings_are_not_judged(self) -> None:
+        for name in ("concurrency", "max_concurrency"):
+            model = clustered(**{name: UNKNOWN})
+            assert broken_by(rules.model_cost, model, max_dollars_per_hour=0.01) == []
+            assert broken_by(rules.model_concurrency, model, max_concurrency=1) == []
 
 
 @pytest.mark.parametrize(

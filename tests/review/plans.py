@@ -6,7 +6,6 @@ import dataclasses
 import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +13,13 @@ from bytez_provider.core.ownership import Owner, Phase, Record
 from bytez_provider.review import Live, Plan, Review, ReviewedModel, Setting, assess, from_digest
 from bytez_provider.service.catalogue import bundled_catalogue
 from bytez_provider.service.schemas import Instance
+from bytez_provider.service.settings import Settings
 
 GPT2 = "openai-community/gpt2"
 PHI = "microsoft/phi-1"
 UNPRICED = "openai-community/gpt2-medium"
 """A model whose RAM the catalogue does not know."""
 GPT2_GB = 0.5
-PRICE = Decimal("0.0000166667")
 MODEL = "pulumi-python:dynamic/bytez:Model"
 READINESS = "pulumi-python:dynamic/bytez:Readiness"
 NATIVE = {MODEL: "bytez:index:Model", READINESS: "bytez:index:Readiness"}
@@ -35,6 +34,9 @@ OTHER = "2024-05-27T23:50:00Z"
 """When a load was created that no state names."""
 HERE, THERE = "here", "there"
 """Where the state of the plan's stack is kept, and where that of another one is."""
+
+SETTINGS, CLUSTERS = Settings(), Settings(api_version="2025-04")
+"""Those of the APIs of 2024, and of that of 2025."""
 
 State = dict[str, Any]
 Step = dict[str, Any]
@@ -140,9 +142,9 @@ def _native(text: str) -> str:
     return text
 
 
-def setting(**given: Any) -> Setting:
+def setting(settings: Settings = SETTINGS, **given: Any) -> Setting:
     """Return a setting with the catalogue that comes with the package."""
-    return Setting(bundled_catalogue(), PRICE, "bundled", **given)
+    return Setting(bundled_catalogue(), settings, "bundled", **given)
 
 
 def reviewed(*steps: Step, **given: Any) -> Review:

@@ -55,6 +55,7 @@ ONLY_FOR = {
         "native.fleet",
         "native.provider",
         "native.serving",
+        "policies",
     },
     "pulumi_policy": {"policies"},
     "starlette": {"emulator"},

@@ -78,11 +78,12 @@ class Resource:
         return f"urn:pulumi:{stack}::{project}::{'$'.join(reversed(chain))}::{self.name}"
 
 
-def model(
+def model(  # noqa: PLR0913 - the arguments of a model
     name: str,
     *,
     model_id: str | Later,
     concurrency: int | Later = 1,
+    max_concurrency: int | Later | None = None,
     expiration_period_seconds: int | Later | None = None,
     adopt: bool | Later = False,
     on_expiry: str | Later = "reload",
@@ -97,6 +98,7 @@ def model(
     inputs = {
         "modelId": model_id,
         "concurrency": concurrency,
+        "maxConcurrency": max_concurrency,
         "expirationPeriodSeconds": expiration_period_seconds,
         "adopt": adopt,
         "onExpiry": on_expiry,
