@@ -19,6 +19,7 @@ _BEGIN = "<!-- begin: made by `python -m tools.reference` -->"
 _END = "<!-- end -->"
 _A_CHANGE = {
     Change.REPLACE: "replaces: an outage of one boot",
+    Change.RESCALE: "replaces; in place with `2025-04`",
     Change.UPDATE: "sends no request",
 }
 
@@ -54,6 +55,7 @@ ACTIONS: Mapping[ErrorCode, str] = {
     ErrorCode.LOAD_LOST: "Find out who uses the account, then run `pulumi up` again.",
     ErrorCode.BOOT_FAILED: "Correct what the service's reason names, then run `pulumi up` again.",
     ErrorCode.BOOT_TIMEOUT: "Run `pulumi up` again, or set a longer [timeout](inputs.md#timeouts).",
+    ErrorCode.RESCALE_FAILED: "Correct what the service names, then run `pulumi up` again.",
     ErrorCode.UNLOAD_FAILED: (
         "Run the command again. If that does not help: `bytez-fleet unload MODEL`."
     ),

@@ -21,6 +21,7 @@ from bytez_provider.core.lifecycle import drift_of
 from bytez_provider.core.ownership import Record, Verdict
 from bytez_provider.service.apis import APIS
 from bytez_provider.service.schemas import DEPLOYING, Instance, Phase, iso, seconds_between
+from bytez_provider.service.wire import Api
 from bytez_provider.stack.states import StackModel
 
 NEVER_RUN_SECONDS = 600
@@ -303,7 +304,7 @@ def _drifted(facts: Facts) -> Iterator[Finding]:
             mends = _up(declared, "updates the state to name this load")
             yield _finding("drift", live.model_id, [declared], detail, mends)
         elif verdict in (Verdict.OURS, Verdict.UNSURE):
-            detail = " and ".join(_drift(declared.model, live))
+            detail = " and ".join(_drift(declared.model, live, APIS[facts.api_version]))
             mends = _up(declared, _as_declared(facts))
             if detail:
                 yield _finding("drift", live.model_id, [declared], detail, mends)
@@ -315,14 +316,14 @@ def _as_declared(facts: Facts) -> str:
     return "replaces it as declared, with an outage of one boot"
 
 
-def _drift(model: StackModel, live: Instance) -> Iterator[str]:
+def _drift(model: StackModel, live: Instance, api: Api) -> Iterator[str]:
     """Yield each setting that differs from what is declared, as far as the state shows it."""
     state = model.state
     if state is None or model.unreadable & {"granted", *_WHERE}:
         return
     drift = {
         name: value
-        for name, value in drift_of(state, live).items()
+        for name, value in drift_of(state, live, api).items()
         if to_camel(name) not in model.unreadable
     }
     if "concurrency" in drift:

@@ -21,6 +21,7 @@ BytezError                     could not <verb> '<subject>': <observed>. <state>
     ├── LoadLostError          somebody else unloaded or replaced the load
     ├── BootFailedError        the service reported FAILED
     ├── BootTimeoutError       not RUNNING within the limit (also a TimeoutError)
+    ├── RescaleError           the settings of a load could not be changed
     ├── UnloadError            the model is still loaded after the unload
     ├── AccountChangedError    the state was made with another key or endpoint
     ├── FleetNotReadyError     some models of a fleet did not come up
@@ -88,6 +89,7 @@ class ErrorCode(enum.Enum):
     LOAD_LOST = "load-lost"
     BOOT_FAILED = "boot-failed"
     BOOT_TIMEOUT = "boot-timeout"
+    RESCALE_FAILED = "rescale-failed"
     UNLOAD_FAILED = "unload-failed"
     ACCOUNT_CHANGED = "account-changed"
     FLEET_NOT_READY = "fleet-not-ready"
@@ -298,6 +300,10 @@ class BootFailedError(LifecycleError, code=ErrorCode.BOOT_FAILED):
 
 class BootTimeoutError(LifecycleError, TimeoutError, code=ErrorCode.BOOT_TIMEOUT):
     """The model was not RUNNING within the limit."""
+
+
+class RescaleError(LifecycleError, code=ErrorCode.RESCALE_FAILED):
+    """The settings of a load could not be changed; it runs on."""
 
 
 class UnloadError(LifecycleError, code=ErrorCode.UNLOAD_FAILED):

@@ -179,6 +179,9 @@ def run(
 def load(
     model: ModelId,
     concurrency: Annotated[int, Option(metavar="N", help=INPUTS["concurrency"].help)] = 1,
+    max_concurrency: Annotated[
+        int | None, Option(metavar="N", help=INPUTS["max_concurrency"].help)
+    ] = None,
     expiration_period_seconds: Annotated[
         int | None, Option(metavar="S", help=INPUTS["expiration_period_seconds"].help)
     ] = None,
@@ -201,6 +204,7 @@ def load(
         "load",
         model,
         concurrency=concurrency,
+        maxConcurrency=max_concurrency,
         expirationPeriodSeconds=expiration_period_seconds,
     )
     return loads.load(session, inputs, waits=not no_wait, limit_seconds=timeout)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import platform
@@ -26,6 +27,7 @@ from bytez_provider.cli.session import Session, at_host
 from bytez_provider.cli.stacks import INSTALL_PULUMI, own_source, pulumi_version
 from bytez_provider.core.messages import resource_of
 from bytez_provider.core.ownership import ChangedError, Phase, Record, Store
+from bytez_provider.service.apis import APIS
 from bytez_provider.service.catalogue import Catalogue
 from bytez_provider.service.client import BytezClient
 from bytez_provider.service.schemas import Instance, iso
@@ -129,6 +131,8 @@ def _service(session: Session) -> Iterator[Check]:
     milliseconds = (session.clock.monotonic() - start) * 1000
     yield Check("service", "ok", f"answers in {milliseconds:.0f} ms")
     yield Check("key accepted", "ok", "yes")
+    versions = sorted([session.settings.api_version, *_other_versions(session)])
+    yield Check("API versions", "ok", f"answers to {', '.join(versions)}")
     yield _clock(session)
     yield _catalogue(session)
     yield _instances(session)
@@ -137,13 +141,13 @@ def _service(session: Session) -> Iterator[Check]:
 def _refusal(error: BytezError, session: Session) -> Iterator[Check]:
     """Yield why the service did not return the status."""
     is_of_this_version = isinstance(error, (UnreachableError, RateLimitedError, CreditsError))
-    if not is_of_this_version and (other := _other_version(session)) is not None:
+    if not is_of_this_version and (others := _other_versions(session)):
         yield Check(
             "API version answered",
             "failed",
-            f"the service answers to the {other} API, not to the {session.settings.api_version} "
-            "API",
-            f"Run `pulumi config set bytez:apiVersion {other}`, and give --stack here",
+            f"the service answers to the {' and the '.join(others)} API, not to the "
+            f"{session.settings.api_version} API",
+            f"Run `pulumi config set bytez:apiVersion {others[0]}`, and give --stack here",
             error.code.value,
         )
     elif error.code in _REFUSED:
@@ -153,15 +157,16 @@ def _refusal(error: BytezError, session: Session) -> Iterator[Check]:
         yield _of("service", error, "warning" if error.code is ErrorCode.RATE_LIMITED else "failed")
 
 
-def _other_version(session: Session) -> ApiVersion | None:
-    """Return the other API version if the service answers to it."""
-    other: ApiVersion = "2024-06" if session.settings.api_version == "2024-05" else "2024-05"
-    settings = dataclasses.replace(session.settings, api_version=other)
-    try:
-        BytezClient(settings, clock=session.clock).status(_PROBE, tries=1)
-    except BytezError:
-        return None
-    return other
+def _other_versions(session: Session) -> list[ApiVersion]:
+    """Return the other API versions that the service answers to; a status changes nothing."""
+    found: list[ApiVersion] = []
+    for other in APIS:
+        if other != session.settings.api_version:
+            settings = dataclasses.replace(session.settings, api_version=other)
+            with contextlib.suppress(BytezError):
+                BytezClient(settings, clock=session.clock).status(_PROBE, tries=1)
+                found.append(other)
+    return found
 
 
 def _clock(session: Session) -> Check:

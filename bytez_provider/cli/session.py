@@ -129,20 +129,24 @@ class Session:
         try:
             inputs = ModelInputs.model_validate({"modelId": model_id, **given})
         except ValidationError as error:
-            name, reason = problems_of(error)[0]
-            is_name = name == "modelId"
-            raise InvalidInputError(
-                verb=verb,
-                subject=printable(model_id, limit=100),
-                observed=f"the name {reason}" if is_name else f"{name} {reason}",
-                action=self._nearest(model_id) if is_name else "Give another value",
-            ) from None
+            raise self._refusal(verb, model_id, *problems_of(error)[0]) from None
+        for problem in self.client.api.problems(inputs.asked):
+            raise self._refusal(verb, model_id, *problem)
         self.settings.require_key(verb, model_id)
         return inputs
 
+    def _refusal(self, verb: str, model_id: str, name: str, reason: str) -> InvalidInputError:
+        is_name = name == "modelId"
+        return InvalidInputError(
+            verb=verb,
+            subject=printable(model_id, limit=100),
+            observed=f"the name {reason}" if is_name else f"{name} {reason}",
+            action=self._nearest(model_id) if is_name else "Give another value",
+        )
+
     def refuse_unknown(self, verb: str, model_id: str) -> None:
         """Refuse a model that does not exist; only warn if that is not certain."""
-        unknown = self.catalogue.get().unknown(model_id)
+        unknown = self.catalogue.about(model_id).unknown(model_id)
         if unknown is None:
             return
         if not unknown.is_certain:

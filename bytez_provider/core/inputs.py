@@ -161,7 +161,8 @@ _TABLE = (
         None,
         Change.RESCALE,
         "Idle seconds after which the service unloads the model, "
-        f"{EXPIRY_MIN_SECONDS} to {EXPIRY_MAX_SECONDS}; 1800, the service's own, if left out.",
+        f"{EXPIRY_MIN_SECONDS} to {EXPIRY_MAX_SECONDS}; the service's own if left out: 1800, or "
+        "600 with bytez:apiVersion 2025-04.",
         _expiry,
         {"type": "integer", "minimum": EXPIRY_MIN_SECONDS, "maximum": EXPIRY_MAX_SECONDS},
     ),

@@ -6,6 +6,7 @@ to raise, or the line to show with `caller.note` or `caller.warn`.
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from bytez_provider.base.errors import (
     NOTHING_CHANGED,
     AccountChangedError,
     AlreadyLoadedError,
+    ApiError,
     BootFailedError,
     BootTimeoutError,
     BytezError,
@@ -21,6 +23,7 @@ from bytez_provider.base.errors import (
     InvalidInputError,
     LoadLostError,
     NotLoadedError,
+    RescaleError,
     UnloadError,
     printable,
 )
@@ -81,6 +84,21 @@ def declared_twice(model_id: str, other_urn: str) -> str:
         f"'{model_id}' is also declared by '{name_of(other_urn)}', and the service holds one load "
         "of a model: remove one of the two"
     )
+
+
+def other_version(old: ModelState) -> str:
+    """The stack now uses another version of the API than the load in its state was made with."""
+    was = old.api_version or "2024"
+    return (
+        f"'{old.model_id}' was loaded through the API of {was}, and bytez:apiVersion has changed "
+        "since: if the new API shows that load, it is kept and only its settings are compared; if "
+        "not, this deployment stops before it loads a second one"
+    )
+
+
+def rounded(model_id: str, asked: int, taken: int) -> str:
+    """The service counts the idle period in larger steps."""
+    return f"'{model_id}': the service unloads after {taken} s idle, not {asked}: it counts minutes"
 
 
 OUTAGE = (
@@ -151,10 +169,21 @@ def worked_on(verb: str, record: Record) -> BytezError:
     return _load_error(AlreadyLoadedError, record.model_id, observed, action, verb=verb)
 
 
-def other_account(verb: str, old: ModelState, *, endpoint_changed: bool) -> BytezError:
-    """Not found, but asked with another key or at another endpoint than the load was made with."""
-    what = "endpoint" if endpoint_changed else "key"
-    was = f" ({printable(old.endpoint, limit=80)})" if endpoint_changed else ""
+class Changed(enum.Enum):
+    """What a load is looked for with, and was not made with."""
+
+    KEY = "key"
+    ENDPOINT = "endpoint"
+    API_VERSION = "API version"
+
+
+def other_account(verb: str, old: ModelState, changed: Changed) -> BytezError:
+    """Not found, but asked with another key, endpoint or version than the load was made with."""
+    what = changed.value
+    was = {
+        Changed.ENDPOINT: f" ({printable(old.endpoint, limit=80)})",
+        Changed.API_VERSION: f" ({old.api_version or 'of 2024'})",
+    }.get(changed, "")
     return _load_error(
         AccountChangedError,
         old.model_id,
@@ -215,6 +244,11 @@ ADOPTED_FROM_ELSEWHERE = (
 """A load was taken over, and its owner does not see that in its own journal."""
 
 
+def begun_is_rescaled(model_id: str) -> str:
+    """The load of an interrupted deployment is continued, with the settings that it now has."""
+    return f"'{model_id}', begun by an interrupted deployment, is rescaled as declared now"
+
+
 def begun_is_loaded_again(model_id: str, *, has_failed: bool) -> str:
     """The load of an interrupted deployment is not continued."""
     why = "it had failed" if has_failed else "its declaration has changed since"
@@ -253,6 +287,29 @@ def accepted_but(error: BytezError) -> BytezError:
 WITHOUT_CREATED = "'{}': the service gives no `created`, so any load of it counts as this one"
 
 
+def not_rescaled(error: ApiError) -> BytezError:
+    """The service did not take the new settings, or nobody knows."""
+    state = "It runs on, with the old settings or the new ones"
+    if not error.maybe_done:
+        state = "It runs on with the settings that it had"
+    return RescaleError(
+        verb="rescale",
+        subject=error.subject,
+        observed=error.observed,
+        state=state,
+        action=error.action,
+    )
+
+
+def rescaling(live: Instance, changes: Mapping[str, int]) -> str:
+    """The settings of a load are changed while it runs; `changes` are those it gets."""
+    what = ", ".join(
+        f"{INPUTS[name].in_state} {getattr(live, name)} to {wanted}"
+        for name, wanted in changes.items()
+    )
+    return f"rescaling in place: {what or 'starting its instances'}"
+
+
 def granted_less(state: ModelState) -> Iterator[str]:
     """What the service made of a load that differs from what was asked."""
     granted, but = state.granted or Granted(), "the service did not grant what was asked"
@@ -260,6 +317,11 @@ def granted_less(state: ModelState) -> Iterator[str]:
         yield (
             f"'{state.model_id}' runs at concurrency {granted.concurrency}, "
             f"not {state.concurrency}: {but}"
+        )
+    if granted.max_concurrency is not None:
+        yield (
+            f"'{state.model_id}' scales up to {granted.max_concurrency}, "
+            f"not {state.asked.max_concurrency or max(state.concurrency, 1)}: {but}"
         )
     if granted.expiration_period_seconds is not None:
         yield (
@@ -333,6 +395,15 @@ def gone(old: ModelState, live: Instance | None, judged: Judgement, *, accepts: 
         found = f"was unloaded, and loaded by {resource_of(judged.owner, with_place=True)}"
     then = "that is accepted" if accepts else "`pulumi up` loads it again"
     return f"'{old.model_id}' {found}: {then}"
+
+
+def found_instead(live: Instance) -> str:
+    """A refresh found another load instead of ours, which `adopt` lets this resource take over."""
+    return (
+        f"'{live.model_id}' was unloaded, and loaded again {_loaded_at(live)}, perhaps by a "
+        "request to it: `adopt` takes that load over, and `pulumi up` gives it the declared "
+        "settings"
+    )
 
 
 def found_later(live: Instance) -> str:

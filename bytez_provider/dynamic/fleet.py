@@ -36,6 +36,8 @@ class ModelDefaults:
 
     concurrency: pulumi.Input[int] | None = None
     """Instances behind the model's address, at least 1."""
+    max_concurrency: pulumi.Input[int] | None = None
+    """The most instances; needs bytez:apiVersion 2025-04."""
     expiration_period_seconds: pulumi.Input[int] | None = None
     """Idle seconds after which the service unloads the model, 60 to 604800."""
     adopt: pulumi.Input[bool] | None = None

@@ -28,6 +28,7 @@ _IN_STATE = {
     "required_ram_gb": "requiredRamGb",
     "benchmarked": "benchmarked",
     "endpoint": "endpoint",
+    "api_version": "apiVersion",
     "account": "account",
 }
 _IN_PYTHON = {state: python for python, state in _IN_STATE.items()}
@@ -36,9 +37,11 @@ _IN_PYTHON = {state: python for python, state in _IN_STATE.items()}
 class Model(Resource, module="bytez", name="Model"):
     """A Bytez model that is loaded for as long as the stack declares it.
 
-    A change of `model_id`, `concurrency` or `expiration_period_seconds` replaces the load, because
-    the API cannot change one: the old load is unloaded first, and the model is not available for
-    one boot, 6 to 15 minutes. A change of another argument affects nothing that runs.
+    A change of `model_id` replaces the load: the old one is unloaded first, and the model is not
+    available for one boot, 6 to 15 minutes. So does a change of `concurrency` or
+    `expiration_period_seconds`, because the APIs of 2024 cannot change a load. With
+    bytez:apiVersion 2025-04 these two and `max_concurrency` are changed in place. A change of
+    another argument affects nothing that runs.
 
     `customTimeouts` limit the boot (create and update, 30 minutes if unset) and the unload
     (delete, 2 minutes).
@@ -50,6 +53,8 @@ class Model(Resource, module="bytez", name="Model"):
     """The model as `owner/name`; also the resource's id."""
     concurrency: pulumi.Output[int]
     """Instances behind the model's address; each is paid for."""
+    max_concurrency: pulumi.Output[int | None] = pulumi.property(_IN_STATE["max_concurrency"])
+    """The most instances when many requests come at a time; `concurrency` if None."""
     # With its name in state, Pulumi finds the type and converts the engine's float.
     expiration_period_seconds: pulumi.Output[int | None] = pulumi.property(
         _IN_STATE["expiration_period_seconds"]
@@ -77,6 +82,8 @@ class Model(Resource, module="bytez", name="Model"):
     """Whether the catalogue calls the model benchmarked."""
     endpoint: pulumi.Output[str]
     """The address of the API where it is loaded."""
+    api_version: pulumi.Output[str | None]
+    """The version of the API that has the load; None for those of 2024."""
     account: pulumi.Output[str]
     """A hash that only distinguishes accounts."""
 
@@ -105,6 +112,7 @@ class Model(Resource, module="bytez", name="Model"):
         *,
         model_id: pulumi.Input[str],
         concurrency: pulumi.Input[int] = 1,
+        max_concurrency: pulumi.Input[int] | None = None,
         expiration_period_seconds: pulumi.Input[int] | None = None,
         adopt: pulumi.Input[bool] = False,
         on_expiry: pulumi.Input[str] = "reload",
@@ -116,9 +124,13 @@ class Model(Resource, module="bytez", name="Model"):
         Args:
             resource_name: The name of the resource in the stack.
             model_id: The model, as `owner/name`. A change replaces.
-            concurrency: Instances behind the model's address, at least 1. A change replaces.
+            concurrency: Instances behind the model's address, at least 1. A change replaces, or is
+                made in place with bytez:apiVersion 2025-04.
+            max_concurrency: The most instances when many requests come at a time, of which
+                `concurrency` is then the least number, 0 included. Needs bytez:apiVersion 2025-04.
             expiration_period_seconds: Idle seconds after which the service unloads it, 60 to
-                604800; the service's own (1800) if None. A change replaces.
+                604800; the service's own (1800, or 600 with bytez:apiVersion 2025-04) if None.
+                Changed as `concurrency` is.
             adopt: Take over a load of the model that already exists, instead of refusing.
             on_expiry: What to do with a model that is no longer loaded: "reload" or "accept".
             expected_hours_per_day: Only for the cost in reviews, 0 to 24.
@@ -132,6 +144,7 @@ class Model(Resource, module="bytez", name="Model"):
         given = {
             "model_id": model_id,
             "concurrency": concurrency,
+            "max_concurrency": max_concurrency,
             "expiration_period_seconds": expiration_period_seconds,
             "adopt": adopt,
             "on_expiry": on_expiry,

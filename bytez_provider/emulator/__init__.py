@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bytez_provider.emulator.rules import ClusterRules as ClusterRules
     from bytez_provider.emulator.server import Emulator as Emulator
 
-__all__ = ["Emulator"]
+__all__ = ["ClusterRules", "Emulator"]
 
 
 def __getattr__(name: str) -> Any:
@@ -19,4 +20,8 @@ def __getattr__(name: str) -> Any:
         from bytez_provider.emulator.server import Emulator
 
         return Emulator
+    if name == "ClusterRules":
+        from bytez_provider.emulator.rules import ClusterRules
+
+        return ClusterRules
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

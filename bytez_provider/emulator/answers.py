@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from bytez_provider.emulator.billing import Charge
 from bytez_provider.emulator.catalogue import Row
-from bytez_provider.emulator.world import Charge, Load
+from bytez_provider.emulator.load import Load, Phase
+from bytez_provider.emulator.meters import meter_of
+from bytez_provider.emulator.world import AnyLoad
 
 TASK = "text-generation"
 """The task of every model (choice: the vendor doc's table names none)."""
+_BYTES_PER_PARAMETER = 4
+"""29 GB for 7.24 billion parameters (the example of the vendor doc)."""
+_STATUS: Mapping[Phase, str] = {
+    "loading": "DEPLOYING",
+    "booting": "DEPLOYING",
+    "up": "RUNNING",
+    "failed": "FAILED",
+}
+_CLUSTER_STATUS: Mapping[Phase, str] = {
+    "loading": "loading",  # vendor client
+    "booting": "booting instance",  # vendor doc
+    "off": "off",  # vendor client
+    "failed": "failed",  # choice
+}
 
 
 def iso(moment: datetime) -> str:
@@ -19,13 +36,13 @@ def iso(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
 
 
-def instance(load: Load, now: datetime) -> dict[str, Any]:
+def instance(load: AnyLoad, now: datetime) -> dict[str, Any]:
     """Return the answer to `/model/status` (vendor doc; `error` of a FAILED load is a choice)."""
     expires = load.expires(now)
     minutes = load.expiration_seconds / 60
     answer: dict[str, Any] = {
         "modelId": load.model_id,
-        "status": load.status(now),
+        "status": _STATUS[load.phase(now)],
         "concurrency": load.concurrency,
         "inferences": load.inferences,
         "expirationPeriodSeconds": load.expiration_seconds,
@@ -37,6 +54,27 @@ def instance(load: Load, now: datetime) -> dict[str, Any]:
     if answer["status"] == "FAILED":
         answer["error"] = load.fate.error
     return answer
+
+
+def cluster(load: AnyLoad, now: datetime, ready_word: str = "on") -> dict[str, Any]:
+    """Return the cluster object of the 2025-04 API, with its nine fields (vendor doc)."""
+    phase = load.phase(now)
+    return {
+        "modelId": load.model_id,
+        "status": ready_word if phase == "up" else _CLUSTER_STATUS[phase],
+        "created": iso(load.created),
+        "modified": iso(load.modified(now)),
+        "timeout": load.timeout_minutes,
+        "capacity": load.capacity._asdict(),
+        "instances": load.count(now),
+        "inferences": load.inferences,
+        "lastInference": iso(load.last_run or load.created),
+    }
+
+
+def real(load: AnyLoad, now: datetime) -> dict[str, Any]:
+    """Return a load as the API that made it shows it without faults."""
+    return instance(load, now) if isinstance(load, Load) else cluster(load, now)
 
 
 def started(load: Load) -> dict[str, Any]:
@@ -59,13 +97,27 @@ def entry_2024_06(row: Row) -> dict[str, Any]:
     return {"modelId": row.name, "ramRequired": row.required_ram, "task": TASK}
 
 
-def charge(one: Charge) -> dict[str, Any]:
-    """Return an entry of the ledger; both sums are None if the model's RAM is unknown."""
+def entry_2025_04(model_id: str, ram: float | None) -> dict[str, Any]:
+    """Return an entry of the catalogue in the 2025-04 API (vendor doc; an unknown RAM: choice)."""
+    meter = meter_of(ram)
     return {
-        "loads": one.loads,
-        "gbSeconds": None if one.gb_seconds is None else float(one.gb_seconds),
-        "dollars": None if one.dollars is None else float(one.dollars),
+        "modelId": model_id,
+        "task": TASK,
+        "params": None if ram is None else round(ram / _BYTES_PER_PARAMETER, 2),
+        "ramRequired": ram,
+        "meter": meter.name,
+        "meterPrice": f"{meter.price:f} / sec",
     }
+
+
+def charge(one: Charge) -> dict[str, Any]:
+    """Return an entry of the ledger: `gbSeconds` for loads, `instanceSeconds` for clusters."""
+    entry: dict[str, Any] = {"loads": one.loads}
+    if one.totals.instance_seconds:
+        entry["gbSeconds"] = None if one.gb_seconds is None else float(one.gb_seconds)
+    if one.totals.cluster_seconds is not None:
+        entry["instanceSeconds"] = one.totals.cluster_seconds
+    return {**entry, "dollars": None if one.dollars is None else float(one.dollars)}
 
 
 _TEXT = (

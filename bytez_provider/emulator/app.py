@@ -14,10 +14,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
-from bytez_provider.emulator.calls import read_call
+from bytez_provider.emulator.calls import Call, RefusedError, read_call
+from bytez_provider.emulator.clusters import Clusters, refused_cluster
 from bytez_provider.emulator.control import PREFIX, control
 from bytez_provider.emulator.endpoints import Endpoints, refused
-from bytez_provider.emulator.faults import Respond
+from bytez_provider.emulator.faults import Respond, Verdict
 from bytez_provider.emulator.service import Service
 
 
@@ -27,6 +28,7 @@ class App:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._endpoints = Endpoints(service)
+        self._clusters = Clusters(service)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -36,7 +38,7 @@ class App:
             await response(scope, receive, self._dated(send, 0))
             return
         call, refusal = await read_call(request)
-        record, verdict = self._service.arrive(call.method, call.path, call.model)
+        record, verdict = self._service.arrive(call)
         if verdict.delayed_until is not None:
             await self._service.clock.sleep_until(verdict.delayed_until)
         if verdict.respond is not None:
@@ -45,13 +47,24 @@ class App:
             await _cut_off(request)
             return
         else:
-            response = refused(refusal) if refusal else self._endpoints.answer(call, verdict)
+            response = await self._answer(call, refusal, verdict)
         if verdict.reset == "after":
             await _cut_off(request)
             return
         # Logged before it is sent: a client that has the answer finds it in the log.
         record.status = response.status_code
         await response(scope, receive, self._dated(send, verdict.clock_skew_seconds))
+
+    async def _answer(self, call: Call, refusal: RefusedError | None, verdict: Verdict) -> Response:
+        """Return the service's own answer."""
+        if call.api not in self._service.apis:
+            # As from a server that does not have the route.
+            return refused(RefusedError(404, f"there is no {call.path}"))
+        if call.api == "2025-04":
+            return (
+                refused_cluster(refusal) if refusal else await self._clusters.answer(call, verdict)
+            )
+        return refused(refusal) if refusal else self._endpoints.answer(call, verdict)
 
     def _dated(self, send: Send, skew_seconds: float) -> Send:
         """Put emulated time into the `Date` header, unless the answer has its own."""

@@ -1,8 +1,9 @@
-"""Reading requests, in both API versions at once.
+"""Reading requests, in all API versions at once.
 
-A request with a key in its JSON body uses the 2024-05 API and names the model `modelId`. One with
-`Authorization: Key <key>` uses the 2024-06 API and names it `model`. A client that mixes them up
-gets an error that says so.
+A request below `/models/v2/` uses the 2025-04 API, which names the model in the path. Any other
+request uses a 2024 API. With a key in its JSON body, it uses the 2024-05 API and names the model
+`modelId`; with `Authorization: Key <key>`, it uses the 2024-06 API and names it `model`. A client
+that mixes these up gets an error that says so.
 """
 
 from __future__ import annotations
@@ -14,8 +15,14 @@ from typing import Any
 
 from starlette.requests import Request
 
+from bytez_provider.emulator.rules import Api
+
 BODY_LIMIT = 1_000_000
 """Bytes of a request body that are read (choice)."""
+CLUSTERS = "/models/v2/"
+"""What every path of the 2025-04 API begins with (vendor doc)."""
+_RESERVED = ("list", "request", "openai")
+"""First parts of a path below `CLUSTERS` that are no owner of a model (vendor doc)."""
 
 
 class RefusedError(Exception):
@@ -34,39 +41,58 @@ class Call:
     method: str
     path: str
     task: str | None
-    """The 2024-06 API's filter on the catalogue."""
+    """The filter on the catalogue, since the 2024-06 API."""
+    one_model: str | None
+    """The other filter on the catalogue, of the 2025-04 API."""
     authorization: str | None
     body: Mapping[str, Any]
 
     @property
-    def is_2024_05(self) -> bool:
-        """Whether the request uses the 2024-05 API: its key is in the body."""
-        return "key" in self.body
+    def api(self) -> Api:
+        """The API version that the request uses."""
+        if self.path.startswith(CLUSTERS):
+            return "2025-04"
+        return "2024-05" if "key" in self.body else "2024-06"
+
+    @property
+    def endpoint(self) -> str:
+        """The name of the endpoint in a fault script."""
+        if self.api != "2025-04" or self.path.startswith(f"{CLUSTERS}list/"):
+            return self.path
+        return f"{self.method} {CLUSTERS.rstrip('/')}"
 
     @property
     def key(self) -> object:
         """The key, from the place that the API version uses."""
-        if self.is_2024_05:
+        if self.api == "2024-05":
             return self.body["key"]
-        scheme, _, key = (self.authorization or "").partition(" ")
-        return key.strip() if scheme.lower() == "key" else None
+        first, _, key = (self.authorization or "").strip().partition(" ")
+        if first.lower() == "key":
+            return key.strip()
+        # The newest documents of the 2025-04 API show the key alone (vendor doc).
+        return first if self.api == "2025-04" and not key else None
 
     @property
     def model(self) -> str | None:
-        """The model in either API version, for the log and the fault script."""
+        """The model in any API version, for the log and the fault script."""
+        if self.api == "2025-04":
+            owner, _, name = self.path.removeprefix(CLUSTERS).partition("/")
+            is_model = owner and name and "/" not in name and owner not in _RESERVED
+            return f"{owner}/{name}" if is_model else None
         model = self.body.get("modelId", self.body.get("model"))
         return model if isinstance(model, str) else None
 
     def require_model(self) -> str:
-        """Return the model under the name that the API version uses.
+        """Return the model under the name that the version of the 2024 API uses.
 
         Raises:
             RefusedError: there is none.
         """
-        name = "modelId" if self.is_2024_05 else "model"
+        is_2024_05 = self.api == "2024-05"
+        name = "modelId" if is_2024_05 else "model"
         model = self.body.get(name)
         if not isinstance(model, str) or not model:
-            where = "the body" if self.is_2024_05 else "the Authorization header"
+            where = "the body" if is_2024_05 else "the Authorization header"
             raise RefusedError(400, f"{name} is required (the key is in {where})")
         return model
 
@@ -113,6 +139,7 @@ async def read_call(request: Request) -> tuple[Call, RefusedError | None]:
         request.method,
         request.scope["path"],
         request.query_params.get("task"),
+        request.query_params.get("modelId"),
         request.headers.get("authorization"),
         body,
     )

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from bytez_provider.emulator.catalogue import Row, read_rows
+from bytez_provider.emulator.rules import API_VERSIONS, ClusterRules
 
 if TYPE_CHECKING:
     from bytez_provider.emulator.server import Emulator
@@ -69,9 +70,14 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--boot-seconds",
         type=float,
-        default=403,
         metavar="S",
         help="emulated seconds from load to RUNNING (403)",
+    )
+    add(
+        "--cluster-boot-seconds",
+        type=float,
+        metavar="S",
+        help="the same for an instance of a cluster (the same number if given, else 40)",
     )
     add(
         "--speed",
@@ -94,7 +100,76 @@ def _parser() -> argparse.ArgumentParser:
         default="404",
         help='status of a model that is not loaded: an error 404, or 200 with "stopped" (404)',
     )
+    add(
+        "--api",
+        choices=API_VERSIONS,
+        action="append",
+        help="an API version that is answered; may be given again (all)",
+    )
+    _add_cluster_rules(parser)
     return parser
+
+
+def _add_cluster_rules(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("clusters of the 2025-04 API").add_argument
+    add(
+        "--cluster-idle",
+        choices=("deletes", "stops"),
+        default="deletes",
+        help="an idle cluster deletes itself, or stops with status off (deletes)",
+    )
+    add(
+        "--cluster-patch",
+        choices=("keeps", "resets"),
+        default="keeps",
+        help="fields that a PATCH leaves out keep their values, or get defaults (keeps)",
+    )
+    add(
+        "--cluster-missing",
+        choices=("404", "400", "null"),
+        default="404",
+        help="the answer for a model without a cluster: an error 404 or 400, or a null (404)",
+    )
+    add(
+        "--cluster-ready-word",
+        choices=("on", "running"),
+        default="on",
+        help="status of a cluster that is ready (on)",
+    )
+    add(
+        "--cluster-created-status",
+        type=int,
+        choices=(202, 200),
+        default=202,
+        help="HTTP status of a new cluster (202)",
+    )
+    add(
+        "--cluster-envelope",
+        choices=("output", "cluster"),
+        default="output",
+        help="field of the GET answer that has the cluster (output)",
+    )
+    add(
+        "--cluster-default-timeout",
+        type=int,
+        choices=(10, 5),
+        default=10,
+        help="minutes, if a PUT has no timeout (10)",
+    )
+    add(
+        "--cluster-default-max",
+        type=int,
+        default=1,
+        metavar="N",
+        help="capacity.max, if a PUT has none; from 1 to 10 (1)",
+    )
+    add(
+        "--cluster-run-seconds",
+        type=float,
+        default=0,
+        metavar="S",
+        help="emulated seconds that a run takes (0)",
+    )
 
 
 def _port(text: str) -> int:
@@ -111,11 +186,24 @@ def _emulator(options: argparse.Namespace) -> Emulator:
         keys=_keys(options.key_file),
         models=_models(options.models),
         boot_seconds=options.boot_seconds,
+        cluster_boot_seconds=options.cluster_boot_seconds,
         speed=options.speed,
         clock=options.clock,
         state=options.state,
         faults=_faults(options.faults),
         not_loaded=options.not_loaded,
+        clusters=ClusterRules(
+            idle=options.cluster_idle,
+            patch=options.cluster_patch,
+            missing=options.cluster_missing,
+            ready_word=options.cluster_ready_word,
+            created_status=options.cluster_created_status,
+            envelope=options.cluster_envelope,
+            default_timeout=options.cluster_default_timeout,
+            default_max=options.cluster_default_max,
+            run_seconds=options.cluster_run_seconds,
+        ),
+        apis=options.api or API_VERSIONS,
         port=options.port,
     )
 

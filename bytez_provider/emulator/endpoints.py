@@ -1,22 +1,21 @@
-"""The six endpoints: what a request does, and the service's own answer to it."""
+"""The six endpoints of the 2024 APIs: what a request does, and the service's own answer to it."""
 
 from __future__ import annotations
 
-import asyncio
-import hmac
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
-from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from bytez_provider.emulator import answers
 from bytez_provider.emulator.calls import Call, RefusedError
 from bytez_provider.emulator.faults import Verdict
+from bytez_provider.emulator.load import Fate
+from bytez_provider.emulator.runs import flag_of, streamed, words_of
 from bytez_provider.emulator.service import Service
 from bytez_provider.emulator.state import StateError
 from bytez_provider.emulator.world import (
     DEFAULT_EXPIRATION_SECONDS,
     AlreadyLoadedError,
-    Fate,
     LoadInProgressError,
     NotLoadedError,
     NotRunningError,
@@ -27,8 +26,6 @@ from bytez_provider.emulator.world import (
 # Choices: the service's own bounds are undocumented.
 MOST_CONCURRENCY = 1_000_000
 MOST_EXPIRATION_SECONDS = 366 * 24 * 3600
-DEFAULT_WORDS = 40
-MOST_WORDS = 4096
 
 _STATUS_OF: Mapping[type[WorldError], int] = {
     UnknownModelError: 404,  # choice
@@ -76,8 +73,7 @@ class Endpoints:
         key = call.key
         if not isinstance(key, str) or not key:
             raise RefusedError(401, "an API key is required")
-        known = self._service.keys
-        if known and not any(hmac.compare_digest(key.encode(), one.encode()) for one in known):
+        if not self._service.passes(key):
             raise RefusedError(401, "the API key is not valid")
 
     def _list(self, call: Call, _verdict: Verdict) -> Response:
@@ -125,14 +121,12 @@ class Endpoints:
         prompt = call.body.get("text")
         if not isinstance(prompt, str):
             raise RefusedError(400, "text is required")
-        stream = call.body.get("stream", True)
-        if not isinstance(stream, bool):
-            raise RefusedError(400, "stream must be true or false")
-        chunks = answers.generated(model_id, prompt, _words_of(call))
+        stream = flag_of(call, "stream", default=True)
+        chunks = answers.generated(model_id, prompt, words_of(call))
         with self._service.changing() as (world, now):
             world.run(model_id, now)
         if stream:
-            return StreamingResponse(_one_by_one(chunks), media_type="text/plain")
+            return streamed(chunks)
         return PlainTextResponse("".join(chunks))
 
     def _delete(self, call: Call, verdict: Verdict) -> Response:
@@ -145,19 +139,3 @@ class Endpoints:
 def refused(refusal: RefusedError) -> Response:
     """Return the answer to a request that had no effect (form: vendor client)."""
     return JSONResponse({"error": refusal.error}, refusal.status)
-
-
-def _words_of(call: Call) -> int:
-    params = call.body.get("params", {})
-    if not isinstance(params, dict):
-        raise RefusedError(400, "params must be an object")
-    words = params.get("max_length", DEFAULT_WORDS)
-    if isinstance(words, bool) or not isinstance(words, int) or words < 1:
-        raise RefusedError(400, "max_length must be a whole number of at least 1")
-    return min(words, MOST_WORDS)
-
-
-async def _one_by_one(chunks: Iterable[str]) -> AsyncIterator[str]:
-    for chunk in chunks:
-        yield chunk
-        await asyncio.sleep(0)

@@ -22,7 +22,16 @@ ENDPOINTS = (
     "/model/run",
     "/model/instances",
     "/model/delete",
+    "PUT /models/v2",
+    "GET /models/v2",
+    "PATCH /models/v2",
+    "DELETE /models/v2",
+    "POST /models/v2",
+    "/models/v2/list/clusters",
+    "/models/v2/list/models",
+    "/models/v2/list/tasks",
 )
+"""Every endpoint: its path, or for a path with a model the method before it."""
 _MOST_SECONDS = 366 * 24 * 3600
 
 
@@ -41,6 +50,9 @@ class Respond:
 
 
 RATE_LIMITED = Respond(429, {"error": "rate limit exceeded"}, {"retry-after": "1"})
+RATE_LIMITED_2025 = Respond(
+    429, {"error": "Rate limit exceeded", "output": None}, {"retry-after": "1"}
+)
 
 
 @dataclass
@@ -71,17 +83,17 @@ class Rule:
     """One rule of a script, and how often it has matched."""
 
     effect: Effect
-    endpoint: str | None
-    """None matches every path."""
+    endpoints: Sequence[str]
+    """Empty matches every endpoint."""
     model: str | None
     first: int | None
     probability: float | None
     random: random.Random = field(repr=False)
     matched: int = 0
 
-    def matches(self, path: str, model: str | None) -> bool:
+    def matches(self, endpoint: str, model: str | None) -> bool:
         """Return whether the rule applies to a request, and count the match."""
-        if self.endpoint not in (None, path):
+        if self.endpoints and endpoint not in self.endpoints:
             return False
         if self.model is not None and (model is None or not fnmatchcase(model, self.model)):
             return False
@@ -103,14 +115,16 @@ class FaultScript:
             raise FaultScriptError("a fault script is a list of rules")
         self._rules = [_rule(rule, f"fault rule {n}") for n, rule in enumerate(rules, start=1)]
 
-    def judge(self, path: str, model: str | None, now: datetime) -> Verdict:
+    def judge(self, endpoint: str, model: str | None, now: datetime) -> Verdict:
         """Return what happens to a request. Call it once for each request, on arrival."""
         verdict = Verdict()
         for rule in self._rules:
             if verdict.is_final:
                 break
-            if rule.matches(path, model):
+            if rule.matches(endpoint, model):
                 rule.effect(verdict, now)
+        if verdict.respond is RATE_LIMITED and "/models/v2" in endpoint:
+            verdict.respond = RATE_LIMITED_2025
         return verdict
 
 
@@ -133,10 +147,12 @@ def _rule(rule: object, where: str) -> Rule:
             raise FaultScriptError(f"{where}, 'probability' must be from 0 to 1")
     if "model" in rule and not isinstance(rule["model"], str):
         raise FaultScriptError(f"{where}, 'model' must be a model id or a glob")
-    effect, applicable = _effect(rule.get("do"), f"{where}, 'do'")
+    effect, applicable, usual = _effect(rule.get("do"), f"{where}, 'do'")
     return Rule(
         effect,
-        _endpoint(rule.get("endpoint"), applicable, where),
+        usual
+        if rule.get("endpoint") is None
+        else (_endpoint(rule["endpoint"], applicable, where),),
         rule.get("model"),
         first,
         probability,
@@ -144,10 +160,8 @@ def _rule(rule: object, where: str) -> Rule:
     )
 
 
-def _endpoint(endpoint: object, applicable: Sequence[str], where: str) -> str | None:
-    """Return the path that a rule names, else the first to which its effect applies."""
-    if endpoint is None:
-        return applicable[0] if applicable else None
+def _endpoint(endpoint: object, applicable: Sequence[str], where: str) -> str:
+    """Return the endpoint that a rule names."""
     if not isinstance(endpoint, str) or endpoint not in ENDPOINTS:
         raise FaultScriptError(f"{where}, 'endpoint' must be one of {', '.join(ENDPOINTS)}")
     if applicable and endpoint not in applicable:
@@ -157,8 +171,8 @@ def _endpoint(endpoint: object, applicable: Sequence[str], where: str) -> str | 
     return endpoint
 
 
-def _effect(do: object, where: str) -> tuple[Effect, Sequence[str]]:
-    """Return the effect of a rule, and the endpoints to which it applies (empty: all)."""
+def _effect(do: object, where: str) -> tuple[Effect, Sequence[str], Sequence[str]]:
+    """Return the effect of a rule, and the endpoints as in `_EFFECTS`."""
     if not isinstance(do, Mapping):
         raise FaultScriptError(f"{where} must be an object with an effect")
     kinds = [kind for kind in _EFFECTS if kind in do]
@@ -166,8 +180,8 @@ def _effect(do: object, where: str) -> tuple[Effect, Sequence[str]]:
         raise FaultScriptError(f"{where} must have exactly one of {', '.join(_EFFECTS)}")
     kind = kinds[0]
     _only(do, (kind, "error") if kind == "boot" else (kind,), where)
-    read, applicable = _EFFECTS[kind]
-    return read(do, f"{where}, '{kind}'"), applicable
+    read, applicable, usual = _EFFECTS[kind]
+    return read(do, f"{where}, '{kind}'"), applicable, usual
 
 
 # -------------------------------------------------------------------------------- effects
@@ -268,17 +282,24 @@ def _clock_skew(do: Mapping[str, Any], where: str) -> Effect:
     return effect
 
 
-_EFFECTS: Mapping[str, tuple[Callable[[Mapping[str, Any], str], Effect], Sequence[str]]] = {
-    "respond": (_respond, ()),
-    "delaySeconds": (_delay, ()),
-    "reset": (_reset, ()),
-    "boot": (_boot, ("/model/load",)),
-    "shutdownSeconds": (_shutdown, ("/model/delete",)),
-    "statusLagSeconds": (_status_lag, ("/model/load", "/model/status", "/model/instances")),
-    "rateLimitPerSecond": (_rate_limit, ()),
-    "clockSkewSeconds": (_clock_skew, ()),
+_LOADS = ("/model/load", "PUT /models/v2", "POST /models/v2")
+"""What makes a load. A POST does if the model has no cluster."""
+_DELETES = ("/model/delete", "DELETE /models/v2")
+_READS = ("/model/status", "/model/instances", "GET /models/v2", "/models/v2/list/clusters")
+
+_Reader = Callable[[Mapping[str, Any], str], Effect]
+_EFFECTS: Mapping[str, tuple[_Reader, Sequence[str], Sequence[str]]] = {
+    "respond": (_respond, (), ()),
+    "delaySeconds": (_delay, (), ()),
+    "reset": (_reset, (), ()),
+    "boot": (_boot, (*_LOADS, "PATCH /models/v2"), _LOADS),
+    "shutdownSeconds": (_shutdown, _DELETES, _DELETES),
+    "statusLagSeconds": (_status_lag, (*_LOADS, *_READS), _LOADS),
+    "rateLimitPerSecond": (_rate_limit, (), ()),
+    "clockSkewSeconds": (_clock_skew, (), ()),
 }
-"""What reads each effect, and the endpoints to which it applies (empty: all)."""
+"""What reads each effect, the endpoints to which it may apply (empty: all), and those to which it
+applies if a rule names none."""
 
 
 def _only(given: Mapping[Any, Any], allowed: Sequence[str], where: str) -> None:

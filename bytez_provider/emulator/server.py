@@ -27,12 +27,16 @@ class Emulator(Service):
         keys: The keys that pass; without any, every key passes.
         models: Models beside those of the vendor doc's table.
         boot_seconds: Emulated seconds from acceptance to RUNNING (vendor doc: 403).
+        cluster_boot_seconds: Emulated seconds that an instance of a cluster takes to boot. The
+            default is `boot_seconds` if that is given, else 40 (vendor doc: 20 to 60).
         speed: Emulated seconds in one real second, on the real clock.
         clock: A manual clock stands still until `advance`.
         state: File that keeps the loads across restarts.
         faults: A fault script, see `bytez_provider/emulator/README.md`.
         not_loaded: What `/model/status` answers for a model that is not loaded: 404, or 200
             with status "stopped".
+        clusters: How clusters behave where the vendor's documents are silent or disagree.
+        apis: The API versions that are answered; requests of any other get 404.
         port: Loopback port; 0 takes a free one.
         start: Emulated moment of the start; the default is now.
 

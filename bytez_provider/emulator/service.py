@@ -5,6 +5,7 @@ Everything here may be called from any thread: one lock guards it all.
 
 from __future__ import annotations
 
+import hmac
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,14 +16,22 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bytez_provider.emulator import answers
+from bytez_provider.emulator.calls import Call
 from bytez_provider.emulator.catalogue import Row, ram_by_model, vendor_catalogue
 from bytez_provider.emulator.clock import EmulatedClock
 from bytez_provider.emulator.faults import FaultScript, Verdict
+from bytez_provider.emulator.rules import API_VERSIONS, Api, ClusterRules
 from bytez_provider.emulator.state import read_state, write_state
 from bytez_provider.emulator.world import World
 
 LOG_LENGTH = 100_000
 """Requests that the log keeps; older ones are dropped."""
+BOOT_SECONDS = 403
+"""From acceptance to RUNNING in the 2024 APIs (vendor doc)."""
+CLUSTER_BOOT_SECONDS = 40
+"""Boot of an instance in the 2025-04 API (vendor doc: 20 to 60)."""
+_WEEK_SECONDS = 7 * 24 * 3600
+_DEFAULT_RULES = ClusterRules()
 
 
 @dataclass
@@ -46,17 +55,31 @@ class Service:
         *,
         keys: Sequence[str] = (),
         models: Sequence[Row] = (),
-        boot_seconds: float = 403,
+        boot_seconds: float | None = None,
+        cluster_boot_seconds: float | None = None,
         speed: float = 1,
         clock: Literal["real", "manual"] = "real",
         state: Path | None = None,
         faults: Sequence[Mapping[str, Any]] = (),
         not_loaded: Literal["404", "stopped"] = "404",
+        clusters: ClusterRules = _DEFAULT_RULES,
+        apis: Sequence[Api] = API_VERSIONS,
         port: int = 0,
         start: datetime | None = None,
     ) -> None:
+        if cluster_boot_seconds is None:
+            cluster_boot_seconds = CLUSTER_BOOT_SECONDS if boot_seconds is None else boot_seconds
+        boot_seconds = BOOT_SECONDS if boot_seconds is None else boot_seconds
         for is_valid, rule in (
-            (0 <= boot_seconds <= 7 * 24 * 3600, "boot seconds must be from 0 to a week"),
+            (0 <= boot_seconds <= _WEEK_SECONDS, "boot seconds must be from 0 to a week"),
+            (
+                0 <= cluster_boot_seconds <= _WEEK_SECONDS,
+                "cluster boot seconds must be from 0 to a week",
+            ),
+            (
+                apis and all(api in API_VERSIONS for api in apis),
+                f"apis must be one or more of {', '.join(API_VERSIONS)}",
+            ),
             (0 < speed <= 1_000_000, "speed must be above 0 and at most 1000000"),
             (clock in ("real", "manual"), "clock must be 'real' or 'manual'"),
             (clock != "manual" or speed == 1, "a manual clock has no speed"),
@@ -67,16 +90,19 @@ class Service:
                 raise ValueError(rule)
         self.keys = tuple(keys)
         self.not_loaded = not_loaded
+        self.clusters = clusters
+        self.apis = tuple(apis)
         self.rows = (*vendor_catalogue(), *models)
         self._port = port
-        self._ram = ram_by_model(self.rows)
+        self.ram = ram_by_model(self.rows)
         self._boot_seconds = boot_seconds
+        self._cluster_boot_seconds = cluster_boot_seconds
         self._first_faults = faults
         self._faults = FaultScript(faults)
         self._log: deque[RequestRecord] = deque(maxlen=LOG_LENGTH)
         self._lock = threading.RLock()
         self._state = state
-        self._world = World(self._ram, boot_seconds)
+        self._world = self._empty_world()
         written = read_state(state, self._world) if state else None
         began = start or datetime.now(timezone.utc)
         if written is not None:
@@ -109,15 +135,20 @@ class Service:
             return [replace(record) for record in self._log if path in (None, record.path)]
 
     def instances(self) -> list[dict[str, Any]]:
-        """Return what is really loaded, as `/model/status` would show it without faults."""
+        """Return what is really loaded, whatever faults make the service answer.
+
+        A load of the 2024 APIs is as `/model/status` shows it. A cluster is the cluster object,
+        whose `instances` counts those that boot too.
+        """
         with self._lock:
             now = self.now()
-            return [answers.instance(load, now) for load in self._world.loaded(now)]
+            return [answers.real(load, now) for load in self._world.loaded(now)]
 
     def ledger(self) -> dict[str, dict[str, Any]]:
         """Return `{model id: {loads, gbSeconds, dollars}}` for each model ever loaded.
 
-        Open loads count up to now. Both sums are None if the model's RAM is unknown.
+        Open loads count up to now. Both sums are None if the model's RAM is unknown. A model that
+        had clusters has `instanceSeconds`; it has `gbSeconds` only if it had other loads as well.
         """
         with self._lock:
             charges = self._world.ledger(self.now())
@@ -139,7 +170,7 @@ class Service:
         The clock continues: emulated time never runs backwards.
         """
         with self._lock:
-            self._world = World(self._ram, self._boot_seconds)
+            self._world = self._empty_world()
             self._faults = FaultScript(self._first_faults)
             self._log.clear()
             self.save()
@@ -167,6 +198,11 @@ class Service:
 
     # -------------------------------------------------------------------- for the server
 
+    def passes(self, key: str) -> bool:
+        """Return whether a key passes."""
+        known = [one.encode() for one in self.keys]
+        return not known or any(hmac.compare_digest(key.encode(), one) for one in known)
+
     @contextmanager
     def changing(self) -> Iterator[tuple[World, datetime]]:
         """Give the world and the moment for a change, then write the state file."""
@@ -180,13 +216,13 @@ class Service:
         with self._lock:
             yield self._world, self.now()
 
-    def arrive(self, method: str, path: str, model: str | None) -> tuple[RequestRecord, Verdict]:
+    def arrive(self, call: Call) -> tuple[RequestRecord, Verdict]:
         """Log a request, and ask the fault script what happens to it."""
         with self._lock:
             now = self.now()
-            record = RequestRecord(method, path, model, None, answers.iso(now))
+            record = RequestRecord(call.method, call.path, call.model, None, answers.iso(now))
             self._log.append(record)
-            return record, self._faults.judge(path, model, now)
+            return record, self._faults.judge(call.endpoint, call.model, now)
 
     def save(self) -> None:
         """Write the state file, if there is one.
@@ -196,3 +232,11 @@ class Service:
         """
         if self._state is not None:
             write_state(self._state, self._world, self.now())
+
+    def _empty_world(self) -> World:
+        return World(
+            self.ram,
+            self._boot_seconds,
+            cluster_boot_seconds=self._cluster_boot_seconds,
+            stops_when_idle=self.clusters.idle == "stops",
+        )

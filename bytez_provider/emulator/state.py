@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from bytez_provider.base.files import replace_file
-from bytez_provider.emulator.world import Fate, Load, Totals, World
+from bytez_provider.emulator.billing import Totals
+from bytez_provider.emulator.cluster import Cluster, Instance, Settings
+from bytez_provider.emulator.load import Capacity, Fate, Load
+from bytez_provider.emulator.world import AnyLoad, World
 
-_FORMAT = "bytez-emulator/1"
-_MOMENTS = ("created", "last_run", "deleted", "gone")
+_FORMAT = "bytez-emulator/2"
+_OLDER_FORMAT = "bytez-emulator/1"
+"""It has no clusters."""
+_MOMENTS = ("created", "last_run", "deleted", "gone", "began", "active", "off", "started", "ready")
+"""Every field that is a moment, of a load, a cluster or an instance."""
 
 
 class StateError(ValueError):
@@ -28,11 +34,12 @@ def write_state(path: Path, world: World, now: datetime) -> None:
     content = {
         "format": _FORMAT,
         "now": now.isoformat(),
-        "loads": [_written(load) for load in world.loads.values()],
+        "loads": [_written(x) for x in world.loads.values() if isinstance(x, Load)],
+        "clusters": [_written(x) for x in world.loads.values() if isinstance(x, Cluster)],
         "settled": {model_id: asdict(totals) for model_id, totals in world.settled.items()},
     }
     try:
-        replace_file(path, json.dumps(content).encode(), mode=0o666)
+        replace_file(path, json.dumps(content, default=_moment_text).encode(), mode=0o666)
     except OSError as error:
         raise StateError(f"could not write state file '{path}': {error.strerror}") from None
 
@@ -52,15 +59,19 @@ def read_state(path: Path, world: World) -> datetime | None:
         raise StateError(f"could not read state file '{path}': {reason}") from None
     try:
         content = json.loads(text)
-        if content["format"] != _FORMAT:
+        if content["format"] == _OLDER_FORMAT:
+            content["clusters"] = []
+        elif content["format"] != _FORMAT:
             raise ValueError(content["format"])
         now = _moment(content["now"])
-        loads = [_read(load) for load in content["loads"]]
+        loads: list[AnyLoad] = [_read_load(one) for one in content["loads"]]
+        loads += [_read_cluster(one, world, now) for one in content["clusters"]]
         settled = {model_id: Totals(**sums) for model_id, sums in content["settled"].items()}
-        restored = World(world.ram, world.boot_seconds, {x.model_id: x for x in loads}, settled)
+        restored = replace(world, loads={x.model_id: x for x in loads}, settled=settled)
         # Use it, to check that every field has the right type and every model is known.
         restored.ledger(now)
         restored.instances(now)
+        restored.clusters(now)
     except (ValueError, TypeError, KeyError, AttributeError):
         raise StateError(
             f"could not read state file '{path}': it is not a state file of this emulator; "
@@ -70,17 +81,41 @@ def read_state(path: Path, world: World) -> datetime | None:
     return now
 
 
-def _written(load: Load) -> dict[str, Any]:
+def _written(load: AnyLoad) -> dict[str, Any]:
     fields = asdict(load)
-    for name in _MOMENTS:
-        if fields[name] is not None:
-            fields[name] = fields[name].isoformat()
+    # The option of the next start decides.
+    fields.pop("stops_when_idle", None)
     return fields
 
 
-def _read(fields: dict[str, Any]) -> Load:
-    moments = {name: fields[name] and _moment(fields[name]) for name in _MOMENTS}
-    return Load(**{**fields, **moments, "fate": Fate(**fields["fate"])})
+def _moment_text(moment: object) -> str:
+    if not isinstance(moment, datetime):
+        raise TypeError(f"{moment!r} has no place in a state file")
+    return moment.isoformat()
+
+
+def _read_load(fields: dict[str, Any]) -> Load:
+    return Load(**{**_with_moments(fields), "fate": Fate(**fields["fate"])})
+
+
+def _read_cluster(fields: dict[str, Any], world: World, now: datetime) -> Cluster:
+    settings = fields["settings"]
+    cluster = Cluster(
+        **{
+            **_with_moments(fields),
+            "fate": Fate(**fields["fate"]),
+            "settings": Settings(settings["timeout_minutes"], Capacity(*settings["capacity"])),
+            "stops_when_idle": world.stops_when_idle,
+            "instances": [Instance(**_with_moments(one)) for one in fields["instances"]],
+        }
+    )
+    cluster.cut_runs(now)
+    return cluster
+
+
+def _with_moments(fields: dict[str, Any]) -> dict[str, Any]:
+    moments = {name: fields[name] for name in _MOMENTS if fields.get(name)}
+    return {**fields, **{name: _moment(text) for name, text in moments.items()}}
 
 
 def _moment(text: str) -> datetime:

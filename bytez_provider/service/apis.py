@@ -6,6 +6,7 @@ CONTRIBUTING.md says how an endpoint is added.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -58,6 +59,7 @@ _MAY_2024: Final = Api(
     instance_fields=dict,
     run_fields=_run_asked,
     problems=_load_problems,
+    idle_seconds=1800,
 )
 _JUNE_2024: Final = replace(
     _MAY_2024,
@@ -86,23 +88,22 @@ _STOPPED: Final = "off"
 def _cluster_settings(asked: Asked) -> Fields:
     # All of them, always: whether PATCH keeps what is left out is undocumented. `desired` is the
     # number at the start, so a cluster that may have none begins with one.
-    kept = _cluster_taken(asked)
-    seconds = kept.expiration_period_seconds or _TIMEOUT_MINUTES * 60
     capacity = {
         "min": asked.concurrency,
         "desired": max(asked.concurrency, 1),
-        "max": kept.max_concurrency,
+        "max": asked.max_concurrency or max(asked.concurrency, 1),
     }
-    return {"timeout": seconds // 60, "capacity": capacity}
+    return {"timeout": _minutes(asked), "capacity": capacity}
+
+
+def _minutes(asked: Asked) -> int:
+    seconds = asked.expiration_period_seconds
+    return _TIMEOUT_MINUTES if seconds is None else math.ceil(seconds / 60)
 
 
 def _cluster_taken(asked: Asked) -> Asked:
-    seconds = asked.expiration_period_seconds
-    return Asked(
-        asked.concurrency,
-        None if seconds is None else math.ceil(seconds / 60) * 60,
-        asked.max_concurrency or max(asked.concurrency, 1),
-    )
+    most = asked.max_concurrency or max(asked.concurrency, 1)
+    return Asked(asked.concurrency, _minutes(asked) * 60, most)
 
 
 def _cluster_shown(content: Fields) -> Fields:
@@ -113,7 +114,9 @@ def _cluster_shown(content: Fields) -> Fields:
     seconds = minutes * 60 if isinstance(minutes, int) and not isinstance(minutes, bool) else None
     word = status.strip().lower() if isinstance(status, str) else ""
     if word in _READY:
-        status = OFF if content.get("instances") == 0 else RUNNING
+        # With none at the least, none is as it should be.
+        is_stopped = content.get("instances") == 0 and capacity.get("min") != 0
+        status = OFF if is_stopped else RUNNING
     last = moment_of(content.get("lastInference"))
     expires = None
     if status == RUNNING and last is not None and seconds is not None:
@@ -150,6 +153,7 @@ _APRIL_2025: Final = Api(
     key_in="header",
     routes={
         "list the models": ("GET", "/models/v2/list/models"),
+        "find the model": ("GET", "/models/v2/list/models?modelId={model}"),  # client
         "list the instances": ("GET", "/models/v2/list/clusters"),
         "load": ("PUT", _CLUSTER),
         "read the status of": ("GET", _CLUSTER),
@@ -164,6 +168,7 @@ _APRIL_2025: Final = Api(
     instance_fields=_cluster_shown,
     run_fields=_cluster_run_asked,
     problems=_cluster_problems,
+    idle_seconds=_TIMEOUT_MINUTES * 60,
     taken=_cluster_taken,
     # `output` everywhere, and `cluster` in one sketch of the vendor's.
     envelopes=("output", "cluster"),
@@ -176,7 +181,8 @@ APIS: Final[Mapping[ApiVersion, Api]] = {
     "2024-06": _JUNE_2024,
     "2025-04": _APRIL_2025,
 }
+
 PATHS: Final = frozenset(
-    path.partition("{")[0] for api in APIS.values() for _, path in api.routes.values()
+    re.split("[{?]", path)[0] for api in APIS.values() for _, path in api.routes.values()
 )
 """The paths of all versions, without the model."""

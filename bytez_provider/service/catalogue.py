@@ -112,6 +112,31 @@ class CatalogueSource:
         self._client = client
         self._lock = threading.Lock()
         self._catalogue: Catalogue | None = None
+        self._found: dict[str, Catalogue] = {}
+
+    def about(self, model_id: str) -> Catalogue:
+        """Return a catalogue that tells all about one model; never raises.
+
+        Where the service can be asked for one model, the whole list is only needed for a name that
+        it does not have, to find the nearest ones.
+        """
+        settings, client = self._settings, self._client
+        if settings.catalogue != "live" or settings.key is None or not client.api.finds_models:
+            return self.get()
+        with self._lock:
+            found = self._found.get(model_id)
+        if found is None:
+            try:
+                entry = client.model(model_id)
+            except BytezError:
+                found = self.get()
+            else:
+                # Names to choose from may come from elsewhere, but this one does not exist.
+                entries = [entry] if entry is not None else self.get().entries()
+                found = Catalogue(entries, is_live=True)
+            with self._lock:
+                self._found[model_id] = found
+        return found
 
     def get(self) -> Catalogue:
         """Return the catalogue; never raises. The first call may take as long as a request."""

@@ -212,6 +212,11 @@ class Instance(_Answer):
         return phase_of(self.status)
 
     @property
+    def serves(self) -> bool:
+        """Whether it answers requests: it runs, or boots when it is asked, as declared."""
+        return self.phase is Phase.RUNNING or (self.phase is Phase.OFF and self.concurrency == 0)
+
+    @property
     def word(self) -> str:
         """The status as it is shown and kept in state: one line, at most 40 characters."""
         return printable(self.status.strip().upper(), limit=40)

@@ -19,6 +19,7 @@ from bytez_provider.service.settings import ApiVersion, Key
 
 Verb = Literal[
     "list the models",
+    "find the model",
     "list the instances",
     "load",
     "read the status of",
@@ -69,6 +70,8 @@ class Api:
     """Returns what a run asks for: a text, parameters, and whether the answer is a stream."""
     problems: Callable[[Asked], list[tuple[str, str]]]
     """Returns the settings, by their names in state, that the API cannot have, and why."""
+    idle_seconds: int
+    """Idle seconds until a model is unloaded if nothing else is asked for."""
     taken: Callable[[Asked], Asked] = _as_asked
     """Returns the settings as the service keeps them: rounded, and with its defaults."""
     envelopes: tuple[str, ...] = ()
@@ -79,6 +82,11 @@ class Api:
     """Whether a run of a model that is not loaded loads it, with settings of the service."""
     in_state: ApiVersion | None = None
     """What a state keeps of the version; None for those of 2024, which share their loads."""
+
+    @property
+    def finds_models(self) -> bool:
+        """Whether the catalogue can be asked for one model; the whole one may be too long."""
+        return "find the model" in self.routes
 
     @property
     def rescales(self) -> bool:

@@ -28,7 +28,7 @@ def clusters(running: list[Instance], *state: Any, **more: Any) -> Facts:
 def cluster(least: int = 1, most: int = 1, now: int | None = 1, **more: Any) -> Instance:
     """Return a load with a range of instances."""
     scale = {"maxConcurrency": most, "instances": now}
-    return live(concurrency=least, scale=scale, **more)
+    return live(**{"concurrency": least, "scale": scale, "expirationPeriodSeconds": 600, **more})
 
 
 def state(least: int = 1, most: int | None = None, **more: Any) -> Any:

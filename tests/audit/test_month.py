@@ -13,6 +13,7 @@ from bytez_provider.emulator import Emulator
 from bytez_provider.service.catalogue import Catalogue
 from bytez_provider.service.client import BytezClient
 from bytez_provider.service.pricing import MONTH_HOURS, PRICES
+from bytez_provider.service.schemas import Asked
 from bytez_provider.service.settings import Key, Settings
 from tests.audit.account import CODER, GPT2, PHI, UNPRICED, facts
 
@@ -95,7 +96,7 @@ def test_costs_are_those_of_the_ledger(emulator: Emulator) -> None:
         auditor.look()
         if model_id not in live:
             period = chance.choice([None, 300, 3600, 86400])
-            auditor.client.load(model_id, chance.randint(1, 5), period)
+            auditor.client.load(model_id, Asked(chance.randint(1, 5), period))
         elif chance.random() < 0.3:
             auditor.client.delete(model_id)
         elif live[model_id] == "RUNNING":
@@ -138,7 +139,7 @@ def test_a_month_costs_what_was_estimated(emulator: Emulator, kind: str) -> None
     period, hours_a_day, steps = MONTHS[kind]
     client = BytezClient(Settings(endpoint=emulator.url, key=Key(KEY)))
     acts: dict[str, Callable[[], object]] = {
-        "load": lambda: client.load(PHI, 2, period),
+        "load": lambda: client.load(PHI, Asked(2, period)),
         "run": lambda: "".join(client.run(PHI, "go on")),
         "delete": lambda: client.delete(PHI),
     }

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from bytez_provider.base.clock import SystemClock
 from bytez_provider.base.urns import MODEL_TYPE
 from bytez_provider.core.ownership import Folder, Hold, Ledger, Named, Owner
-from bytez_provider.service.schemas import Instance, iso, moment_of
+from bytez_provider.service.schemas import Asked, Instance, iso, moment_of
 from bytez_provider.service.settings import Key
 from tests.cli.fleet import KEY, Fleet
 
@@ -42,8 +42,7 @@ class Journal:
             model_id,
             who,
             began=began or self.emulator.now() - timedelta(minutes=5),
-            concurrency=1,
-            expiration_period_seconds=None,
+            asked=Asked(1),
         )
 
     def asks(self, who: Owner, model_id: str, began: datetime | None = None) -> None:
@@ -63,9 +62,7 @@ class Journal:
         """Keep a load that a state names."""
         self.ledger.deploys(is_preview=False)
         named = Named(moment_of(created))
-        self.ledger.confirm(
-            model_id, who, named, concurrency=1, expiration_period_seconds=None, is_kept=True
-        )
+        self.ledger.confirm(model_id, who, named, asked=Asked(1), is_kept=True)
 
     def adopts(self, who: Owner, model_id: str, created: str) -> str:
         """Keep that a resource took over a load; return its `adoptedAt`."""
@@ -76,8 +73,7 @@ class Journal:
             live,
             who,
             now=self.emulator.now(),
-            concurrency=1,
-            expiration_period_seconds=None,
+            asked=Asked(1),
         )
         return adoption.adopted_at
 

@@ -47,8 +47,10 @@ class TestHealthy:
         # It only looks.
         assert not fleet.journal.exists()
         assert {request.path for request in fleet.emulator.requests()} == {
-            *("/model/status", "/model/list", "/model/instances")
+            *("/model/status", "/model/list", "/model/instances"),
+            f"/models/v2/{GPT2}",
         }
+        assert found["API versions"] == "answers to 2024-05, 2024-06, 2025-04"
 
     def test_people_read_one_line_for_each_check_with_the_action_below(self, fleet: Fleet) -> None:
         lines = fleet.run("doctor").ok().out.splitlines()

@@ -12,6 +12,7 @@ import pytest
 
 from bytez_provider.emulator import Emulator
 from bytez_provider.service.client import BytezClient
+from bytez_provider.service.schemas import Asked
 from bytez_provider.service.settings import ApiVersion, Key, Settings
 from tests.client.hostile import GPT2, KEY, HostileServer
 from tests.clocks import EmulatorClock, FakeClock
@@ -22,7 +23,7 @@ IN_BOTH_VERSIONS = {"test_endpoints", "test_secrets", "test_surroundings"}
 CALLS: Mapping[str, Callable[[BytezClient], object]] = {
     "/model/list": lambda client: client.models(),
     "/model/instances": lambda client: client.instances(),
-    "/model/load": lambda client: client.load(GPT2, 1),
+    "/model/load": lambda client: client.load(GPT2, Asked(1)),
     "/model/status": lambda client: client.status(GPT2),
     "/model/run": lambda client: list(client.run(GPT2, "x")),
     "/model/delete": lambda client: client.delete(GPT2),

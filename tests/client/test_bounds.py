@@ -19,6 +19,7 @@ from bytez_provider.base.errors import BytezError, ErrorCode, MalformedAnswerErr
 from bytez_provider.service.client._answers import Kind, Reading, kind_of
 from bytez_provider.service.client._call import TRIES
 from bytez_provider.service.client._transport import LIMITS, Answer, Limits, Transport, Watch
+from bytez_provider.service.schemas import Asked
 from bytez_provider.service.settings import Key
 from tests.client.conftest import Wary
 from tests.client.hostile import (
@@ -204,7 +205,7 @@ def test_a_slow_server_costs_five_answers_and_a_minute_of_waits(
     client = limited(whole_seconds=0.1)
     client.server.answers(slow)
     with pytest.raises(UnreachableError) as caught:
-        client.load(GPT2, 1)
+        client.load(GPT2, Asked(1))
     assert caught.value.maybe_done
     assert "within 0.1 s" in str(caught.value) or "nothing came for 0.05 s" in str(caught.value)
     assert len(client.server.requests) == TRIES

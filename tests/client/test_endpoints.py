@@ -13,7 +13,7 @@ from bytez_provider import __version__
 from bytez_provider.base.errors import ApiError, MissingKeyError, NotLoadedError
 from bytez_provider.emulator import Emulator
 from bytez_provider.service.client import BytezClient
-from bytez_provider.service.schemas import LoadAnswer, LoadOutcome, Phase, iso
+from bytez_provider.service.schemas import Asked, LoadAnswer, LoadOutcome, Phase, iso
 from bytez_provider.service.settings import ApiVersion, Key, Settings
 from tests.client.conftest import CALLS, Wary
 from tests.client.hostile import GPT2, KEY, HostileServer, says
@@ -49,7 +49,7 @@ def requests_of_every_endpoint(hostile: HostileServer, api: ApiVersion) -> list[
     )
     client = BytezClient(Settings(hostile.url, api, Key(KEY)), clock=FakeClock())
     client.models()
-    client.load(GPT2, 1)
+    client.load(GPT2, Asked(1))
     client.status(GPT2)
     list(client.run(GPT2, PROMPT, {"min_length": 30, "max_length": 256}))
     client.instances()
@@ -83,8 +83,8 @@ def test_a_load_boots_then_runs_until_it_is_deleted(
 ) -> None:
     assert client.status(GPT2) is None
     before = emulator.now()
-    assert client.load(GPT2, 3, 600) == LoadAnswer(LoadOutcome.ACCEPTED, answer_lost=False)
-    assert client.load(GPT2, 2).outcome is LoadOutcome.IN_PROGRESS
+    assert client.load(GPT2, Asked(3, 600)) == LoadAnswer(LoadOutcome.ACCEPTED, answer_lost=False)
+    assert client.load(GPT2, Asked(2)).outcome is LoadOutcome.IN_PROGRESS
 
     booting = client.status(GPT2)
     assert booting is not None
@@ -97,7 +97,7 @@ def test_a_load_boots_then_runs_until_it_is_deleted(
     assert running is not None
     assert (running.phase, running.created) == (Phase.RUNNING, booting.created)
     assert (running.concurrency, running.expiration_period_seconds) == (3, 600)
-    assert client.load(GPT2, 2).outcome is LoadOutcome.ALREADY_LOADED
+    assert client.load(GPT2, Asked(2)).outcome is LoadOutcome.ALREADY_LOADED
     assert client.instances() == [running]
 
     client.delete(GPT2)
@@ -133,7 +133,7 @@ def test_without_a_key_nothing_is_sent(hostile: HostileServer, api: ApiVersion) 
 
 @pytest.mark.parametrize("stream", [True, False])
 def test_a_run_yields_the_text(client: BytezClient, emulator: Emulator, stream: bool) -> None:
-    client.load(GPT2, 1)
+    client.load(GPT2, Asked(1))
     emulator.advance(500)
     pieces = list(client.run(GPT2, PROMPT, {"max_length": 50}, stream=stream))
     assert "".join(pieces).startswith(PROMPT)
@@ -143,7 +143,7 @@ def test_a_run_yields_the_text(client: BytezClient, emulator: Emulator, stream: 
 def test_a_run_of_a_model_that_is_not_running_is_refused(client: BytezClient) -> None:
     with pytest.raises(NotLoadedError):
         list(client.run(GPT2, PROMPT))
-    client.load(GPT2, 1)
+    client.load(GPT2, Asked(1))
     with pytest.raises(ApiError, match=r"is DEPLOYING, not RUNNING.*Wait until it is RUNNING"):
         list(client.run(GPT2, PROMPT))
 

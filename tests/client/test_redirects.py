@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bytez_provider.base.errors import MalformedAnswerError
+from bytez_provider.service.schemas import Asked
 from tests.client.conftest import Wary
 from tests.client.hostile import GPT2, KEY, HostileServer, says
 
@@ -45,7 +46,7 @@ def test_the_key_is_not_sent_to_another_port(
 ) -> None:
     wary.server.answers(says(status, headers={"Location": f"{elsewhere.url}/model/status"}))
     with pytest.raises(MalformedAnswerError) as caught:
-        wary.load(GPT2, 1)
+        wary.load(GPT2, Asked(1))
     where = f"redirects to {elsewhere.url}, and the key is not sent to another host"
     assert where in caught.value.observed
     assert "set bytez:endpoint to its address" in caught.value.action

@@ -24,7 +24,7 @@ from bytez_provider.emulator import Emulator
 from bytez_provider.service.client import BytezClient
 from bytez_provider.service.client._call import Call
 from bytez_provider.service.client._transport import NoAnswer
-from bytez_provider.service.schemas import LoadAnswer, LoadOutcome
+from bytez_provider.service.schemas import Asked, LoadAnswer, LoadOutcome
 from bytez_provider.service.settings import ApiVersion, Key, Settings
 from tests.client.conftest import CALLS, Wary
 from tests.client.hostile import GPT2, KEY, Handler, HostileServer, cut_off, says, sends
@@ -63,7 +63,7 @@ def test_every_call_survives_what_passes(
     """A load or a run that broke the service is not sent again: it may do so again."""
     for endpoint, call in CALLS.items():
         if trouble == BROKEN and endpoint in ("/model/load", "/model/run"):
-            client.load(GPT2, 1)
+            client.load(GPT2, Asked(1))
         else:
             emulator.set_faults([{"endpoint": endpoint, "first": 2, "do": trouble}])
             call(client)
@@ -77,7 +77,7 @@ def test_a_proper_refusal_of_a_load_is_not_tried_again(
 ) -> None:
     emulator.set_faults([{"endpoint": "/model/load", "do": refusal(status)}])
     with pytest.raises(BytezError):
-        client.load(GPT2, 1)
+        client.load(GPT2, Asked(1))
     assert requests_of(emulator, "/model/load") == [status]
 
 
@@ -109,7 +109,7 @@ def test_nobody_listens(api: ApiVersion, fake_clock: FakeClock) -> None:
         port = taken.getsockname()[1]
     client = BytezClient(Settings(f"http://127.0.0.1:{port}", api, Key(KEY)), clock=fake_clock)
     with pytest.raises(UnreachableError) as caught:
-        client.load(GPT2, 1)
+        client.load(GPT2, Asked(1))
     assert str(caught.value) == (
         "could not load 'openai-community/gpt2': no answer from"
         f" http://127.0.0.1:{port}: the connection was refused (5 tries). Nothing was changed."
@@ -127,7 +127,7 @@ def test_a_host_name_without_an_address(
     monkeypatch.setattr(socket, "getaddrinfo", finds_none)
     client = BytezClient(Settings("https://bytez.invalid", api, Key(KEY)), clock=fake_clock)
     with pytest.raises(UnreachableError, match="its host name has no address") as caught:
-        client.load(GPT2, 1)
+        client.load(GPT2, Asked(1))
     assert not caught.value.maybe_done
 
 
@@ -139,7 +139,7 @@ def test_a_stop_ends_the_waits_but_not_the_call(wary: Wary) -> None:
     stop.set()
     wary.server.answers(says(503))
     for call in (
-        lambda: wary.load(GPT2, 1, stop=stop),
+        lambda: wary.load(GPT2, Asked(1), stop=stop),
         lambda: wary.status(GPT2, stop=stop),
         lambda: wary.delete(GPT2, stop=stop),
     ):
@@ -228,7 +228,7 @@ def test_already_loaded_after_a_lost_answer_may_be_this_calls_own_doing(
     wary: Wary, answer: Handler, is_lost: bool
 ) -> None:
     wary.server.answers(answer, ALREADY)
-    assert wary.load(GPT2, 1) == LoadAnswer(LoadOutcome.ALREADY_LOADED, answer_lost=is_lost)
+    assert wary.load(GPT2, Asked(1)) == LoadAnswer(LoadOutcome.ALREADY_LOADED, answer_lost=is_lost)
     assert_error_says_whether_the_load_may_exist(wary, answer, is_lost)
 
 
@@ -253,7 +253,7 @@ def assert_error_says_whether_the_load_may_exist(
 ) -> None:
     wary.server.answers(answer)
     with pytest.raises(ApiError) as caught:
-        wary.load(GPT2, 1)
+        wary.load(GPT2, Asked(1))
     assert caught.value.maybe_done is maybe_done
     expected = "It may be loading all the same" if maybe_done else "Nothing was changed"
     assert caught.value.state == expected
@@ -270,13 +270,13 @@ def test_a_refused_connection_is_no_lost_answer(emulator: Emulator, api: ApiVers
     client = BytezClient(Settings(emulator.url, api, Key(KEY)), clock=Reviving(emulator))
     client.instances()
     emulator.stop()
-    assert client.load(GPT2, 1) == LoadAnswer(LoadOutcome.ACCEPTED, answer_lost=False)
+    assert client.load(GPT2, Asked(1)) == LoadAnswer(LoadOutcome.ACCEPTED, answer_lost=False)
 
 
 def test_a_loss_is_remembered_whatever_comes_of_the_last_try(wary: Wary) -> None:
     wary.server.answers(cut_off, says(401, '{"error": "bad key"}'))
     with pytest.raises(AuthenticationError) as caught:
-        wary.load(GPT2, 1)
+        wary.load(GPT2, Asked(1))
     assert caught.value.maybe_done
     call = Call("load", GPT2, wary.server.url, 5)
     for was_sent in (True, False):

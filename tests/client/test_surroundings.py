@@ -14,6 +14,7 @@ import pytest
 from bytez_provider.base.errors import UnreachableError
 from bytez_provider.emulator import Emulator
 from bytez_provider.service.client import BytezClient
+from bytez_provider.service.schemas import Asked
 from bytez_provider.service.settings import ApiVersion, Key, Settings
 from tests.client.conftest import Wary
 from tests.client.hostile import GPT2, KEY, HostileServer, says
@@ -54,7 +55,7 @@ Remote = Callable[[str], BytezClient]
 def refusal_of(client: BytezClient) -> UnreachableError:
     """Return the error of a load that certainly did not reach the service."""
     with pytest.raises(UnreachableError) as caught:
-        client.load(GPT2, 1)
+        client.load(GPT2, Asked(1))
     assert not caught.value.maybe_done
     return caught.value
 

@@ -1,4 +1,4 @@
-"""A client that sends exactly what a test says, in either API version."""
+"""A client that sends exactly what a test says, in any API version."""
 
 from __future__ import annotations
 
@@ -46,6 +46,15 @@ class Client:
         """Ask for a list in the 2024-06 API."""
         return self.send("GET", path, params=params, headers=self._authorization)
 
+    def v25(self, method: str, path: str = GPT2, **body: Any) -> requests.Response:
+        """Send a request of the 2025-04 API about a model, or about a list."""
+        options = {"json": body} if body else {}
+        return self.send(method, f"/models/v2/{path}", headers=self._authorization, **options)
+
+    def cluster(self, model_id: str = GPT2) -> Any:
+        """Return the cluster object."""
+        return self.v25("GET", model_id).json()["output"]
+
     @property
     def _authorization(self) -> dict[str, str]:
         return {"Authorization": f"Key {self._key}"}
@@ -57,3 +66,12 @@ class Client:
     def load(self, model_id: str = GPT2, **more: Any) -> requests.Response:
         """Load a model, by default at concurrency 1."""
         return self.v05("/model/load", **{"modelId": model_id, "concurrency": 1, **more})
+
+    def create(self, model_id: str = GPT2, **body: Any) -> requests.Response:
+        """Create a cluster."""
+        return self.v25("PUT", model_id, **body)
+
+
+def capacity(least: int, desired: int, most: int) -> dict[str, int]:
+    """Return the capacity of a body."""
+    return {"min": least, "desired": desired, "max": most}

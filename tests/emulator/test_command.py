@@ -72,6 +72,27 @@ def test_the_options_reach_the_emulator(tmp_path: Path) -> None:
             assert client.status()["status"] == "RUNNING"
 
 
+def test_the_options_of_clusters_reach_the_emulator() -> None:
+    options = "--clock manual --boot-seconds 30 --cluster-boot-seconds 20 --api 2025-04"
+    options += " --api 2024-06 --cluster-idle stops --cluster-patch resets --cluster-missing 400"
+    options += " --cluster-ready-word running --cluster-created-status 200"
+    options += " --cluster-envelope cluster --cluster-default-timeout 5 --cluster-default-max 4"
+    options += " --cluster-run-seconds 0"
+    with running(*options.split()) as (_process, url), Client(url, "any") as client:
+        assert client.v05("/model/list").status_code == 404
+        assert client.v06_list("/model/list").status_code == 200
+        assert client.v25("GET").status_code == 400
+        assert client.create().status_code == 200
+        client.send("POST", "/_emulator/clock", json={"advance_seconds": 20})
+        cluster = client.v25("GET").json()["cluster"]
+        assert (cluster["status"], cluster["timeout"]) == ("running", 5)
+        assert cluster["capacity"] == {"min": 0, "desired": 1, "max": 4}
+        assert client.v25("PATCH", capacity={"max": 2}, timeout=9).status_code == 200
+        assert client.v25("PATCH").json()["output"]["capacity"]["max"] == 4
+        client.send("POST", "/_emulator/clock", json={"advance_seconds": 300})
+        assert client.v25("GET").json()["cluster"]["status"] == "off"
+
+
 def test_loads_survive_kill_9(tmp_path: Path) -> None:
     options = ["--clock", "manual", "--state", str(tmp_path / "state.json")]
     with running(*options) as (_process, url), Client(url, "any") as client:
@@ -123,6 +144,11 @@ def test_a_port_in_use_is_exit_1(
         ("--port", 70000, "argument --port: must be a number from 0 to 65535"),
         ("--port", "x", "argument --port: must be a number from 0 to 65535"),
         ("--speed", 0, "speed must be above 0 and at most 1000000"),
+        ("--cluster-default-max", 11, "default max must be from 1 to 10"),
+        ("--cluster-run-seconds", -1, "run seconds must be from 0 to a day"),
+        ("--cluster-boot-seconds", -1, "cluster boot seconds must be from 0 to a week"),
+        ("--cluster-created-status", 201, "argument --cluster-created-status: invalid choice: 201"),
+        ("--api", 2023, "argument --api: invalid choice: '2023'"),
         ("--bot-seconds", 3, "unrecognized arguments: --bot-seconds 3"),
     ],
 )

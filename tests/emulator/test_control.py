@@ -26,6 +26,7 @@ def test_the_log_has_requests_and_no_keys(client: Client, bytez_emulator: Emulat
     bytez_emulator.advance(60)
     client.v06("/model/status", model=GPT2)
     client.v06_list("/model/list", task="x")
+    client.v25("PATCH", CODER, timeout=3)
     client.send("POST", "/model/load", data=b"{")
     client.send("POST", f"/lost?key={bytez_emulator.keys[0]}")
     log = control(client, "requests")
@@ -34,6 +35,7 @@ def test_the_log_has_requests_and_no_keys(client: Client, bytez_emulator: Emulat
         ("POST", "/model/load", GPT2, 200, "2024-05-27T23:35:35.863Z"),
         ("POST", "/model/status", GPT2, 200, "2024-05-27T23:36:35.863Z"),
         ("GET", "/model/list", None, 200, "2024-05-27T23:36:35.863Z"),
+        ("PATCH", f"/models/v2/{CODER}", CODER, 404, "2024-05-27T23:36:35.863Z"),
         ("POST", "/model/load", None, 400, "2024-05-27T23:36:35.863Z"),
         ("POST", "/lost", None, 404, "2024-05-27T23:36:35.863Z"),
     ]
@@ -172,6 +174,9 @@ def test_start_after_stop_uses_the_same_port_and_keeps_the_loads(
         {"speed": 2, "clock": "manual"},
         {"clock": "sun"},
         {"not_loaded": "gone"},
+        {"cluster_boot_seconds": -1},
+        {"apis": []},
+        {"apis": ["2023-01"]},
         {"faults": [{}]},
     ],
 )

@@ -130,7 +130,7 @@ def test_a_rate_limit_is_a_sliding_second_of_emulated_time() -> None:
         ([{"do": {"boot": "failed", "error": 5}}], "'boot': only 'failed' may have an 'error'"),
         (
             [{"endpoint": STATUS, "do": {"boot": "never"}}],
-            "fault rule 1, 'endpoint' must be /model/load for this effect",
+            "fault rule 1, 'endpoint' must be /model/load or PUT /models/v2 or POST /models/v2 or ",
         ),
         ([{"do": {"respond": 500}}], "'respond' must be an object with 'status', 'body' and"),
         ([{"do": {"respond": {"status": 99}}}], "'status' must be a whole number of at least 200"),

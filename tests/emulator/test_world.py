@@ -8,9 +8,9 @@ from decimal import Decimal
 
 import pytest
 
+from bytez_provider.emulator.load import Fate
 from bytez_provider.emulator.world import (
     AlreadyLoadedError,
-    Fate,
     LoadInProgressError,
     NotLoadedError,
     NotRunningError,
@@ -53,7 +53,7 @@ def test_reading_changes_nothing(world: World) -> None:
         world.instances(at(seconds))
         world.ledger(at(seconds))
     assert world == before
-    assert world.status("a/small", at(BOOT)).status(at(BOOT)) == "RUNNING"
+    assert world.status("a/small", at(BOOT)).phase(at(BOOT)) == "up"
 
 
 def test_a_run_is_counted_and_postpones_the_expiry(world: World) -> None:
@@ -112,7 +112,8 @@ def test_a_model_that_shuts_down_answers_as_before(
     load = world.load("a/small", START, concurrency=1)
     world.unload("a/small", at(deleted), shutdown_seconds=90)
     last = at(deleted + 89)
-    assert world.status("a/small", last).status(last) == status
+    assert world.status("a/small", last) is load
+    assert load.status(last) == status
     with pytest.raises(AlreadyLoadedError):
         world.load("a/small", last, concurrency=1)
     with pytest.raises(NotRunningError, match="shutting down"):

@@ -18,6 +18,7 @@ from bytez_provider.base.errors import (
 from bytez_provider.core.declared import ModelState
 from bytez_provider.core.waiting import Stop
 from bytez_provider.emulator import Emulator
+from bytez_provider.service.schemas import Asked
 from tests.fleet.crew import (
     GATEWAY,
     LISTS,
@@ -157,8 +158,7 @@ class TestFailed:
                 live,
                 who,
                 now=crew.emulator.now(),
-                concurrency=1,
-                expiration_period_seconds=None,
+                asked=Asked(1),
             )
 
         late(crew, take_over)

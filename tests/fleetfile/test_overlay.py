@@ -75,7 +75,7 @@ def test_the_overlay_has_the_suffix_of_the_file(write: Write) -> None:
     ("base", "overlay", "found"),
     [
         (
-            "models:\n  a: {modelId: a/b, concurrency: 0}\n",
+            "models:\n  a: {modelId: a/b, concurrency: -1}\n",
             "defaults: {adopt: 1}\nmodels:\n  a: {concurrency: 1, concurency: 1}\n",
             ["2:34", "prod.1:19", "prod.3:23"],
         ),

@@ -31,7 +31,7 @@ from bytez_provider.emulator import Emulator
 from bytez_provider.service.catalogue import CatalogueSource
 from bytez_provider.service.client import BytezClient
 from bytez_provider.service.schemas import iso
-from bytez_provider.service.settings import CatalogueMode, Key, Settings
+from bytez_provider.service.settings import ApiVersion, CatalogueMode, Key, Settings
 from tests.clocks import EmulatorClock
 from tests.lifecycle.caller import URN, FakeCaller
 
@@ -115,9 +115,11 @@ class Process(Operations):
         quiet: bool = False,
         clock: Clock | None = None,
         stack: StackIdentity = HERE,
+        api_version: ApiVersion = "2024-05",
     ) -> None:
         settings = Settings(
             endpoint=endpoint or emulator.url,
+            api_version=api_version,
             key=Key(key) if key else None,
             catalogue=catalogue,
             adopt=frozenset(adopt),

@@ -21,7 +21,7 @@ class TestCheck:
         assert check(process, {}).problems == [("modelId", "is missing")]
         wrong = {
             "modelId": "x",
-            "concurrency": 0,
+            "concurrency": -1,
             "expirationPeriodSeconds": 59,
             "adopt": "yes",
             "onExpiry": "ignore",

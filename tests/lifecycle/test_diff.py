@@ -8,11 +8,14 @@ import pytest
 
 from bytez_provider.core.declared import Granted, MemberInputs, ModelInputs, ModelState
 from bytez_provider.core.inputs import EXPIRY_MAX_SECONDS, EXPIRY_MIN_SECONDS
-from bytez_provider.core.lifecycle._diff import diff, drift_of, granted_of, needs_no_load
-from bytez_provider.service.schemas import Instance
+from bytez_provider.core.lifecycle._diff import diff, drift_of, granted_of, needs_no_request
+from bytez_provider.service.apis import APIS
+from bytez_provider.service.schemas import Asked, Instance
 from tests.lifecycle.machine import GPT2, inputs
 
 MEMBER = MemberInputs(model_id=GPT2)
+
+MAY_2024 = APIS["2024-05"]
 
 
 def state(**given: Any) -> ModelState:
@@ -82,7 +85,7 @@ def test_an_unknown_value_is_a_change_and_never_a_replacement(name: str) -> None
 )
 def test_a_load_needs_nothing(status: str, *, in_fleet: bool, expected: bool) -> None:
     kind = MemberInputs if in_fleet else ModelInputs
-    assert needs_no_load(state(status=status), kind(model_id=GPT2)) is expected
+    assert needs_no_request(state(status=status), kind(model_id=GPT2), rescales=False) is expected
 
 
 @pytest.mark.parametrize(
@@ -99,7 +102,7 @@ def test_drift_of_concurrency(
     granted: Granted | None, concurrency: int | None, drift: dict[str, int]
 ) -> None:
     old = state(concurrency=2, granted=granted)
-    assert drift_of(old, live(concurrency=concurrency)) == drift
+    assert drift_of(old, live(concurrency=concurrency), MAY_2024) == drift
 
 
 @pytest.mark.parametrize(
@@ -121,7 +124,7 @@ def test_drift_of_the_idle_period(
 ) -> None:
     """Only a value that an input can have is drift: the state must remain readable."""
     old = state(expiration_period_seconds=asked, granted=granted)
-    found = drift_of(old, live(expiration_period_seconds=period))
+    found = drift_of(old, live(expiration_period_seconds=period), MAY_2024)
     assert found == ({"expiration_period_seconds": period} if drifts else {})
 
 
@@ -136,5 +139,4 @@ def test_drift_of_the_idle_period(
     ],
 )
 def test_what_the_service_granted_differs(seen: Instance | None, expected: Granted | None) -> None:
-    asked = inputs(concurrency=2, expiration_period_seconds=600)
-    assert granted_of(asked, seen) == expected
+    assert granted_of(Asked(2, 600), seen) == expected

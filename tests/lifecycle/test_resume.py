@@ -11,7 +11,7 @@ from bytez_provider.base.errors import (
 )
 from bytez_provider.core.declared import Granted, ModelInputs
 from bytez_provider.core.waiting import Stop
-from bytez_provider.service.schemas import iso, moment_of
+from bytez_provider.service.schemas import Asked, iso, moment_of
 from tests.lifecycle.caller import OTHER_URN, URN, FakeCaller, stopped_at
 from tests.lifecycle.machine import (
     BOOT_SECONDS,
@@ -178,7 +178,7 @@ def test_a_record_of_another_model_outlives_a_resource_that_was_renamed_to_its_n
     state = process.create(inputs(PHI), FakeCaller(OTHER_URN))
     kept = record(URN, GPT2, began=process.client.server_now())
     process.keep(kept)
-    process.client.load(GPT2, 1)
+    process.client.load(GPT2, Asked(1))
     machine.delete(state)
     assert machine.running() == {GPT2: 1}
     assert machine.records() == [kept]

@@ -9,6 +9,7 @@ import pytest
 from bytez_provider.core.ownership import Claim
 from bytez_provider.core.waiting import FRESH_SECONDS, End, Stop, Watched, pause_seconds
 from bytez_provider.emulator.fixtures import START
+from bytez_provider.service.schemas import Asked
 from tests.lifecycle.caller import FakeCaller, stopped_at
 from tests.lifecycle.machine import BOOT_SECONDS, GPT2, Machine, Process, always
 
@@ -95,7 +96,7 @@ class TestPolls:
         self, machine: Machine, process: Process
     ) -> None:
         machine.faults(always(boot="never"))
-        process.client.load(GPT2, 1)
+        process.client.load(GPT2, Asked(1))
         wait, _ = wait_for(process, Claim(created=START), limit_seconds=900)
         assert wait.end is None
         assert 900 / 5.5 <= len(machine.emulator.requests("/model/status")) <= 900 / 4.5 + 40

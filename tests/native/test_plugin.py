@@ -60,7 +60,7 @@ class TestCheck:
         assert failures == {}
 
     def test_each_mistake_is_a_failure_of_its_property(self, plugin: Plugin) -> None:
-        _, failures = self.check(plugin, modelId="gpt2", concurrency=0, speed=1)
+        _, failures = self.check(plugin, modelId="gpt2", concurrency=-1, speed=1)
         assert sorted(failures) == ["concurrency", "modelId", "speed"]
         assert failures["speed"].startswith("is not an argument; the arguments are modelId, ")
 

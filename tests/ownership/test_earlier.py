@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bytez_provider.core.ownership import Folder, Ledger, Named, Owner, Phase, Record, Verdict
-from bytez_provider.service.schemas import Instance
+from bytez_provider.service.schemas import Asked, Instance
 from tests.clocks import FakeClock
 
 MODEL, OTHER_MODEL = "openai-community/gpt2", "microsoft/phi-1"
@@ -137,9 +137,7 @@ def test_a_new_record_removes_what_it_replaces_and_nothing_else(kept: Kept) -> N
     kept.write("load-3.json", {**NOTE, "modelId": OTHER_MODEL})
     kept.write("load-4.json", {**NOTE, "account": "another"})
     who = kept.ledger.who(URN)
-    kept.ledger.confirm(
-        MODEL, who, Named(CREATED), concurrency=2, expiration_period_seconds=600, is_kept=True
-    )
+    kept.ledger.confirm(MODEL, who, Named(CREATED), asked=Asked(2, 600), is_kept=True)
     kept.ledger.deploys(is_preview=False)
     record = kept.ledger.record(MODEL)
     assert record is not None

@@ -33,7 +33,7 @@ from bytez_provider.core.ownership import (
     _hold,
     _ledger,
 )
-from bytez_provider.service.schemas import Instance, iso
+from bytez_provider.service.schemas import Asked, Instance, iso
 from tests.clocks import FakeClock
 
 MODEL, PHI, OPT = "openai-community/gpt2", "microsoft/phi-1", "facebook/opt-1.3b"
@@ -45,7 +45,7 @@ THERE = StackIdentity("there", "file:///there")
 GPT2, CHAT = (
     f"urn:pulumi:dev::fleet::pulumi-python:dynamic/bytez:Model::{name}" for name in ("gpt2", "chat")
 )
-SETTINGS: dict[str, Any] = {"concurrency": 1, "expiration_period_seconds": None}
+SETTINGS: dict[str, Any] = {"asked": Asked(1)}
 
 
 def running(created: datetime | None = CREATED) -> Instance:

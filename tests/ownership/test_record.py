@@ -17,7 +17,7 @@ from bytez_provider.core.ownership import (
     judge,
 )
 from bytez_provider.core.ownership._judgement import confirmed as confirm
-from bytez_provider.service.schemas import iso
+from bytez_provider.service.schemas import Asked, iso
 from tests.ownership.test_judgement import (
     ADOPTED,
     ADOPTED_LATER,
@@ -107,9 +107,8 @@ def test_a_record_is_about_the_load_that_fits() -> None:
 
 def test_what_a_record_asked_for() -> None:
     record = requested(concurrency=2, expiration_period_seconds=600)
-    assert record.asks_for(2, 600)
-    assert not record.asks_for(1, 600)
-    assert not record.asks_for(2, None)
+    assert record.asked == Asked(2, 600)
+    assert requested(concurrency=2, max_concurrency=4).asked == Asked(2, None, 4)
 
 
 def test_a_load_made_at_the_end_of_the_window_is_the_requested_one() -> None:

@@ -271,7 +271,7 @@ class TestStateThatIsNone:
     @pytest.mark.parametrize(
         ("name", "value", "said"),
         [
-            ("concurrency", "\x1b[31mmany", "its concurrency must be a whole number of at least 1"),
+            ("concurrency", "\x1b[31mmany", "its concurrency must be a whole number of at least 0"),
             ("modelId", "../../etc", "its modelId must be a model id of the form"),
             ("endpoint", None, "its endpoint is missing"),
         ],

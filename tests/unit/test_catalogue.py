@@ -11,7 +11,7 @@ from bytez_provider.emulator import Emulator
 from bytez_provider.service.catalogue import Catalogue, CatalogueSource, bundled_catalogue
 from bytez_provider.service.client import BytezClient
 from bytez_provider.service.schemas import CatalogueEntry
-from bytez_provider.service.settings import CatalogueMode, Key, Settings
+from bytez_provider.service.settings import ApiVersion, CatalogueMode, Key, Settings
 from tests.clocks import EmulatorClock
 
 GPT2 = "openai-community/gpt2"
@@ -26,9 +26,12 @@ def emulator() -> Iterator[Emulator]:
 
 
 def source(
-    emulator: Emulator, mode: CatalogueMode = "live", key: str | None = KEY
+    emulator: Emulator,
+    mode: CatalogueMode = "live",
+    key: str | None = KEY,
+    api_version: ApiVersion = "2024-05",
 ) -> CatalogueSource:
-    settings = Settings(emulator.url, key=Key(key) if key else None, catalogue=mode)
+    settings = Settings(emulator.url, api_version, Key(key) if key else None, catalogue=mode)
     return CatalogueSource(settings, BytezClient(settings, clock=EmulatorClock(emulator)))
 
 
@@ -152,3 +155,45 @@ def test_the_bundled_copy_is_used_if_the_service_has_none(
     catalogue = source(emulator).get()
     assert not catalogue.is_live
     assert catalogue.find(GPT2) is not None
+
+
+# ------------------------------------------------------------------------------ one model
+
+
+def asked(emulator: Emulator) -> list[str]:
+    return [one.path for one in emulator.requests()]
+
+
+def test_the_api_of_2025_is_asked_for_one_model_once(emulator: Emulator) -> None:
+    models = source(emulator, api_version="2025-04")
+    for _ in range(2):
+        found = models.about(GPT2).find(GPT2)
+        assert found is not None
+        assert found.dollars_per_second is not None
+    assert asked(emulator) == ["/models/v2/list/models"]
+
+
+def test_a_model_that_it_does_not_have_is_refused_with_the_nearest(emulator: Emulator) -> None:
+    models = source(emulator, api_version="2025-04")
+    unknown = models.about("openai/gpt2").unknown("openai/gpt2")
+    assert unknown is not None
+    assert (unknown.is_certain, unknown.meant[0]) == (True, GPT2)
+
+
+def test_without_an_answer_about_one_model_the_bundled_copy_counts(emulator: Emulator) -> None:
+    respond = {"status": 404, "body": "no"}
+    emulator.set_faults([{"endpoint": "/models/v2/list/models", "do": {"respond": respond}}])
+    models = source(emulator, api_version="2025-04")
+    assert models.about(GPT2).find(GPT2) == entry(GPT2, 0.5, benchmarked=True)
+    assert not models.about("a/b").is_live
+
+
+@pytest.mark.parametrize(
+    ("mode", "key", "api_version"),
+    [("bundled", KEY, "2025-04"), ("live", None, "2025-04"), ("live", KEY, "2024-06")],
+)
+def test_nothing_is_asked_about_one_model_where_the_whole_list_serves(
+    emulator: Emulator, mode: CatalogueMode, key: str | None, api_version: ApiVersion
+) -> None:
+    assert source(emulator, mode, key, api_version).about(GPT2).find(GPT2) is not None
+    assert "/models/v2/list/models" not in asked(emulator)

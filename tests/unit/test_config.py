@@ -75,7 +75,7 @@ def test_the_environment_counts_if_stack_config_has_no_value() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "choices"),
     [
-        ("apiVersion", "2024-6", "2024-05, 2024-06"),
+        ("apiVersion", "2024-6", "2024-05, 2024-06, 2025-04"),
         ("catalogue", "on", "live, bundled, off"),
     ],
 )

@@ -19,7 +19,7 @@ GPT2 = "openai-community/gpt2"
 NAMES = list(INPUTS)
 DEFAULTS = {name: one.default for name, one in INPUTS.items() if one.default is not REQUIRED}
 NAMES_IN_STATE = [
-    *("modelId", "concurrency", "expirationPeriodSeconds"),
+    *("modelId", "concurrency", "maxConcurrency", "expirationPeriodSeconds"),
     *("adopt", "onExpiry", "expectedHoursPerDay"),
 ]
 
@@ -39,8 +39,10 @@ def arguments_of(function: Any) -> dict[str, Any]:
 
 def test_names_in_state_never_change() -> None:
     assert [one.in_state for one in INPUTS.values()] == NAMES_IN_STATE
-    replacing = [name for name, one in INPUTS.items() if one.change is Change.REPLACE]
-    assert replacing == ["model_id", "concurrency", "expiration_period_seconds"]
+    names = {kind: [n for n, one in INPUTS.items() if one.change is kind] for kind in Change}
+    assert names[Change.REPLACE] == ["model_id"]
+    settings = ["concurrency", "max_concurrency", "expiration_period_seconds"]
+    assert names[Change.RESCALE] == settings
 
 
 def test_model_takes_the_inputs_with_their_defaults() -> None:
@@ -114,7 +116,12 @@ NAN, INFINITY = float("nan"), float("inf")
         ),
         (
             "concurrency",
-            [True, False, 0, -1, 1.5, "2", None, [], NAN, INFINITY],
+            [True, False, -1, 1.5, "2", None, [], NAN, INFINITY],
+            "must be a whole number of at least 0, not ",
+        ),
+        (
+            "maxConcurrency",
+            [True, 0, -1, 1.5, "2", [], NAN],
             "must be a whole number of at least 1, not ",
         ),
         (
@@ -141,7 +148,7 @@ def test_any_other_value_is_refused(name: str, values: list[object], reason: str
 
 
 def test_a_whole_number_is_shown_as_one() -> None:
-    assert problems(concurrency=0.0)[0][1].endswith("not 0")
+    assert problems(concurrency=-1.0)[0][1].endswith("not -1")
     assert problems(concurrency=1.5)[0][1].endswith("not 1.5")
 
 
@@ -157,7 +164,7 @@ def test_whole_numbers_and_hours_keep_their_type() -> None:
 
 def test_everything_that_is_wrong_is_named_on_one_short_line() -> None:
     with pytest.raises(ValidationError) as caught:
-        ModelInputs.model_validate({"concurrency": 0, "adopt": "y" * 10_000, "\x1b[31m\n": 1})
+        ModelInputs.model_validate({"concurrency": -1, "adopt": "y" * 10_000, "\x1b[31m\n": 1})
     found = problems_of(caught.value)
     assert [name for name, _ in found] == ["modelId", "concurrency", "adopt", ""]
     assert found[0][1] == "is missing"

@@ -84,7 +84,7 @@ def test_version_2025_04_has_paths_and_envelopes_of_its_own() -> None:
         return Answer(200, {}, json.dumps({"error": None, "output": output}).encode())
 
     client._transport.exchange = exchange  # type: ignore[method-assign]
-    assert client.load(GPT2, 2, 90).outcome.value == "accepted"
+    assert client.load(GPT2, Asked(2, 90)).outcome.value == "accepted"
     live = client.status(GPT2)
     assert live is not None
     assert (live.phase, live.word, live.instances) == (Phase.RUNNING, "RUNNING", 3)

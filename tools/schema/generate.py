@@ -36,6 +36,8 @@ PRINTED: dict[str, tuple[type[BaseModel], str]] = {
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 _CHANGE = {
     Change.REPLACE: "A change replaces the load, with an outage of one boot, 6 to 15 minutes.",
+    Change.RESCALE: "A change replaces the load, with an outage of one boot, 6 to 15 minutes; with "
+    "bytez:apiVersion 2025-04 it is made in place.",
     Change.UPDATE: "A change sends no request.",
 }
 

@@ -36,6 +36,10 @@ _LEARNED: Final[Mapping[str, _Schema]] = {
         "description": "When the load was read by its id, by an import or a `get`, ISO 8601 in "
         "UTC.",
     },
+    "apiVersion": {
+        **_TEXT,
+        "description": "The version of the API that has the load; left out for those of 2024.",
+    },
     "granted": {
         "$ref": "#/types/bytez:index:Granted",
         "description": "The settings that the service reports, if they differ from those "
@@ -51,12 +55,23 @@ _LEARNED: Final[Mapping[str, _Schema]] = {
 }
 """The outputs of a model that are not inputs."""
 
+_SCALE: Final[Mapping[str, _Schema]] = {
+    "maxConcurrency": {**_WHOLE, "description": "The most instances."},
+    "instances": {
+        **_WHOLE,
+        "description": "Instances that there are now, those that boot included.",
+    },
+}
 _SEEN: Final[Mapping[str, _Schema]] = {
     "status": {**_TEXT, "description": "The status in the service's own word."},
     "concurrency": {**_WHOLE, "description": "Instances behind the model's address."},
     "expirationPeriodSeconds": {
         **_WHOLE,
         "description": "Idle seconds after which the service unloads the model.",
+    },
+    "scale": {
+        "$ref": "#/types/bytez:index:Scale",
+        "description": "How it scales, with bytez:apiVersion 2025-04.",
     },
     "inferences": {**_WHOLE, "description": "Runs since the model was loaded."},
     "created": {**_TEXT, "description": "When the load was accepted, ISO 8601 in UTC."},
@@ -240,14 +255,23 @@ def _types() -> _Schema:
             "description": INPUTS["on_expiry"].help,
             "enum": [{"value": value} for value in INPUTS["on_expiry"].schema["enum"]],
         },
-        "bytez:index:Granted": _object(counts, []),
+        "bytez:index:Granted": _object({**counts, "maxConcurrency": _SCALE["maxConcurrency"]}, []),
+        "bytez:index:Scale": _object(_SCALE, []),
         "bytez:index:FleetModel": _object(plain, ["modelId"]),
         "bytez:index:FleetDefaults": _object(defaults, []),
         "bytez:index:FleetMember": _object(
             {**model_id, "concurrency": _SEEN["concurrency"], **seen}, ["modelId", "status"]
         ),
         "bytez:index:CatalogueEntry": _object(
-            {**model_id, **{name: _LEARNED[name] for name in ("requiredRamGb", "benchmarked")}},
+            {
+                **model_id,
+                **{name: _LEARNED[name] for name in ("requiredRamGb", "benchmarked")},
+                "dollarsPerSecond": {
+                    **_TEXT,
+                    "description": "US dollars for a second of one instance, as a decimal, if "
+                    "the catalogue has prices.",
+                },
+            },
             ["modelId"],
         ),
         "bytez:index:Instance": _object({**model_id, **_SEEN}, ["modelId", "status"]),

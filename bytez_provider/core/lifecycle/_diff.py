@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bytez_provider.core.declared import Granted, MemberInputs, ModelInputs, ModelState
 from bytez_provider.core.inputs import EXPIRY_MAX_SECONDS, EXPIRY_MIN_SECONDS, INPUTS, Change
-from bytez_provider.service.schemas import NOT_LOADED, Instance, Phase
+from bytez_provider.service.schemas import NOT_LOADED, RUNNING, Asked, Instance, Phase
+from bytez_provider.service.wire import Api
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,12 @@ class Difference:
         return bool(self.replaces or self.updates)
 
 
-def diff(old: ModelState, new: ModelInputs, unknown: frozenset[str]) -> Difference:
+def diff(
+    old: ModelState, new: ModelInputs, unknown: frozenset[str], *, rescales: bool = False
+) -> Difference:
     """Compare what was declared with what is; `unknown` are names in Python.
+
+    `rescales` says whether the API can change the settings of a load while it runs.
 
     An unknown value is a change but never a replacement: before a delete-before-replace the
     engine asks a dependent with every derived input unknown.
@@ -35,13 +40,14 @@ def diff(old: ModelState, new: ModelInputs, unknown: frozenset[str]) -> Differen
         for name, one in INPUTS.items()
         if name not in unknown and getattr(old, name) != getattr(new, name)
     ]
-    updates = [one.name for one in changed if one.change is Change.UPDATE]
+    in_place = {Change.UPDATE, Change.RESCALE} if rescales else {Change.UPDATE}
+    updates = [one.name for one in changed if one.change in in_place]
     if isinstance(new, MemberInputs) is not (old.readiness == "fleet"):
         updates.append("readiness")
     if not _is_settled(old):
         updates.append("status")
     return Difference(
-        replaces=[one.name for one in changed if one.change is Change.REPLACE],
+        replaces=[one.name for one in changed if one.change not in in_place],
         updates=[*updates, *sorted(unknown)],
     )
 
@@ -52,35 +58,50 @@ def _is_settled(old: ModelState) -> bool:
         return True  # It is in state only if expiry was accepted.
     if old.readiness == "fleet":
         return old.status is None  # Whether it is RUNNING, the fleet's readiness says.
-    return old.phase is Phase.RUNNING
+    return old.phase is Phase.RUNNING or (old.phase is Phase.OFF and may_rest(old))
 
 
-def needs_no_load(old: ModelState, new: ModelInputs) -> bool:
-    """Return whether the load is RUNNING, or boots and a fleet's readiness waits for it."""
+def may_rest(asked: ModelInputs) -> bool:
+    """Return whether a load is as declared while no instance of it runs."""
+    return asked.concurrency == 0 or asked.on_expiry == "accept"
+
+
+def word_in_state(live: Instance, asked: ModelInputs) -> str:
+    """Return the status for a state, which must not change with each request to a model."""
+    return RUNNING if live.phase is Phase.OFF and asked.concurrency == 0 else live.word
+
+
+def needs_no_request(old: ModelState, new: ModelInputs, *, rescales: bool) -> bool:
+    """Return whether the load is as declared, or boots and a fleet's readiness waits for it."""
+    if old.status == NOT_LOADED or (rescales and old.asked != new.asked):
+        return False
     boots_for_fleet = isinstance(new, MemberInputs) and old.phase is Phase.BOOTING
-    return old.status != NOT_LOADED and (old.phase is Phase.RUNNING or boots_for_fleet)
+    is_off = old.phase is Phase.OFF and may_rest(new)
+    return old.phase is Phase.RUNNING or boots_for_fleet or is_off
 
 
-def differing(live: Instance, asked: ModelInputs) -> dict[str, int]:
-    """Return the settings of an instance that are not what was asked, by their names."""
+def differing(live: Instance, taken: Asked) -> dict[str, int]:
+    """Return the settings of an instance that are not as the service takes them, by their names."""
     found = {}
-    for name in ("concurrency", "expiration_period_seconds"):
-        shown, wanted = getattr(live, name), getattr(asked, name)
-        if shown and wanted is not None and shown != wanted:
+    for name, wanted in vars(taken).items():
+        shown = getattr(live, name)
+        # Only in a range, zero is a setting.
+        is_shown = shown is not None and (shown != 0 or live.max_concurrency is not None)
+        if is_shown and wanted is not None and shown != wanted:
             found[name] = shown
     return found
 
 
-def granted_of(asked: ModelInputs, seen: Instance | None) -> Granted | None:
-    """Return what the service made of our load, if that differs from what was asked."""
-    found = differing(seen, asked) if seen is not None else {}
+def granted_of(taken: Asked, seen: Instance | None) -> Granted | None:
+    """Return what the service made of our load, if that differs from what it should take."""
+    found = differing(seen, taken) if seen is not None else {}
     return Granted(**found) if found else None
 
 
-def drift_of(old: ModelState, live: Instance) -> dict[str, int]:
+def drift_of(old: ModelState, live: Instance, api: Api) -> dict[str, int]:
     """Return the declared settings that are no longer what was seen right after our load."""
     granted = (old.granted or Granted()).model_dump(exclude_none=True)
-    drift = differing(live, old.model_copy(update=granted))
+    drift = differing(live, replace(api.taken(old.asked), **granted))
     # It becomes an input, so it must be one that can be declared: a state must stay readable.
     period = drift.get("expiration_period_seconds", EXPIRY_MIN_SECONDS)
     if not EXPIRY_MIN_SECONDS <= period <= EXPIRY_MAX_SECONDS:

@@ -23,6 +23,8 @@ from bytez_provider.service.client import BytezClient
 from bytez_provider.service.schemas import CatalogueEntry, Instance
 from bytez_provider.service.settings import Settings
 
+_SETTINGS = ("concurrency", "maxConcurrency", "expirationPeriodSeconds")
+
 
 @dataclass(frozen=True)
 class Checked:
@@ -73,17 +75,30 @@ class Lifecycle:
             inputs = declared({**news} if is_named else {**news, "modelId": "unknown/unknown"})
         except ValidationError as error:
             return Checked(None, problems_of(error))
+        problems = [
+            one for one in self._account.api.problems(inputs.asked) if not unknown & {*_SETTINGS}
+        ]
+        if problems:
+            return Checked(inputs, problems)
+        self._note_rounded(inputs, caller)
         twin = self._account.ledger.declare(inputs.model_id, caller.urn) if is_named else None
         if twin is not None:
             reason = messages.declared_twice(inputs.model_id, twin)
             return Checked(inputs, [("modelId", reason)])
-        stranger = self._account.catalogue.get().unknown(inputs.model_id) if is_named else None
+        about, model_id = self._account.catalogue.about, inputs.model_id
+        stranger = about(model_id).unknown(model_id) if is_named else None
         if stranger is None:
             return Checked(inputs, [])
         if stranger.is_certain and inputs.model_id != old_model_id:
             return Checked(inputs, [("modelId", str(stranger))])
         caller.warn(str(stranger))
         return Checked(inputs, [])
+
+    def _note_rounded(self, inputs: ModelInputs, caller: Caller) -> None:
+        asked = inputs.expiration_period_seconds
+        taken = self._account.api.taken(inputs.asked).expiration_period_seconds
+        if asked is not None and taken is not None and taken != asked:
+            caller.note(messages.rounded(inputs.model_id, asked, taken))
 
     def diff(
         self, old: ModelState, news: Mapping[str, Any], unknown: frozenset[str], caller: Caller
@@ -93,9 +108,11 @@ class Lifecycle:
         If the resource keeps its load, no other resource's delete ends it from now on. Two name
         one load if a deployment was killed between a take-over and the delete of the older one.
         """
-        new = declared({"modelId": old.model_id, **news})
-        change = diff(old, new, frozenset(map(to_snake, unknown)))
+        new, api = declared({"modelId": old.model_id, **news}), self._account.api
+        change = diff(old, new, frozenset(map(to_snake, unknown)), rescales=api.rescales)
         named = named_by(old)
+        if old.api_version != api.in_state and named is not None:
+            caller.warn(messages.other_version(old))
         if change.replaces:
             caller.warn(f"'{old.model_id}' {messages.OUTAGE}")
         elif named is not None:

@@ -7,13 +7,20 @@ from contextlib import nullcontext, suppress
 from bytez_provider.base.errors import ApiError, BytezError, LoadLostError
 from bytez_provider.core import messages
 from bytez_provider.core.declared import MemberInputs, ModelInputs, ModelState
-from bytez_provider.core.lifecycle._diff import differing, granted_of, needs_no_load
+from bytez_provider.core.lifecycle._diff import (
+    differing,
+    granted_of,
+    may_rest,
+    needs_no_request,
+    word_in_state,
+)
 from bytez_provider.core.lifecycle._operation import Account, Operation
+from bytez_provider.core.lifecycle._rescale import rescale
 from bytez_provider.core.lifecycle._stated import Stated
 from bytez_provider.core.lifecycle._unload import roll_back, unload, unload_leftover
-from bytez_provider.core.ownership import Claim, HeldError, Hold, Judgement, Record, Verdict
+from bytez_provider.core.ownership import Claim, HeldError, Hold, Judgement, Named, Record, Verdict
 from bytez_provider.core.waiting import BOOT_LIMIT_SECONDS, End, Stop, Watched
-from bytez_provider.service.schemas import DEPLOYING, RUNNING, Instance, LoadOutcome, Phase, iso
+from bytez_provider.service.schemas import DEPLOYING, Instance, LoadOutcome, Phase, iso
 
 
 def create(op: Operation, inputs: ModelInputs) -> ModelState:
@@ -29,7 +36,7 @@ def create(op: Operation, inputs: ModelInputs) -> ModelState:
 
 def update(op: Operation, old: ModelState, inputs: ModelInputs) -> ModelState:
     """Apply what needs no replacement, and finish a load; see `Lifecycle.update`."""
-    if needs_no_load(old, inputs):
+    if needs_no_request(old, inputs, rescales=op.api.rescales):
         status = None if isinstance(inputs, MemberInputs) else old.status
         return old.model_copy(update={"readiness": None, **dict(inputs), "status": status})
     if op.is_stopped:
@@ -53,6 +60,8 @@ def update(op: Operation, old: ModelState, inputs: ModelInputs) -> ModelState:
             claim, adopted_at = judged.record.claim, judged.record.adopted_at
         if live.phase is Phase.FAILED:
             return _load_again(op, inputs, live, judged)
+        if op.api.rescales:
+            rescale(op, inputs, live, judged)
         return _wait(op, inputs, claim, adopted_at)
 
 
@@ -89,9 +98,10 @@ def _load_or_take_over(op: Operation, inputs: ModelInputs, live: Instance | None
         op.ledger.end(model_id, op.who)
     if not (is_let_go or inputs.adopt or model_id in op.settings.adopt):
         raise messages.loaded_by_others(live, judged, in_fleet=isinstance(inputs, MemberInputs))
-    changes = {name: getattr(inputs, name) for name in differing(live, inputs)}
+    taken = op.api.taken(inputs.asked)
+    changes = {name: getattr(taken, name) for name in differing(live, taken)}
     has_failed = live.phase is Phase.FAILED
-    if has_failed or changes:
+    if has_failed or (changes and not op.api.rescales):
         changes = {} if has_failed else changes
         op.caller.warn(messages.adopted_is_loaded_again(live, changes))
         return _load_again(op, inputs, live, judged)
@@ -102,9 +112,13 @@ def _resume(
     op: Operation, inputs: ModelInputs, live: Instance, judged: Judgement, record: Record
 ) -> ModelState:
     """Continue with a load that this resource began and its state does not name."""
-    asked = (inputs.concurrency, inputs.expiration_period_seconds)
     has_failed = live.phase is Phase.FAILED
-    if not has_failed and record.asks_for(*asked):
+    is_as_declared = record.asked == inputs.asked
+    if not has_failed and (is_as_declared or op.api.rescales):
+        if not is_as_declared:
+            op.caller.note(messages.begun_is_rescaled(inputs.model_id))
+        if op.api.rescales:
+            rescale(op, inputs, live, judged)
         return _wait(op, inputs, Claim(live.created), record.adopted_at)
     op.caller.note(messages.begun_is_loaded_again(inputs.model_id, has_failed=has_failed))
     return _load_again(op, inputs, live, judged)
@@ -128,13 +142,15 @@ def _adopt(op: Operation, inputs: ModelInputs, live: Instance, judged: Judgement
         live,
         op.who,
         now=op.client.server_now(),
-        concurrency=inputs.concurrency,
-        expiration_period_seconds=inputs.expiration_period_seconds,
+        asked=inputs.asked,
     )
     op.caller.note(messages.ADOPTED.format(inputs.model_id))
     if judged.verdict is Verdict.FOREIGN and not op.ledger.store.is_shared:
         op.caller.warn(messages.ADOPTED_FROM_ELSEWHERE.format(inputs.model_id))
     try:
+        if op.api.rescales:
+            named = Named(live.created, adoption.adopted_at)
+            rescale(op, inputs, live, op.ledger.judge(live.model_id, live, op.who, named))
         return _wait(op, inputs, Claim(live.created), adoption.adopted_at)
     except BytezError:
         adoption.undo()  # No state will say that this resource has it.
@@ -143,15 +159,13 @@ def _adopt(op: Operation, inputs: ModelInputs, live: Instance, judged: Judgement
 
 def _load(op: Operation, inputs: ModelInputs) -> ModelState:
     """Load what is not loaded, as far as the status shows."""
-    model_id, asked = inputs.model_id, (inputs.concurrency, inputs.expiration_period_seconds)
+    model_id, asked = inputs.model_id, inputs.asked
     if op.is_stopped:
         raise messages.interrupted(model_id)
     began = op.client.server_now()
-    with op.ledger.requesting(
-        model_id, op.who, began=began, concurrency=asked[0], expiration_period_seconds=asked[1]
-    ) as request:
+    with op.ledger.requesting(model_id, op.who, began=began, asked=asked) as request:
         try:
-            answer = op.client.load(model_id, *asked, stop=op.caller.wake)
+            answer = op.client.load(model_id, asked, stop=op.caller.wake)
         except BytezError as error:
             if isinstance(error, ApiError) and error.maybe_done:
                 raise messages.maybe_loaded(error) from None
@@ -197,7 +211,7 @@ def _wait(
     """Wait for a load, and turn the end of the wait into a state or an error."""
     model_id, in_fleet = inputs.model_id, isinstance(inputs, MemberInputs)
     limit = op.caller.timeout_seconds or BOOT_LIMIT_SECONDS
-    load = Watched(model_id, claim)
+    load = Watched(model_id, claim, may_rest=may_rest(inputs))
     op.ledger.identify(model_id, op.who, claim.created)
     waiting = nullcontext() if in_fleet else op.ledger.waiting(model_id, op.who, claim.created)
     try:
@@ -217,7 +231,9 @@ def _wait(
     if op.caller.stop() is Stop.ENGINE_GONE:
         # Nobody receives a state any more, even if it is RUNNING.
         raise messages.interrupted(model_id, is_loading=True)
-    status = RUNNING if load.end is End.RUNNING else DEPLOYING
+    status = DEPLOYING
+    if load.end is End.RUNNING and load.seen is not None:
+        status = word_in_state(load.seen, inputs)
     state = state_of(op, inputs, claim, load.seen, None if in_fleet else status, adopted_at)
     if is_up:
         for line in messages.granted_less(state):
@@ -248,15 +264,16 @@ def state_of(
     adopted_at: str | None = None,
 ) -> ModelState:
     """Return the state of a load as it was seen, under the key and endpoint in use."""
-    entry = account.catalogue.get().find(inputs.model_id)
+    entry = account.catalogue.about(inputs.model_id).find(inputs.model_id)
     return ModelState(
         **dict(inputs),
         status=status,
         created=iso(claim.created) if claim.created else None,
         adopted_at=adopted_at,
-        granted=granted_of(inputs, seen),
+        granted=granted_of(account.api.taken(inputs.asked), seen),
         required_ram_gb=entry.required_ram_gb if entry else None,
         benchmarked=entry.benchmarked if entry else None,
         endpoint=account.settings.endpoint,
+        api_version=account.api.in_state,
         account=account.settings.account,
     )

@@ -14,6 +14,7 @@ from bytez_provider.service.catalogue import CatalogueSource
 from bytez_provider.service.client import BytezClient
 from bytez_provider.service.schemas import Instance
 from bytez_provider.service.settings import Settings
+from bytez_provider.service.wire import Api
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +28,11 @@ class Account:
     waiter: Waiter
     unloaded: set[str] = field(default_factory=set)
     """The URNs whose load this process unloaded: a create after that is a replacement's."""
+
+    @property
+    def api(self) -> Api:
+        """What the API can do."""
+        return self.client.api
 
     def begin(self, caller: Caller, who: Owner | None = None) -> Operation:
         """Begin an operation of the caller's resource, or of another one."""

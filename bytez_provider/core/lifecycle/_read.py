@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from bytez_provider.core import messages
 from bytez_provider.core.declared import ModelInputs, ModelState
 from bytez_provider.core.inputs import EXPIRY_MAX_SECONDS, EXPIRY_MIN_SECONDS, is_model_id
-from bytez_provider.core.lifecycle._diff import drift_of, granted_of
+from bytez_provider.core.lifecycle._diff import (
+    drift_of,
+    granted_of,
+    may_rest,
+    word_in_state,
+)
 from bytez_provider.core.lifecycle._load import state_of
 from bytez_provider.core.lifecycle._operation import Account, Operation
 from bytez_provider.core.lifecycle._stated import Stated
 from bytez_provider.core.ownership import Claim, Judgement, Named, Verdict
-from bytez_provider.service.pricing import IDLE_SECONDS
-from bytez_provider.service.schemas import NOT_LOADED, Instance, Phase, iso, moment_of
+from bytez_provider.service.schemas import NOT_LOADED, Asked, Instance, Phase, iso, moment_of
 
 _GLANCE_SECONDS = 5.0
 """How old the list may be in a refresh: a whole fleet is read from one."""
@@ -45,22 +50,30 @@ def find(op: Operation, model_id: str) -> ModelState:
     live = op.client.status(model_id)
     if live is None:
         raise messages.not_loaded(model_id)
-    period = live.expiration_period_seconds
-    is_own = period is not None and EXPIRY_MIN_SECONDS <= period <= EXPIRY_MAX_SECONDS
-    inputs = ModelInputs(
-        model_id=live.model_id,
-        concurrency=live.concurrency or 1,
-        expiration_period_seconds=period if is_own and period != IDLE_SECONDS else None,
-    )
+    inputs = ModelInputs(model_id=live.model_id, **_as_declared(op, live))
     op.ledger.mark_unsaved(model_id, live.created)
     state = state_of(op, inputs, Claim(live.created), None, live.word)
     return state.model_copy(update={"read_at": iso(op.client.server_now())})
 
 
 def _read_only(account: Account, live: Instance) -> ModelState:
-    inputs = ModelInputs(model_id=live.model_id, concurrency=live.concurrency or 1)
+    concurrency = _as_declared(account, live)["concurrency"]
+    inputs = ModelInputs(model_id=live.model_id, concurrency=concurrency)
     state = state_of(account, inputs, Claim(live.created), None, live.word)
     return state.model_copy(update={"read_only": True})
+
+
+def _as_declared(account: Account, live: Instance) -> dict[str, Any]:
+    """Return the settings of an instance as a program would declare them: no defaults."""
+    # Only in a range, zero instances are a setting.
+    least = live.concurrency if live.max_concurrency is not None else live.concurrency or 1
+    found: dict[str, Any] = {"concurrency": 1 if least is None else least}
+    if live.max_concurrency != account.api.taken(Asked(**found)).max_concurrency:
+        found["max_concurrency"] = live.max_concurrency or None
+    period = live.expiration_period_seconds
+    if period is not None and EXPIRY_MIN_SECONDS <= period <= EXPIRY_MAX_SECONDS:
+        found["expiration_period_seconds"] = None if period == account.api.idle_seconds else period
+    return found
 
 
 def read(op: Operation, old: ModelState) -> ModelState | None:
@@ -74,6 +87,8 @@ def read(op: Operation, old: ModelState) -> ModelState | None:
         stated = Stated(op, old)
         live = _seen(op, old) or stated.look_again()
         judged = stated.judge("read", live, only_if_unnamed=True)
+    if live is not None and judged.verdict is Verdict.FOREIGN and _may_take_over(op, old):
+        return _taken_over(op, old, live)
     if live is None or not judged.is_ours:
         proves_nothing = live is None and (stated.may_lag or op.is_stopped)
         if judged.verdict is Verdict.UNSURE or proves_nothing:
@@ -89,14 +104,16 @@ def read(op: Operation, old: ModelState) -> ModelState | None:
         op.ledger.identify(old.model_id, op.who, live.created)
         op.ledger.mark_unsaved(old.model_id, live.created)
     in_fleet = old.readiness == "fleet"
+    asks_for_more = live.phase is Phase.FAILED or (live.phase is Phase.OFF and not may_rest(old))
     seen = {
-        "status": None if in_fleet and live.phase is not Phase.FAILED else live.word,
+        "status": None if in_fleet and not asks_for_more else word_in_state(live, old),
         "created": iso(live.created) if live.created else None,
         # Found under a new key or address, it belongs to them from now on: keys are changed.
         "endpoint": op.settings.endpoint,
         "account": op.settings.account,
+        "api_version": op.api.in_state,
     }
-    drift = drift_of(old, live)
+    drift = drift_of(old, live, op.api)
     if drift:
         seen["granted"] = None
     return old.model_copy(update={**seen, **drift})
@@ -106,6 +123,28 @@ def _seen(op: Operation, old: ModelState) -> Instance | None:
     if old.readiness == "fleet":
         return glance(op, old.model_id, moment_of(old.created))
     return op.client.status(old.model_id)
+
+
+def _may_take_over(op: Operation, old: ModelState) -> bool:
+    """Return whether another load may take the place of the one in a state, and be mended there.
+
+    A run of a model that has expired loads it with settings of the service.
+    """
+    is_allowed = old.adopt or old.model_id in op.settings.adopt
+    return op.api.rescales and op.api.run_loads and is_allowed and old.status != NOT_LOADED
+
+
+def _taken_over(op: Operation, old: ModelState, live: Instance) -> ModelState:
+    """Return the state of the load that runs instead: the next `up` gives it our settings."""
+    op.caller.note(messages.found_instead(live))
+    op.ledger.mark_unsaved(old.model_id, live.created)
+    update = {
+        "created": iso(live.created) if live.created else None,
+        "adopted_at": iso(op.client.server_now()),
+        "granted": None,
+        **drift_of(old.model_copy(update={"granted": None}), live, op.api),
+    }
+    return old.model_copy(update=update)
 
 
 def _gone(
@@ -130,13 +169,10 @@ def _found_later(op: Operation, old: ModelState, live: Instance, judged: Judgeme
         return old
     op.caller.note(messages.found_later(live))
     op.ledger.mark_unsaved(old.model_id, live.created)
-    asked = {
-        "concurrency": record.concurrency,
-        "expiration_period_seconds": record.expiration_period_seconds,
-        "adopted_at": record.adopted_at,
-    }
+    asked = {**vars(record.asked), "adopted_at": record.adopted_at}
     begun = old.model_copy(update=asked)
-    return begun.model_copy(update={"granted": granted_of(begun, live)})
+    granted = granted_of(op.api.taken(begun.asked), live)
+    return begun.model_copy(update={"granted": granted})
 
 
 def confirm(op: Operation, old: ModelState, named: Named, *, is_kept: bool) -> None:
@@ -145,7 +181,6 @@ def confirm(op: Operation, old: ModelState, named: Named, *, is_kept: bool) -> N
         old.model_id,
         op.who,
         named,
-        concurrency=old.concurrency,
-        expiration_period_seconds=old.expiration_period_seconds,
+        asked=old.asked,
         is_kept=is_kept,
     )

@@ -75,7 +75,14 @@ class Stated:
             AccountChangedError: The key or the endpoint is not the state's.
         """
         old, now = self._old, self._op.settings
-        same = (old.endpoint, old.account) == (now.endpoint, now.account)
+        api_version = self._op.api.in_state
+        was, used = ((one.endpoint, one.account) for one in (old, now))
+        same = (*was, old.api_version) == (*used, api_version)
         if same or now.accept_account_change or self.named is None:
             return
-        raise messages.other_account(verb, old, endpoint_changed=old.endpoint != now.endpoint)
+        what = messages.Changed.KEY
+        if old.endpoint != now.endpoint:
+            what = messages.Changed.ENDPOINT
+        elif old.api_version != api_version:
+            what = messages.Changed.API_VERSION
+        raise messages.other_account(verb, old, what)

@@ -22,7 +22,7 @@ from bytez_provider.core.ownership._journal import Entry, Journal
 from bytez_provider.core.ownership._judgement import Judgement, Named, Verdict, confirmed, judge
 from bytez_provider.core.ownership._record import Claim, Holder, Owner, Phase, Record
 from bytez_provider.core.ownership._stores import ChangedError, Store
-from bytez_provider.service.schemas import Instance, iso, moment_of
+from bytez_provider.service.schemas import Asked, Instance, iso, moment_of
 
 _SILENCE_SECONDS = 13.0
 """A process on another machine that has not beaten for this long is gone."""
@@ -203,8 +203,7 @@ class Ledger:
         who: Owner,
         named: Named,
         *,
-        concurrency: int,
-        expiration_period_seconds: int | None,
+        asked: Asked,
         is_kept: bool,
     ) -> None:
         """Enter that the state of a resource names a load, so that it is not unfinished.
@@ -213,8 +212,7 @@ class Ledger:
             model_id: The model.
             who: The resource.
             named: The load.
-            concurrency: As requested by its state.
-            expiration_period_seconds: As above.
+            asked: Its settings, as its state has them.
             is_kept: Whether the program keeps the resource and its load. If several resources
                 name one load, it belongs to this one.
         """
@@ -226,8 +224,7 @@ class Ledger:
             owner=who,
             phase=Phase.CONFIRMED,
             began=created,
-            concurrency=concurrency,
-            expiration_period_seconds=expiration_period_seconds,
+            **vars(asked),
             created=created,
             adopted_at=named.adopted_at,
         )
@@ -316,8 +313,7 @@ class Ledger:
         who: Owner,
         *,
         began: datetime,
-        concurrency: int,
-        expiration_period_seconds: int | None,
+        asked: Asked,
     ) -> Iterator[Hold]:
         """Hold the record of a load while it is requested; it is on disk on entry.
 
@@ -330,8 +326,7 @@ class Ledger:
             owner=who,
             phase=Phase.REQUESTED,
             began=began,
-            concurrency=concurrency,
-            expiration_period_seconds=expiration_period_seconds,
+            **vars(asked),
             host=self._presence.host,
         )
         if not who.urn:
@@ -352,8 +347,7 @@ class Ledger:
         who: Owner,
         *,
         now: datetime,
-        concurrency: int,
-        expiration_period_seconds: int | None,
+        asked: Asked,
     ) -> Adoption:
         """Make a resource the owner of a running load, in one step.
 
@@ -371,8 +365,7 @@ class Ledger:
             owner=who,
             phase=Phase.ACCEPTED,
             began=now,
-            concurrency=concurrency,
-            expiration_period_seconds=expiration_period_seconds,
+            **vars(asked),
             created=live.created,
             adopted_at=iso(now),
             host=self._presence.host,
@@ -412,6 +405,31 @@ class Ledger:
                 hold.refused()
                 raise
             hold.release(None)
+
+    @contextlib.contextmanager
+    def rescaling(
+        self, judgement: Judgement, live: Instance, who: Owner, asked: Asked
+    ) -> Iterator[None]:
+        """Hold the record of a load while its settings are changed; it has the new ones then.
+
+        Raises:
+            HeldError: Another deployment works on it, or has changed the record since.
+        """
+        entry = self._judged_entry(judgement, live)
+        known = entry.record or Record(
+            model_id=live.model_id,
+            owner=who,
+            phase=Phase.CONFIRMED,
+            began=live.created or datetime.fromtimestamp(0).astimezone(),
+            **vars(asked),
+            created=live.created,
+        )
+        with self._holding(known.model_copy(update=vars(asked)), entry) as hold:
+            try:
+                yield
+            except BaseException:
+                hold.refused()
+                raise
 
     @contextlib.contextmanager
     def waiting(self, model_id: str, who: Owner, created: datetime | None) -> Iterator[None]:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from bytez_provider.base.urns import name_of, project_of, stack_of
-from bytez_provider.service.schemas import Instance, moment_of
+from bytez_provider.service.schemas import Asked, Instance, moment_of
 
 CLOCK_TOLERANCE = timedelta(seconds=2)
 """The `Date` header is whole seconds, and two servers of one service may disagree by one more."""
@@ -132,6 +132,7 @@ class Record(_Kept):
     """Server time just before the request, or of the take-over."""
     concurrency: int
     """As requested; the service may have rounded it."""
+    max_concurrency: int | None = None
     expiration_period_seconds: int | None = None
     created: datetime | None = None
     """What identifies the load; None until it is known."""
@@ -160,10 +161,10 @@ class Record(_Kept):
         """Whether no state is known to name the load."""
         return self.phase in (Phase.REQUESTED, Phase.ACCEPTED)
 
-    def asks_for(self, concurrency: int, expiration_period_seconds: int | None) -> bool:
-        """Return whether the load was requested with these settings."""
-        asked = (self.concurrency, self.expiration_period_seconds)
-        return asked == (concurrency, expiration_period_seconds)
+    @property
+    def asked(self) -> Asked:
+        """The settings, as requested."""
+        return Asked(self.concurrency, self.expiration_period_seconds, self.max_concurrency)
 
     def identified(self, created: datetime) -> Record:
         """Return the record of a load that was seen."""

@@ -20,7 +20,7 @@ from bytez_provider.core.waiting import (
     Waiter,
     Watched,
 )
-from bytez_provider.service.schemas import NOT_LOADED, Phase, moment_of, seconds_between
+from bytez_provider.service.schemas import NOT_LOADED, RUNNING, Phase, moment_of, seconds_between
 
 _LOST = (End.GONE, End.OTHER_LOAD)
 _LOOK_LIMIT_SECONDS = 30.0
@@ -52,7 +52,10 @@ class Readiness:
             ApiError: An answer that waiting does not mend: a refused key.
         """
         fleet, limit = inputs.fleet, caller.timeout_seconds or BOOT_LIMIT_SECONDS
-        loads = {key: Watched(one.model_id, _claim(one)) for key, one in inputs.members.items()}
+        loads = {
+            key: Watched(one.model_id, _claim(one), may_rest=one.accept_idle)
+            for key, one in inputs.members.items()
+        }
         rows = Rows(fleet, caller, self._waiter)
 
         def show(waited: float) -> None:
@@ -91,7 +94,9 @@ class Readiness:
             except BytezError as error:
                 raise messages.of_state(error, "read the fleet", old.fleet) from None
             is_there = live is not None and claim.covers(live)
-            if live is not None and is_there and live.phase is Phase.RUNNING:
+            if live is not None and is_there and live.serves:
+                statuses[key] = RUNNING
+            elif live is not None and is_there and live.phase is Phase.OFF and one.accept_idle:
                 statuses[key] = live.word
             elif not is_there and one.accept_idle:
                 statuses[key] = NOT_LOADED

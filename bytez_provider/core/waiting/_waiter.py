@@ -16,7 +16,7 @@ from bytez_provider.core.caller import Caller
 from bytez_provider.core.ownership import Claim
 from bytez_provider.core.waiting._poller import FRESH_SECONDS, Found, Poller
 from bytez_provider.service.client import BytezClient
-from bytez_provider.service.schemas import DEPLOYING, NOT_LOADED, Instance, Phase
+from bytez_provider.service.schemas import DEPLOYING, NOT_LOADED, RUNNING, Instance, Phase
 
 BOOT_LIMIT_SECONDS = 30 * 60.0
 """How long a boot may take unless `customTimeouts` says otherwise (choice)."""
@@ -51,6 +51,8 @@ class Watched:
     model_id: str
     claim: Claim
     """Its `created` is filled in once the load is seen."""
+    may_rest: bool = False
+    """Whether it is ready although no instance of it runs."""
     was_shown: bool = False
     """Whether "not found" means gone at once, without the grace after an acceptance."""
     seen: Instance | None = None
@@ -63,7 +65,9 @@ class Watched:
         """The status as it is shown and kept in state."""
         if self.end in (End.GONE, End.OTHER_LOAD, End.EXPIRED):
             return NOT_LOADED
-        return self.seen.word if self.seen else DEPLOYING
+        if self.seen is None:
+            return DEPLOYING
+        return RUNNING if self.seen.serves else self.seen.word
 
     def judge(self, found: Found, *, in_grace: bool, seen_is_enough: bool = False) -> bool:
         """Update from one answer of the service; return whether `created` became known."""
@@ -77,13 +81,16 @@ class Watched:
         self.seen = found
         if seen_is_enough:
             self.end = End.SEEN
-        elif found.phase is Phase.RUNNING:
+        elif found.phase is Phase.RUNNING or (found.phase is Phase.OFF and self._may_rest(found)):
             self.end = End.RUNNING
         elif found.phase is Phase.FAILED:
             self.end = End.FAILED
         is_new = self.claim.created is None and found.created is not None
         self.claim.created = self.claim.created or found.created
         return is_new
+
+    def _may_rest(self, live: Instance) -> bool:
+        return self.may_rest or live.serves
 
     def _is_meant(self, live: Instance, *, in_grace: bool) -> bool:
         # If the service accepted our load and after the grace still shows an older `created`, it
@@ -248,7 +255,8 @@ class Waiter:
         """
         limit = NOT_FOUND_GRACE_SECONDS - self.age(claim)
         limit = limit if limit_seconds is None else limit_seconds
-        return self._until(Watched(model_id, claim), limit, shown=True, caller=caller)
+        load = Watched(model_id, claim)
+        return self._until(load, limit, lambda: load.seen is not None, caller=caller)
 
     def until_unloaded(
         self, model_id: str, claim: Claim, *, limit_seconds: float
@@ -264,26 +272,52 @@ class Waiter:
         self._look_once(load)
         if load.trouble is None and not load.seen:
             return None
-        return self._until(load, limit_seconds, shown=False)
+        self._until(load, limit_seconds, lambda: load.seen is None, pause=_UNLOAD_POLL_SECONDS)
+        return load.seen
+
+    def until_set(
+        self,
+        model_id: str,
+        claim: Claim,
+        is_set: Callable[[Instance], bool],
+        *,
+        limit_seconds: float,
+        caller: Caller,
+    ) -> None:
+        """Look until a load is shown with its new settings, is gone, or until the limit.
+
+        Raises:
+            ApiError: There was no answer.
+        """
+        load = Watched(model_id, claim)
+        self._until(
+            load, limit_seconds, lambda: load.seen is None or is_set(load.seen), caller=caller
+        )
 
     def _until(
-        self, load: Watched, limit_seconds: float, *, shown: bool, caller: Caller | None = None
+        self,
+        load: Watched,
+        limit_seconds: float,
+        is_done: Callable[[], bool],
+        *,
+        pause: float | None = None,
+        caller: Caller | None = None,
     ) -> Instance | None:
-        """Look until a load is shown, or until it is not; return what there is then."""
+        """Look until an answer is the one that is waited for; return what there is then."""
         start = self.clock.monotonic()
         live: Instance | None = None
         while (elapsed := self.clock.monotonic() - start) < limit_seconds:
             if caller is not None and caller.stop() is not None:
                 return None
-            pause = pause_seconds(elapsed) if shown else _UNLOAD_POLL_SECONDS
+            next_pause = pause_seconds(elapsed) if pause is None else pause
             left = limit_seconds - elapsed
-            self.clock.wait(min(pause, max(left, 0.01)), caller.wake if caller else None)
+            self.clock.wait(min(next_pause, max(left, 0.01)), caller.wake if caller else None)
             live = self._look_once(load)
-            if load.trouble is None and (load.seen is not None) is shown:
+            if load.trouble is None and is_done():
                 break
         if load.trouble is not None:
             raise load.trouble
-        return live if shown else load.seen
+        return live
 
     def _look_once(self, load: Watched) -> Instance | None:
         """Return what is loaded of a model; `load.seen` is it only if it is the load."""

@@ -95,6 +95,19 @@ class BytezClient:
             raise call.unreadable(reading, instead, "bytez:apiVersion")
         return entries
 
+    def model(self, model_id: str) -> CatalogueEntry | None:
+        """Return a model of the catalogue; None if it has none of this name.
+
+        Only if `api.finds_models`.
+        """
+        call = self._call("find the model", model_id)
+        _, reading = self._ask(call, _DONE)
+        entries = self.api.read_entries(reading.payload)
+        if entries is None:
+            instead = f"no catalogue of the {self._settings.api_version} API"
+            raise call.unreadable(reading, instead, "bytez:apiVersion")
+        return next((one for one in entries if one.model_id == model_id), None)
+
     def instances(self, *, tries: int = TRIES) -> list[Instance]:
         """Return the loaded models as far as the service lists them (client).
 
@@ -109,28 +122,19 @@ class BytezClient:
         return [one for one in instances if one.phase is not Phase.STOPPED]
 
     def load(
-        self,
-        model_id: str,
-        concurrency: int,
-        expiration_period_seconds: int | None = None,
-        max_concurrency: int | None = None,
-        *,
-        stop: threading.Event | None = None,
+        self, model_id: str, asked: Asked, *, stop: threading.Event | None = None
     ) -> LoadAnswer:
         """Ask for a load.
 
         Args:
             model_id: The model.
-            concurrency: Its instances; with a maximum, the least number of them.
-            expiration_period_seconds: Idle seconds until it is unloaded; None for the service's.
-            max_concurrency: The most instances; None for `concurrency`.
+            asked: Its settings.
             stop: Ends the waits between tries.
 
         Raises:
             UnknownModelError: The service does not have the model.
         """
         call = self._call("load", model_id)
-        asked = Asked(concurrency, expiration_period_seconds, max_concurrency)
         fields = self.api.settings_fields(asked)
         kind, _ = self._ask(call, frozenset(_LOAD_OUTCOMES), fields, stop)
         return LoadAnswer(outcome=_LOAD_OUTCOMES[kind], answer_lost=call.lost)
