@@ -9,6 +9,7 @@ from typing import Any
 from bytez_provider.audit._document import (
     Audit,
     AuditedModel,
+    Differs,
     LeftOut,
     NotJudged,
     SourceRead,
@@ -71,10 +72,7 @@ def _sources(facts: Facts) -> list[SourceRead]:
         SourceRead(
             kind=source.kind,
             name=shown(source.name),
-            models=sum(
-                model.is_managed and model.is_of(facts.endpoint, facts.account)
-                for model in source.models
-            ),
+            models=sum(model.is_managed and facts.is_here(model) for model in source.models),
         )
         for source in facts.sources
     ]
@@ -83,11 +81,15 @@ def _sources(facts: Facts) -> list[SourceRead]:
 def _left_out(facts: Facts) -> Iterator[LeftOut]:
     for one in facts.elsewhere:
         endpoint = one.model.outputs.get("endpoint")
-        is_here = not isinstance(endpoint, str) or endpoint == facts.endpoint
+        differs: Differs = "account"
+        if isinstance(endpoint, str) and endpoint != facts.endpoint:
+            differs = "endpoint"
+        elif one.model.is_of(facts.endpoint, facts.account, one.model.outputs.get("apiVersion")):
+            differs = "apiVersion"
         yield LeftOut(
             model_id=shown(one.model.model_id),
             declared_by=resource(one),
-            differs="account" if is_here else "endpoint",
+            differs=differs,
         )
 
 

@@ -12,6 +12,8 @@ from bytez_provider.base.document import Document
 
 Kind = Literal["orphan", "unfinished", "notRunning", "duplicate", "drift", "idle"]
 
+Differs = Literal["endpoint", "account", "apiVersion"]
+
 
 class SourceRead(Document):
     """A state that was read."""
@@ -103,13 +105,13 @@ class AuditedModel(Document):
 
 
 class LeftOut(Document):
-    """A resource of another account or endpoint, which this audit does not judge."""
+    """A resource of another account, endpoint or API version, which this audit does not judge."""
 
     model_id: str
     """The model, as owner/name."""
     declared_by: Owner
     """The resource."""
-    differs: Literal["endpoint", "account"]
+    differs: Differs
     """What is not that of this audit."""
 
 
@@ -164,6 +166,6 @@ class Audit(Document):
     models: list[AuditedModel]
     """Every model that is loaded or declared, by name."""
     left_out: list[LeftOut]
-    """Resources of another account or endpoint."""
+    """Resources of another account, endpoint or API version."""
     not_judged: list[NotJudged]
     """Resources that were judged only in part, because the state hides properties."""

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Literal
 
 from bytez_provider.core.ownership import Judgement, Owner, Phase, Record, Verdict, judge
+from bytez_provider.service.apis import APIS
 from bytez_provider.service.catalogue import Catalogue
 from bytez_provider.service.pricing import Prices
 from bytez_provider.service.schemas import Instance, Scale
@@ -75,18 +76,23 @@ class States:
     endpoint: str
     account: str
     """A hash of the key, as it is kept in state."""
+    api_version: ApiVersion
     held: Collection[str] = ()
     """Models on whose load a running process is working."""
 
     @cached_property
     def declared(self) -> Sequence[Declared]:
         """What the states name in this account, in a fixed order, without `Model.get`."""
-        return [one for one in self._managed if one.model.is_of(self.endpoint, self.account)]
+        return [one for one in self._managed if self.is_here(one.model)]
 
     @cached_property
     def elsewhere(self) -> Sequence[Declared]:
-        """What the states name in another account or at another endpoint."""
-        return [one for one in self._managed if not one.model.is_of(self.endpoint, self.account)]
+        """What the states name in another account, endpoint or version of the API."""
+        return [one for one in self._managed if not self.is_here(one.model)]
+
+    def is_here(self, model: StackModel) -> bool:
+        """Return whether a model may be of this account."""
+        return model.is_of(self.endpoint, self.account, APIS[self.api_version].in_state)
 
     def naming(self, model_id: str) -> list[Declared]:
         """Return the resources that name a model, whether or not this load is theirs."""
@@ -169,7 +175,6 @@ class Facts(States):
 
     now: datetime
     """Server time."""
-    api_version: ApiVersion
     prices: Prices
     catalogue: Catalogue
     live: Sequence[Instance]

@@ -38,7 +38,7 @@ _BOOTING_WORDS = ("STARTED", DEPLOYING)
 _UP = (Phase.RUNNING, Phase.OFF)
 """A model that is OFF is loaded too: it costs nothing, and boots when it is run."""
 _NAME_LIMIT = 200
-_WHERE = ("endpoint", "account")
+_WHERE = ("endpoint", "account", "apiVersion")
 _JUDGED = (
     *("concurrency", "maxConcurrency", "expirationPeriodSeconds", "onExpiry"),
     *("granted", "status", "created", *_WHERE),

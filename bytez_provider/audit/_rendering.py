@@ -70,7 +70,10 @@ def remarks(audit: Audit, name: Name) -> Iterator[str]:
             yield f"{what} unknown, not in the sums: {', '.join(map(name, model_ids))}."
     if audit.left_out:
         names = owners((one.declared_by for one in audit.left_out), name)
-        yield f"Left out, because they belong to another account or endpoint: {names}."
+        where = "account or endpoint"
+        if any(one.differs == "apiVersion" for one in audit.left_out):
+            where = "account, endpoint or API version"
+        yield f"Left out, because they belong to another {where}: {names}."
     if audit.not_judged:
         hidden = [
             f"{one.declared_by.stack}/{one.declared_by.name}: {', '.join(one.properties)}"

@@ -113,6 +113,7 @@ def _live(session: Session, plan: Plan, records: Sequence[Record]) -> Live:
         records={one.model_id: one for one in records},
         # A saved plan may be of a stack that is kept elsewhere.
         stack=session.identity.key if session.stack and records else None,
+        api_version=APIS[session.settings.api_version].in_state,
     )
 
 

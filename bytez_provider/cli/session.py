@@ -90,7 +90,8 @@ class Session:
 
     def states(self, sources: Sequence[Source], held: Collection[str] = ()) -> States:
         """Return states as those of this account, with the models that are worked on."""
-        return States(sources, self.settings.endpoint, self.settings.account, held)
+        settings = self.settings
+        return States(sources, settings.endpoint, settings.account, settings.api_version, held)
 
     @cached_property
     def lifecycle(self) -> Lifecycle:

@@ -16,6 +16,7 @@ from bytez_provider.base.errors import ConfigError, InvalidFileError, printable
 from bytez_provider.base.urns import STACK_TYPE
 from bytez_provider.core.inputs import is_model_id
 from bytez_provider.core.ownership import Owner, project_file
+from bytez_provider.service.apis import APIS
 from bytez_provider.service.pricing import prices_of
 from bytez_provider.service.settings import refuse_plain_key
 from bytez_provider.stack.states import models_of
@@ -74,6 +75,7 @@ class Wanted:
 def facts_of(session: Session, wanted: Wanted) -> Facts:
     """Return what the states say and what runs."""
     settings, screen = session.settings, session.screen
+    api = APIS[settings.api_version]
     settings.require_key("look at what is loaded")
     saved = wanted.saved()
     with screen.showing_progress("reading the journal"):
@@ -89,7 +91,7 @@ def facts_of(session: Session, wanted: Wanted) -> Facts:
             model.model_id
             for source in sources
             for model in source.models
-            if model.is_of(settings.endpoint, settings.account) and not model.external
+            if model.is_of(settings.endpoint, settings.account, api.in_state) and not model.external
         ]
         model_ids = [*(one.model_id for one in listed), *filter(is_model_id, named)]
         live = session.live_of(model_ids, listed)

@@ -54,6 +54,8 @@ class Live:
     records: Mapping[str, Record] = field(default_factory=dict)
     stack: str | None = None
     """Distinguishes the plan's stack from others of its name; None if that is not known."""
+    api_version: str | None = None
+    """The version of the API, as a state keeps it: None for those of 2024."""
 
     def judged(self, model: Planned) -> Judgement | None:
         """Return whose the load of a model is, as its resource sees it before the `up`.
@@ -101,7 +103,10 @@ class Live:
         If it names none, it is not there yet: then it is, unless its provider has its own account.
         """
         names = ("endpoint", "account")
-        if state.place and not any(name in state.outputs for name in names):
+        is_there = any(name in state.outputs for name in names)
+        if state.place and not is_there:
+            return False
+        if is_there and state.outputs.get("apiVersion") != self.api_version:
             return False
         endpoint, account = map(state.outputs.get, names, (self.endpoint, self.account))
         return (endpoint, account) == (self.endpoint, self.account)

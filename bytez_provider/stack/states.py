@@ -99,8 +99,18 @@ class StackModel:
         except ValidationError:
             return None
 
-    def is_of(self, endpoint: str, account: str) -> bool:
-        """Return whether it may be of this account: what cannot be read may be anything."""
+    def is_of(self, endpoint: str, account: str, api_version: str | None = None) -> bool:
+        """Return whether it may be of this account: what cannot be read may be anything.
+
+        Args:
+            endpoint: The address of the service.
+            account: A hash of the key, as a state keeps it.
+            api_version: The version of the API, as a state keeps it: None for those of 2024.
+        """
+        says_where = isinstance(self.outputs.get("endpoint"), str)
+        says_where = says_where and "apiVersion" not in self.unreadable
+        if says_where and self.outputs.get("apiVersion") != api_version:
+            return False
         return all(
             self.outputs.get(name) == value or not isinstance(self.outputs.get(name), str)
             for name, value in (("endpoint", endpoint), ("account", account))

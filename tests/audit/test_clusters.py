@@ -9,7 +9,7 @@ import pytest
 from inline_snapshot import snapshot
 from jsonschema import Draft202012Validator
 
-from bytez_provider.audit import Audit, Facts, _findings, assess, markdown, page, plain, rows
+from bytez_provider.audit import Audit, Facts, assess, markdown, page, plain, rows
 from bytez_provider.service.catalogue import Catalogue
 from bytez_provider.service.pricing import PRICES
 from bytez_provider.service.schemas import CatalogueEntry, Instance
@@ -97,10 +97,7 @@ def test_settings_that_differ_are_rescaled() -> None:
 
 
 @pytest.mark.parametrize(("most", "declared_most"), [(5, 5), (None, 1)])
-def test_a_maximum_that_differs(
-    most: int | None, declared_most: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(_findings, "drift_of", lambda *_: {"max_concurrency": 3})
+def test_a_maximum_that_differs(most: int | None, declared_most: int) -> None:
     finding = only(clusters([cluster(1, 3)], state(1, most)))
     assert finding.detail == f"has at most 3 instances, not {declared_most}"
 
@@ -152,3 +149,18 @@ def test_every_form_shows_the_range() -> None:
         assert "2 of 1-5" in text
         assert "0 of 0-2" in text
         assert "booting" not in text
+
+
+def test_a_state_of_another_version_is_left_out() -> None:
+    of_2024 = declared("old", PHI)
+    audit = assess(clusters([cluster()], state(), of_2024))
+    assert audit.findings == []
+    assert [(one.model_id, one.differs) for one in audit.left_out] == [(PHI, "apiVersion")]
+    assert any("account, endpoint or API version" in line for line in plain(audit))
+    audit = assess(facts([live(PHI)], [of_2024, state()]))
+    assert [(one.model_id, one.differs) for one in audit.left_out] == [(GPT2, "apiVersion")]
+
+
+def test_a_state_of_another_account_and_version_is_of_another_account() -> None:
+    audit = assess(clusters([], declared("old", PHI, outputs={"account": "another"})))
+    assert [one.differs for one in audit.left_out] == ["account"]

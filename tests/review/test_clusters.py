@@ -152,6 +152,16 @@ def test_a_version_of_2024_replaces() -> None:
     assert fate(model) == "replace, 15 min: changed unknownValue"
 
 
+def test_a_load_of_another_version_is_not_compared() -> None:
+    there = state(at(1))
+    there["outputs"]["apiVersion"] = "2025-04"
+    step_of_it = step("same", "a", there, there)
+    gone = replace(running(PHI), api_version="2025-04")
+    assert only(of_clusters(step_of_it, live=gone)).drift_code == "unloaded"
+    assert only(of_clusters(kept("a", at(1)), live=gone)).drift_code is None
+    assert only(reviewed(step_of_it, live=running(PHI))).live is None
+
+
 def test_branches() -> None:
     base, head = digest(loaded("a", at(1))), digest(loaded("a", at(1, 5)))
     plan = compared(head, base, rescales=True)

@@ -114,6 +114,7 @@ def test_account_and_endpoint_say_whose_it_is() -> None:
     (model,) = models(resource())
     assert model.is_of("https://api.bytez.com", "0123456789ab")
     assert not model.is_of("https://api.bytez.com", "another")
+    assert not model.is_of("https://api.bytez.com", "0123456789ab", "2025-04")
     assert not model.is_of("http://127.0.0.1:1", "0123456789ab")
 
 
