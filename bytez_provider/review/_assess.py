@@ -187,7 +187,7 @@ def _assessed(
     order: _Order,
 ) -> list[tuple[Planned, ReviewedModel]]:
     models = models_in(plan)
-    fates = Fates(plan, models, setting.live, rescales=setting.rescales)
+    fates = Fates(plan, models, setting.live, APIS[setting.settings.api_version])
 
     def one(planned: Planned) -> tuple[Planned, ReviewedModel]:
         fate = fates.of(planned)

@@ -13,7 +13,9 @@ from bytez_provider.core.ownership import Judgement, Owner, Verdict, judge
 from bytez_provider.review._document import Action, DriftCode, FailureCode, LiveModel, ReasonCode
 from bytez_provider.review._models import Live
 from bytez_provider.review._plan import RESCALING, Plan, Planned, ResourceState, replacing
-from bytez_provider.service.schemas import NOT_LOADED, Instance, Phase, phase_of
+from bytez_provider.service.schemas import NOT_LOADED, Asked, Instance, Phase, phase_of
+from bytez_provider.service.wire import Api
+from bytez_provider.stack.declared import number
 
 _Code_co = TypeVar("_Code_co", bound=str, covariant=True)
 _STILL_PAID = "it keeps running and is paid for, but no stack has it"
@@ -53,11 +55,9 @@ class _Met(NamedTuple):
 class Fates:
     """Judges the models of one plan."""
 
-    def __init__(
-        self, plan: Plan, models: Iterable[Planned], live: Live | None, *, rescales: bool
-    ) -> None:
+    def __init__(self, plan: Plan, models: Iterable[Planned], live: Live | None, api: Api) -> None:
         self._models = list(models)
-        self._rescales = rescales
+        self._api = api
         self._live = live
         self._plan = plan
         self._removed = {one.urn for one in plan.resources if one.op == "delete"}
@@ -85,7 +85,7 @@ class Fates:
             action, reasons, failure = "forget" if why else "unload", [why] if why else [], None
         else:
             taken = self._taken(planned, planned.will)
-            action, reasons = _action(planned, planned.will, taken, rescales=self._rescales)
+            action, reasons = _action(planned, planned.will, taken, rescales=self._api.rescales)
             failure = None
             if action in ("load", "replace") and not planned.will.inputs.get("adopt"):
                 failure = self._refusal(planned, planned.will, judged, is_taken=taken is not None)
@@ -151,6 +151,8 @@ class Fates:
                 "concurrency": record.concurrency,
                 "expirationPeriodSeconds": record.expiration_period_seconds,
             }
+            if record.max_concurrency is not None:
+                there["maxConcurrency"] = record.max_concurrency
             started = "an interrupted up has started its load"
             return self._kept(met.instance, asked, "wait", Remark("interrupted", started), there)
         giver = self._giver(planned)
@@ -185,11 +187,11 @@ class Fates:
         """
         if instance.phase is Phase.FAILED:
             return "load", [Remark("foundFailed", "the existing load has FAILED")]
-        differs = _differing(instance, asked, there or {})
+        differs = _differing(instance, asked, there or {}, self._api)
         if not differs:
             return action, [how]
         inputs = " and ".join(differs)
-        if self._rescales:
+        if self._api.rescales:
             return action, [how, Remark("rescaled", f"rescaled in place, because {inputs} differs")]
         if all(is_hidden(asked[name]) or is_hidden(there_is) for name, there_is in differs.items()):
             unless = f"an outage, unless {inputs}, which is hidden, is the same"
@@ -334,16 +336,13 @@ def _is_switched_on(planned: Planned, will: ResourceState) -> bool:
 
 
 def _differing(
-    instance: Instance, asked: Mapping[str, Any], there: Mapping[str, Any]
+    instance: Instance, asked: Mapping[str, Any], there: Mapping[str, Any], api: Api
 ) -> dict[str, Any]:
     """Return the settings of a load that are not those asked for, by their names."""
     scale = instance.scale
-    runs = {**instance.model_dump(by_alias=True), **there}
-    if scale is not None:
-        runs["maxConcurrency"] = scale.max_concurrency
-        least = asked.get("concurrency")
-        if asked.get("maxConcurrency") is None and isinstance(least, (int, float)):
-            asked = {**asked, "maxConcurrency": max(least, 1)}
+    runs = {**instance.model_dump(by_alias=True), "maxConcurrency": instance.max_concurrency}
+    runs |= there
+    asked = {**asked, **_as_taken(asked, api)}
     return {
         name: runs[name]
         for name in replacing(rescales=False)
@@ -351,6 +350,23 @@ def _differing(
         if (runs.get(name) if scale is None else runs.get(name) is not None)
         if name in asked and runs[name] != asked[name]
     }
+
+
+def _as_taken(asked: Mapping[str, Any], api: Api) -> dict[str, int]:
+    """Return the settings that are known, as the service keeps them."""
+    numbers = {name: number(asked.get(name)) for name in RESCALING}
+    known = {name: int(one) for name, one in numbers.items() if isinstance(one, float)}
+    if "concurrency" not in known:
+        return known
+    seconds, most = known.get("expirationPeriodSeconds"), known.get("maxConcurrency")
+    taken = api.taken(Asked(known["concurrency"], seconds, most))
+    found = {
+        "concurrency": taken.concurrency,
+        "expirationPeriodSeconds": taken.expiration_period_seconds,
+        # A maximum that the plan hides is not the default.
+        "maxConcurrency": None if is_hidden(asked.get("maxConcurrency")) else taken.max_concurrency,
+    }
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _refused(judged: Judgement) -> Remark[FailureCode]:

@@ -117,6 +117,26 @@ FATES: dict[str, tuple[list[Step], str] | tuple[list[Step], str, Any]] = {
         runs(2, 5),
     ),
     "adopted without a maximum": ([loaded("a", at(2, adopt=True))], "adopt: adopted", runs(2, 2)),
+    "adopted with an expiry that the service rounds": (
+        [loaded("a", at(1, adopt=True, expirationPeriodSeconds=90))],
+        "adopt: adopted",
+        runs(expirationPeriodSeconds=120),
+    ),
+    "adopted with another expiry": (
+        [loaded("a", at(1, adopt=True, expirationPeriodSeconds=60))],
+        "adopt: adopted rescaled",
+        runs(expirationPeriodSeconds=120),
+    ),
+    "adopted, and its concurrency is hidden": (
+        [loaded("a", inputs(concurrency=UNKNOWN, adopt=True))],
+        "adopt: adopted rescaled",
+        runs(),
+    ),
+    "adopted, and its concurrency is no number": (
+        [loaded("a", inputs(concurrency=float("nan"), adopt=True))],
+        "adopt: adopted rescaled",
+        runs(),
+    ),
     "an interrupted up has started it with another concurrency": (
         [loaded("a", at(2))],
         "wait: interrupted rescaled",
