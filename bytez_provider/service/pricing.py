@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
+from bytez_provider.service.apis import APIS
 from bytez_provider.service.schemas import CatalogueEntry, Instance, Phase
 from bytez_provider.service.settings import DEFAULT_PRICE_PER_GB_SECOND, ApiVersion, Settings
 
@@ -125,7 +126,7 @@ _2024: Final = Prices(
     # Of the vendor's example; its text says 12 to 15 minutes (vendor doc).
     boot_seconds=403,
     boot_minutes=15,
-    idle_seconds=1800,
+    idle_seconds=APIS["2024-05"].idle_seconds,
     step_seconds=60,
     per_gb_second=DEFAULT_PRICE_PER_GB_SECOND,
 )
@@ -134,7 +135,7 @@ _2025: Final = Prices(
     # 20 to 60 seconds (vendor doc).
     boot_seconds=60,
     boot_minutes=1,
-    idle_seconds=600,
+    idle_seconds=APIS["2025-04"].idle_seconds,
     # The column for language models: other models cost more, and their price is in the catalogue.
     sizes=tuple(
         (gb, Decimal(price))
@@ -156,8 +157,6 @@ PRICES: Final[Mapping[ApiVersion, Prices]] = {
     "2025-04": _2025,
 }
 """The vendor's prices of each version (vendor doc)."""
-IDLE_SECONDS: Final = _2024.idle_seconds
-"""That of the APIs of 2024."""
 
 
 def prices_of(settings: Settings) -> Prices:
