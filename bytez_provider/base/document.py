@@ -16,6 +16,7 @@ class CamelCase(BaseModel):
         populate_by_name=True,
         frozen=True,
         protected_namespaces=(),
+        defer_build=True,
     )
 
 

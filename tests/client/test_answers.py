@@ -12,7 +12,7 @@ from bytez_provider.base.errors import ErrorCode, MalformedAnswerError
 from bytez_provider.service.client import BytezClient
 from bytez_provider.service.client._answers import Kind, Reading, kind_of
 from bytez_provider.service.client._call import Call
-from bytez_provider.service.client._transport import Answer
+from bytez_provider.service.client._results import Answer
 from bytez_provider.service.schemas import Instance
 from bytez_provider.service.settings import ApiVersion, Key, Settings
 from bytez_provider.service.wire import Request, Verb

@@ -16,7 +16,7 @@ from bytez_provider.service.apis import APIS
 from bytez_provider.service.client import BytezClient
 from bytez_provider.service.client._answers import Kind, Reading, kind_of
 from bytez_provider.service.client._call import Call, retry_after_seconds
-from bytez_provider.service.client._transport import Answer, http_date
+from bytez_provider.service.client._results import Answer, http_date
 from bytez_provider.service.schemas import Instance, iso, moment_of
 from bytez_provider.service.settings import Key, Settings
 from bytez_provider.service.wire import Verb, error_text

@@ -18,7 +18,8 @@ import pytest
 from bytez_provider.base.errors import BytezError, ErrorCode, MalformedAnswerError, UnreachableError
 from bytez_provider.service.client._answers import Kind, Reading, kind_of
 from bytez_provider.service.client._call import TRIES
-from bytez_provider.service.client._transport import LIMITS, Answer, Limits, Transport, Watch
+from bytez_provider.service.client._results import Answer
+from bytez_provider.service.client._transport import LIMITS, Limits, Transport, Watch
 from bytez_provider.service.schemas import Asked
 from bytez_provider.service.settings import Key
 from tests.client.conftest import Wary
@@ -192,7 +193,7 @@ def limited(wary: Wary) -> Callable[..., Wary]:
 
     def limit(**limits: float) -> Wary:
         short = Limits(read_seconds=0.05, **limits)  # type: ignore[arg-type]
-        wary._transport = Transport(wary._settings, wary.clock, short)
+        wary._opened = Transport(wary._settings, wary.clock, short)
         return wary
 
     return limit

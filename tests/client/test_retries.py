@@ -23,7 +23,7 @@ from bytez_provider.base.errors import (
 from bytez_provider.emulator import Emulator
 from bytez_provider.service.client import BytezClient
 from bytez_provider.service.client._call import Call
-from bytez_provider.service.client._transport import NoAnswer
+from bytez_provider.service.client._results import NoAnswer
 from bytez_provider.service.schemas import Asked, LoadAnswer, LoadOutcome
 from bytez_provider.service.settings import ApiVersion, Key, Settings
 from tests.client.conftest import CALLS, Wary

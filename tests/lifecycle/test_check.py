@@ -60,7 +60,7 @@ class TestCheckAgainstTheCatalogue:
         assert name == "modelId"
         assert f"did you mean '{GPT2}'" in reason
 
-    @pytest.mark.parametrize("why", ["unchanged", "no key", "no answer", "bundled"])
+    @pytest.mark.parametrize("why", ["no key", "no answer", "bundled"])
     def test_an_unknown_model_that_may_exist_is_a_warning(self, machine: Machine, why: str) -> None:
         if why == "no answer":
             machine.faults(always(respond={"status": 503, "body": ""}))
@@ -69,9 +69,14 @@ class TestCheckAgainstTheCatalogue:
             key=None if why == "no key" else KEY,
         )
         caller = FakeCaller()
-        old = self.TYPO if why == "unchanged" else None
-        assert process.lifecycle.check({"modelId": self.TYPO}, old, caller).problems == []
+        assert process.lifecycle.check({"modelId": self.TYPO}, None, caller).problems == []
         assert len(caller.warnings) == 1
+
+    def test_a_name_that_has_not_changed_is_not_looked_up(self, machine: Machine) -> None:
+        caller, process = FakeCaller(), machine.process(catalogue="live")
+        assert process.lifecycle.check({"modelId": self.TYPO}, self.TYPO, caller).problems == []
+        assert caller.warnings == []
+        assert machine.emulator.requests() == []
 
     def test_without_a_catalogue_every_name_is_accepted(self, machine: Machine) -> None:
         caller = FakeCaller()

@@ -11,7 +11,7 @@ import pytest
 from bytez_provider.service import wire
 from bytez_provider.service.apis import APIS
 from bytez_provider.service.client import BytezClient
-from bytez_provider.service.client._transport import Answer
+from bytez_provider.service.client._results import Answer
 from bytez_provider.service.schemas import Asked, CatalogueEntry, Instance, Phase, moment_of
 from bytez_provider.service.settings import Key, Settings
 

@@ -85,13 +85,14 @@ class Lifecycle:
         if twin is not None:
             reason = messages.declared_twice(inputs.model_id, twin)
             return Checked(inputs, [("modelId", reason)])
-        about, model_id = self._account.catalogue.about, inputs.model_id
-        stranger = about(model_id).unknown(model_id) if is_named else None
-        if stranger is None:
-            return Checked(inputs, [])
-        if stranger.is_certain and inputs.model_id != old_model_id:
+        model_id = inputs.model_id
+        if not is_named or model_id == old_model_id:
+            return Checked(inputs, [])  # It was loaded once, and costs no request now.
+        stranger = self._account.catalogue.about(model_id).unknown(model_id)
+        if stranger is not None and stranger.is_certain:
             return Checked(inputs, [("modelId", str(stranger))])
-        caller.warn(str(stranger))
+        if stranger is not None:
+            caller.warn(str(stranger))
         return Checked(inputs, [])
 
     def _note_rounded(self, inputs: ModelInputs, caller: Caller) -> None:

@@ -28,6 +28,7 @@ class _Kept(BaseModel):
         frozen=True,
         extra="ignore",
         protected_namespaces=(),
+        defer_build=True,
     )
 
 

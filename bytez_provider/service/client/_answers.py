@@ -31,7 +31,7 @@ from typing import Any, Final
 
 from bytez_provider.base.errors import printable
 from bytez_provider.service.apis import PATHS
-from bytez_provider.service.client._transport import Answer
+from bytez_provider.service.client._results import Answer
 from bytez_provider.service.settings import Key
 from bytez_provider.service.wire import Verb, error_text, model_named, own_error
 

@@ -21,7 +21,7 @@ from bytez_provider.base.errors import (
     UnreachableError,
 )
 from bytez_provider.service.client._answers import Kind, Reading
-from bytez_provider.service.client._transport import BadAnswer, NoAnswer, http_date
+from bytez_provider.service.client._results import BadAnswer, NoAnswer, http_date
 from bytez_provider.service.settings import SET_KEY
 from bytez_provider.service.wire import Verb
 

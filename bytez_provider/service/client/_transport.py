@@ -15,7 +15,6 @@ import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import Any, Final
 from urllib.parse import urldefrag, urljoin, urlsplit
 
@@ -29,7 +28,7 @@ from urllib3.exceptions import DecodeError, HTTPError, NameResolutionError, Read
 from bytez_provider import __version__
 from bytez_provider.base.clock import Clock
 from bytez_provider.base.errors import printable
-from bytez_provider.service.schemas import in_utc
+from bytez_provider.service.client._results import Answer, BadAnswer, NoAnswer, http_date
 from bytez_provider.service.settings import Settings
 from bytez_provider.service.wire import Request
 
@@ -58,39 +57,6 @@ LIMITS: Final = Limits()
 _PIECE_BYTES = 16 * 1024
 _POOL_SIZE = 1024
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A whole answer."""
-
-    status: int
-    headers: Mapping[str, str]
-    """Names in any case: requests compares them so."""
-    body: bytes
-
-
-@dataclass(frozen=True)
-class BadAnswer:
-    """An answer that was not read to its end."""
-
-    reason: str
-    status: int
-    action: str = "Check bytez:endpoint"
-
-
-@dataclass(frozen=True)
-class NoAnswer:
-    """The exchange ended without an answer."""
-
-    reason: str
-    sent: bool
-    """Whether the whole request had gone out, so that it may have had its effect."""
-    passing: bool = True
-    """Whether another try may succeed."""
-    silent: bool = False
-    """Whether the server used up the time it had."""
-    action: str = "Check the network and bytez:endpoint, then try again"
 
 
 class Transport:
@@ -253,14 +219,6 @@ class Opened:
         if not piece and self._watch.fired:
             return _out_of_time(self._watch)
         return piece
-
-
-def http_date(text: str) -> datetime | None:
-    """Return the moment that a date of HTTP names; None if it is not one."""
-    with contextlib.suppress(ValueError, TypeError, OverflowError):
-        # A zone of "-0000" reads as none; HTTP knows GMT only.
-        return in_utc(parsedate_to_datetime(text))
-    return None
 
 
 def _origin(url: str) -> tuple[str, str, int | None]:
