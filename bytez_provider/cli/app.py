@@ -6,6 +6,7 @@ A command imports its module when it runs, so that `--help` does not wait for al
 from __future__ import annotations
 
 import math
+import os
 import sys
 from enum import Enum
 from pathlib import Path
@@ -52,6 +53,16 @@ Stacks = Annotated[list[str] | None, Option("--stack", metavar="NAME", help=_STA
 States = Annotated[list[Path] | None, Option("--state", metavar="FILE", help=_STATE_HELP)]
 AllStacks = Annotated[bool, Option("--all", help="Every stack of this folder's project.")]
 ModelId = Annotated[str, Argument(metavar="MODEL", help="The model, as owner/name.")]
+
+
+@app.callback()
+def _options(
+    debug: Annotated[
+        bool, Option("--debug", help="Log each request and its answer, as BYTEZ_LOG=debug does.")
+    ] = False,
+) -> None:
+    if debug:
+        os.environ["BYTEZ_LOG"] = "debug"
 
 
 # Name and value are equal: some releases of click look up a default by its name, others by value.

@@ -14,6 +14,7 @@ from bytez_provider.base.clock import Clock, SystemClock
 from bytez_provider.service.apis import APIS
 from bytez_provider.service.client._answers import Kind, Reading, kind_of
 from bytez_provider.service.client._call import TRIES, Call, Failed
+from bytez_provider.service.client._log import line_of
 from bytez_provider.service.client._results import Answer, BadAnswer, NoAnswer
 from bytez_provider.service.schemas import (
     Asked,
@@ -68,8 +69,21 @@ class BytezClient:
     is under way goes on to its end.
     """
 
-    def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
-        """Make a client; nothing is sent and no key is needed yet."""
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Clock | None = None,
+        log: Callable[[str], None] | None = None,
+    ) -> None:
+        """Make a client; nothing is sent and no key is needed yet.
+
+        Args:
+            settings: The endpoint, the version of its API, and the key.
+            clock: Measures waits.
+            log: Shows a line about each request, if the settings ask for that.
+        """
+        self._log = log if settings.is_logged else None
         self._settings = settings
         self._clock = clock or SystemClock()
         self.api = APIS[settings.api_version]
@@ -259,13 +273,21 @@ class BytezClient:
         request = self.api.request(call.verb, key, call.model_id, fields)
 
         def attempt() -> tuple[Kind, Reading] | Failed:
+            began = self._clock.monotonic()
             answer = self._transport.exchange(request)
+            self._note(request, answer, began, key)
             if not isinstance(answer, Answer):
                 return call.unanswered(answer)
             kind, reading = self._read(call, answer, key)
             return (kind, reading) if kind in accept else self._refused(call, kind, reading)
 
         return self._persist(call, attempt, stop)
+
+    def _note(
+        self, request: Request, outcome: Answer | BadAnswer | NoAnswer, began: float, key: Key
+    ) -> None:
+        if self._log is not None:
+            self._log(line_of(request, outcome, self._clock.monotonic() - began, key))
 
     def _persist(
         self, call: Call, attempt: Callable[[], _T | Failed], stop: threading.Event | None
@@ -300,11 +322,18 @@ class BytezClient:
 
     def _try_text(self, call: Call, request: Request, key: Key) -> _Text | Failed:
         """Ask for text and wait for its first piece: until then another try does no harm."""
+        began = self._clock.monotonic()
         opened = self._transport.open(request, streamed=True)
         if isinstance(opened, (NoAnswer, BadAnswer)):
+            self._note(request, opened, began, key)
             return call.unanswered(opened)
-        if not 200 <= opened.status < 300:
+        is_text = 200 <= opened.status < 300
+        if is_text:
+            # A text is not logged: it comes in pieces, and may be long.
+            self._note(request, Answer(opened.status, {}, b""), began, key)
+        else:
             answer = opened.whole()
+            self._note(request, answer, began, key)
             if not isinstance(answer, Answer):
                 return call.unanswered(answer)
             return self._refused(call, *self._read(call, answer, key))
