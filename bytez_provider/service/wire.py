@@ -62,8 +62,9 @@ class Api:
     entry_name: str
     entry_ram: str
     """Fields of a catalogue entry."""
-    settings_fields: Callable[[Asked], Fields]
-    """Returns the settings of a load, as a request has them."""
+    settings_fields: Callable[[Asked, int | None], Fields]
+    """Returns the settings of a load, as a request has them; the number is that of its instances
+    now, None for a new load."""
     instance_fields: Callable[[Fields], Fields]
     """Returns what an answer says of an instance, under the names that `Instance` reads."""
     run_fields: Callable[[str, Fields, bool], Fields]

@@ -26,6 +26,7 @@ from tests.lifecycle.machine import (
     GPT2,
     KEY,
     OTHER_KEY,
+    PHI,
     Machine,
     Process,
     inputs,
@@ -213,6 +214,21 @@ class TestRescale:
         later = machine.seen(state)
         assert later.concurrency == 3
         assert machine.update(later, inputs(concurrency=3)).concurrency == 3
+
+    def test_what_the_load_has_scaled_to_is_kept(self, machine: Clusters) -> None:
+        state = machine.create(inputs(PHI, max_concurrency=5))
+        other = machine.process(stack=ELSEWHERE).client
+        for least in (4, 1):  # Spare instances end a minute later.
+            other.rescale(PHI, inputs(PHI, concurrency=least, max_concurrency=5).asked, instances=4)
+        machine.emulator.advance(BOOT_SECONDS)
+        machine.update(
+            state,
+            inputs(PHI, max_concurrency=5, expiration_period_seconds=300),
+            FakeCaller(OTHER_URN),
+        )
+        live = machine.process().client.status(PHI)
+        assert live is not None
+        assert (live.instances, live.expiration_period_seconds) == (4, 300)
 
     def test_what_the_service_grants_less_is_said(
         self, machine: Clusters, state: ModelState

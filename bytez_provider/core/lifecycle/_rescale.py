@@ -32,7 +32,13 @@ def rescale(op: Operation, inputs: ModelInputs, live: Instance, judged: Judgemen
     op.caller.report(messages.rescaling(live, changes))
     with op.ledger.rescaling(judged, live, op.who, inputs.asked):
         try:
-            op.client.rescale(live.model_id, inputs.asked, starts=is_to_start, stop=op.caller.wake)
+            op.client.rescale(
+                live.model_id,
+                inputs.asked,
+                instances=live.instances,
+                starts=is_to_start,
+                stop=op.caller.wake,
+            )
             op.waiter.until_set(
                 live.model_id,
                 Claim(live.created),

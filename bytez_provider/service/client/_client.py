@@ -163,7 +163,7 @@ class BytezClient:
             UnknownModelError: The service does not have the model.
         """
         call = self._call("load", model_id)
-        fields = self.api.settings_fields(asked)
+        fields = self.api.settings_fields(asked, None)
         kind, _ = self._ask(call, frozenset(_LOAD_OUTCOMES), fields, stop)
         return LoadAnswer(outcome=_LOAD_OUTCOMES[kind], answer_lost=call.lost)
 
@@ -172,6 +172,7 @@ class BytezClient:
         model_id: str,
         asked: Asked,
         *,
+        instances: int | None = None,
         starts: bool = False,
         stop: threading.Event | None = None,
     ) -> None:
@@ -182,13 +183,17 @@ class BytezClient:
         Args:
             model_id: The model.
             asked: All of its settings.
+            instances: How many there are, which it keeps as far as they allow; None if unknown.
             starts: Whether to start it, if all of its instances were stopped (client).
             stop: Ends the waits between tries.
 
         Raises:
             NotLoadedError: It is not loaded.
         """
-        fields = {**self.api.settings_fields(asked), **({"status": "on"} if starts else {})}
+        fields = {
+            **self.api.settings_fields(asked, instances),
+            **({"status": "on"} if starts else {}),
+        }
         self._ask(self._call("rescale", model_id), _DONE, fields, stop)
 
     def status(
