@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from bytez_provider.core.waiting import Stop
 from bytez_provider.emulator import Emulator
 from bytez_provider.emulator.fixtures import START
 from bytez_provider.emulator.rules import ClusterRules
+from bytez_provider.service.wire import Request
 from tests.lifecycle.caller import OTHER_URN, FakeCaller
 from tests.lifecycle.machine import (
     BOOT_SECONDS,
@@ -26,7 +28,6 @@ from tests.lifecycle.machine import (
     GPT2,
     KEY,
     OTHER_KEY,
-    PHI,
     Machine,
     Process,
     inputs,
@@ -215,20 +216,21 @@ class TestRescale:
         assert later.concurrency == 3
         assert machine.update(later, inputs(concurrency=3)).concurrency == 3
 
-    def test_what_the_load_has_scaled_to_is_kept(self, machine: Clusters) -> None:
-        state = machine.create(inputs(PHI, max_concurrency=5))
-        other = machine.process(stack=ELSEWHERE).client
-        for least in (4, 1):  # Spare instances end a minute later.
-            other.rescale(PHI, inputs(PHI, concurrency=least, max_concurrency=5).asked, instances=4)
-        machine.emulator.advance(BOOT_SECONDS)
-        machine.update(
-            state,
-            inputs(PHI, max_concurrency=5, expiration_period_seconds=300),
-            FakeCaller(OTHER_URN),
-        )
-        live = machine.process().client.status(PHI)
-        assert live is not None
-        assert (live.instances, live.expiration_period_seconds) == (4, 300)
+    def test_what_the_load_has_scaled_to_is_kept(
+        self, machine: Clusters, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        state = machine.create(inputs(concurrency=4))
+        process, sent = machine.process(), []
+        exchange = process.client._transport.exchange
+
+        def sending(request: Request) -> Any:
+            sent.append((request.method, json.loads(request.data or b"{}")))
+            return exchange(request)
+
+        monkeypatch.setattr(process.client._transport, "exchange", sending)
+        process.update(state, inputs(concurrency=1, max_concurrency=5))
+        (changed,) = [body for method, body in sent if method == "PATCH"]
+        assert changed["capacity"] == {"min": 1, "desired": 4, "max": 5}
 
     def test_what_the_service_grants_less_is_said(
         self, machine: Clusters, state: ModelState
