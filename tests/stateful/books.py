@@ -200,7 +200,7 @@ class Books:
         return frozenset(shown) - {model_id for model_id, _ in self._real()}
 
     def _real(self) -> dict[Identity, dict[str, Any]]:
-        answers = map(_in_words_of_2024, self._emulator.instances())
+        answers = map(in_words_of_2024, self._emulator.instances())
         return {(one["modelId"], one["created"]): one for one in answers}
 
 
@@ -208,7 +208,8 @@ def _fixed(concurrency: int) -> Settings:
     return Settings(10, Capacity(concurrency, concurrency, concurrency))
 
 
-def _in_words_of_2024(answer: dict[str, Any]) -> dict[str, Any]:
+def in_words_of_2024(answer: dict[str, Any]) -> dict[str, Any]:
+    """Return a load or a cluster, as the emulator has it, in the words of the APIs of 2024."""
     if "capacity" not in answer:
         return {**answer, "maxConcurrency": None}
     modified, seconds = moment_of(answer["modified"]), answer["timeout"] * 60
