@@ -11,7 +11,7 @@ from bytez_provider.core.ownership import Claim, Judgement
 from bytez_provider.service.schemas import Instance, Phase
 
 _LIMIT_SECONDS = 60.0
-"""How long the service may take to show new settings (choice). Then what it shows counts."""
+"""How long the service may take to show new settings (choice)."""
 
 
 def rescale(op: Operation, inputs: ModelInputs, live: Instance, judged: Judgement) -> None:
@@ -22,7 +22,7 @@ def rescale(op: Operation, inputs: ModelInputs, live: Instance, judged: Judgemen
     Raises:
         HeldError: Another deployment works on it, or was quicker; nothing was sent.
         NotLoadedError: It is gone.
-        RescaleError: The service refused, or gave no answer.
+        RescaleError: The service refused, gave no answer, or changed nothing.
     """
     taken = op.api.taken(inputs.asked)
     changes = {name: getattr(taken, name) for name in differing(live, taken)}
@@ -39,7 +39,7 @@ def rescale(op: Operation, inputs: ModelInputs, live: Instance, judged: Judgemen
                 starts=is_to_start,
                 stop=op.caller.wake,
             )
-            op.waiter.until_set(
+            seen = op.waiter.until_set(
                 live.model_id,
                 Claim(live.created),
                 lambda one: not differing(one, taken),
@@ -48,3 +48,15 @@ def rescale(op: Operation, inputs: ModelInputs, live: Instance, judged: Judgemen
             )
         except ApiError as error:
             raise messages.not_rescaled(error) from None
+        # Other settings than asked for may be as the service rounds them; the old ones are not.
+        if (
+            changes
+            and seen is not None
+            and not op.is_stopped
+            and _settings(seen) == _settings(live)
+        ):
+            raise messages.rescaled_without_effect(live.model_id, _LIMIT_SECONDS)
+
+
+def _settings(live: Instance) -> tuple[int | None, ...]:
+    return live.concurrency, live.max_concurrency, live.expiration_period_seconds

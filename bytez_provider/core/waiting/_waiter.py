@@ -283,8 +283,10 @@ class Waiter:
         *,
         limit_seconds: float,
         caller: Caller,
-    ) -> None:
+    ) -> Instance | None:
         """Look until a load is shown with its new settings, is gone, or until the limit.
+
+        Returns the load as it is then; None if it is gone, or if the caller stops.
 
         Raises:
             ApiError: There was no answer.
@@ -293,6 +295,7 @@ class Waiter:
         self._until(
             load, limit_seconds, lambda: load.seen is None or is_set(load.seen), caller=caller
         )
+        return load.seen
 
     def _until(
         self,
