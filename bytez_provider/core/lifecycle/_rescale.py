@@ -49,12 +49,8 @@ def rescale(op: Operation, inputs: ModelInputs, live: Instance, judged: Judgemen
         except ApiError as error:
             raise messages.not_rescaled(error) from None
         # Other settings than asked for may be as the service rounds them; the old ones are not.
-        if (
-            changes
-            and seen is not None
-            and not op.is_stopped
-            and _settings(seen) == _settings(live)
-        ):
+        is_unchanged = seen is not None and _settings(seen) == _settings(live)
+        if changes and is_unchanged and not op.is_stopped:
             raise messages.rescaled_without_effect(live.model_id, _LIMIT_SECONDS)
 
 
