@@ -19,7 +19,7 @@ OLDEST_TESTS := $(addprefix tests/,cli client lifecycle native provider unit wir
 COVERING := $(addprefix tests/,client fleet host lifecycle ownership provider unit wire)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test oldest reword soak coverage mutants bench check clean distclean
+.PHONY: help setup demo test oldest reword soak coverage mutants bench check dist states clean distclean
 
 help: ## List the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -66,6 +66,14 @@ check: $(READY) ## Lint, check the format and the types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+dist: $(READY) ## Build the wheel and the sdist; check their metadata and the README in them
+	rm -rf dist
+	$(BIN)/hatchling build
+	$(BIN)/twine check --strict dist/*
+
+states: setup ## Record states of this version for tests/states, once for each release
+	@$(WITH_CLI) $(BIN)/python -m tests.states.record
 
 clean: ## Remove the files of builds, tests and checks
 	rm -rf build dist mutants .coverage* *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 from typer import Argument, Option
 
+from bytez_provider import __version__
 from bytez_provider.base.errors import BytezError, ErrorCode
 from bytez_provider.cli.screen import INTERRUPTED, USAGE, Screen, code_of, error_document
 from bytez_provider.core.inputs import INPUTS
@@ -68,6 +69,24 @@ FailOn = Enum(
         "UNKNOWN_COST": "unknown-cost",
     },
 )
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"{_PROGRAM} {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool,
+        Option(
+            "--version", callback=_show_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    pass
 
 
 def run_app() -> int:
