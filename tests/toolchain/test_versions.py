@@ -34,8 +34,9 @@ def required(go_mod: str, module: str) -> str:
 
 def test_the_cli_that_was_run_is_the_one_that_is_built() -> None:
     assert required("tools/pulumi/go.mod", "github.com/pulumi/pulumi/pkg/v3") == RUN["pulumi"]
-    assert required("tools/pulumi/yaml/go.mod", "github.com/pulumi/pulumi-yaml") == (
-        RUN["pulumi_yaml"]
+    assert (
+        required("tools/pulumi/yaml/go.mod", "github.com/pulumi/pulumi-yaml")
+        == (RUN["pulumi_yaml"])
     )
 
 

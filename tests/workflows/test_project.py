@@ -83,9 +83,7 @@ def test_no_secret_and_no_expression_in_a_script() -> None:
 
 @pytest.mark.parametrize("script", scripts(), ids=lambda script: script.split("\n")[0][:40])
 def test_the_shell_can_read_it(script: str) -> None:
-    done = subprocess.run(
-        [*BASH, "-n"], input=script, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([*BASH, "-n"], input=script, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
 
