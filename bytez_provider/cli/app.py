@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 from typer import Argument, Option
 
+from bytez_provider import __version__
 from bytez_provider.base.errors import BytezError, ErrorCode
 from bytez_provider.cli.screen import INTERRUPTED, USAGE, Screen, code_of, error_document
 from bytez_provider.core.inputs import INPUTS
@@ -55,16 +56,6 @@ AllStacks = Annotated[bool, Option("--all", help="Every stack of this folder's p
 ModelId = Annotated[str, Argument(metavar="MODEL", help="The model, as owner/name.")]
 
 
-@app.callback()
-def _options(
-    debug: Annotated[
-        bool, Option("--debug", help="Log each request and its answer, as BYTEZ_LOG=debug does.")
-    ] = False,
-) -> None:
-    if debug:
-        os.environ["BYTEZ_LOG"] = "debug"
-
-
 # Name and value are equal: some releases of click look up a default by its name, others by value.
 ReviewForm = Enum("ReviewForm", {"table": "table", "md": "md"})
 ExportForm = Enum("ExportForm", {"fleet": "fleet", "pulumi-import": "pulumi-import"})
@@ -79,6 +70,28 @@ FailOn = Enum(
         "UNKNOWN_COST": "unknown-cost",
     },
 )
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"{_PROGRAM} {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    debug: Annotated[
+        bool, Option("--debug", help="Log each request and its answer, as BYTEZ_LOG=debug does.")
+    ] = False,
+    _version: Annotated[
+        bool,
+        Option(
+            "--version", callback=_show_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    if debug:
+        os.environ["BYTEZ_LOG"] = "debug"
 
 
 def run_app() -> int:
