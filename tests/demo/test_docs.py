@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import re
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import bytez_provider as bytez
 from bytez_provider.emulator.command import main as emulator_command
 from bytez_provider.service.catalogue import bundled_catalogue
 from bytez_provider.service.settings import SETTINGS
+from tests.programs import LOOP
 from tests.workflows.workflow import help_of, options_in
 from tools.schema.package import make_schema
 
@@ -67,6 +69,7 @@ class Recorder(Mocks):
 def test_program_runs(program: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     recorder = Recorder()
+    asyncio.set_event_loop(LOOP)
     set_mocks(recorder, preview=False)
     code = compile(program, "docs", "exec")
 
