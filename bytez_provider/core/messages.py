@@ -332,7 +332,7 @@ def granted_less(state: ModelState) -> Iterator[str]:
     if granted.max_concurrency is not None:
         yield (
             f"'{state.model_id}' scales up to {granted.max_concurrency}, "
-            f"not {state.asked.max_concurrency or max(state.concurrency, 1)}: {but}"
+            f"not {state.asked.most}: {but}"
         )
     if granted.expiration_period_seconds is not None:
         yield (

@@ -75,6 +75,8 @@ class Api:
     """Idle seconds until a model is unloaded if nothing else is asked for."""
     taken: Callable[[Asked], Asked] = _as_asked
     """Returns the settings as the service keeps them: rounded, and with its defaults."""
+    start_fields: Fields = field(default_factory=dict)
+    """What a request for other settings has besides if it is to start the instances too."""
     envelopes: tuple[str, ...] = ()
     """Fields of an answer that may hold its content; without any, the answer is the content."""
     unit: str = ""

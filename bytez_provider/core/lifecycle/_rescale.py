@@ -5,7 +5,7 @@ from __future__ import annotations
 from bytez_provider.base.errors import ApiError
 from bytez_provider.core import messages
 from bytez_provider.core.declared import ModelInputs
-from bytez_provider.core.lifecycle._diff import differing, may_rest
+from bytez_provider.core.lifecycle._diff import changes_of, differing, may_rest
 from bytez_provider.core.lifecycle._operation import Operation
 from bytez_provider.core.ownership import Claim, Judgement
 from bytez_provider.service.schemas import Instance, Phase
@@ -25,7 +25,7 @@ def rescale(op: Operation, inputs: ModelInputs, live: Instance, judged: Judgemen
         RescaleError: The service refused, gave no answer, or changed nothing.
     """
     taken = op.api.taken(inputs.asked)
-    changes = {name: getattr(taken, name) for name in differing(live, taken)}
+    changes = changes_of(live, taken)
     is_to_start = live.phase is Phase.OFF and not may_rest(inputs)
     if not changes and not is_to_start:
         return

@@ -115,26 +115,23 @@ class BytezClient:
 
     def models(self) -> list[CatalogueEntry]:
         """Return the catalogue as it comes, duplicates included."""
-        call = self._call("list the models")
-        _, reading = self._ask(call, _DONE)
-        entries = self.api.read_entries(reading.payload)
-        if entries is None:
-            instead = f"no catalogue of the {self._settings.api_version} API"
-            raise call.unreadable(reading, instead, "bytez:apiVersion")
-        return entries
+        return self._entries(self._call("list the models"))
 
     def model(self, model_id: str) -> CatalogueEntry | None:
         """Return a model of the catalogue; None if it has none of this name.
 
         Only if `api.finds_models`.
         """
-        call = self._call("find the model", model_id)
+        entries = self._entries(self._call("find the model", model_id))
+        return next((one for one in entries if one.model_id == model_id), None)
+
+    def _entries(self, call: Call) -> list[CatalogueEntry]:
         _, reading = self._ask(call, _DONE)
         entries = self.api.read_entries(reading.payload)
         if entries is None:
             instead = f"no catalogue of the {self._settings.api_version} API"
             raise call.unreadable(reading, instead, "bytez:apiVersion")
-        return next((one for one in entries if one.model_id == model_id), None)
+        return entries
 
     def instances(self, *, tries: int = TRIES) -> list[Instance]:
         """Return the loaded models as far as the service lists them (client).
@@ -190,10 +187,8 @@ class BytezClient:
         Raises:
             NotLoadedError: It is not loaded.
         """
-        fields = {
-            **self.api.settings_fields(asked, instances),
-            **({"status": "on"} if starts else {}),
-        }
+        start = self.api.start_fields if starts else {}
+        fields = {**self.api.settings_fields(asked, instances), **start}
         self._ask(self._call("rescale", model_id), _DONE, fields, stop)
 
     def status(
