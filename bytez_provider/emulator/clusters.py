@@ -14,6 +14,7 @@ from bytez_provider.emulator.calls import CLUSTERS, Call, RefusedError
 from bytez_provider.emulator.cluster import Settings
 from bytez_provider.emulator.faults import Verdict
 from bytez_provider.emulator.load import Fate
+from bytez_provider.emulator.rules import ClusterRules
 from bytez_provider.emulator.runs import flag_of, streamed, words_of
 from bytez_provider.emulator.service import Service
 from bytez_provider.emulator.settings import read_power, read_settings
@@ -37,7 +38,6 @@ class Clusters:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._rules = service.clusters
         self._lists: Mapping[str, Callable[[Call, Verdict], Response]] = {
             f"{CLUSTERS}list/clusters": self._list_clusters,
             f"{CLUSTERS}list/models": self._list_models,
@@ -49,6 +49,10 @@ class Clusters:
             "PATCH": self._update,
             "PUT": self._create,
         }
+
+    @property
+    def _rules(self) -> ClusterRules:
+        return self._service.clusters
 
     async def answer(self, call: Call, verdict: Verdict) -> Response:
         """Do what a request asks for, and return the answer."""

@@ -191,10 +191,10 @@ class Service:
         """Unload a model as another user of the account would, without a logged request.
 
         Raises:
-            WorldError: the model is unknown or not loaded.
+            WorldError: the model is not loaded.
         """
         with self.changing() as (world, now):
-            world.unload(model_id, now)
+            world.remove(model_id, now)  # Also a cluster that is off.
 
     # -------------------------------------------------------------------- for the server
 

@@ -22,7 +22,7 @@ from bytez_provider.service.settings import ApiVersion
 OTHERS = "somebody else"
 BOOT_SECONDS = 4.0
 _BOOTS = Fate()
-_WORDS = {"on": "RUNNING", "failed": "FAILED"}
+_WORDS = {"on": "RUNNING", "running": "RUNNING", "failed": "FAILED", "off": "OFF"}
 """The words of 2024 for the status of a cluster; for any other it is DEPLOYING."""
 
 Identity = tuple[str, str]
@@ -108,6 +108,7 @@ class Books:
     def __init__(self, emulator: Emulator, api: ApiVersion) -> None:
         self._emulator = emulator
         self._has_clusters = api == "2025-04"
+        self._may_expire = not self._has_clusters or emulator.clusters.idle == "deletes"
         self.loads: dict[Identity, Load] = {}
         self.rescaled: list[Load] = []
         self.unloaded_by_others: set[Identity] = set()
@@ -183,7 +184,8 @@ class Books:
                     self.rescaled.append(load)
                 continue
             del self.loads[identity]
-            if identity not in self.unloaded_by_others and not load.expired_by(now):
+            is_expired = self._may_expire and load.expired_by(now)
+            if identity not in self.unloaded_by_others and not is_expired:
                 ended.append(Ended(load, by))
         for identity, answer in real.items():
             self.loads.setdefault(identity, Load(by, answer, journal=journal))

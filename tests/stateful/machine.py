@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from bytez_provider.emulator import Emulator
+from bytez_provider.emulator.rules import ClusterRules
 from bytez_provider.service.settings import ApiVersion
 from tests.asking import API_VERSIONS
 from tests.stateful import faults, promises
@@ -73,6 +74,17 @@ declared = st.builds(
     adopt=st.booleans(),
     on_expiry=st.sampled_from(["reload", "reload", "reload", "accept"]),
 )
+cluster_rules = st.builds(
+    ClusterRules,
+    idle=st.sampled_from(["deletes", "stops"]),
+    patch=st.sampled_from(["keeps", "resets"]),
+    missing=st.sampled_from(["404", "400", "null"]),
+    ready_word=st.sampled_from(["on", "running"]),
+    created_status=st.sampled_from([202, 200]),
+    envelope=st.sampled_from(["output", "cluster"]),
+    default_timeout=st.sampled_from([10, 5]),
+    default_max=st.sampled_from([1, 10]),
+)
 _OFTEN: list[faults.Rule] = [
     {"first": 1},
     {"first": 2},
@@ -99,6 +111,9 @@ def fault(draw: st.DrawFn) -> faults.Rule:
 
 weather = st.none() | st.lists(fault(), max_size=3)
 """The faults from now on: the same as before, or others."""
+
+
+_DEFAULT_RULES = ClusterRules()
 
 
 class Tally:
@@ -132,9 +147,10 @@ class Deployments(RuleBasedStateMachine):
     tally = Tally()
 
     @initialize(
-        api=st.sampled_from(API_VERSIONS),
+        api=st.sampled_from([*API_VERSIONS, "2025-04"]),  # It has rules of its own.
         timeouts=st.sampled_from(_TIMEOUTS),
         shared=st.booleans(),
+        clusters=cluster_rules,
         dev=st.dictionaries(names, declared, min_size=1),
         prod=st.dictionaries(names, declared, min_size=1),
         clone=st.dictionaries(names, declared, max_size=2),
@@ -144,6 +160,7 @@ class Deployments(RuleBasedStateMachine):
         timeouts: Timeouts,
         shared: bool,
         api: ApiVersion = "2024-05",
+        clusters: ClusterRules = _DEFAULT_RULES,
         **given: dict[str, Declared],
     ) -> None:
         """Begin with programs for one API; the machines share a journal, or have one each."""
@@ -152,6 +169,7 @@ class Deployments(RuleBasedStateMachine):
         self.api = api
         self.keys = [KEY]
         self.emulator.keys = tuple(self.keys)
+        self.emulator.clusters = clusters
         reset(self.emulator)
         self.folder = Path(tempfile.mkdtemp(prefix="bytez-stateful-"))
         own = self.folder / THERE

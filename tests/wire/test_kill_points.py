@@ -487,7 +487,10 @@ def table(heading: str) -> list[tuple[str, str, str]]:
     return [(one[0].removeprefix("| "), one[1], one[2]) for one in rows]
 
 
-@pytest.mark.parametrize(("title", "points"), [("create", OF_CREATE), ("delete", OF_DELETE)])
+@pytest.mark.parametrize(
+    ("title", "points"),
+    [("create", OF_CREATE), ("delete", OF_DELETE), ("change of settings", OF_RESCALE)],
+)
 def test_the_table_in_the_docs_has_every_point(title: str, points: dict[str, Point]) -> None:
     """The moment, what the next `up` does, and how many loads there are in the end."""
     held = [(when, point.then.words, str(point.then.loads)) for when, point in points.items()]
