@@ -19,9 +19,8 @@ from bytez_provider.base.words import counted, gigabytes
 from bytez_provider.cli.screen import DONE, USAGE, Screen
 from bytez_provider.cli.session import Session
 from bytez_provider.cli.stacks import Wanted, facts_of
-from bytez_provider.core.declared import ModelInputs
+from bytez_provider.core.declared import ModelInputs, as_declared
 from bytez_provider.core.fleets import READY_KEY
-from bytez_provider.core.inputs import EXPIRY_MAX_SECONDS, EXPIRY_MIN_SECONDS
 from bytez_provider.fleetfile import (
     FleetFile,
     add_models,
@@ -30,7 +29,7 @@ from bytez_provider.fleetfile import (
     write_fleet,
 )
 from bytez_provider.service.catalogue import Catalogue
-from bytez_provider.service.schemas import Instance, Phase
+from bytez_provider.service.schemas import Phase
 
 _NAME_LIMIT = 200
 
@@ -195,29 +194,11 @@ def _exported(facts: Facts, there: Iterable[ModelInputs], screen: Screen) -> lis
             screen.note(f"{model_id} is left out: it FAILED, so to take it over is to load it")
         else:
             try:
-                found.append(_inputs(live, facts.prices.idle_seconds))
+                settings = as_declared(live, facts.prices.idle_seconds)
+                found.append(ModelInputs(model_id=live.model_id, adopt=True, **settings))
             except ValidationError:
                 screen.warn(f"{model_id} is left out: its name is not a valid model name")
     return found
-
-
-def _inputs(live: Instance, idle_seconds: int) -> ModelInputs:
-    """Return the declaration of a load as it runs; ValidationError if its name is not valid.
-
-    Args:
-        live: The load.
-        idle_seconds: The service's own idle period, which is not declared.
-    """
-    declared: dict[str, Any] = {"modelId": live.model_id, "adopt": True}
-    if live.concurrency is not None and (live.concurrency or live.scale):
-        declared["concurrency"] = live.concurrency
-        if live.max_concurrency not in (None, max(live.concurrency, 1)):
-            declared["maxConcurrency"] = live.max_concurrency
-    period = live.expiration_period_seconds
-    # A period that cannot be declared is left out: it is then taken over as it is.
-    if period in range(EXPIRY_MIN_SECONDS, EXPIRY_MAX_SECONDS + 1) and period != idle_seconds:
-        declared["expirationPeriodSeconds"] = period
-    return ModelInputs.model_validate(declared)
 
 
 def _keyed(found: Iterable[ModelInputs], there: Collection[str]) -> dict[str, ModelInputs]:

@@ -8,8 +8,8 @@ from pydantic import BeforeValidator, ConfigDict, ValidationError
 
 from bytez_provider.base.document import CamelCase
 from bytez_provider.base.errors import printable
-from bytez_provider.core.inputs import INPUTS
-from bytez_provider.service.schemas import Asked, Count, Phase, phase_of
+from bytez_provider.core.inputs import EXPIRY_MAX_SECONDS, EXPIRY_MIN_SECONDS, INPUTS
+from bytez_provider.service.schemas import Asked, Count, Instance, Phase, phase_of
 
 
 def _as(name: str) -> BeforeValidator:
@@ -61,6 +61,27 @@ def declared(bag: dict[str, Any]) -> ModelInputs:
     """
     kind = MemberInputs if "readiness" in bag else ModelInputs
     return kind.model_validate(bag)
+
+
+def as_declared(live: Instance, idle_seconds: int) -> dict[str, Any]:
+    """Return the settings of an instance as a program would declare them, by their names.
+
+    Defaults are left out, and so is an idle period that cannot be declared.
+
+    Args:
+        live: The instance.
+        idle_seconds: The service's own idle period.
+    """
+    least = 1 if live.concurrency is None else live.concurrency
+    if live.max_concurrency is None:
+        least = least or 1  # Only in a range, zero is a setting.
+    found: dict[str, Any] = {"concurrency": least}
+    if live.max_concurrency not in (None, 0, Asked(least).most):
+        found["max_concurrency"] = live.max_concurrency
+    period = live.expiration_period_seconds
+    if period in range(EXPIRY_MIN_SECONDS, EXPIRY_MAX_SECONDS + 1) and period != idle_seconds:
+        found["expiration_period_seconds"] = period
+    return found
 
 
 class Granted(_Bag):

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from bytez_provider.core import messages
-from bytez_provider.core.declared import ModelInputs, ModelState
-from bytez_provider.core.inputs import EXPIRY_MAX_SECONDS, EXPIRY_MIN_SECONDS, is_model_id
+from bytez_provider.core.declared import ModelInputs, ModelState, as_declared
+from bytez_provider.core.inputs import is_model_id
 from bytez_provider.core.lifecycle._diff import (
     drift_of,
     granted_of,
@@ -18,7 +17,7 @@ from bytez_provider.core.lifecycle._load import state_of
 from bytez_provider.core.lifecycle._operation import Account, Operation
 from bytez_provider.core.lifecycle._stated import Stated
 from bytez_provider.core.ownership import Claim, Judgement, Named, Verdict
-from bytez_provider.service.schemas import NOT_LOADED, Asked, Instance, Phase, iso, moment_of
+from bytez_provider.service.schemas import NOT_LOADED, Instance, Phase, iso, moment_of
 
 _GLANCE_SECONDS = 5.0
 """How old the list may be in a refresh: a whole fleet is read from one."""
@@ -50,30 +49,17 @@ def find(op: Operation, model_id: str) -> ModelState:
     live = op.client.status(model_id)
     if live is None:
         raise messages.not_loaded(model_id)
-    inputs = ModelInputs(model_id=live.model_id, **_as_declared(op, live))
+    inputs = ModelInputs(model_id=live.model_id, **as_declared(live, op.api.idle_seconds))
     op.ledger.mark_unsaved(model_id, live.created)
     state = state_of(op, inputs, Claim(live.created), live.word)
     return state.model_copy(update={"read_at": iso(op.client.server_now())})
 
 
 def _read_only(account: Account, live: Instance) -> ModelState:
-    concurrency = _as_declared(account, live)["concurrency"]
+    concurrency = as_declared(live, account.api.idle_seconds)["concurrency"]
     inputs = ModelInputs(model_id=live.model_id, concurrency=concurrency)
     state = state_of(account, inputs, Claim(live.created), live.word)
     return state.model_copy(update={"read_only": True})
-
-
-def _as_declared(account: Account, live: Instance) -> dict[str, Any]:
-    """Return the settings of an instance as a program would declare them: no defaults."""
-    # Only in a range, zero instances are a setting.
-    least = live.concurrency if live.max_concurrency is not None else live.concurrency or 1
-    found: dict[str, Any] = {"concurrency": 1 if least is None else least}
-    if live.max_concurrency != account.api.taken(Asked(**found)).max_concurrency:
-        found["max_concurrency"] = live.max_concurrency or None
-    period = live.expiration_period_seconds
-    if period is not None and EXPIRY_MIN_SECONDS <= period <= EXPIRY_MAX_SECONDS:
-        found["expiration_period_seconds"] = None if period == account.api.idle_seconds else period
-    return found
 
 
 def read(op: Operation, old: ModelState) -> ModelState | None:
