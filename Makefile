@@ -15,7 +15,7 @@ WITH_CLI = PATH="$$(command -v pulumi >/dev/null || printf '%s:' '$(CURDIR)/.too
 COVERING := $(addprefix tests/,client fleet host lifecycle ownership provider unit wire)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test reword soak coverage mutants bench check clean distclean
+.PHONY: help setup demo test reword soak coverage mutants bench docs check clean distclean
 
 help: ## List the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -51,6 +51,10 @@ mutants: setup ## Change the guards of the core in every place; a change that no
 
 bench: setup ## Compare fleets with a naive provider; ARGS=--quick takes 3 minutes
 	@$(WITH_CLI) $(BIN)/python -m benchmarks $(ARGS)
+
+docs: $(READY) ## Build the docs site in build/site; a warning, such as a dead link, fails
+	@$(BIN)/python -m tools.site
+	@$(BIN)/zensical build --strict --clean
 
 check: $(READY) ## Lint, check the format and the types
 	$(BIN)/ruff check .

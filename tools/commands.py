@@ -13,8 +13,8 @@ _HEAD = """\
 
 <!-- made by `python -m tools.reference` -->
 
-Every command of `bytez-fleet` with its arguments and options. [bytez-fleet](cli.md) has the overview,
-exit codes and the codes of JSON documents.
+Every command with its arguments and options. [bytez-fleet](cli.md) has the overview, exit codes and
+the codes of JSON documents.
 """
 
 

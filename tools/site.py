@@ -22,7 +22,6 @@ ELSEWHERE: Mapping[str, str] = {
     "CONTRIBUTING.md": "contributing.md",
     "bytez_provider/emulator/README.md": "emulator.md",
     "examples/github-actions/README.md": "github-actions.md",
-    "tools/pulumi/README.md": "pulumi-from-source.md",
 }
 """Pages that are not in docs/, with their names on the site."""
 
