@@ -11,6 +11,7 @@ import posixpath
 import re
 import shutil
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -84,7 +85,7 @@ def write(folder: Path = PAGES) -> None:
     shown: set[str] = set()
     for name, source in sources().items():
         text = (ROOT / source).read_text(encoding="utf-8")
-        text = _outside_code(text, lambda line, at=source: _relinked(line, at, shown))
+        text = _outside_code(text, partial(_relinked, source=source, shown=shown))
         (folder / name).write_text(_indented(text), encoding="utf-8")
     for file in sorted(shown):
         page = folder / _page_of_file(file)
