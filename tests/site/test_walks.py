@@ -96,6 +96,7 @@ def environment(folder: Path, emulator: Emulator, s3: str) -> dict[str, str]:
         "PULUMI_CONFIG_PASSPHRASE": "only for tests",
         "PULUMI_SKIP_UPDATE_CHECK": "true",
         "PULUMI_SKIP_CONFIRMATIONS": "true",
+        "PULUMI_OPTION_SKIP_PREVIEW": "true",
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
         "BYTEZ_KEY": KEYS[0],
         "BYTEZ_ENDPOINT": emulator.url,
