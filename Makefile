@@ -11,11 +11,15 @@ READY := $(VENV)/ready
 # A pulumi on PATH comes before the one that `make setup` may have made.
 WITH_CLI = PATH="$$(command -v pulumi >/dev/null || printf '%s:' '$(CURDIR)/.tools/pulumi/bin')$$PATH"
 
+# What `make oldest` runs: the tests without an engine.
+OLDEST := .oldest
+OLDEST_TESTS := $(addprefix tests/,cli client lifecycle native provider unit wire)
+
 # What `make coverage` runs.
 COVERING := $(addprefix tests/,client fleet host lifecycle ownership provider unit wire)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test reword soak coverage mutants bench docs check clean distclean
+.PHONY: help setup demo test oldest reword soak coverage mutants bench docs check dist states clean distclean
 
 help: ## List the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -32,6 +36,12 @@ demo: setup ## Show the life of a fleet on an emulator: no key, no account
 
 test: setup ## Run all tests, those with the real Pulumi CLI included
 	$(WITH_CLI) $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $(ARGS)
+
+oldest: setup ## Run the tests without an engine on the lowest versions that pyproject.toml allows
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(OLDEST)
+	$(BIN)/uv pip install --quiet --python $(OLDEST)/bin/python \
+		--resolution lowest-direct --editable '.[dev]'
+	$(WITH_CLI) $(OLDEST)/bin/python -m pytest -q -n $(WORKERS) $(ARGS) $(OLDEST_TESTS)
 
 reword: setup ## Update the wordings in the tests (inline snapshots); then review the diff
 	$(BIN)/python -m pytest -q --inline-snapshot=fix $(ARGS)
@@ -61,13 +71,21 @@ check: $(READY) ## Lint, check the format and the types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+dist: $(READY) ## Build the wheel and the sdist; check their metadata and the README in them
+	rm -rf dist
+	$(BIN)/hatchling build
+	$(BIN)/twine check --strict dist/*
+
+states: setup ## Record states of this version for tests/states, once for each release
+	@$(WITH_CLI) $(BIN)/python -m tests.states.record
+
 clean: ## Remove the files of builds, tests and checks
 	rm -rf build dist mutants .coverage* *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
-	find . \( -path ./$(VENV) -o -path ./.tools \) -prune \
+	find . \( -path ./$(VENV) -o -path ./$(OLDEST) -o -path ./.tools \) -prune \
 		-o -type d -name __pycache__ -prune -exec rm -rf {} +
 
-distclean: clean ## Remove .venv and .tools as well
-	rm -rf $(VENV) .tools
+distclean: clean ## Remove .venv, .oldest and .tools as well
+	rm -rf $(VENV) $(OLDEST) .tools
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { \

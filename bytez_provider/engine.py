@@ -81,6 +81,11 @@ class Engine:
         text = _shown(message)
         self.log(engine_pb2.LogRequest(severity=engine_pb2.WARNING, message=text))
 
+    def debug(self, message: str) -> None:
+        """Add a line about no resource to the log that `--debug` shows."""
+        text = _shown(message)
+        self.log(engine_pb2.LogRequest(severity=engine_pb2.DEBUG, message=text))
+
     def log(self, request: engine_pb2.LogRequest) -> None:
         """Show a message; one that cannot be shown is dropped, and fails nothing."""
         if self._stub is None:

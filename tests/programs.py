@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -22,6 +23,9 @@ STATE = {
     "endpoint": "https://api.bytez.com",
     "account": "0123456789ab",
 }
+
+LOOP = asyncio.new_event_loop()
+"""For Pulumi's mocks: from Python 3.12 on, asyncio makes none by itself."""
 
 
 class Provider(pulumi.runtime.Mocks):
@@ -88,6 +92,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
     """The engine that a program of this test runs under."""
     monkeypatch.delenv("PULUMI_CONFIG_SECRET_KEYS", raising=False)
     engine = Engine()
+    asyncio.set_event_loop(LOOP)
     pulumi.runtime.set_mocks(
         engine.provider, project="shop", stack="dev", preview=False, monitor=engine
     )

@@ -124,7 +124,7 @@ def _on_site(file: str, shown: set[str]) -> str:
 
 
 def _page_of_file(file: str) -> str:
-    return f"files/{file}.md"
+    return f"files/{file.removeprefix('.')}.md"  # the generator skips hidden folders
 
 
 def _file(file: str) -> str:

@@ -329,7 +329,7 @@ def _drift(model: StackModel, live: Instance, api: Api) -> Iterator[str]:
     if "concurrency" in drift:
         yield f"runs at concurrency {drift['concurrency']}, not {state.concurrency}"
     if "max_concurrency" in drift:
-        most = state.max_concurrency or max(state.concurrency, 1)
+        most = state.asked.most
         yield f"has at most {counted(drift['max_concurrency'], 'instance')}, not {most}"
     if "expiration_period_seconds" in drift:
         period, declared = drift["expiration_period_seconds"], state.expiration_period_seconds

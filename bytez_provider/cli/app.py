@@ -6,6 +6,7 @@ A command imports its module when it runs, so that `--help` does not wait for al
 from __future__ import annotations
 
 import math
+import os
 import sys
 from enum import Enum
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 from typer import Argument, Option
 
+from bytez_provider import __version__
 from bytez_provider.base.errors import BytezError, ErrorCode
 from bytez_provider.cli.screen import INTERRUPTED, USAGE, Screen, code_of, error_document
 from bytez_provider.core.inputs import INPUTS
@@ -68,6 +70,28 @@ FailOn = Enum(
         "UNKNOWN_COST": "unknown-cost",
     },
 )
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"{_PROGRAM} {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    debug: Annotated[
+        bool, Option("--debug", help="Log each request and its answer, as BYTEZ_LOG=debug does.")
+    ] = False,
+    _version: Annotated[
+        bool,
+        Option(
+            "--version", callback=_show_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    if debug:
+        os.environ["BYTEZ_LOG"] = "debug"
 
 
 def run_app() -> int:

@@ -30,6 +30,7 @@ from bytez_provider.core.ownership import ChangedError, Phase, Record, Store
 from bytez_provider.service.apis import APIS
 from bytez_provider.service.catalogue import Catalogue
 from bytez_provider.service.client import BytezClient
+from bytez_provider.service.pricing import prices_of
 from bytez_provider.service.schemas import Instance, iso
 from bytez_provider.service.settings import SET_KEY, ApiVersion
 
@@ -113,8 +114,11 @@ def _settings(session: Session) -> Iterator[Check]:
         yield Check("key", "ok", f"set in {source('key', 'BYTEZ_KEY')}")
     yield Check("endpoint", "ok", f"{settings.endpoint} ({source('endpoint', 'BYTEZ_ENDPOINT')})")
     yield Check("API version", "ok", f"{settings.api_version} ({source('apiVersion')})")
-    price = f"${settings.price_per_gb_second:f} per GB-second"
-    yield Check("price", "ok", f"{price} ({source('pricePerGbSecond')})")
+    price = f"${settings.price_per_gb_second:f} per GB-second ({source('pricePerGbSecond')})"
+    prices = prices_of(settings)
+    if prices.per_gb_second is None:
+        price = f"that of each size of an instance (the vendor's of {prices.date})"
+    yield Check("price", "ok", price)
 
 
 # ------------------------------------------------------------------------------------- service

@@ -80,8 +80,7 @@ def _size(fleet: FleetFile, catalogue: Catalogue) -> dict[str, Any]:
         if entry is None or entry.required_ram_gb is None:
             unknown.append(printable(inputs.model_id, limit=_NAME_LIMIT))
         else:
-            most = inputs.max_concurrency or max(inputs.concurrency, 1)
-            total += entry.required_ram_gb * most
+            total += entry.required_ram_gb * inputs.asked.most
     return {"models": len(fleet.models), "requiredRamGb": round(total, 6), "unknownRam": unknown}
 
 

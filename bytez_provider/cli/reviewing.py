@@ -25,7 +25,6 @@ from bytez_provider.review import (
     read_plan,
     run_preview,
 )
-from bytez_provider.service.apis import APIS
 
 _COLUMNS = ("NAME...", "STEP", "WHY...", ">DOWN", ">$/MONTH", "NOW")
 
@@ -58,7 +57,7 @@ def saved(session: Session, file: Path, base_file: Path | None) -> Plan:
             observed=observed,
             action=f"Make it again, {action}",
         )
-    return compared(plan, base, rescales=APIS[session.settings.api_version].rescales)
+    return compared(plan, base, rescales=session.client.api.rescales)
 
 
 def setting(
@@ -113,7 +112,7 @@ def _live(session: Session, plan: Plan, records: Sequence[Record]) -> Live:
         records={one.model_id: one for one in records},
         # A saved plan may be of a stack that is kept elsewhere.
         stack=session.identity.key if session.stack and records else None,
-        api_version=APIS[session.settings.api_version].in_state,
+        api_version=session.client.api.in_state,
     )
 
 

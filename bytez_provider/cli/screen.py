@@ -84,6 +84,10 @@ class Screen:
         """Show a remark."""
         self._aside(f"note: {message}")
 
+    def debug(self, line: str) -> None:
+        """Show a line of the log."""
+        self._aside(f"debug: {line}")
+
     def hint(self, command: str) -> None:
         """Show a command to type, alone on its line so that it can be copied."""
         self._aside(f"  {command}")

@@ -55,7 +55,7 @@ class Session:
         self.stack_config = stack_config(stack) if stack else {}
         self.settings = read_settings(self.stack_config, os.environ)
         self.clock = SystemClock()
-        self.client = BytezClient(self.settings, clock=self.clock)
+        self.client = BytezClient(self.settings, clock=self.clock, log=screen.debug)
         self.catalogue = CatalogueSource(self.settings, self.client)
 
     @cached_property

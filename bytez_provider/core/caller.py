@@ -16,6 +16,16 @@ class Stop(enum.Enum):
     """The second Ctrl-C, or a kill: nobody is left to receive the answer."""
 
 
+class Log(Protocol):
+    """Where messages go that are about no operation."""
+
+    def warn(self, message: str) -> None:
+        """Show a permanent warning."""
+
+    def debug(self, message: str) -> None:
+        """Show a line in the debug log."""
+
+
 class Caller(Protocol):
     """Who asks for an operation, and how to reach them while it runs."""
 

@@ -34,6 +34,10 @@ class Change(enum.Enum):
     UPDATE = "update"
     """An update in place that sends no request."""
 
+    def replaces(self, *, rescales: bool) -> bool:
+        """Return whether it is a replacement, in an API that can rescale or in another."""
+        return self is Change.REPLACE or (self is Change.RESCALE and not rescales)
+
 
 @dataclass(frozen=True)
 class Input:
@@ -195,6 +199,8 @@ _TABLE = (
 )
 INPUTS: Final[Mapping[str, Input]] = {one.name: one for one in _TABLE}
 """The inputs by their names in Python, in the order in which they are listed."""
+RESCALING: Final = tuple(one.in_state for one in _TABLE if one.change is Change.RESCALE)
+"""The settings of a load, by their names in state."""
 DEFAULTS: Final[Mapping[str, Any]] = {one.in_state: one.default for one in _TABLE}
 """Their defaults by their names in state."""
 

@@ -301,6 +301,17 @@ def not_rescaled(error: ApiError) -> BytezError:
     )
 
 
+def rescaled_without_effect(model_id: str, seconds: float) -> BytezError:
+    """The service took new settings, and shows the old ones."""
+    return RescaleError(
+        verb="rescale",
+        subject=model_id,
+        observed=f"the service took the new settings, and shows the old ones after {seconds:.0f} s",
+        state="It runs on with the settings that it had",
+        action=_AGAIN,
+    )
+
+
 def rescaling(live: Instance, changes: Mapping[str, int]) -> str:
     """The settings of a load are changed while it runs; `changes` are those it gets."""
     what = ", ".join(
@@ -321,7 +332,7 @@ def granted_less(state: ModelState) -> Iterator[str]:
     if granted.max_concurrency is not None:
         yield (
             f"'{state.model_id}' scales up to {granted.max_concurrency}, "
-            f"not {state.asked.max_concurrency or max(state.concurrency, 1)}: {but}"
+            f"not {state.asked.most}: {but}"
         )
     if granted.expiration_period_seconds is not None:
         yield (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from bytez_provider.base.clock import SystemClock
 from bytez_provider.core import messages
+from bytez_provider.core.caller import Log
 from bytez_provider.core.declared import ModelState, ReadinessState, problems_of
 from bytez_provider.core.lifecycle import Lifecycle
 from bytez_provider.core.ownership import Ledger, open_store, stack_identity
@@ -62,7 +63,7 @@ def _read(kind: type[_State], bag: Mapping[str, Any], name: str) -> _State:
 def make_rooms(
     config: Mapping[str, str],
     environ: Mapping[str, str],
-    warn: Callable[[str], None],
+    log: Log,
     *,
     folder: Path | None = None,
 ) -> Rooms:
@@ -71,7 +72,7 @@ def make_rooms(
     Args:
         config: The stack's `bytez:` config, by full name.
         environ: The BYTEZ_ variables, and CI.
-        warn: Shows a warning.
+        log: Shows warnings, and a line about each request if the environment asks for that.
         folder: The folder of the project, or below it; by default the working folder.
 
     Raises:
@@ -80,8 +81,8 @@ def make_rooms(
     """
     settings = read_settings(config, environ)
     clock = SystemClock()
-    client = BytezClient(settings, clock=clock)
-    store = open_store(settings, warn)
+    client = BytezClient(settings, clock=clock, log=log.debug)
+    store = open_store(settings, log.warn)
     place = folder or Path.cwd()
     ledger = Ledger(
         store,
@@ -89,7 +90,7 @@ def make_rooms(
         account=settings.account,
         clock=clock,
         identity=lambda: stack_identity(os.environ, place, is_shared=store.is_shared),
-        warn=warn,
+        warn=log.warn,
     )
     waiter = Waiter(client, clock, quiet=bool(environ.get("CI")))
     lifecycle = Lifecycle(

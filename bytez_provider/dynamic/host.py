@@ -10,6 +10,7 @@ runs only four calls at a time, and reports errors as tracebacks. This module re
     Ctrl-C, end of process   gRPC's table of handlers            the operation runs to its end
     errors on one line       `traceback` in the host's module    `sys.tracebacklimit = 0`
     messages                 the engine's address in `sys.argv`  no messages are shown
+    names of the config      the mapping in `Config`             a slip in a name is not found
 
 Pulumi promises none of these, so each has its own fallback, and `tests/host` checks each against
 the real host. Read it beside `pulumi/dynamic/__main__.py`.
@@ -56,6 +57,25 @@ def current_call() -> Call:
         urn=getattr(request, "urn", None),
         timeout_seconds=getattr(request, "timeout", None),
     )
+
+
+class HostLog:
+    """Shows messages at the resource that the calling thread works on."""
+
+    def warn(self, message: str) -> None:
+        """Show a permanent warning."""
+        with current_call() as call:
+            call.warn(message)
+
+    def debug(self, message: str) -> None:
+        """Show a line if `--debug` is set."""
+        with current_call() as call:
+            call.debug(message)
+
+
+def names_in(config: object, prefix: str) -> set[str]:
+    """Return the names in a provider's config that begin with a prefix."""
+    return {name for name in getattr(config, "_props", None) or {} if name.startswith(prefix)}
 
 
 _prepare_lock = threading.Lock()

@@ -211,8 +211,9 @@ def _configured(req: ConfigureRequest) -> Rooms:
     from bytez_provider.service.settings import SETTINGS
 
     host.prepare()
-    names = (f"bytez:{name}" for name in (*SETTINGS, "dialect"))
-    config = [(name, value) for name in names if (value := req.config.get(name)) is not None]
+    # Also those that do not exist, so that a slip in a name is found.
+    names = {f"bytez:{name}" for name in SETTINGS} | host.names_in(req.config, "bytez:")
+    config = [(n, value) for n in sorted(names) if (value := req.config.get(n)) is not None]
     return _rooms(tuple(config), tuple(own_environment().items()))
 
 
@@ -220,10 +221,6 @@ def _configured(req: ConfigureRequest) -> Rooms:
 def _rooms(config: tuple[tuple[str, str], ...], environ: tuple[tuple[str, str], ...]) -> Rooms:
     """Make what the operations need, once for all that are configured alike."""
     from bytez_provider.core.rooms import make_rooms
-    from bytez_provider.dynamic.host import current_call
+    from bytez_provider.dynamic.host import HostLog
 
-    def warn(message: str) -> None:
-        with current_call() as call:
-            call.warn(message)
-
-    return make_rooms(dict(config), dict(environ), warn)
+    return make_rooms(dict(config), dict(environ), HostLog())

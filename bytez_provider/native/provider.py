@@ -147,7 +147,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         # Only here: in `CheckConfig`, the engine does not mark secrets.
         refuse_plain_key(is_set="key" in bag.known, is_secret="key" in bag.secrets)
         self._rooms = make_rooms(
-            _settings(bag), own_environment(), self._engine.warn, folder=self._folder
+            _settings(bag), own_environment(), self._engine, folder=self._folder
         )
         return pb.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
 

@@ -8,11 +8,12 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from bytez_provider.base.marks import UNKNOWN, is_hidden
 from bytez_provider.base.urns import NATIVE_MODEL_TYPE, name_of
+from bytez_provider.core.inputs import RESCALING
 from bytez_provider.core.messages import resource_of
 from bytez_provider.core.ownership import Judgement, Owner, Verdict, judge
 from bytez_provider.review._document import Action, DriftCode, FailureCode, LiveModel, ReasonCode
 from bytez_provider.review._models import Live
-from bytez_provider.review._plan import RESCALING, Plan, Planned, ResourceState, replacing
+from bytez_provider.review._plan import Plan, Planned, ResourceState, replacing
 from bytez_provider.service.schemas import NOT_LOADED, Asked, Instance, Phase, phase_of
 from bytez_provider.service.wire import Api
 from bytez_provider.stack.declared import number

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, ConfigDict, Field, PlainValidator
 
@@ -21,14 +21,12 @@ from bytez_provider.base.urns import (
     stack_of,
     type_of,
 )
-from bytez_provider.core.inputs import INPUTS, REQUIRED, Change, is_model_id
+from bytez_provider.core.inputs import INPUTS, REQUIRED, is_model_id
 from bytez_provider.core.ownership import Named
 from bytez_provider.review._document import GapCode
 from bytez_provider.service.schemas import NOT_LOADED, Phase, phase_of
 from bytez_provider.stack.states import named_load
 
-RESCALING: Final = tuple(one.in_state for one in INPUTS.values() if one.change is Change.RESCALE)
-"""The inputs whose change is a rescale where the API can do it, and else a replacement."""
 _INPUTS = tuple(one.in_state for one in INPUTS.values())
 _DEFAULTS = {
     one.in_state: one.default for one in INPUTS.values() if one.default not in (None, REQUIRED)
@@ -39,8 +37,7 @@ _LEAVING_OUT = ("targeted", "failed", "cutOff", "samesLeftOut", "goneUnclear")
 
 def replacing(*, rescales: bool) -> tuple[str, ...]:
     """Return the inputs whose change is a replacement."""
-    replaces = {Change.REPLACE} if rescales else {Change.REPLACE, Change.RESCALE}
-    return tuple(one.in_state for one in INPUTS.values() if one.change in replaces)
+    return tuple(one.in_state for one in INPUTS.values() if one.change.replaces(rescales=rescales))
 
 
 def mapping(value: object) -> Mapping[str, Any]:

@@ -19,7 +19,7 @@ from bytez_provider.service.wire import Api, Fields
 # ------------------------------------------------------------------------- the APIs of 2024
 
 
-def _load_settings(asked: Asked) -> Fields:
+def _load_settings(asked: Asked, _instances: int | None) -> Fields:
     # The expiry is a field of 2024-06. Both versions send it if the user asks for it.
     if asked.expiration_period_seconds is None:
         return {"concurrency": asked.concurrency}
@@ -85,14 +85,12 @@ _READY: Final = frozenset({"on", "running"})
 _STOPPED: Final = "off"
 
 
-def _cluster_settings(asked: Asked) -> Fields:
+def _cluster_settings(asked: Asked, instances: int | None) -> Fields:
     # All of them, always: whether PATCH keeps what is left out is undocumented. `desired` is the
-    # number at the start, so a cluster that may have none begins with one.
-    capacity = {
-        "min": asked.concurrency,
-        "desired": max(asked.concurrency, 1),
-        "max": asked.max_concurrency or max(asked.concurrency, 1),
-    }
+    # number to begin with; a change must not undo what the load of the model has scaled to.
+    least, most = asked.concurrency, asked.most
+    desired = min(max(1 if instances is None else instances, least), most)
+    capacity = {"min": least, "desired": desired, "max": most}
     return {"timeout": _minutes(asked), "capacity": capacity}
 
 
@@ -102,8 +100,7 @@ def _minutes(asked: Asked) -> int:
 
 
 def _cluster_taken(asked: Asked) -> Asked:
-    most = asked.max_concurrency or max(asked.concurrency, 1)
-    return Asked(asked.concurrency, _minutes(asked) * 60, most)
+    return Asked(asked.concurrency, _minutes(asked) * 60, asked.most)
 
 
 def _cluster_shown(content: Fields) -> Fields:
@@ -170,6 +167,7 @@ _APRIL_2025: Final = Api(
     problems=_cluster_problems,
     idle_seconds=_TIMEOUT_MINUTES * 60,
     taken=_cluster_taken,
+    start_fields={"status": "on"},  # client
     # `output` everywhere, and `cluster` in one sketch of the vendor's.
     envelopes=("output", "cluster"),
     unit="cluster",

@@ -165,6 +165,11 @@ class Asked:
     max_concurrency: int | None = None
     """The most instances; None for as many as `concurrency`, and at least 1."""
 
+    @property
+    def most(self) -> int:
+        """The most instances, whether they are given or not."""
+        return self.max_concurrency or max(self.concurrency, 1)
+
 
 class Scale(_Answer):
     """How a model scales, in an API with a range (vendor doc of 2025)."""

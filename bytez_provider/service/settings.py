@@ -12,7 +12,7 @@ import hmac
 import html
 import ipaddress
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Final, Literal, NoReturn, cast, get_args
@@ -160,6 +160,25 @@ SETTINGS: Final[Mapping[str, str]] = {
 """What each setting is, by its name: `bytez:<name>` in stack config."""
 
 
+ENVIRONMENT: Final = (
+    "BYTEZ_KEY",
+    "BYTEZ_ENDPOINT",
+    "BYTEZ_JOURNAL",
+    "BYTEZ_TRUSTED_ENDPOINTS",
+    "BYTEZ_ADOPT",
+    "BYTEZ_ACCEPT_ACCOUNT_CHANGE",
+    "BYTEZ_ACCEPT_NO_JOURNAL",
+    "BYTEZ_LOG",
+)
+"""The variables of the environment that are read."""
+
+_FORMER: Final = "dialect"
+_LONGEST_NAME: Final = 100
+_ALIKE: Final = 0.8
+"""How alike two names are if one is a slip of the other. Variables of other tools, such as
+`BYTEZ_API_KEY`, are less alike, and so are settings of a project that is named `bytez` too."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """What a client needs to know; `read_settings` makes it."""
@@ -179,6 +198,8 @@ class Settings:
     """Where the journal is, as it is written; "" for the default."""
     accept_no_journal: bool = False
     """Whether to deploy if the journal is a bucket that fails."""
+    is_logged: bool = False
+    """Whether each request and its answer are logged."""
 
     @property
     def account(self) -> str:
@@ -211,16 +232,19 @@ def read_settings(stack_config: Mapping[str, str], environ: Mapping[str, str]) -
 
     Args:
         stack_config: Stack config by full names, `bytez:` and a name of `SETTINGS`. Other names are
-            ignored.
+            ignored, if they are no slips of these.
         environ: The environment: `BYTEZ_KEY`, `BYTEZ_ENDPOINT`, `BYTEZ_JOURNAL`,
             `BYTEZ_TRUSTED_ENDPOINTS`, `BYTEZ_ADOPT` (model ids, separated by commas),
-            `BYTEZ_ACCEPT_ACCOUNT_CHANGE` (1), `BYTEZ_ACCEPT_NO_JOURNAL` (1).
+            `BYTEZ_ACCEPT_ACCOUNT_CHANGE` (1), `BYTEZ_ACCEPT_NO_JOURNAL` (1), `BYTEZ_LOG` (debug).
+            Other names as above.
 
     Raises:
-        ConfigError: A value cannot be used.
+        ConfigError: A value cannot be used, or a name is a slip.
         UntrustedEndpointError: A key from the environment would go to an endpoint that only stack
             config names: a pull request must not send the key elsewhere.
     """
+    _refuse_slips("bytez:", (*SETTINGS, _FORMER), stack_config)
+    _refuse_slips("", ENVIRONMENT, (name for name in environ if name.startswith("BYTEZ_")))
 
     def setting(name: str) -> str:
         return stack_config.get(f"bytez:{name}", "").strip()
@@ -239,7 +263,7 @@ def read_settings(stack_config: Mapping[str, str], environ: Mapping[str, str]) -
             raise refuse(name, f"Set it to one of {', '.join(choices)}")
         return chosen
 
-    if setting("dialect"):
+    if setting(_FORMER):
         raise ConfigError(
             verb=_VERB,
             observed="bytez:dialect is now bytez:apiVersion",
@@ -272,7 +296,42 @@ def read_settings(stack_config: Mapping[str, str], environ: Mapping[str, str]) -
         accept_account_change=environ.get("BYTEZ_ACCEPT_ACCOUNT_CHANGE") == "1",
         journal=setting("journal") or environ.get("BYTEZ_JOURNAL", "").strip(),
         accept_no_journal=environ.get("BYTEZ_ACCEPT_NO_JOURNAL") == "1",
+        is_logged=_is_logged(environ.get("BYTEZ_LOG", "").strip()),
     )
+
+
+def _refuse_slips(prefix: str, known: Iterable[str], given: Iterable[str]) -> None:
+    """Refuse a name that is almost one of the known ones: it would be ignored."""
+    names = [prefix + name for name in known]
+    for one in given:
+        if one in names or not one.startswith(prefix):
+            continue
+        near = [name for name in names if _likeness(one, name) >= _ALIKE]
+        if near:
+            nearest = max(near, key=lambda name: _likeness(one, name))
+            raise ConfigError(
+                verb=_VERB,
+                observed=f"{printable(one, limit=100)} is not a setting, and {nearest} is",
+                action=f"Rename it to {nearest}, or remove it",
+            )
+
+
+def _likeness(one: str, other: str) -> float:
+    from difflib import SequenceMatcher  # Most settings have no slip.
+
+    # Without what all names have in common.
+    short = (re.sub("^(bytez:|BYTEZ_)", "", name)[:_LONGEST_NAME] for name in (one, other))
+    return SequenceMatcher(None, next(short), next(short)).ratio()
+
+
+def _is_logged(level: str) -> bool:
+    if level not in ("", "debug"):
+        raise ConfigError(
+            verb=_VERB,
+            observed=f"BYTEZ_LOG is '{printable(level, limit=100)}'",
+            action="Set it to debug, or remove it",
+        )
+    return level == "debug"
 
 
 def _price(value: str) -> Decimal | None:

@@ -62,8 +62,9 @@ class Api:
     entry_name: str
     entry_ram: str
     """Fields of a catalogue entry."""
-    settings_fields: Callable[[Asked], Fields]
-    """Returns the settings of a load, as a request has them."""
+    settings_fields: Callable[[Asked, int | None], Fields]
+    """Returns the settings of a load, as a request has them; the number is that of its instances
+    now, None for a new load."""
     instance_fields: Callable[[Fields], Fields]
     """Returns what an answer says of an instance, under the names that `Instance` reads."""
     run_fields: Callable[[str, Fields, bool], Fields]
@@ -74,6 +75,8 @@ class Api:
     """Idle seconds until a model is unloaded if nothing else is asked for."""
     taken: Callable[[Asked], Asked] = _as_asked
     """Returns the settings as the service keeps them: rounded, and with its defaults."""
+    start_fields: Fields = field(default_factory=dict)
+    """What a request for other settings has besides if it is to start the instances too."""
     envelopes: tuple[str, ...] = ()
     """Fields of an answer that may hold its content; without any, the answer is the content."""
     unit: str = ""

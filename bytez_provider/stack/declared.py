@@ -74,7 +74,7 @@ class DeclaredModel:
         """The most instances that it may have."""
         if self.concurrency is UNKNOWN or self.max_concurrency is UNKNOWN:
             return UNKNOWN
-        return self.max_concurrency or max(self.concurrency, 1)
+        return Asked(self.concurrency, max_concurrency=self.max_concurrency).most
 
     @property
     def stack(self) -> str:

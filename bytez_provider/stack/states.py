@@ -107,9 +107,9 @@ class StackModel:
             account: A hash of the key, as a state keeps it.
             api_version: The version of the API, as a state keeps it: None for those of 2024.
         """
-        says_where = isinstance(self.outputs.get("endpoint"), str)
-        says_where = says_where and "apiVersion" not in self.unreadable
-        if says_where and self.outputs.get("apiVersion") != api_version:
+        has_place = isinstance(self.outputs.get("endpoint"), str)
+        is_readable = "apiVersion" not in self.unreadable
+        if has_place and is_readable and self.outputs.get("apiVersion") != api_version:
             return False
         return all(
             self.outputs.get(name) == value or not isinstance(self.outputs.get(name), str)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
 import pulumi
 import pytest
+
+from tests.programs import LOOP
 
 
 class Engine(pulumi.runtime.Mocks):
@@ -35,6 +38,7 @@ class Engine(pulumi.runtime.Mocks):
 def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
     monkeypatch.delenv("PULUMI_CONFIG_SECRET_KEYS", raising=False)
     engine = Engine()
+    asyncio.set_event_loop(LOOP)
     pulumi.runtime.set_mocks(engine, project="fleet", stack="dev", preview=False)
     pulumi.runtime.set_all_config({})
     yield engine

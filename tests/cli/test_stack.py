@@ -60,7 +60,11 @@ def test_key_and_settings_come_from_the_stack(fleet: Fleet, stack: Stack) -> Non
     assert doctor.code == 0, doctor.out
     assert "set in bytez:key of stack 'dev'" in doctor.out
     assert "2024-06 (bytez:apiVersion of stack 'dev')" in doctor.out
+    assert "$0.0000166667 per GB-second" in doctor.out
     assert KEY not in doctor.out
+    stack.run("config", "set", "bytez:apiVersion", "2025-04").ok()
+    doctor = fleet.run("doctor", "--stack", "dev")
+    assert "that of each size of an instance (the vendor's of April 2025)" in doctor.out
 
 
 def record_arguments(fleet: Fleet, stack: Stack) -> Path:

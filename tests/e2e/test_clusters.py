@@ -15,7 +15,7 @@ from bytez_provider.emulator.rules import ClusterRules
 from bytez_provider.service.client import BytezClient
 from bytez_provider.service.settings import Key, Settings
 from tests.e2e.conftest import KEY
-from tests.e2e.helpers import GPT2, PHI
+from tests.e2e.helpers import GPT2, PHI, bytez_fleet
 from tests.e2e.stack import Stack, YamlStack
 
 BOOT_SECONDS = 2
@@ -102,6 +102,11 @@ def test_concurrency_is_changed_in_place_while_the_model_serves(
     stack.program(program(3))
     preview = stack.preview().ok()
     assert "replace" not in preview.output
+    shown = bytez_fleet(stack, "review", "--stack", "dev", "--json")
+    assert shown.returncode == 0, shown.stderr
+    review = json.loads(shown.stdout)
+    (model,) = review["models"]
+    assert (model["action"], model["unavailableMinutes"]) == ("rescale", 0)
     with used(emulator) as failures:
         stack.up().ok()
     assert failures == []

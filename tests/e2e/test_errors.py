@@ -157,3 +157,20 @@ def test_a_boot_past_its_limit(stack: Stack, emulator: Emulator) -> None:
     error = sentence(stack.up())
     assert "not RUNNING within 2s" in error
     assert "nothing is left running" in error
+
+
+def test_a_slip_in_the_name_of_a_setting(stack: Stack) -> None:
+    """It would be ignored, and the key would go to another address."""
+    stack.run("config", "set", "bytez:endpont", "http://127.0.0.1:9").ok()
+    stack.program(one())
+    assert "bytez:endpont is not a setting, and bytez:endpoint is" in sentence(stack.preview())
+
+
+def test_each_request_is_in_pulumis_log_if_it_is_asked_for(stack: Stack) -> None:
+    stack.program(one())
+    stack.env["BYTEZ_LOG"] = "debug"
+    shown = stack.run("up", "--yes", "--skip-preview", "--debug").ok()
+    assert shown.lines("POST /model/load")
+    assert stack.env["BYTEZ_KEY"] not in shown.output
+    assert not stack.run("up", "--yes", "--skip-preview").ok().lines("POST /model/status")
+    stack.destroy().ok()

@@ -306,6 +306,16 @@ class TestImport:
         stack.up("--expect-no-changes").ok()
         assert log.new() == []
 
+    def test_with_other_settings_the_load_is_left_as_it_is(
+        self, stack: YamlStack, emulator: Emulator
+    ) -> None:
+        emulator.load_by_somebody_else(GPT2)
+        log = Log(emulator)
+        stack.program(one(3, options=f"import: {GPT2}"))
+        assert "concurrency" in stack.up().failed().output
+        assert log.new() == []
+        assert running(emulator) == {GPT2: 1}
+
     def test_what_is_not_loaded_or_no_model_id_is_one_sentence(self, stack: YamlStack) -> None:
         for given, observed in ((GPT2, "it is not loaded"), ("gpt2", "it is no model id")):
             done = stack.run(

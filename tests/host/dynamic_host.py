@@ -119,13 +119,20 @@ class DynamicHost:
         provider: Pickled into the properties of each operation, unless they have a `__provider`
             (see `pickled`).
         env: Added to the environment of the process, which has no other `BYTEZ_` variables.
+        config: Stack config.
 
     `create` waits for the answer; `create_async` returns a `Pending`. Times are in seconds. `name`
     is the resource's; its URN is `urn(name)`.
     """
 
-    def __init__(self, provider: ResourceProvider, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        provider: ResourceProvider,
+        env: Mapping[str, str] | None = None,
+        config: Mapping[str, str] | None = None,
+    ) -> None:
         self._provider = pickled(provider)
+        self._config = dict(config or {})
         self._env = dict(env or {})
         self._log = _Log()
         self._engine = grpc.server(futures.ThreadPoolExecutor(max_workers=8))
@@ -149,7 +156,9 @@ class DynamicHost:
             raise RuntimeError(f"the host did not start: {self.stderr}")
         self._channel = grpc.insecure_channel(f"127.0.0.1:{port}")
         self._stub = provider_pb2_grpc.ResourceProviderStub(self._channel)
-        self._stub.Configure(provider_pb2.ConfigureRequest(), timeout=_PATIENCE_SECONDS)
+        request = provider_pb2.ConfigureRequest()
+        request.args.update(self._config)
+        self._stub.Configure(request, timeout=_PATIENCE_SECONDS)
         return self
 
     def __exit__(self, *_exception: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from bytez_provider.core.waiting import Stop
 from bytez_provider.emulator import Emulator
 from bytez_provider.emulator.fixtures import START
 from bytez_provider.emulator.rules import ClusterRules
+from bytez_provider.service.wire import Request
 from tests.lifecycle.caller import OTHER_URN, FakeCaller
 from tests.lifecycle.machine import (
     BOOT_SECONDS,
@@ -214,15 +216,43 @@ class TestRescale:
         assert later.concurrency == 3
         assert machine.update(later, inputs(concurrency=3)).concurrency == 3
 
-    def test_what_the_service_grants_less_is_said(
+    def test_what_the_load_has_scaled_to_is_kept(
+        self, machine: Clusters, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        state = machine.create(inputs(concurrency=4))
+        process, sent = machine.process(), []
+        exchange = process.client._transport.exchange
+
+        def sending(request: Request) -> Any:
+            sent.append((request.method, json.loads(request.data or b"{}")))
+            return exchange(request)
+
+        monkeypatch.setattr(process.client._transport, "exchange", sending)
+        process.update(state, inputs(concurrency=1, max_concurrency=5))
+        (changed,) = [body for method, body in sent if method == "PATCH"]
+        assert changed["capacity"] == {"min": 1, "desired": 4, "max": 5}
+
+    def test_a_change_that_the_service_takes_and_does_not_make_is_an_error(
         self, machine: Clusters, state: ModelState
     ) -> None:
         machine.faults(on_patch(200))
-        caller = FakeCaller()
-        later = machine.update(state, inputs(concurrency=3), caller)
+        with pytest.raises(RescaleError, match="shows the old ones after 60 s"):
+            machine.update(state, inputs(concurrency=3))
+        machine.faults()
+        assert machine.update(state, inputs(concurrency=3)).granted is None
+
+    def test_what_the_service_grants_less_is_said(
+        self, machine: Clusters, state: ModelState
+    ) -> None:
+        process, caller = machine.process(), FakeCaller()
+        other = machine.process(stack=ELSEWHERE).client
+        # The service makes 2 of 3.
+        process.around("rescale", after=lambda: other.rescale(GPT2, inputs(concurrency=2).asked))
+        later = process.update(state, inputs(concurrency=3), caller)
         assert later.granted is not None
-        assert (later.granted.concurrency, later.granted.max_concurrency) == (1, 1)
-        assert "runs at concurrency 1, not 3" in caller.warnings[0]
+        assert (later.granted.concurrency, later.granted.max_concurrency) == (2, 2)
+        assert "runs at concurrency 2, not 3" in caller.warnings[0]
+        assert machine.seen(later) == later
 
     def test_ctrl_c_keeps_the_new_settings_in_state(
         self, machine: Clusters, state: ModelState

@@ -8,12 +8,14 @@ import re
 from collections import Counter
 from pathlib import Path
 
+import pulumi
 import pytest
 from ruamel.yaml import YAML
 
 from bytez_provider.fleetfile import read_fleet
+from bytez_provider.service.catalogue import bundled_catalogue
+from tests.programs import MODEL, Engine
 from tests.site.blocks import COMMANDS, PAGES, PROGRAMS, ROOT, SHOWN, Block, all_blocks
-from tests.site.mocks import run_with_mocks
 from tests.site.walks import WALKS
 
 BLOCKS = all_blocks()
@@ -64,9 +66,9 @@ def test_the_named_test_exists(block: Block) -> None:
 
 
 @pytest.mark.parametrize("block", ALONE, ids=lambda one: f"{one.page}-{one.language}")
-def test_a_program_that_stands_alone(block: Block, tmp_path: Path) -> None:
+def test_a_program_that_stands_alone(block: Block, tmp_path: Path, engine: Engine) -> None:
     if block.language == "python":
-        run_with_mocks(block.code)
+        run_program(block.code, engine)
     elif block.language == "json":
         json.loads(block.code)
     elif block.name.startswith("fleet"):
@@ -76,6 +78,17 @@ def test_a_program_that_stands_alone(block: Block, tmp_path: Path) -> None:
     else:
         settings = YAML(typ="safe").load(block.code)
         assert (block.name, settings["runtime"]["name"]) == ("Pulumi.yaml", "python")
+
+
+def run_program(program: str, engine: Engine) -> None:
+    """Run a program; it must declare or read models, and only those that the catalogue has."""
+    code = compile(program, "docs", "exec")
+    run = pulumi.runtime.test(lambda: exec(code, {"__name__": "__main__"}))  # type: ignore[no-untyped-call]  # noqa: S102
+    run()
+    models = [one for one in engine.provider.resources if one.typ == MODEL]
+    assert models
+    known = {entry.model_id for entry in bundled_catalogue().entries()}
+    assert {one.inputs.get("modelId", one.resource_id) for one in models} <= known
 
 
 def test_paths_of_tests_exist() -> None:

@@ -50,6 +50,7 @@ def _report(tallies: list[Tally], seed: int) -> None:
     _say(f"{sum(tally.rules for tally in tallies)} steps")
     _say(f"{sum(tally.requests for tally in tallies)} requests")
     for title, name in (
+        ("stories", "apis"),
         ("deployments", "ends"),
         ("operations", "steps"),
         ("interruptions", "blows"),

@@ -12,12 +12,18 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bytez_provider.emulator import Emulator
+from bytez_provider.emulator.cluster import Settings
 from bytez_provider.emulator.fixtures import START
+from bytez_provider.emulator.load import Capacity, Fate
 from bytez_provider.emulator.world import WorldError
-from bytez_provider.service.schemas import moment_of
+from bytez_provider.service.schemas import iso, moment_of
+from bytez_provider.service.settings import ApiVersion
 
 OTHERS = "somebody else"
 BOOT_SECONDS = 4.0
+_BOOTS = Fate()
+_WORDS = {"on": "RUNNING", "failed": "FAILED"}
+"""The words of 2024 for the status of a cluster; for any other it is DEPLOYING."""
 
 Identity = tuple[str, str]
 """What identifies a load: its model and its `created`."""
@@ -30,7 +36,7 @@ class Load:
     owner: str
     """The stack whose deployment made it or took it over last, or `OTHERS`."""
     answer: dict[str, Any]
-    """The true answer of the service."""
+    """The true answer of the service, in the words of 2024."""
     is_reported: bool = False
     """Whether a message to its owner's user said that it may be running."""
     journal: str = ""
@@ -57,11 +63,17 @@ class Load:
         """When it was accepted."""
         return str(self.answer["created"])
 
-    def runs_at(self, concurrency: int) -> bool:
-        """Return whether it is RUNNING at this concurrency."""
-        return bool(
-            self.answer["status"] == "RUNNING" and self.answer["concurrency"] == concurrency
-        )
+    @property
+    def is_running(self) -> bool:
+        """Whether it is RUNNING."""
+        return bool(self.answer["status"] == "RUNNING")
+
+    @property
+    def settings(self) -> tuple[int, int | None, int]:
+        """Concurrency, the most of it (None in the APIs of 2024), and idle seconds."""
+        names = ("concurrency", "maxConcurrency", "expirationPeriodSeconds")
+        least, most, seconds = (self.answer[name] for name in names)
+        return least, most, seconds
 
     def expired_by(self, now: datetime) -> bool:
         """Return whether it has been idle for its period by a moment."""
@@ -86,11 +98,18 @@ class Ended:
 
 
 class Books:
-    """What is loaded, and whose it is."""
+    """What is loaded, and whose it is.
 
-    def __init__(self, emulator: Emulator) -> None:
+    Attributes:
+        loads: The loads that exist.
+        rescaled: Those whose settings the last deployment changed.
+    """
+
+    def __init__(self, emulator: Emulator, api: ApiVersion) -> None:
         self._emulator = emulator
+        self._has_clusters = api == "2025-04"
         self.loads: dict[Identity, Load] = {}
+        self.rescaled: list[Load] = []
         self.unloaded_by_others: set[Identity] = set()
 
     # ---------------------------------------------------------------------- somebody else
@@ -98,8 +117,12 @@ class Books:
     def somebody_loads(self, model_id: str, concurrency: int) -> None:
         """Load a model as somebody else, if the service accepts it."""
         with contextlib.suppress(WorldError):
-            created = self._emulator.load_by_somebody_else(model_id, concurrency)
-            self.loads[model_id, created] = Load(OTHERS, self._real()[model_id, created])
+            if self._has_clusters:
+                with self._emulator.changing() as (world, now):
+                    world.create(model_id, now, _fixed(concurrency), _BOOTS)
+            else:
+                self._emulator.load_by_somebody_else(model_id, concurrency)
+            self._enter_as_others(model_id)
 
     def somebody_unloads(self, model_id: str) -> None:
         """Unload a model as somebody else, no matter who loaded it."""
@@ -108,12 +131,38 @@ class Books:
             self._emulator.unload_by_somebody_else(model_id)
             self.unloaded_by_others.add((model_id, str(live["created"])))
 
-    def somebody_runs(self, model_id: str) -> None:
-        """Use a model, which delays its expiry."""
+    def somebody_runs(self, model_id: str, *, may_load: bool) -> None:
+        """Use a model, which delays its expiry.
+
+        Of a cluster that does not exist it makes one, with the settings of the service.
+        """
         live = self.of_model(model_id)
-        if live is not None and live["status"] == "RUNNING":
+        if not self._has_clusters:
+            if live is not None and live["status"] == "RUNNING":
+                with self._emulator.changing() as (world, now):
+                    world.run(model_id, now)
+        elif live is not None or may_load:
+            with contextlib.suppress(WorldError):
+                with self._emulator.changing() as (world, now):
+                    load = world.begin_run(model_id, now, self._emulator.clusters.created, _BOOTS)
+                    up = load.up(now)
+                    load.finish(now, is_answered=up is not None and up <= now)
+                if live is None:
+                    self._enter_as_others(model_id)
+
+    def somebody_rescales(self, model_id: str, concurrency: int) -> None:
+        """Change the settings of a cluster as somebody else, no matter who made it."""
+        with contextlib.suppress(WorldError):
             with self._emulator.changing() as (world, now):
-                world.run(model_id, now)
+                world.update(model_id, now, lambda _old: _fixed(concurrency), None, _BOOTS)
+            for identity, answer in self._real().items():
+                if identity in self.loads and identity[0] == model_id:
+                    self.loads[identity].answer = answer
+
+    def _enter_as_others(self, model_id: str) -> None:
+        for identity, answer in self._real().items():
+            if identity[0] == model_id:
+                self.loads[identity] = Load(OTHERS, answer)
 
     # ------------------------------------------------------------------------------ state
 
@@ -126,9 +175,12 @@ class Books:
         """
         now, real = self._emulator.now(), self._real()
         ended = []
+        self.rescaled = []
         for identity, load in list(self.loads.items()):
             if identity in real:
-                load.answer = real[identity]
+                before, load.answer = load.settings, real[identity]
+                if load.settings != before:
+                    self.rescaled.append(load)
                 continue
             del self.loads[identity]
             if identity not in self.unloaded_by_others and not load.expired_by(now):
@@ -148,7 +200,30 @@ class Books:
         return frozenset(shown) - {model_id for model_id, _ in self._real()}
 
     def _real(self) -> dict[Identity, dict[str, Any]]:
-        return {(one["modelId"], one["created"]): one for one in self._emulator.instances()}
+        answers = map(in_words_of_2024, self._emulator.instances())
+        return {(one["modelId"], one["created"]): one for one in answers}
+
+
+def _fixed(concurrency: int) -> Settings:
+    return Settings(10, Capacity(concurrency, concurrency, concurrency))
+
+
+def in_words_of_2024(answer: dict[str, Any]) -> dict[str, Any]:
+    """Return a load or a cluster, as the emulator has it, in the words of the APIs of 2024."""
+    if "capacity" not in answer:
+        return {**answer, "maxConcurrency": None}
+    modified, seconds = moment_of(answer["modified"]), answer["timeout"] * 60
+    assert modified is not None
+    status = _WORDS.get(answer["status"], "DEPLOYING")
+    return {
+        "modelId": answer["modelId"],
+        "status": status,
+        "concurrency": answer["capacity"]["min"],
+        "maxConcurrency": answer["capacity"]["max"],
+        "expirationPeriodSeconds": seconds,
+        "expiresAt": iso(modified + timedelta(seconds=seconds)) if status == "RUNNING" else None,
+        "created": answer["created"],
+    }
 
 
 def reset(emulator: Emulator) -> None:

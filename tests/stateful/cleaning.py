@@ -15,6 +15,7 @@ from bytez_provider.cli import screen, session
 from bytez_provider.cli.app import run_app
 from bytez_provider.core.ownership import Presence, _ledger
 from bytez_provider.emulator import Emulator
+from bytez_provider.service.settings import ApiVersion, read_settings
 from tests.clocks import EmulatorClock
 from tests.stateful.engine import Resource
 from tests.stateful.program import MODEL_TYPE, READINESS_TYPE
@@ -27,8 +28,11 @@ def unload_unfinished(
     state: Mapping[str, Resource],
     file: Path,
     machine: str,
+    api: ApiVersion,
 ) -> None:
     """Unload unfinished loads, given the state of a stack (`root` is its URN) in a file."""
+    # Without Pulumi, nothing else says what the stack config has.
+    config = {"bytez:apiVersion": api}
     stack: dict[str, object] = {"urn": root, "type": "pulumi:pulumi:Stack"}
     resources = [stack]
     resources += [
@@ -54,6 +58,7 @@ def unload_unfinished(
             contextlib.redirect_stdout(io.StringIO()),
             contextlib.redirect_stderr(io.StringIO()) as errors,
             mock.patch.object(session, "SystemClock", return_value=own),
+            mock.patch.object(session, "read_settings", lambda _, own: read_settings(config, own)),
             mock.patch.object(_ledger, "Presence", return_value=presence),
         ):
             code = run_app()

@@ -10,12 +10,13 @@ from typing import Any
 
 from bytez_provider.emulator import Emulator
 from bytez_provider.emulator.faults import Effect, Verdict
+from bytez_provider.service.settings import ApiVersion
+from tests.asking import Ask, for_api
 from tests.stateful.books import BOOT_SECONDS
 
 Rule = dict[str, Any]
 
-LOAD, DELETE, STATUS, LISTS = "/model/load", "/model/delete", "/model/status", "/model/instances"
-ENDPOINTS = (LOAD, DELETE, STATUS, LISTS)
+ASKED: tuple[Ask, ...] = ("load", "delete", "status", "instances", "rescale")
 
 _HTML = {"content-type": "text/html"}
 
@@ -59,23 +60,23 @@ def menu(key: str) -> list[Rule]:
     exist: no client could detect that.
     """
     rules: list[Rule] = [{"do": answer} for answer in answers(key)]
-    rules += [{"endpoint": path, "do": answer} for path in ENDPOINTS for answer in answers(key)]
-    for path in ENDPOINTS:
+    rules += [{"asks": ask, "do": answer} for ask in ASKED for answer in answers(key)]
+    for ask in ASKED:
         rules += [
-            {"endpoint": path, "do": {"reset": "before"}},
-            {"endpoint": path, "do": {"reset": "after"}},
-            {"endpoint": path, "do": {"delaySeconds": 3}},
-            {"endpoint": path, "do": {"delaySeconds": 25}},
+            {"asks": ask, "do": {"reset": "before"}},
+            {"asks": ask, "do": {"reset": "after"}},
+            {"asks": ask, "do": {"delaySeconds": 3}},
+            {"asks": ask, "do": {"delaySeconds": 25}},
         ]
     rules += [{"do": {"rateLimitPerSecond": number}} for number in (1, 3)]
     rules += [{"do": {"clockSkewSeconds": seconds}} for seconds in (-1, 1)]
     rules += [{"do": {"boot": "failed", "error": f"out of memory for {key}"}}] * 3
     rules += [{"do": {"boot": "never"}}] * 3
     rules += [{"do": {"shutdownSeconds": seconds}} for seconds in (4, 4, 4, 150)]
-    rules += [{"endpoint": LOAD, "do": {"statusLagSeconds": seconds}} for seconds in (3, 45)]
+    rules += [{"asks": "load", "do": {"statusLagSeconds": seconds}} for seconds in (3, 45)]
     # Shown once and hidden from the next request, but not after it was RUNNING.
-    rules += [{"endpoint": STATUS, "do": {"statusLagSeconds": BOOT_SECONDS - 1}}] * 2
-    rules += [{"endpoint": LISTS, "do": {"statusLagSeconds": seconds}} for seconds in (3, 300)]
+    rules += [{"asks": "status", "do": {"statusLagSeconds": BOOT_SECONDS - 1}}] * 2
+    rules += [{"asks": "instances", "do": {"statusLagSeconds": seconds}} for seconds in (3, 300)]
     return rules
 
 
@@ -92,8 +93,11 @@ def kind_of(rule: Rule) -> str:
     return str(next(iter(do)))
 
 
-def switch_on(emulator: Emulator, rules: Sequence[Rule], struck: Counter[str]) -> None:
+def switch_on(
+    emulator: Emulator, api: ApiVersion, given: Sequence[Rule], struck: Counter[str]
+) -> None:
     """Replace the faults; count in `struck` each time that one changes an answer."""
+    rules = for_api(api, given)
     emulator.set_faults(rules)
     for rule, made in zip(rules, emulator._faults._rules, strict=True):
         made.effect = _counted(made.effect, kind_of(rule), struck)

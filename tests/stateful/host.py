@@ -31,13 +31,13 @@ from bytez_provider.dynamic.providers import ModelProvider, ReadinessProvider
 from bytez_provider.emulator import Emulator
 from bytez_provider.engine import Engine
 from bytez_provider.service.client import BytezClient
+from bytez_provider.service.settings import ApiVersion
 from bytez_provider.service.wire import Request
+from tests.asking import CHANGING, Ask, ask_of, model_of
 from tests.clocks import EmulatorClock
 from tests.stateful.program import READINESS_TYPE, Bag
 
 _T = TypeVar("_T")
-
-CHANGING = ("/model/load", "/model/delete")
 
 
 class _Engine(Engine):
@@ -135,7 +135,7 @@ class Process:
         said: Every message to the user; `rows` has them with their resources.
         cancelled: Whether Ctrl-C was pressed.
         requests: How many requests it has made.
-        asked: Path and model of each request that changes something.
+        asked: What each request that changes something asks for, and its model.
         struck: The blows that happened.
     """
 
@@ -146,6 +146,7 @@ class Process:
         moments: Sequence[Moment] = (),
         *,
         machine: str = "here",
+        api: ApiVersion = "2024-05",
     ) -> None:
         self.said: list[str] = []
         self.cancelled = False
@@ -163,8 +164,9 @@ class Process:
         self.struck: list[str] = []
         self._relics: dict[Path, bytes] = {}
         self._machine = machine
+        self._config = {"bytez:apiVersion": api}
         self._presences: list[Presence] = []
-        self.asked: list[tuple[str, str]] = []
+        self.asked: list[tuple[Ask, str]] = []
         self.rows: list[tuple[str, str]] = []
         self._engine = _Engine(self)
 
@@ -238,7 +240,7 @@ class Process:
         kind = ReadinessProvider if READINESS_TYPE in urn else ModelProvider
         if kind not in self._providers:
             made = kind()
-            made.configure(ConfigureRequest(config=Config({}, "fleet")))
+            made.configure(ConfigureRequest(config=Config(self._config, "fleet")))
             lifecycle = (
                 made._lifecycle if isinstance(made, ModelProvider) else made._readiness._lifecycle
             )
@@ -256,8 +258,8 @@ class Process:
 
         def listening(request: Any) -> Any:
             self.requests += 1
-            if request.path in CHANGING:
-                self.asked.append((request.path, _model_in(request)))
+            if ask_of(request) in CHANGING:
+                self.asked.append((ask_of(request), _model_in(request)))
             self._befall(
                 self.requests, Blow.KILLED_BEFORE, Blow.CTRL_C, Blow.ENGINE_KILLED, Blow.OTHERS_ACT
             )
@@ -302,7 +304,7 @@ class Process:
 
 def _model_in(request: Request) -> str:
     body = json.loads(request.data or b"{}")
-    return str(body.get("modelId") or body.get("model") or "")
+    return str(model_of(request) or body.get("modelId") or body.get("model") or "")
 
 
 def wired(value: Any) -> Any:

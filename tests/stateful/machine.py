@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import shutil
 import tempfile
@@ -16,6 +17,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from bytez_provider.emulator import Emulator
+from bytez_provider.service.settings import ApiVersion
+from tests.asking import API_VERSIONS
 from tests.stateful import faults, promises
 from tests.stateful.books import OTHERS, Books, Load, reset
 from tests.stateful.cleaning import unload_unfinished
@@ -50,18 +53,23 @@ _PEACEFUL_UPS = 4
 _UNCLEAR_SECONDS = 310
 """How long another's load may be mistaken for one that was requested without an answer."""
 
-STAYS = re.compile(r"'([^' ]+)' was still [A-Z]+ after [\dms]+, and is left to boot")
+STAYS = re.compile(r"'([^' ]+)' was still [A-Z ]+ after [\dms]+, and is left to boot")
 """How a fleet's error names a model that was booting at the limit."""
+
+BOOTS = ("DEPLOYING", "LOADING", "BOOTING INSTANCE")
+"""The words of the service for a boot, as progress shows them."""
 
 models = st.sampled_from(MODELS)
 stacks = st.sampled_from([*SITES, "dev"])
 machines = st.sampled_from([HERE, HERE, THERE])
 names = st.sampled_from(NAMES)
+expiries = st.sampled_from([None, None, 60, 600])
 declared = st.builds(
     Declared,
     model_id=models,
-    concurrency=st.integers(1, 2),
-    expiration_period_seconds=st.sampled_from([None, None, 60, 600]),
+    concurrency=st.integers(0, 2),
+    max_concurrency=st.sampled_from([None, None, 2, 3]),
+    expiration_period_seconds=expiries,
     adopt=st.booleans(),
     on_expiry=st.sampled_from(["reload", "reload", "reload", "accept"]),
 )
@@ -99,6 +107,7 @@ class Tally:
     def __init__(self) -> None:
         self.examples = 0
         self.rules = 0
+        self.apis: Counter[str] = Counter()
         self.ends: Counter[str] = Counter()
         self.steps: Counter[str] = Counter()
         self.blows: Counter[str] = Counter()
@@ -123,15 +132,24 @@ class Deployments(RuleBasedStateMachine):
     tally = Tally()
 
     @initialize(
+        api=st.sampled_from(API_VERSIONS),
         timeouts=st.sampled_from(_TIMEOUTS),
         shared=st.booleans(),
         dev=st.dictionaries(names, declared, min_size=1),
         prod=st.dictionaries(names, declared, min_size=1),
         clone=st.dictionaries(names, declared, max_size=2),
     )
-    def begin(self, timeouts: Timeouts, shared: bool, **given: dict[str, Declared]) -> None:
-        """Begin with programs; the machines share a journal, or have one each."""
+    def begin(
+        self,
+        timeouts: Timeouts,
+        shared: bool,
+        api: ApiVersion = "2024-05",
+        **given: dict[str, Declared],
+    ) -> None:
+        """Begin with programs for one API; the machines share a journal, or have one each."""
         self.tally.examples += 1
+        self.tally.apis[api] += 1
+        self.api = api
         self.keys = [KEY]
         self.emulator.keys = tuple(self.keys)
         reset(self.emulator)
@@ -139,7 +157,7 @@ class Deployments(RuleBasedStateMachine):
         own = self.folder / THERE
         self.journals = {HERE: self.folder / HERE, THERE: self.folder / HERE if shared else own}
         self.shared = shared
-        self.books = Books(self.emulator)
+        self.books = Books(self.emulator, api)
         self.programs = {name: Program(site.stack) for name, site in SITES.items()}
         self.engines = {name: Engine(timeouts) for name in SITES}
         self.disturbed: set[str] = set()
@@ -147,7 +165,7 @@ class Deployments(RuleBasedStateMachine):
         self.process: Process | None = None
         for stack, models_of in given.items():
             for name, one in models_of.items():
-                self.programs[stack].declare(name, one)
+                self.programs[stack].declare(name, one.for_api(api))
 
     def check_invariants(self, *args: Any, **given: Any) -> None:
         """Count the step; hypothesis calls this after each."""
@@ -166,7 +184,27 @@ class Deployments(RuleBasedStateMachine):
     @rule(stack=stacks, name=names, declared=declared)
     def declare(self, stack: str, name: str, declared: Declared) -> None:
         """Add a model, or change one."""
-        self.programs[stack].declare(name, declared)
+        self.programs[stack].declare(name, declared.for_api(self.api))
+
+    @precondition(lambda self: any(one.models for one in self.programs.values()))
+    @rule(
+        data=st.data(),
+        concurrency=st.integers(0, 2),
+        most=st.sampled_from([None, 2, 3]),
+        expiry=expiries,
+    )
+    def change_settings(
+        self, data: st.DataObject, concurrency: int, most: int | None, expiry: int | None
+    ) -> None:
+        """Change what some versions change in place, and others with a replacement."""
+        program, name = data.draw(self.resource())
+        changed = dataclasses.replace(
+            program.models[name],
+            concurrency=concurrency,
+            max_concurrency=most,
+            expiration_period_seconds=expiry,
+        )
+        program.declare(name, changed.for_api(self.api))
 
     @precondition(lambda self: any(one.models for one in self.programs.values()))
     @rule(data=st.data())
@@ -210,7 +248,12 @@ class Deployments(RuleBasedStateMachine):
 
     @rule(model_id=models)
     def somebody_runs(self, model_id: str) -> None:
-        self.books.somebody_runs(model_id)
+        self.books.somebody_runs(model_id, may_load=not self.is_awaited(model_id))
+
+    @precondition(lambda self: self.api == "2025-04")
+    @rule(model_id=models, concurrency=st.integers(1, 2))
+    def somebody_rescales(self, model_id: str, concurrency: int) -> None:
+        self.books.somebody_rescales(model_id, concurrency)
 
     @rule(seconds=st.sampled_from([1, 20, 70, 400, 1900]))
     def time_passes(self, seconds: float) -> None:
@@ -328,7 +371,8 @@ class Deployments(RuleBasedStateMachine):
         engine, journal = self.engines[stack], self.journals[machine]
         moments = data.draw(st.lists(self.moment(), max_size=1))
         before = (dict(engine.state), promises.content_of(journal))
-        process = Process(self.emulator, self.environ(stack, machine), moments, machine=machine)
+        environ = self.environ(stack, machine)
+        process = Process(self.emulator, environ, moments, machine=machine, api=self.api)
         self.process = process
         result = engine.preview(self.programs[stack], process, refresh=refresh)
         self.process = None
@@ -352,6 +396,7 @@ class Deployments(RuleBasedStateMachine):
             self.engines[stack].state,
             self.folder / "state.json",
             machine,
+            self.api,
         )
         for one in self.books.take_stock(stack):
             is_own = one.load.owner == stack or stack in one.load.allowed
@@ -372,7 +417,7 @@ class Deployments(RuleBasedStateMachine):
     def set_weather(self, weather: list[faults.Rule] | None) -> None:
         """Switch faults on and off."""
         if weather is not None:
-            faults.switch_on(self.emulator, weather, self.tally.struck)
+            faults.switch_on(self.emulator, self.api, weather, self.tally.struck)
 
     @rule(stack=stacks, machine=machines)
     def up_in_peace(self, stack: str, machine: str) -> None:
@@ -404,18 +449,23 @@ class Deployments(RuleBasedStateMachine):
         """Return what may happen during a deployment, and when."""
         at = st.integers(1, 14) if at is None else at
         blows = st.sampled_from([blow for blow in Blow if blow is not Blow.OTHERS_ACT])
-        acts = st.builds(self.by_others, models, st.booleans())
+        kinds = ("loads", "unloads", "runs", "rescales")
+        acts = st.builds(self.by_others, models, st.sampled_from(kinds))
         return st.builds(Moment, at, blows) | st.builds(Moment, at, st.just(Blow.OTHERS_ACT), acts)
 
-    def by_others(self, model_id: str, loads: bool) -> Callable[[], None]:
+    def by_others(self, model_id: str, kind: str) -> Callable[[], None]:
         """Return an act of somebody else."""
 
         def act() -> None:
             self.disturbed.add(model_id)
-            if loads and not self.is_awaited(model_id):
+            if kind == "loads" and not self.is_awaited(model_id):
                 self.books.somebody_loads(model_id, 1)
-            elif not loads and self.is_known(model_id):
+            elif kind == "unloads" and self.is_known(model_id):
                 self.books.somebody_unloads(model_id)
+            elif kind == "runs":
+                self.books.somebody_runs(model_id, may_load=not self.is_awaited(model_id))
+            elif kind == "rescales" and self.api == "2025-04":
+                self.books.somebody_rescales(model_id, 2)
 
         return act
 
@@ -426,7 +476,7 @@ class Deployments(RuleBasedStateMachine):
 
         A load that somebody else makes minutes later cannot be told from it.
         """
-        if self.process is not None and ("/model/load", model_id) in self.process.asked:
+        if self.process is not None and ("load", model_id) in self.process.asked:
             return True
         asked = self.unclear.get(model_id)
         return asked is not None and self.seconds() - asked.at < _UNCLEAR_SECONDS
@@ -446,7 +496,10 @@ class Deployments(RuleBasedStateMachine):
             return True
         # Its status was shown.
         shown = self.process.rows if self.process is not None else []
-        return any(model_id in self.declared_as(urn) and "DEPLOYING" in row for urn, row in shown)
+        return any(
+            model_id in self.declared_as(urn) and any(word in row for word in BOOTS)
+            for urn, row in shown
+        )
 
     def declared_as(self, urn: str) -> set[str]:
         """Return the models that the programs declare under a URN."""
@@ -507,7 +560,7 @@ class Deployments(RuleBasedStateMachine):
         before, loads = dict(engine.state), dict(self.books.loads)
         lingering = self.books.lingering()
         environ = self.environ(stack, machine, adopt, accepts=accepts)
-        process = Process(self.emulator, environ, moments, machine=machine)
+        process = Process(self.emulator, environ, moments, machine=machine, api=self.api)
         self.process = process
         began = self.emulator.now()
         if command == "up":
@@ -522,6 +575,7 @@ class Deployments(RuleBasedStateMachine):
         now = self.emulator.now()
         expired = {load.model_id for load in loads.values() if load.expired_by(now)}
         done = promises.Deployment(
+            api=self.api,
             stack=stack,
             command=command,
             refreshed=refresh,
@@ -548,8 +602,8 @@ class Deployments(RuleBasedStateMachine):
 
     def note_what_is_unclear(self, process: Process, journal: Path) -> None:
         """Note which loads were requested, and which of them a state names by now."""
-        for path, model_id in process.asked:
-            if path == "/model/load":
+        for ask, model_id in process.asked:
+            if ask == "load":
                 self.unclear[model_id] = Asked(self.seconds(), journal)
         for model_id in list(self.unclear):
             live = self.books.of_model(model_id)
@@ -561,6 +615,8 @@ class Deployments(RuleBasedStateMachine):
     def hold(self, done: promises.Deployment, ended: list[Any]) -> None:
         """Check the promises."""
         promises.nothing_of_others_was_touched(done, ended)
+        promises.nothing_of_others_was_rescaled(done, self.books)
+        promises.settings_change_in_place(done, ended)
         promises.take_overs_are_allowed(done, self.books)
         promises.note_reports(done, self.books)
         promises.success_is_true(done, self.books)
@@ -589,6 +645,9 @@ class Deployments(RuleBasedStateMachine):
     def count(self, process: Process, result: Result) -> None:
         """Enter a deployment into the tally."""
         self.tally.requests += process.requests
+        self.tally.world["settings changed in place"] += sum(
+            ask == "rescale" for ask, _ in process.asked
+        )
         self.tally.blows.update(process.struck)
         self.tally.ends[result.end] += 1
         self.tally.steps.update(what for what, _ in result.steps)

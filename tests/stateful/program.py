@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from bytez_provider.service.settings import ApiVersion
+
 MODEL_TYPE = "pulumi-python:dynamic/bytez:Model"
 READINESS_TYPE = "pulumi-python:dynamic/bytez:Readiness"
 FLEET = "crew"
@@ -24,6 +26,22 @@ class Declared:
     expiration_period_seconds: int | None = None
     adopt: bool = False
     on_expiry: str = "reload"
+    max_concurrency: int | None = None
+
+    def for_api(self, api: ApiVersion) -> Declared:
+        """Return what a program of a version declares: those of 2024 have no range."""
+        if api == "2025-04":
+            most = self.max_concurrency
+            return self if most is None or most >= self.concurrency else self.with_most(None)
+        return dataclasses.replace(self.with_most(None), concurrency=max(self.concurrency, 1))
+
+    def with_most(self, most: int | None) -> Declared:
+        """Return it with another `max_concurrency`."""
+        return dataclasses.replace(self, max_concurrency=most)
+
+    def idle_seconds(self, api: ApiVersion) -> int:
+        """Return after how many idle seconds the service unloads it."""
+        return self.expiration_period_seconds or (600 if api == "2025-04" else 1800)
 
     def inputs(self, *, in_fleet: bool) -> Bag:
         """Return the properties that reach the provider."""
@@ -35,6 +53,8 @@ class Declared:
         }
         if self.expiration_period_seconds is not None:
             given["expirationPeriodSeconds"] = self.expiration_period_seconds
+        if self.max_concurrency is not None:
+            given["maxConcurrency"] = self.max_concurrency
         return {**given, "readiness": "fleet"} if in_fleet else given
 
 
@@ -42,6 +62,7 @@ class Declared:
 class Goal:
     """A resource that the program registers."""
 
+    name: str
     urn: str
     inputs: Callable[[Mapping[str, Bag]], Bag]
     """Returns its properties, given the outputs of its dependencies by URN."""
@@ -121,6 +142,7 @@ class Program:
         """Return the resources in the order in which a program registers them."""
         found = [
             Goal(
+                name,
                 self.urn(name),
                 lambda _outputs, name=name: self.models[name].inputs(  # type: ignore[misc]
                     in_fleet=is_member(name)
@@ -131,7 +153,7 @@ class Program:
         ]
         if self.members:
             depends_on = tuple(map(self.urn, self.members))
-            found.append(Goal(self.ready_urn, self._waited_for, depends_on))
+            found.append(Goal(READY, self.ready_urn, self._waited_for, depends_on))
         return found
 
     def _waited_for(self, outputs: Mapping[str, Bag]) -> Bag:

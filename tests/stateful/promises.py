@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from bytez_provider.service.settings import ApiVersion
 from tests.stateful.books import Books, Ended, Load
 from tests.stateful.engine import NOT_SAVED, NOT_TARGETED, Resource, Result
-from tests.stateful.program import FLEET, Program
+from tests.stateful.program import FLEET, Declared, Program
 
 SENTENCE = re.compile(r"could not [a-z ]+ '[\w./-]+': [^\n]+\. [A-Z][^\n]+[^.]\.")
 EOF = "error reading from server: EOF"
@@ -34,6 +35,7 @@ class Deployment:
         targets: The URNs that it was limited to; None for all.
     """
 
+    api: ApiVersion
     stack: str
     command: str
     refreshed: bool
@@ -52,7 +54,17 @@ class Deployment:
         """Return whether the stack may take over a load of another."""
         may = self.program.adopts(load.model_id) or load.model_id in self.adopt
         is_begun = self.journal in load.allowed.get(self.stack, ())
-        return self.command == "up" and (may or is_begun)
+        return (self.command == "up" and (may or is_begun)) or self._heals(load)
+
+    def _heals(self, load: Load) -> bool:
+        """Return whether a refresh may take over what runs instead of our load.
+
+        A run of a cluster that has expired makes another, with settings of the service.
+        """
+        may = load.model_id in self.adopt or any(
+            one.id == load.model_id and one.outputs.get("adopt") for one in self.before.values()
+        )
+        return self.api == "2025-04" and self.refreshed and may
 
     def concerns(self, urn: str) -> bool:
         """Return whether the deployment included a resource."""
@@ -65,6 +77,36 @@ def nothing_of_others_was_touched(done: Deployment, ended: Iterable[Ended]) -> N
         allowed = one.load.owner == done.stack or done.consents(one.load)
         allowed = allowed or _is_apart(done, one.load)
         assert allowed, f"{done.stack} unloaded a load of {one.load.owner}: {one.load.answer}"
+
+
+def nothing_of_others_was_rescaled(done: Deployment, books: Books) -> None:
+    """It changes the settings only of what it has loaded or may adopt."""
+    for load in books.rescaled:
+        allowed = load.owner == done.stack or done.consents(load) or _is_apart(done, load)
+        assert allowed, f"{done.stack} changed a load of {load.owner}: {load.answer}"
+
+
+def settings_change_in_place(done: Deployment, ended: Iterable[Ended]) -> None:
+    """With clusters, a load that is declared before and after an `up` goes on running."""
+    if done.api != "2025-04" or done.command != "up":
+        return
+    declared = {
+        (urn, done.program.models[goal.name].model_id)
+        for goal in done.program.goals()
+        if goal.name in done.program.models
+        for urn in (goal.urn, *goal.aliases)
+    }
+    for one in ended:
+        load = one.load
+        is_kept = any(
+            _names(was, load)
+            and was.outputs.get("status") in ("RUNNING", None)
+            and (urn, load.model_id) in declared
+            for urn, was in done.before.items()
+        )
+        is_ours = load.owner == done.stack and load.is_running
+        is_calm = load.model_id not in done.disturbed
+        assert not (is_kept and is_ours and is_calm), f"{done.stack} unloaded {load}"
 
 
 def take_overs_are_allowed(done: Deployment, books: Books) -> None:
@@ -170,11 +212,27 @@ def _is_as_declared(done: Deployment, urn: str, books: Books) -> None:
     if declared.on_expiry == "accept" and "NOT_LOADED" in (one.outputs.get("status"), seen):
         return
     load = books.loads.get((model_id, one.outputs["created"]))
-    if load is None and done.lasted > (declared.expiration_period_seconds or 1800):
+    if load is None and done.lasted > declared.idle_seconds(done.api):
         return  # It was RUNNING, and idle for too long while others booted.
     assert load is not None, f"{urn} is said to be loaded, and is not"
-    concurrency = declared.concurrency
-    assert load.runs_at(concurrency), f"{urn} is said to run at {concurrency}, and is {load}"
+    assert load.is_running, f"{urn} is said to run, and is {load}"
+    _has_settings(done, urn, declared, load)
+
+
+def _has_settings(done: Deployment, urn: str, declared: Declared, load: Load) -> None:
+    if done.api != "2025-04":
+        assert load.settings[0] == declared.concurrency, f"{urn} is not as declared: {load}"
+        return
+    was = done.before.get(urn)
+    names = ("concurrency", "maxConcurrency", "expirationPeriodSeconds")
+    declares = declared.inputs(in_fleet=False)
+    is_changed = was is None or any(was.inputs.get(name) != declares.get(name) for name in names)
+    steps = [what for what, on in done.result.steps if on == urn]
+    # The readiness of a fleet looks at statuses only.
+    if done.refreshed or "create" in steps or (is_changed and "update" in steps):
+        most = declared.max_concurrency or max(declared.concurrency, 1)
+        taken = (declared.concurrency, most, declared.idle_seconds(done.api))
+        assert load.settings == taken, f"{urn} is not as declared: {load}"
 
 
 def texts_are_sentences(errors: Iterable[str]) -> None:

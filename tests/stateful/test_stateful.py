@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.asking import API_VERSIONS
 from tests.stateful import machine
 from tests.stateful.engine import Timeouts
 from tests.stateful.host import Blow, Moment
@@ -25,6 +26,8 @@ def test_no_promise_is_broken_in_random_deployments() -> None:
     tally = Tally()
     run(examples=EXAMPLES, steps=STEPS, number=SEED, tally=tally)
     assert tally.examples >= EXAMPLES
+    assert set(tally.apis) == set(API_VERSIONS)
+    assert tally.world["settings changed in place"] >= 10
     # Without trouble, any promise would hold.
     assert set(tally.ends) == {"succeeded", "failed", "cancelled", "killed"}
     assert {"create", "read", "update", "delete", "same"} <= set(tally.steps)

@@ -365,3 +365,54 @@ def test_a_key_in_plain_text_is_refused_with_the_command_that_encrypts_it() -> N
     assert "`pulumi config set --secret bytez:key <key>`" in caught.value.action
     refuse_plain_key(is_set=True, is_secret=True)
     refuse_plain_key(is_set=False, is_secret=False)
+
+
+# ------------------------------------------------------------------------------------ slips
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("bytez:dialct", "bytez:dialect"),
+        ("bytez:apiversion", "bytez:apiVersion"),
+        ("bytez:catalog", "bytez:catalogue"),
+        ("bytez:endpont", "bytez:endpoint"),
+        ("BYTEZ_ENDPONT", "BYTEZ_ENDPOINT"),
+        ("BYTEZ_JOURNEL", "BYTEZ_JOURNAL"),
+        ("BYTEZ_TRUSTED_ENDPOINT", "BYTEZ_TRUSTED_ENDPOINTS"),
+    ],
+)
+def test_a_slip_in_a_name_is_refused_with_the_setting_that_was_meant(name: str, meant: str) -> None:
+    config, environ = ({name: "x"}, {}) if name.startswith("bytez:") else ({}, {name: "x"})
+    with pytest.raises(ConfigError) as caught:
+        read_settings(config, environ)
+    assert str(caught.value) == (
+        f"could not read the configuration: {name} is not a setting, and {meant} is. Nothing was "
+        f"changed. Rename it to {meant}, or remove it."
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "BYTEZ_API_KEY",
+        "BYTEZ_EMULATOR_KEYS",
+        "BYTEZ_BROWSER_REQUIRED",
+        "BYTEZ_LIVE_KEY",
+        "OTHER_KEYS",
+    ],
+)
+def test_variables_of_others_are_none(name: str) -> None:
+    assert read_settings({}, {name: "x"}) == Settings()
+
+
+@pytest.mark.parametrize("name", ["bytez:replicas", "bytez:region", "other:endpont", "bytez:k"])
+def test_settings_of_a_project_of_this_name_are_none(name: str) -> None:
+    assert read_settings({name: "x"}, {}) == Settings()
+
+
+def test_a_log_is_asked_for_by_its_only_level() -> None:
+    assert read_settings({}, {"BYTEZ_LOG": "debug"}).is_logged
+    assert not read_settings({}, {"BYTEZ_LOG": " "}).is_logged
+    with pytest.raises(ConfigError, match="BYTEZ_LOG is 'trace'"):
+        read_settings({}, {"BYTEZ_LOG": "trace"})

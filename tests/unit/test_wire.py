@@ -43,9 +43,9 @@ def test_version_2024_06_has_the_key_in_a_header_and_gets_lists() -> None:
 
 def test_an_expiry_is_sent_if_it_is_asked_for() -> None:
     for api in (MAY_2024, JUNE_2024):
-        assert api.settings_fields(Asked(2)) == {"concurrency": 2}
+        assert api.settings_fields(Asked(2), None) == {"concurrency": 2}
         with_expiry = {"concurrency": 2, "expirationPeriodSeconds": 600}
-        assert api.settings_fields(Asked(2, 600)) == with_expiry
+        assert api.settings_fields(Asked(2, 600), None) == with_expiry
 
 
 def test_parameters_of_a_run_cannot_replace_the_key() -> None:
@@ -154,7 +154,23 @@ def test_a_cluster_expires_after_its_last_inference() -> None:
     ],
 )
 def test_the_settings_of_a_cluster_are_always_all_sent(asked: Asked, fields: Any) -> None:
-    assert CLUSTERS.settings_fields(asked) == fields
+    assert CLUSTERS.settings_fields(asked, None) == fields
+
+
+@pytest.mark.parametrize(
+    ("asked", "instances", "desired"),
+    [
+        (Asked(1, None, 5), 3, 3),
+        (Asked(0, None, 5), 0, 0),
+        (Asked(4, None, 5), 3, 4),
+        (Asked(1, None, 2), 3, 2),
+        (Asked(2), 0, 2),
+    ],
+)
+def test_a_change_keeps_the_instances_that_there_are(
+    asked: Asked, instances: int, desired: int
+) -> None:
+    assert CLUSTERS.settings_fields(asked, instances)["capacity"]["desired"] == desired
 
 
 @pytest.mark.parametrize(

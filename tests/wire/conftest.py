@@ -11,6 +11,7 @@ import pytest
 
 from bytez_provider.dynamic.providers import ModelProvider
 from bytez_provider.emulator import Emulator
+from bytez_provider.service.settings import ApiVersion
 from tests.host.dynamic_host import DynamicHost
 
 KEY = "wire-key-0123456789"
@@ -55,7 +56,9 @@ def start(emulator: Emulator, tmp_path: Path) -> Iterator[StartHost]:
 
 
 @contextmanager
-def started(emulator: Emulator, journal: Path, **env: str) -> Iterator[DynamicHost]:
+def started(
+    emulator: Emulator, journal: Path, api: ApiVersion = "2024-05", **env: str
+) -> Iterator[DynamicHost]:
     """Run a host, which must not print anything: the CLI shows it under the user's stack."""
     given = {
         "BYTEZ_KEY": KEY,
@@ -64,7 +67,7 @@ def started(emulator: Emulator, journal: Path, **env: str) -> Iterator[DynamicHo
         "CI": "",
         **env,
     }
-    with DynamicHost(ModelProvider(), env=given) as host:
+    with DynamicHost(ModelProvider(), env=given, config={"bytez:apiVersion": api}) as host:
         yield host
         assert host.stderr == ""
         assert stdout_of(host) == b""

@@ -23,7 +23,10 @@ from pulumi.dynamic import (
 
 from bytez_provider.emulator import Emulator
 from bytez_provider.emulator.service import RequestRecord
+from bytez_provider.service.settings import ApiVersion
+from tests.asking import CHANGING, Ask, ask_of, for_api
 from tests.host.dynamic_host import DynamicHost, OperationError, Pending
+from tests.stateful.books import in_words_of_2024
 from tests.stateful.engine import Engine, Resource, Result
 from tests.stateful.host import CallFailedError
 from tests.stateful.program import Bag, Declared, Program
@@ -33,26 +36,25 @@ from tests.wire.moments import until
 GPT2 = "openai-community/gpt2"
 STACK, NAME = "s", "gpt2"
 URN = Program(STACK).urn(NAME)
-LOAD, STATUS, DELETE = "/model/load", "/model/status", "/model/delete"
 BOOT_SECONDS, SHUTDOWN_SECONDS, LAG_SECONDS, IDLE_SECONDS = 400, 60, 45, 1800
 HELD_SECONDS = 30
 
 Rules = Sequence[Mapping[str, Any]]
-Step = Literal["create", "delete"]
+Step = Literal["create", "update", "delete"]
 Records = Sequence[RequestRecord]
 T = TypeVar("T")
 
 
-def asked(path: str, times: int = 1, *, after: str | None = None) -> Callable[[Records], bool]:
-    """Return a test for so many requests to a path, counted after another one."""
+def asked(ask: Ask, times: int = 1, *, after: Ask | None = None) -> Callable[[Records], bool]:
+    """Return a test for so many requests of a kind, counted after one of another."""
 
     def reached(records: Records) -> bool:
-        paths = [record.path for record in records]
+        asks = [ask_of(record) for record in records]
         if after is not None:
-            if after not in paths:
+            if after not in asks:
                 return False
-            paths = paths[paths.index(after) + 1 :]
-        return paths.count(path) >= times
+            asks = asks[asks.index(after) + 1 :]
+        return asks.count(ask) >= times
 
     return reached
 
@@ -72,12 +74,12 @@ class Next(NamedTuple):
     """
 
     words: str
-    sends: tuple[str, ...]
+    sends: tuple[Ask, ...]
     loads: int = 1
 
 
 class Point(NamedTuple):
-    """A moment in a create or a delete at which provider process and engine are killed.
+    """A moment in a create, an update or a delete at which provider process and engine are killed.
 
     Attributes:
         reached: Whether the requests of the step so far have reached it.
@@ -101,10 +103,15 @@ class Process:
         host: The process.
         emulator: The service. Its time passes as far as boots and unloads need it.
         kill: The step in which process and engine are killed, and at which point of it.
+        api: The API version, for the faults of the point.
     """
 
     def __init__(
-        self, host: DynamicHost, emulator: Emulator, kill: tuple[Step, Point] | None = None
+        self,
+        host: DynamicHost,
+        emulator: Emulator,
+        kill: tuple[Step, Point] | None = None,
+        api: ApiVersion = "2024-05",
     ) -> None:
         self.said: list[str] = []
         self.cancelled = False
@@ -112,6 +119,7 @@ class Process:
         self.host = host
         self._emulator = emulator
         self._kill = kill
+        self._api = api
 
     def running(self) -> AbstractContextManager[object]:
         """Return nothing of interest: the process runs already."""
@@ -135,7 +143,7 @@ class Process:
         """Let emulated time pass until a step ends or is killed; return its answer."""
         point = self._kill[1] if self._kill and self._kill[0] == step else None
         if point is not None:
-            self._emulator.set_faults(point.faults)
+            self._emulator.set_faults(for_api(self._api, point.faults))
         before = len(self._emulator.requests())
         pending = begin()
         unloaded = 0
@@ -147,7 +155,7 @@ class Process:
             return point is not None and point.reached(records())
 
         def needs_time() -> bool:
-            is_waiting = asked(STATUS, 2)(records()) or asked(STATUS, after=LOAD)(records())
+            is_waiting = asked("status", 2)(records()) or asked("status", after="load")(records())
             return (is_waiting and _is_booting(self._emulator)) or _unloads(records()) > unloaded
 
         while not pending.done():
@@ -191,7 +199,7 @@ class _Provider:
     def update(self, id_: str, olds: Bag, news: Bag) -> UpdateResult:
         host = self.process.host
         return UpdateResult(
-            self.process.finish("create", lambda: host.update_async(id_, olds, news, name=self.urn))
+            self.process.finish("update", lambda: host.update_async(id_, olds, news, name=self.urn))
         )
 
     def delete(self, id_: str, props: Bag) -> None:
@@ -204,12 +212,14 @@ class Stack:
     """A stack with one Model, deployed by the model of the engine.
 
     Attributes:
+        api: Its API version.
         env: The environment of its provider processes, in addition to what each of them has.
         result: How the last deployment ended.
     """
 
     emulator: Emulator
     journal: Path
+    api: ApiVersion = "2024-05"
     env: dict[str, str] = field(default_factory=dict)
     engine: Engine = field(default_factory=Engine)
     result: Result = field(default_factory=Result)
@@ -217,13 +227,17 @@ class Stack:
     @contextmanager
     def host(self) -> Iterator[DynamicHost]:
         """Run a provider process, and end it as the engine does."""
-        with started(self.emulator, self.journal, **self.env) as host:
+        with self.started() as host:
             yield host
             host.cancel()
 
+    def started(self) -> AbstractContextManager[DynamicHost]:
+        """Run a provider process, which may be killed."""
+        return started(self.emulator, self.journal, self.api, **self.env)
+
     def up(
         self, host: DynamicHost, model: Declared | None, kill: tuple[Step, Point] | None = None
-    ) -> list[str]:
+    ) -> list[Ask]:
         """Run `pulumi up`; return what was sent that changes something.
 
         Args:
@@ -232,10 +246,10 @@ class Stack:
             kill: The step in which process and engine are killed, and at which point of it.
         """
         sent = len(self.emulator.requests())
-        process = Process(host, self.emulator, kill)
+        process = Process(host, self.emulator, kill, self.api)
         self.result = self.engine.up(_program(model), process, refresh=True)
         records = self.emulator.requests()[sent:]
-        return [record.path for record in records if record.path in (LOAD, DELETE)]
+        return [ask for ask in map(ask_of, records) if ask in CHANGING]
 
     def preview(self, host: DynamicHost, model: Declared) -> None:
         """Run `pulumi preview`."""
@@ -263,49 +277,52 @@ def _program(model: Declared | None) -> Program:
 
 
 def _unloads(records: Records) -> int:
-    return sum(record.path == DELETE and record.status is not None for record in records)
+    return sum(ask_of(record) == "delete" and record.status is not None for record in records)
 
 
 def _is_booting(emulator: Emulator) -> bool:
-    return any(one["status"] == "DEPLOYING" for one in emulator.instances())
+    shown = map(in_words_of_2024, emulator.instances())
+    return any(one["status"] == "DEPLOYING" for one in shown)
 
 
-LOADS_IT = Next("loads it", (LOAD,))
+LOADS_IT = Next("loads it", ("load",))
 GOES_ON = Next("goes on with the load", ())
-LOADS_IT_AGAIN = Next("loads it again", (LOAD,), loads=2)
-CLEARS_AND_LOADS_IT = Next("loads it again", (DELETE, LOAD), loads=2)
-UNLOADS_IT = Next("unloads it", (DELETE,))
+LOADS_IT_AGAIN = Next("loads it again", ("load",), loads=2)
+CLEARS_AND_LOADS_IT = Next("loads it again", ("delete", "load"), loads=2)
+UNLOADS_IT = Next("unloads it", ("delete",))
 FINDS_IT_GONE = Next("finds it gone", ())
+CHANGES_IT = Next("changes it in place", ("rescale",))
+FINDS_IT_CHANGED = Next("finds it as declared", ())
 
 
-def _at(path: str, **do: Any) -> Rules:
-    return [{"endpoint": path, "do": do}]
+def _at(ask: Ask, **do: Any) -> Rules:
+    return [{"asks": ask, "do": do}]
 
 
-_IS_HELD = _at(STATUS, delaySeconds=100_000)
-_SHOWS_LATE = _at(LOAD, statusLagSeconds=LAG_SECONDS)
-_FAILS = _at(LOAD, boot="failed", error="out of memory")
-_LATE_LOAD = _at(LOAD, delaySeconds=HELD_SECONDS)
-_LATE_DELETE = _at(DELETE, delaySeconds=HELD_SECONDS)
-_SHUTS_DOWN = _at(DELETE, shutdownSeconds=SHUTDOWN_SECONDS)
-_LOADED, _UNLOADED = asked(STATUS, 2, after=LOAD), asked(STATUS, 2, after=DELETE)
+_IS_HELD = _at("status", delaySeconds=100_000)
+_SHOWS_LATE = _at("load", statusLagSeconds=LAG_SECONDS)
+_FAILS = _at("load", boot="failed", error="out of memory")
+_LATE_LOAD = _at("load", delaySeconds=HELD_SECONDS)
+_LATE_DELETE = _at("delete", delaySeconds=HELD_SECONDS)
+_SHUTS_DOWN = _at("delete", shutdownSeconds=SHUTDOWN_SECONDS)
+_LOADED, _UNLOADED = asked("status", 2, after="load"), asked("status", 2, after="delete")
 
 OF_CREATE = {
-    "before the load is asked for": Point(asked(STATUS), LOADS_IT, _IS_HELD),
+    "before the load is asked for": Point(asked("status"), LOADS_IT, _IS_HELD),
     "the request for the load is lost on its way": Point(
-        asked(LOAD), LOADS_IT, _at(LOAD, reset="before")
+        asked("load"), LOADS_IT, _at("load", reset="before")
     ),
     "the request is out, and is answered only after the next `up` has sent its own": Point(
-        asked(LOAD), LOADS_IT, _LATE_LOAD
+        asked("load"), LOADS_IT, _LATE_LOAD
     ),
     "the request is out, and the load begins after the kill": Point(
-        asked(LOAD), GOES_ON, _LATE_LOAD, HELD_SECONDS
+        asked("load"), GOES_ON, _LATE_LOAD, HELD_SECONDS
     ),
     "the load has begun, and its answer is lost": Point(
-        asked(LOAD), GOES_ON, _at(LOAD, reset="after")
+        asked("load"), GOES_ON, _at("load", reset="after")
     ),
     "accepted, and the service does not show it yet, nor to the next `up`": Point(
-        _LOADED, GOES_ON._replace(sends=(LOAD,)), _SHOWS_LATE
+        _LOADED, GOES_ON._replace(sends=("load",)), _SHOWS_LATE
     ),
     "accepted, and the service does not show it yet": Point(
         _LOADED, GOES_ON, _SHOWS_LATE, LAG_SECONDS
@@ -321,9 +338,9 @@ OF_CREATE = {
         _LOADED, CLEARS_AND_LOADS_IT, _FAILS, BOOT_SECONDS
     ),
     "FAILED, before it is unloaded": Point(
-        asked(DELETE),
+        asked("delete"),
         CLEARS_AND_LOADS_IT,
-        [*_FAILS, *_at(DELETE, reset="before")],
+        [*_FAILS, *_at("delete", reset="before")],
         is_after_boot=True,
     ),
     "RUNNING, before the engine has saved it": Point(never, GOES_ON, is_after_boot=True),
@@ -331,15 +348,15 @@ OF_CREATE = {
 """The moments in a create, in the words of `docs/when-killed.md`."""
 
 OF_DELETE = {
-    "before the unload is asked for": Point(asked(STATUS), UNLOADS_IT, _IS_HELD),
+    "before the unload is asked for": Point(asked("status"), UNLOADS_IT, _IS_HELD),
     "the request for the unload is lost on its way": Point(
-        asked(DELETE), UNLOADS_IT, _at(DELETE, reset="before")
+        asked("delete"), UNLOADS_IT, _at("delete", reset="before")
     ),
     "the request is out, and the unload begins after the kill": Point(
-        asked(DELETE), FINDS_IT_GONE, _LATE_DELETE, HELD_SECONDS
+        asked("delete"), FINDS_IT_GONE, _LATE_DELETE, HELD_SECONDS
     ),
     "unloaded, and the answer is lost": Point(
-        asked(DELETE), FINDS_IT_GONE, _at(DELETE, reset="after")
+        asked("delete"), FINDS_IT_GONE, _at("delete", reset="after")
     ),
     "accepted, and the service still shows it": Point(_UNLOADED, UNLOADS_IT, _SHUTS_DOWN),
     "accepted, and it is gone by the time of the next `up`": Point(
@@ -348,3 +365,18 @@ OF_DELETE = {
     "gone, before the engine has saved it": Point(never, FINDS_IT_GONE, is_after_boot=True),
 }
 """The moments in a delete."""
+
+OF_RESCALE = {
+    "before the change is asked for": Point(asked("status"), CHANGES_IT, _IS_HELD),
+    "the request for the change is lost on its way": Point(
+        asked("rescale"), CHANGES_IT, _at("rescale", reset="before")
+    ),
+    "the request is out, and is carried out after the kill": Point(
+        asked("rescale"), FINDS_IT_CHANGED, _at("rescale", delaySeconds=HELD_SECONDS), HELD_SECONDS
+    ),
+    "changed, and the answer is lost": Point(
+        asked("rescale"), FINDS_IT_CHANGED, _at("rescale", reset="after")
+    ),
+    "changed, before the engine has saved it": Point(never, FINDS_IT_CHANGED),
+}
+"""The moments in a change of settings in place."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 from bytez_provider.emulator import Emulator
+from tests.asking import Ask, ask_of
 
 PATIENCE_SECONDS = 60.0
 
@@ -19,6 +20,6 @@ def until(condition: Callable[[], object]) -> None:
         threading.Event().wait(0.01)
 
 
-def until_asked(emulator: Emulator, path: str, times: int) -> None:
-    """Return when there were so many requests to a path."""
-    until(lambda: len(emulator.requests(path)) >= times)
+def until_asked(emulator: Emulator, ask: Ask, times: int) -> None:
+    """Return when something was asked so many times."""
+    until(lambda: sum(ask_of(record) == ask for record in emulator.requests()) >= times)

@@ -108,7 +108,7 @@ class TestWaiting:
         waiting = host.create_async(readiness(load(host)), name=READY)
         host.wait_for_log(live(FLEET, "0 of 2 running"))
         asked = len(emulator.requests(LISTS))
-        until_asked(emulator, LISTS, asked + 2)
+        until_asked(emulator, "instances", asked + 2)
         emulator.advance(400)
         waiting.result()
         shown = [line.urn for line in host.logged if line.ephemeral and "-" in line.urn]

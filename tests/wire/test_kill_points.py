@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bytez_provider.emulator import Emulator
+from bytez_provider.emulator.service import RequestRecord
 from bytez_provider.service.schemas import moment_of
+from bytez_provider.service.settings import ApiVersion
+from tests.asking import API_VERSIONS, Ask, ask_of, for_api
 from tests.host.dynamic_host import ROOT, OperationError
+from tests.stateful.books import in_words_of_2024
 from tests.stateful.engine import NOT_SAVED
 from tests.stateful.program import Declared
 from tests.wire.conftest import KEY, started
@@ -21,11 +25,10 @@ from tests.wire.killed import (
     GOES_ON,
     GPT2,
     HELD_SECONDS,
-    LOAD,
     LOADS_IT,
     OF_CREATE,
     OF_DELETE,
-    STATUS,
+    OF_RESCALE,
     URN,
     Point,
     Process,
@@ -34,7 +37,7 @@ from tests.wire.killed import (
     asked,
 )
 from tests.wire.moments import until, until_asked
-from tests.wire.test_fleets import BOTH, LISTS, READY, load, model, readiness
+from tests.wire.test_fleets import BOTH, READY, load, model, readiness
 
 
 @pytest.fixture
@@ -45,14 +48,39 @@ def emulator() -> Iterator[Emulator]:
 
 
 @pytest.fixture
-def stack(emulator: Emulator, tmp_path: Path) -> Stack:
-    return Stack(emulator, tmp_path / "journal")
+def api() -> ApiVersion:
+    """The API version of tests that are not for several."""
+    return "2024-05"
 
 
-EACH_OF_CREATE = pytest.mark.parametrize("point", OF_CREATE.values(), ids=OF_CREATE)
-EACH_OF_DELETE = pytest.mark.parametrize("point", OF_DELETE.values(), ids=OF_DELETE)
+@pytest.fixture
+def stack(emulator: Emulator, tmp_path: Path, api: ApiVersion) -> Stack:
+    return Stack(emulator, tmp_path / "journal", api)
+
+
+def each(points: Mapping[str, Point]) -> pytest.MarkDecorator:
+    """Run a test for each point."""
+    return pytest.mark.parametrize("point", points.values(), ids=points)
+
+
+def each_of_all(points: Mapping[str, Point]) -> pytest.MarkDecorator:
+    """Run a test for each point, with 2024-05 and 2025-04; for some of them with 2024-06.
+
+    The two of 2024 differ only in the form of a request.
+    """
+    given = [
+        pytest.param(api, point, id=f"{api}: {name}")
+        for api in API_VERSIONS
+        for number, (name, point) in enumerate(points.items())
+        if api != "2024-06" or number % 5 == 4
+    ]
+    return pytest.mark.parametrize(("api", "point"), given)
+
+
+CLUSTERS = pytest.mark.parametrize("api", ["2025-04"])
 ONE, THREE = Declared(GPT2), Declared(GPT2, concurrency=3)
 ADOPTING = Declared(GPT2, adopt=True)
+IN_MID_BOOT = OF_CREATE["in mid-boot"]
 
 
 def loads(emulator: Emulator) -> int:
@@ -62,24 +90,29 @@ def loads(emulator: Emulator) -> int:
 
 def killed(stack: Stack, step: Step, point: Point, *ups: Declared | None) -> None:
     """Deploy each declaration, and kill everything in the last deployment."""
-    with started(stack.emulator, stack.journal, **stack.env) as host:
+    with stack.started() as host:
         for model in ups[:-1]:
             stack.up(host, model)
         stack.up(host, ups[-1], (step, point))
     assert stack.result.end == "killed"
 
 
-def next_up(stack: Stack, model: Declared | None) -> tuple[str, ...]:
+def sent(emulator: Emulator, ask: Ask) -> list[RequestRecord]:
+    """Return the requests of a kind."""
+    return [record for record in emulator.requests() if ask_of(record) == ask]
+
+
+def next_up(stack: Stack, model: Declared | None) -> tuple[Ask, ...]:
     """Deploy again with a new provider process; return what was sent."""
     with stack.host() as host:
-        sent = tuple(stack.up(host, model))
+        asks = tuple(stack.up(host, model))
     assert stack.result.succeeded, stack.result.errors
-    return sent
+    return asks
 
 
 def is_up(stack: Stack, model: Declared) -> None:
     """Assert that the state is true, and that a destroy leaves nothing behind."""
-    (live,) = stack.emulator.instances()
+    (live,) = map(in_words_of_2024, stack.emulator.instances())
     assert (live["status"], live["concurrency"]) == ("RUNNING", model.concurrency)
     assert stack.kept is not None
     assert stack.kept.outputs.items() >= {"status": "RUNNING", "created": live["created"]}.items()
@@ -108,7 +141,7 @@ def is_gone(stack: Stack) -> None:
     assert {phase for phase, _ in stack.recorded().values()} <= {"unloading"}
 
 
-@EACH_OF_CREATE
+@each_of_all(OF_CREATE)
 def test_a_create(stack: Stack, emulator: Emulator, point: Point) -> None:
     killed(stack, "create", point, ONE)
     assert stack.kept is None
@@ -117,7 +150,7 @@ def test_a_create(stack: Stack, emulator: Emulator, point: Point) -> None:
     is_up(stack, ONE)
 
 
-@EACH_OF_DELETE
+@each_of_all(OF_DELETE)
 def test_a_delete(stack: Stack, emulator: Emulator, point: Point) -> None:
     killed(stack, "delete", point, ONE, None)
     assert stack.kept is not None
@@ -126,16 +159,16 @@ def test_a_delete(stack: Stack, emulator: Emulator, point: Point) -> None:
     is_gone(stack)
 
 
-@EACH_OF_DELETE
+@each(OF_DELETE)
 def test_a_replacement_in_its_delete(stack: Stack, emulator: Emulator, point: Point) -> None:
     killed(stack, "delete", point, ONE, THREE)
     assert not is_replaced(stack)
-    assert next_up(stack, THREE) == (*point.then.sends, LOAD)
+    assert next_up(stack, THREE) == (*point.then.sends, "load")
     assert loads(emulator) == point.then.loads + 1
     is_up(stack, THREE)
 
 
-@EACH_OF_CREATE
+@each(OF_CREATE)
 def test_a_replacement_in_its_create(stack: Stack, emulator: Emulator, point: Point) -> None:
     killed(stack, "create", point, ONE, THREE)
     assert is_replaced(stack)
@@ -144,14 +177,44 @@ def test_a_replacement_in_its_create(stack: Stack, emulator: Emulator, point: Po
     is_up(stack, THREE)
 
 
+@CLUSTERS
+@each(OF_RESCALE)
+def test_a_change_of_settings(stack: Stack, emulator: Emulator, point: Point) -> None:
+    """It is one load all along: nothing is loaded again and nothing is unloaded."""
+    killed(stack, "update", point, ONE, THREE)
+    assert not is_replaced(stack)
+    assert next_up(stack, THREE) == point.then.sends
+    assert loads(emulator) == 1
+    assert sent(emulator, "delete") == []
+    is_up(stack, THREE)
+
+
+@CLUSTERS
+def test_a_change_of_settings_that_is_undone(stack: Stack, emulator: Emulator) -> None:
+    """The program is as before again, and the service has the change: the refresh shows it."""
+    killed(stack, "update", OF_RESCALE["changed, and the answer is lost"], ONE, THREE)
+    assert next_up(stack, ONE) == ("rescale",)
+    assert loads(emulator) == 1
+    is_up(stack, ONE)
+
+
+@CLUSTERS
+def test_a_load_with_other_settings_in_mid_boot(stack: Stack, emulator: Emulator) -> None:
+    """What was begun is changed in place, not loaded again."""
+    killed(stack, "create", IN_MID_BOOT, ONE)
+    assert next_up(stack, THREE) == ("rescale",)
+    assert loads(emulator) == 1
+    is_up(stack, THREE)
+
+
 def test_an_update_that_waits_on(stack: Stack, emulator: Emulator) -> None:
     """After a Ctrl-C in mid-boot, and killed as well: the state has named the load all along."""
-    with started(emulator, stack.journal) as host:
+    with stack.started() as host:
         waiting = host.create_async(ONE.inputs(in_fleet=False), name=URN)
-        until_asked(emulator, STATUS, 3)
+        until_asked(emulator, "status", 3)
         host.cancel()
         stack.put(ONE, waiting.result().outputs)
-    killed(stack, "create", Point(asked(STATUS, 4), GOES_ON), ONE)
+    killed(stack, "update", Point(asked("status", 4), GOES_ON), ONE)
     assert next_up(stack, ONE) == ()
     assert loads(emulator) == 1
     is_up(stack, ONE)
@@ -160,7 +223,7 @@ def test_an_update_that_waits_on(stack: Stack, emulator: Emulator) -> None:
 def test_a_load_that_is_being_taken_over(stack: Stack, emulator: Emulator) -> None:
     """It is taken over again: nothing is loaded, and from then on it is the stack's to unload."""
     emulator.load_by_somebody_else(GPT2)
-    killed(stack, "create", Point(asked(STATUS, 3), GOES_ON), ADOPTING)
+    killed(stack, "create", Point(asked("status", 3), GOES_ON), ADOPTING)
     assert next_up(stack, ADOPTING) == ()
     assert loads(emulator) == 1
     with stack.host() as host:
@@ -168,23 +231,27 @@ def test_a_load_that_is_being_taken_over(stack: Stack, emulator: Emulator) -> No
     is_gone(stack)
 
 
+@pytest.mark.parametrize("api", API_VERSIONS)
 def test_a_request_that_is_taken_between_the_next_ups_status_and_its_load(
     stack: Stack, emulator: Emulator
 ) -> None:
     """The service refuses the second one, and the journal knows whose the first one was."""
-    held = [{"endpoint": LOAD, "do": {"delaySeconds": HELD_SECONDS}}]
-    killed(stack, "create", Point(asked(LOAD), LOADS_IT, held), ONE)
-    emulator.set_faults([{"endpoint": LOAD, "do": {"delaySeconds": HELD_SECONDS + 1}}])
+    held = [{"asks": "load", "do": {"delaySeconds": HELD_SECONDS}}]
+    killed(stack, "create", Point(asked("load"), LOADS_IT, held), ONE)
+    later = [{"asks": "load", "do": {"delaySeconds": HELD_SECONDS + 1}}]
+    emulator.set_faults(for_api(stack.api, later))
     with stack.host() as host:
         waiting = host.create_async(ONE.inputs(in_fleet=False), name=URN)
-        until_asked(emulator, LOAD, 2)
+        until_asked(emulator, "load", 2)
         emulator.advance(HELD_SECONDS)
         until(emulator.instances)
         emulator.advance(1)
-        until_asked(emulator, STATUS, 3)
+        until_asked(emulator, "status", 3)
         emulator.advance(BOOT_SECONDS)
         stack.put(ONE, waiting.result().outputs)
-    assert [record.status for record in emulator.requests(LOAD)] == [200, 429]
+    assert [record.status for record in sent(emulator, "load")] == (
+        [202, 409] if stack.api == "2025-04" else [200, 429]
+    )
     assert loads(emulator) == 1
     is_up(stack, ONE)
 
@@ -212,7 +279,7 @@ class TestAFleet:
             states |= load(host, {key: BOTH[key] for key in BOTH if key not in saved})
             assert states == begun
             ready = host.create_async(readiness(states), name=READY)
-            until_asked(emulator, LISTS, 1)
+            until_asked(emulator, "instances", 1)
             emulator.advance(BOOT_SECONDS)
             assert ready.result().outputs["statuses"] == {"gpt2": "RUNNING", "phi": "RUNNING"}
             for key, state in states.items():
@@ -225,7 +292,7 @@ class TestAFleet:
         with started(emulator, stack.journal) as host:
             states = load(host)
             waiting = host.create_async(readiness(states), name=READY)
-            until_asked(emulator, LISTS, 1)
+            until_asked(emulator, "instances", 1)
             host.kill()
             with pytest.raises(OperationError):
                 waiting.result()
@@ -233,21 +300,21 @@ class TestAFleet:
             for key, state in states.items():
                 assert host.read(BOTH[key], state, name=model(key)).outputs == state
             ready = host.create_async(readiness(states), name=READY)
-            until_asked(emulator, LISTS, 2)
+            until_asked(emulator, "instances", 2)
             emulator.advance(BOOT_SECONDS)
             assert ready.result().outputs["ready"] is True
-        assert len(emulator.requests(LOAD)) == 2
+        assert len(sent(emulator, "load")) == 2
         assert stack.recorded().keys() == {GPT2, BOTH["phi"]}
 
 
-UNSAVED: dict[tuple[str, str, str], tuple[int, list[Declared | None], tuple[str, ...]]] = {
+UNSAVED: dict[tuple[str, str, str], tuple[int, list[Declared | None], tuple[Ask, ...]]] = {
     ("a create is not saved", "the next `up` goes on with the load", "1"): (0, [ONE], ()),
     ("a delete is not saved", "the next `destroy` finds it gone", "1"): (0, [ONE, None], ()),
     (
         "a replacement is not saved after the old load was unloaded",
         "the next `up` loads the new one",
         "2",
-    ): (0, [ONE, THREE], (LOAD,)),
+    ): (0, [ONE, THREE], ("load",)),
     (
         "a replacement is not saved after the new load is RUNNING",
         "the next `up` goes on with the new load",
@@ -283,7 +350,6 @@ def test_a_state_that_is_not_saved(
         is_up(stack, ups[-1])
 
 
-IN_MID_BOOT = OF_CREATE["in mid-boot"]
 ROWS = list(UNSAVED)
 """What is in the table of states that are older than the truth."""
 
@@ -377,7 +443,7 @@ class TestAnOlderState:
     def test_two_clones(self, stack: Stack, emulator: Emulator) -> None:
         stack.env = {"PULUMI_BACKEND_URL": "file:///one"}
         killed(stack, "create", IN_MID_BOOT, ONE)
-        clone = Stack(emulator, stack.journal, {"PULUMI_BACKEND_URL": "file:///other"})
+        clone = Stack(emulator, stack.journal, env={"PULUMI_BACKEND_URL": "file:///other"})
         assert "by 'gpt2' of stack 's', kept in file:///one on machine '" in refused(clone)
         assert next_up(clone, None) == ()
         assert next_up(stack, ONE) == ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from bytez_provider.core.declared import Granted, MemberInputs, ModelInputs, ModelState
-from bytez_provider.core.inputs import EXPIRY_MAX_SECONDS, EXPIRY_MIN_SECONDS, INPUTS, Change
+from bytez_provider.core.inputs import EXPIRY_MAX_SECONDS, EXPIRY_MIN_SECONDS, INPUTS
 from bytez_provider.service.schemas import NOT_LOADED, RUNNING, Asked, Instance, Phase
 from bytez_provider.service.wire import Api
 
@@ -40,16 +40,13 @@ def diff(
         for name, one in INPUTS.items()
         if name not in unknown and getattr(old, name) != getattr(new, name)
     ]
-    in_place = {Change.UPDATE, Change.RESCALE} if rescales else {Change.UPDATE}
-    updates = [one.name for one in changed if one.change in in_place]
+    replaces = [one.name for one in changed if one.change.replaces(rescales=rescales)]
+    updates = [one.name for one in changed if one.name not in replaces]
     if isinstance(new, MemberInputs) is not (old.readiness == "fleet"):
         updates.append("readiness")
     if not _is_settled(old):
         updates.append("status")
-    return Difference(
-        replaces=[one.name for one in changed if one.change not in in_place],
-        updates=[*updates, *sorted(unknown)],
-    )
+    return Difference(replaces=replaces, updates=[*updates, *sorted(unknown)])
 
 
 def _is_settled(old: ModelState) -> bool:
@@ -90,6 +87,11 @@ def differing(live: Instance, taken: Asked) -> dict[str, int]:
         if is_shown and wanted is not None and shown != wanted:
             found[name] = shown
     return found
+
+
+def changes_of(live: Instance, taken: Asked) -> dict[str, int]:
+    """Return the settings that an instance has to get, by their names."""
+    return {name: getattr(taken, name) for name in differing(live, taken)}
 
 
 def granted_of(taken: Asked, seen: Instance | None) -> Granted | None:

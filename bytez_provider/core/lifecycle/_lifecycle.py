@@ -12,6 +12,7 @@ from pydantic.alias_generators import to_snake
 
 from bytez_provider.core import messages
 from bytez_provider.core.declared import ModelInputs, ModelState, declared, problems_of
+from bytez_provider.core.inputs import RESCALING
 from bytez_provider.core.lifecycle import _load, _read, _unload
 from bytez_provider.core.lifecycle._diff import Difference, diff
 from bytez_provider.core.lifecycle._operation import Account
@@ -22,8 +23,6 @@ from bytez_provider.service.catalogue import CatalogueSource
 from bytez_provider.service.client import BytezClient
 from bytez_provider.service.schemas import CatalogueEntry, Instance
 from bytez_provider.service.settings import Settings
-
-_SETTINGS = ("concurrency", "maxConcurrency", "expirationPeriodSeconds")
 
 
 @dataclass(frozen=True)
@@ -75,10 +74,8 @@ class Lifecycle:
             inputs = declared({**news} if is_named else {**news, "modelId": "unknown/unknown"})
         except ValidationError as error:
             return Checked(None, problems_of(error))
-        problems = [
-            one for one in self._account.api.problems(inputs.asked) if not unknown & {*_SETTINGS}
-        ]
-        if problems:
+        problems = self._account.api.problems(inputs.asked)
+        if problems and unknown.isdisjoint(RESCALING):
             return Checked(inputs, problems)
         self._note_rounded(inputs, caller)
         twin = self._account.ledger.declare(inputs.model_id, caller.urn) if is_named else None

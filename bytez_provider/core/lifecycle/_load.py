@@ -8,7 +8,7 @@ from bytez_provider.base.errors import ApiError, BytezError, LoadLostError
 from bytez_provider.core import messages
 from bytez_provider.core.declared import MemberInputs, ModelInputs, ModelState
 from bytez_provider.core.lifecycle._diff import (
-    differing,
+    changes_of,
     granted_of,
     may_rest,
     needs_no_request,
@@ -98,8 +98,7 @@ def _load_or_take_over(op: Operation, inputs: ModelInputs, live: Instance | None
         op.ledger.end(model_id, op.who)
     if not (is_let_go or inputs.adopt or model_id in op.settings.adopt):
         raise messages.loaded_by_others(live, judged, in_fleet=isinstance(inputs, MemberInputs))
-    taken = op.api.taken(inputs.asked)
-    changes = {name: getattr(taken, name) for name in differing(live, taken)}
+    changes = changes_of(live, op.api.taken(inputs.asked))
     has_failed = live.phase is Phase.FAILED
     if has_failed or (changes and not op.api.rescales):
         changes = {} if has_failed else changes

@@ -75,14 +75,11 @@ class Stated:
             AccountChangedError: The key or the endpoint is not the state's.
         """
         old, now = self._old, self._op.settings
-        api_version = self._op.api.in_state
-        was, used = ((one.endpoint, one.account) for one in (old, now))
-        same = (*was, old.api_version) == (*used, api_version)
-        if same or now.accept_account_change or self.named is None:
+        if now.accept_account_change or self.named is None:
             return
-        what = messages.Changed.KEY
         if old.endpoint != now.endpoint:
-            what = messages.Changed.ENDPOINT
-        elif old.api_version != api_version:
-            what = messages.Changed.API_VERSION
-        raise messages.other_account(verb, old, what)
+            raise messages.other_account(verb, old, messages.Changed.ENDPOINT)
+        if old.api_version != self._op.api.in_state:
+            raise messages.other_account(verb, old, messages.Changed.API_VERSION)
+        if old.account != now.account:
+            raise messages.other_account(verb, old, messages.Changed.KEY)

@@ -10,9 +10,10 @@ from __future__ import annotations
 import contextlib
 import functools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from bytez_provider.base.clock import Clock
 from bytez_provider.base.errors import JournalError
@@ -389,21 +390,9 @@ class Ledger:
         Raises:
             HeldError: Another deployment works on it, or has changed the record since.
         """
-        entry = self._judged_entry(judgement, live)
-        known = entry.record or Record(
-            model_id=live.model_id,
-            owner=who,
-            phase=Phase.UNLOADING,
-            began=live.created or datetime.fromtimestamp(0).astimezone(),
-            concurrency=live.concurrency or 1,
-        )
         update = {"phase": Phase.UNLOADING, "created": live.created}
-        with self._holding(known.model_copy(update=update), entry) as hold:
-            try:
-                yield
-            except BaseException:
-                hold.refused()
-                raise
+        with self._changing(judgement, live, who, update) as hold:
+            yield
             hold.release(None)
 
     @contextlib.contextmanager
@@ -415,21 +404,8 @@ class Ledger:
         Raises:
             HeldError: Another deployment works on it, or has changed the record since.
         """
-        entry = self._judged_entry(judgement, live)
-        known = entry.record or Record(
-            model_id=live.model_id,
-            owner=who,
-            phase=Phase.CONFIRMED,
-            began=live.created or datetime.fromtimestamp(0).astimezone(),
-            **vars(asked),
-            created=live.created,
-        )
-        with self._holding(known.model_copy(update=vars(asked)), entry) as hold:
-            try:
-                yield
-            except BaseException:
-                hold.refused()
-                raise
+        with self._changing(judgement, live, who, vars(asked)):
+            yield
 
     @contextlib.contextmanager
     def waiting(self, model_id: str, who: Owner, created: datetime | None) -> Iterator[None]:
@@ -539,6 +515,27 @@ class Ledger:
         if record is not None and not record.claim.covers(live):
             record = None
         return Entry(record, entry.version)
+
+    @contextlib.contextmanager
+    def _changing(
+        self, judgement: Judgement, live: Instance, who: Owner, update: Mapping[str, Any]
+    ) -> Iterator[Hold]:
+        """Hold the updated record of a load that runs; put the old one back if that fails."""
+        entry = self._judged_entry(judgement, live)
+        known = entry.record or Record(
+            model_id=live.model_id,
+            owner=who,
+            phase=Phase.CONFIRMED,
+            began=live.created or datetime.fromtimestamp(0).astimezone(),
+            concurrency=live.concurrency or 1,
+            created=live.created,
+        )
+        with self._holding(known.model_copy(update=dict(update)), entry) as hold:
+            try:
+                yield hold
+            except BaseException:
+                hold.refused()
+                raise
 
     @contextlib.contextmanager
     def _holding(self, record: Record, entry: Entry) -> Iterator[Hold]:

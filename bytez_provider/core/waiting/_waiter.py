@@ -81,16 +81,13 @@ class Watched:
         self.seen = found
         if seen_is_enough:
             self.end = End.SEEN
-        elif found.phase is Phase.RUNNING or (found.phase is Phase.OFF and self._may_rest(found)):
+        elif found.serves or (found.phase is Phase.OFF and self.may_rest):
             self.end = End.RUNNING
         elif found.phase is Phase.FAILED:
             self.end = End.FAILED
         is_new = self.claim.created is None and found.created is not None
         self.claim.created = self.claim.created or found.created
         return is_new
-
-    def _may_rest(self, live: Instance) -> bool:
-        return self.may_rest or live.serves
 
     def _is_meant(self, live: Instance, *, in_grace: bool) -> bool:
         # If the service accepted our load and after the grace still shows an older `created`, it
@@ -283,8 +280,10 @@ class Waiter:
         *,
         limit_seconds: float,
         caller: Caller,
-    ) -> None:
+    ) -> Instance | None:
         """Look until a load is shown with its new settings, is gone, or until the limit.
+
+        Returns the load as it is then; None if it is gone, or if the caller stops.
 
         Raises:
             ApiError: There was no answer.
@@ -293,6 +292,7 @@ class Waiter:
         self._until(
             load, limit_seconds, lambda: load.seen is None or is_set(load.seen), caller=caller
         )
+        return load.seen
 
     def _until(
         self,

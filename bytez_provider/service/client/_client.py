@@ -14,6 +14,7 @@ from bytez_provider.base.clock import Clock, SystemClock
 from bytez_provider.service.apis import APIS
 from bytez_provider.service.client._answers import Kind, Reading, kind_of
 from bytez_provider.service.client._call import TRIES, Call, Failed
+from bytez_provider.service.client._log import line_of
 from bytez_provider.service.client._results import Answer, BadAnswer, NoAnswer
 from bytez_provider.service.schemas import (
     Asked,
@@ -68,8 +69,21 @@ class BytezClient:
     is under way goes on to its end.
     """
 
-    def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
-        """Make a client; nothing is sent and no key is needed yet."""
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Clock | None = None,
+        log: Callable[[str], None] | None = None,
+    ) -> None:
+        """Make a client; nothing is sent and no key is needed yet.
+
+        Args:
+            settings: The endpoint, the version of its API, and the key.
+            clock: Measures waits.
+            log: Shows a line about each request, if the settings ask for that.
+        """
+        self._log = log if settings.is_logged else None
         self._settings = settings
         self._clock = clock or SystemClock()
         self.api = APIS[settings.api_version]
@@ -101,26 +115,23 @@ class BytezClient:
 
     def models(self) -> list[CatalogueEntry]:
         """Return the catalogue as it comes, duplicates included."""
-        call = self._call("list the models")
-        _, reading = self._ask(call, _DONE)
-        entries = self.api.read_entries(reading.payload)
-        if entries is None:
-            instead = f"no catalogue of the {self._settings.api_version} API"
-            raise call.unreadable(reading, instead, "bytez:apiVersion")
-        return entries
+        return self._entries(self._call("list the models"))
 
     def model(self, model_id: str) -> CatalogueEntry | None:
         """Return a model of the catalogue; None if it has none of this name.
 
         Only if `api.finds_models`.
         """
-        call = self._call("find the model", model_id)
+        entries = self._entries(self._call("find the model", model_id))
+        return next((one for one in entries if one.model_id == model_id), None)
+
+    def _entries(self, call: Call) -> list[CatalogueEntry]:
         _, reading = self._ask(call, _DONE)
         entries = self.api.read_entries(reading.payload)
         if entries is None:
             instead = f"no catalogue of the {self._settings.api_version} API"
             raise call.unreadable(reading, instead, "bytez:apiVersion")
-        return next((one for one in entries if one.model_id == model_id), None)
+        return entries
 
     def instances(self, *, tries: int = TRIES) -> list[Instance]:
         """Return the loaded models as far as the service lists them (client).
@@ -149,7 +160,7 @@ class BytezClient:
             UnknownModelError: The service does not have the model.
         """
         call = self._call("load", model_id)
-        fields = self.api.settings_fields(asked)
+        fields = self.api.settings_fields(asked, None)
         kind, _ = self._ask(call, frozenset(_LOAD_OUTCOMES), fields, stop)
         return LoadAnswer(outcome=_LOAD_OUTCOMES[kind], answer_lost=call.lost)
 
@@ -158,6 +169,7 @@ class BytezClient:
         model_id: str,
         asked: Asked,
         *,
+        instances: int | None = None,
         starts: bool = False,
         stop: threading.Event | None = None,
     ) -> None:
@@ -168,13 +180,15 @@ class BytezClient:
         Args:
             model_id: The model.
             asked: All of its settings.
+            instances: How many there are, which it keeps as far as they allow; None if unknown.
             starts: Whether to start it, if all of its instances were stopped (client).
             stop: Ends the waits between tries.
 
         Raises:
             NotLoadedError: It is not loaded.
         """
-        fields = {**self.api.settings_fields(asked), **({"status": "on"} if starts else {})}
+        start = self.api.start_fields if starts else {}
+        fields = {**self.api.settings_fields(asked, instances), **start}
         self._ask(self._call("rescale", model_id), _DONE, fields, stop)
 
     def status(
@@ -259,13 +273,21 @@ class BytezClient:
         request = self.api.request(call.verb, key, call.model_id, fields)
 
         def attempt() -> tuple[Kind, Reading] | Failed:
+            began = self._clock.monotonic()
             answer = self._transport.exchange(request)
+            self._note(request, answer, began, key)
             if not isinstance(answer, Answer):
                 return call.unanswered(answer)
             kind, reading = self._read(call, answer, key)
             return (kind, reading) if kind in accept else self._refused(call, kind, reading)
 
         return self._persist(call, attempt, stop)
+
+    def _note(
+        self, request: Request, outcome: Answer | BadAnswer | NoAnswer, began: float, key: Key
+    ) -> None:
+        if self._log is not None:
+            self._log(line_of(request, outcome, self._clock.monotonic() - began, key))
 
     def _persist(
         self, call: Call, attempt: Callable[[], _T | Failed], stop: threading.Event | None
@@ -300,11 +322,18 @@ class BytezClient:
 
     def _try_text(self, call: Call, request: Request, key: Key) -> _Text | Failed:
         """Ask for text and wait for its first piece: until then another try does no harm."""
+        began = self._clock.monotonic()
         opened = self._transport.open(request, streamed=True)
         if isinstance(opened, (NoAnswer, BadAnswer)):
+            self._note(request, opened, began, key)
             return call.unanswered(opened)
-        if not 200 <= opened.status < 300:
+        is_text = 200 <= opened.status < 300
+        if is_text:
+            # A text is not logged: it comes in pieces, and may be long.
+            self._note(request, Answer(opened.status, {}, b""), began, key)
+        else:
             answer = opened.whole()
+            self._note(request, answer, began, key)
             if not isinstance(answer, Answer):
                 return call.unanswered(answer)
             return self._refused(call, *self._read(call, answer, key))
