@@ -62,7 +62,7 @@ mutants: setup ## Change the guards of the core in every place; a change that no
 bench: setup ## Compare fleets with a naive provider; ARGS=--quick takes 3 minutes
 	@$(WITH_CLI) $(BIN)/python -m benchmarks $(ARGS)
 
-docs: $(READY) ## Build the docs site in build/site; a warning, such as a dead link, fails
+docs: $(READY) ## Build the docs in build/site (Python 3.11 or newer); a warning, such as a dead link, fails
 	@$(BIN)/python -m tools.site
 	@$(BIN)/zensical build --strict --clean
 
