@@ -42,7 +42,7 @@ input and output is in [inputs and outputs](inputs.md).
 
 ::: bytez_provider.ModelDefaults
 
-# Policies and their tests
+## Policies and their tests
 
 Rules and messages are in [policies](policies.md).
 
