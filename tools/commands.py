@@ -14,7 +14,7 @@ _HEAD = """\
 <!-- made by `python -m tools.reference` -->
 
 Every command with its arguments and options. [bytez-fleet](cli.md) has the overview, exit codes and
-the codes of JSON documents.
+the codes of JSON documents. These options come before the command:
 """
 
 
@@ -22,7 +22,7 @@ def commands_page() -> str:
     """Return the page."""
     group: Any = typer.main.get_command(app)
     sections = [_section(name, command) for name, command in group.commands.items()]
-    return "\n".join([_HEAD, *sections])
+    return "\n".join([_HEAD, _table(group, typer.Context(group)), *sections])
 
 
 def _section(name: str, command: Any) -> str:
@@ -30,7 +30,6 @@ def _section(name: str, command: Any) -> str:
     # Without [OPTIONS], which every command has, and the braces of typer.
     usage = [word.strip("{}") for word in command.collect_usage_pieces(context)[1:]]
     paragraphs = [" ".join(one.split()) for one in command.help.split("\n\n")]
-    rows = [_row(one, context) for one in command.params if one.name != "help"]
     return "\n".join(
         [
             f"## {name}",
@@ -38,12 +37,14 @@ def _section(name: str, command: Any) -> str:
             f"`{' '.join(['bytez-fleet', name, *usage])}`",
             "",
             *(line for one in paragraphs for line in (one, "")),
-            "| argument, option | meaning |",
-            "| --- | --- |",
-            *rows,
-            "",
+            _table(command, context),
         ]
     )
+
+
+def _table(command: Any, context: Any) -> str:
+    rows = [_row(one, context) for one in command.params if one.name != "help"]
+    return "\n".join(["| argument, option | meaning |", "| --- | --- |", *rows, ""])
 
 
 def _row(param: Any, context: Any) -> str:

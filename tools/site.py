@@ -81,7 +81,7 @@ def write(folder: Path = PAGES) -> None:
         ValueError: A link leads to something that is not a file.
     """
     shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(ROOT / "docs", folder, ignore=lambda _, names: _not_copied(names))
+    shutil.copytree(ROOT / "docs", folder, ignore=shutil.ignore_patterns("*.md"))
     shown: set[str] = set()
     for name, source in sources().items():
         text = (ROOT / source).read_text(encoding="utf-8")
@@ -92,10 +92,6 @@ def write(folder: Path = PAGES) -> None:
         page.parent.mkdir(parents=True, exist_ok=True)
         page.write_text(_file(file), encoding="utf-8")
     (folder / "python.md").write_text(PYTHON, encoding="utf-8")
-
-
-def _not_copied(names: list[str]) -> list[str]:
-    return [name for name in names if name.endswith(".md")]
 
 
 def _relinked(line: str, source: str, shown: set[str]) -> str:

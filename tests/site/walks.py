@@ -123,7 +123,5 @@ def _typed(code: str) -> Step:
             command += f" || test $? -eq 3 #{comment}"
         lines.append(command)
         if command.endswith("&"):
-            lines.append(
-                "until (echo > /dev/tcp/127.0.0.1/@PORT@) 2> /dev/null; do sleep 0.1; done"
-            )
+            lines.append(_LISTENS)
     return Step("\n".join(lines) + "\n", tuple(shows))
