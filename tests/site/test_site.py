@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -11,11 +12,21 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
+from tests.browser import PHONE, Browser
 from tests.site.blocks import PAGES, ROOT
 from tools.site import sources, write
 
 TAGS = ("li", "ul", "ol", "pre", "table", "tr", "h2", "h3", "img", "strong")
 MARKDOWN = MarkdownIt("commonmark").enable("table")
+FRAME = '<iframe style="border:0;width:%dpx;height:800px" src="%s"></iframe>'
+MEASURE = """<pre id="measured"></pre><script>addEventListener('load', () => {
+  const page = ({src, contentDocument: it, contentWindow}) => ({ src,
+    wide: it.documentElement.scrollWidth > it.documentElement.clientWidth,
+    titles: it.querySelectorAll('h1').length,
+    broken: [...it.images].filter(image => !image.naturalWidth).length,
+    dark: contentWindow.getComputedStyle(it.body).backgroundColor.match(/\\d+/)[0] < 128 });
+  measured.textContent = JSON.stringify([...document.querySelectorAll('iframe')].map(page)); })
+</script>"""
 EXTERNAL = re.compile(r"https://[a-z0-9-]+(\.[a-z0-9-]+)+(/[A-Za-z0-9._~/-]*)?(#[A-Za-z0-9_.-]+)?")
 
 
@@ -74,6 +85,22 @@ def test_no_page_needs_the_network(site: Path) -> None:
     for page in site.rglob("*.html"):
         text = page.read_text(encoding="utf-8")
         assert not re.findall(r"<(?:script|img|link|iframe)[^>]+(?:src|href)=\"?https?:", text)
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["by day", "by night"])
+def test_every_page_fits_a_phone(site: Path, tmp_path: Path, dark: bool) -> None:
+    pages = set(site.rglob("*.html")) - {site / "404.html"}  # that one needs a server
+    frames = "".join(FRAME % (PHONE, page.as_uri()) for page in sorted(pages))
+    all_pages = (
+        f"<!doctype html><style>:root {{ color-scheme: light dark }}</style>{frames}{MEASURE}"
+    )
+    shown = Browser(tmp_path).dom(all_pages, "--allow-file-access-from-files", dark=dark)
+    found = re.search(r'<pre id="measured">(.+?)</pre>', shown)
+    assert found
+    measured = json.loads(found[1])
+    assert len(measured) == len(pages)
+    good = {"wide": False, "titles": 1, "broken": 0, "dark": dark}
+    assert [one for one in measured if one != {"src": one["src"], **good}] == []
 
 
 @pytest.mark.parametrize("page", PAGES)
