@@ -301,14 +301,17 @@ def not_rescaled(error: ApiError) -> BytezError:
     )
 
 
-def rescaled_without_effect(model_id: str, seconds: float) -> BytezError:
-    """The service took new settings, and shows the old ones."""
+def rescaled_without_effect(
+    seen: Instance, changes: Mapping[str, int], seconds: float
+) -> BytezError:
+    """The service took new settings, and shows others; `changes` are those it should have."""
+    shown = ", ".join(f"{INPUTS[name].in_state} {getattr(seen, name)}" for name in changes)
     return RescaleError(
         verb="rescale",
-        subject=model_id,
-        observed=f"the service took the new settings, and shows the old ones after {seconds:.0f} s",
-        state="It runs on with the settings that it had",
-        action=_AGAIN,
+        subject=seen.model_id,
+        observed=f"the service took the new settings, and shows {shown} after {seconds:.0f} s",
+        state="It runs on with that",
+        action=f"{_AGAIN}; if it stays so, declare what the service shows",
     )
 
 

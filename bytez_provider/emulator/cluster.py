@@ -6,7 +6,7 @@ two events everything follows from the fields: reading changes nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -30,6 +30,10 @@ class Settings:
     timeout_minutes: int
     """Minutes without a request until the cluster ends."""
     capacity: Capacity
+
+    def granted(self, most: int) -> Settings:
+        """Return what an account gets of them whose plan has that many instances."""
+        return replace(self, capacity=Capacity(*(min(one, most) for one in self.capacity)))
 
 
 @dataclass

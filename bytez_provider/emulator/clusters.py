@@ -92,7 +92,7 @@ class Clusters:
     # ------------------------------------------------------------------------ clusters
 
     def _create(self, model_id: str, call: Call, verdict: Verdict) -> Response:
-        settings = read_settings(call.body, self._rules.created)
+        settings = read_settings(call.body, self._rules.created).granted(self._rules.plan_max)
         with self._service.changing() as (world, now):
             world.create(model_id, now, settings, _fate(verdict))
         return _output("Loading", self._rules.created_status)  # vendor doc
@@ -107,7 +107,8 @@ class Clusters:
     def _update(self, model_id: str, call: Call, verdict: Verdict) -> Response:
         def change(before: Settings) -> Settings:
             resets = self._rules.patch == "resets"
-            return read_settings(call.body, self._rules.reset if resets else before)
+            settings = read_settings(call.body, self._rules.reset if resets else before)
+            return settings.granted(self._rules.plan_max)
 
         power = read_power(call.body)
         with self._service.changing() as (world, now):

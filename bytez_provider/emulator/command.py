@@ -9,8 +9,9 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, get_args, get_type_hints
 
 from bytez_provider.emulator.catalogue import Row, read_rows
 from bytez_provider.emulator.rules import API_VERSIONS, ClusterRules
@@ -112,64 +113,16 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_cluster_rules(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("clusters of the 2025-04 API").add_argument
-    add(
-        "--cluster-idle",
-        choices=("deletes", "stops"),
-        default="deletes",
-        help="an idle cluster deletes itself, or stops with status off (deletes)",
-    )
-    add(
-        "--cluster-patch",
-        choices=("keeps", "resets"),
-        default="keeps",
-        help="fields that a PATCH leaves out keep their values, or get defaults (keeps)",
-    )
-    add(
-        "--cluster-missing",
-        choices=("404", "400", "null"),
-        default="404",
-        help="the answer for a model without a cluster: an error 404 or 400, or a null (404)",
-    )
-    add(
-        "--cluster-ready-word",
-        choices=("on", "running"),
-        default="on",
-        help="status of a cluster that is ready (on)",
-    )
-    add(
-        "--cluster-created-status",
-        type=int,
-        choices=(202, 200),
-        default=202,
-        help="HTTP status of a new cluster (202)",
-    )
-    add(
-        "--cluster-envelope",
-        choices=("output", "cluster"),
-        default="output",
-        help="field of the GET answer that has the cluster (output)",
-    )
-    add(
-        "--cluster-default-timeout",
-        type=int,
-        choices=(10, 5),
-        default=10,
-        help="minutes, if a PUT has no timeout (10)",
-    )
-    add(
-        "--cluster-default-max",
-        type=int,
-        default=1,
-        metavar="N",
-        help="capacity.max, if a PUT has none; from 1 to 10 (1)",
-    )
-    add(
-        "--cluster-run-seconds",
-        type=float,
-        default=0,
-        metavar="S",
-        help="emulated seconds that a run takes (0)",
-    )
+    for rule in fields(ClusterRules):
+        choices = get_args(get_type_hints(ClusterRules)[rule.name])
+        add(
+            f"--cluster-{rule.name.replace('_', '-')}",
+            choices=choices or None,
+            metavar=None if choices else rule.metadata["metavar"],
+            type=type(rule.default),
+            default=rule.default,
+            help=f"{rule.metadata['help']} ({rule.default})",
+        )
 
 
 def _port(text: str) -> int:
@@ -193,15 +146,7 @@ def _emulator(options: argparse.Namespace) -> Emulator:
         faults=_faults(options.faults),
         not_loaded=options.not_loaded,
         clusters=ClusterRules(
-            idle=options.cluster_idle,
-            patch=options.cluster_patch,
-            missing=options.cluster_missing,
-            ready_word=options.cluster_ready_word,
-            created_status=options.cluster_created_status,
-            envelope=options.cluster_envelope,
-            default_timeout=options.cluster_default_timeout,
-            default_max=options.cluster_default_max,
-            run_seconds=options.cluster_run_seconds,
+            **{rule.name: getattr(options, f"cluster_{rule.name}") for rule in fields(ClusterRules)}
         ),
         apis=options.api or API_VERSIONS,
         port=options.port,

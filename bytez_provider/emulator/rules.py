@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, get_args
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
 
 from bytez_provider.emulator.cluster import MOST_INSTANCES, Settings
 from bytez_provider.emulator.load import Capacity
 
 Api = Literal["2024-05", "2024-06", "2025-04"]
 API_VERSIONS: tuple[Api, ...] = get_args(Api)
+
+
+def _rule(default: Any, text: str, metavar: str = "") -> Any:
+    """Return a field with what the command says of it."""
+    return field(default=default, metadata={"help": text, "metavar": metavar})
 
 
 @dataclass(frozen=True)
@@ -28,21 +33,32 @@ class ClusterRules:
         envelope: The field in which GET answers the cluster.
         default_timeout: Minutes of a new cluster, 10 or 5.
         default_max: The `capacity.max` of a new cluster, from 1 to 10.
+        plan_max: The most instances that the account's plan has, from 1 to 10: of more, it grants
+            as many.
         run_seconds: Emulated seconds that a run takes once an instance is up.
 
     Raises:
         ValueError: one sentence about an argument that cannot be used.
     """
 
-    idle: Literal["deletes", "stops"] = "deletes"
-    patch: Literal["keeps", "resets"] = "keeps"
-    missing: Literal["404", "400", "null"] = "404"
-    ready_word: Literal["on", "running"] = "on"
-    created_status: Literal[202, 200] = 202
-    envelope: Literal["output", "cluster"] = "output"
-    default_timeout: Literal[10, 5] = 10
-    default_max: int = 1
-    run_seconds: float = 0
+    idle: Literal["deletes", "stops"] = _rule(
+        "deletes", "an idle cluster deletes itself, or stops with status off"
+    )
+    patch: Literal["keeps", "resets"] = _rule(
+        "keeps", "fields that a PATCH leaves out keep their values, or get defaults"
+    )
+    missing: Literal["404", "400", "null"] = _rule(
+        "404", "the answer for a model without a cluster: an error 404 or 400, or a null"
+    )
+    ready_word: Literal["on", "running"] = _rule("on", "status of a cluster that is ready")
+    created_status: Literal[202, 200] = _rule(202, "HTTP status of a new cluster")
+    envelope: Literal["output", "cluster"] = _rule(
+        "output", "field of the GET answer that has the cluster"
+    )
+    default_timeout: Literal[10, 5] = _rule(10, "minutes, if a PUT has no timeout")
+    default_max: int = _rule(1, "capacity.max, if a PUT has none; from 1 to 10", "N")
+    plan_max: int = _rule(MOST_INSTANCES, "the most instances that are granted; from 1 to 10", "N")
+    run_seconds: float = _rule(0.0, "emulated seconds that a run takes", "S")
 
     def __post_init__(self) -> None:
         for is_valid, rule in (
@@ -56,6 +72,10 @@ class ClusterRules:
             (
                 self.default_max in range(1, MOST_INSTANCES + 1),
                 f"default max must be from 1 to {MOST_INSTANCES}",
+            ),
+            (
+                self.plan_max in range(1, MOST_INSTANCES + 1),
+                f"plan max must be from 1 to {MOST_INSTANCES}",
             ),
             (0 <= self.run_seconds <= 24 * 3600, "run seconds must be from 0 to a day"),
         ):

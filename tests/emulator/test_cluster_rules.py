@@ -126,6 +126,14 @@ def test_the_defaults_of_a_new_cluster(minutes: Any, most: int) -> None:
         assert (cluster["timeout"], cluster["capacity"]) == (minutes, capacity(0, 1, most))
 
 
+def test_a_plan_grants_no_more_than_it_has() -> None:
+    with answering(plan_max=2) as (_, client):
+        client.create(capacity=capacity(1, 3, 5))
+        assert client.cluster()["capacity"] == capacity(1, 2, 2)
+        patched = client.v25("PATCH", capacity=capacity(3, 3, 4)).json()["output"]
+        assert patched["capacity"] == client.cluster()["capacity"] == capacity(2, 2, 2)
+
+
 @pytest.mark.parametrize(
     ("rules", "error"),
     [
@@ -138,6 +146,7 @@ def test_the_defaults_of_a_new_cluster(minutes: Any, most: int) -> None:
         ({"default_timeout": 7}, "default timeout must be 10 or 5 minutes"),
         ({"default_max": 0}, "default max must be from 1 to 10"),
         ({"default_max": 11}, "default max must be from 1 to 10"),
+        ({"plan_max": 0}, "plan max must be from 1 to 10"),
         ({"run_seconds": -1}, "run seconds must be from 0 to a day"),
         ({"run_seconds": float("nan")}, "run seconds must be from 0 to a day"),
     ],

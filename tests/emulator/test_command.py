@@ -77,7 +77,7 @@ def test_the_options_of_clusters_reach_the_emulator() -> None:
     options += " --api 2024-06 --cluster-idle stops --cluster-patch resets --cluster-missing 400"
     options += " --cluster-ready-word running --cluster-created-status 200"
     options += " --cluster-envelope cluster --cluster-default-timeout 5 --cluster-default-max 4"
-    options += " --cluster-run-seconds 0"
+    options += " --cluster-plan-max 5 --cluster-run-seconds 0"
     with running(*options.split()) as (_process, url), Client(url, "any") as client:
         assert client.v05("/model/list").status_code == 404
         assert client.v06_list("/model/list").status_code == 200
@@ -145,6 +145,7 @@ def test_a_port_in_use_is_exit_1(
         ("--port", "x", "argument --port: must be a number from 0 to 65535"),
         ("--speed", 0, "speed must be above 0 and at most 1000000"),
         ("--cluster-default-max", 11, "default max must be from 1 to 10"),
+        ("--cluster-plan-max", 0, "plan max must be from 1 to 10"),
         ("--cluster-run-seconds", -1, "run seconds must be from 0 to a day"),
         ("--cluster-boot-seconds", -1, "cluster boot seconds must be from 0 to a week"),
         ("--cluster-created-status", 201, "argument --cluster-created-status: invalid choice: 201"),

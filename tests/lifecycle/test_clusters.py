@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from bytez_provider.base.errors import (
     NotLoadedError,
     RescaleError,
 )
-from bytez_provider.core.declared import ModelState
+from bytez_provider.core.declared import Granted, MemberInputs, ModelInputs, ModelState
 from bytez_provider.core.waiting import Stop
 from bytez_provider.emulator import Emulator
 from bytez_provider.emulator.fixtures import START
@@ -148,6 +149,80 @@ class TestCreate:
         assert machine.emulator.requests() == []
 
 
+class TestOtherSettingsAtOnce:
+    """A new load shows other settings than it was asked for."""
+
+    def changed(self, machine: Clusters, *faults: dict[str, Any]) -> Process:
+        """Return a process whose load somebody else changes as soon as it is made."""
+        process = machine.process()
+        other = machine.process(stack=ELSEWHERE).client
+
+        def change() -> None:
+            other.rescale(GPT2, inputs(concurrency=1, expiration_period_seconds=300).asked)
+            machine.faults(*faults)
+
+        process.around("load", after=change)
+        return process
+
+    @pytest.mark.parametrize("kind", [ModelInputs, MemberInputs])
+    def test_what_somebody_else_changed_is_changed_back(
+        self, machine: Clusters, kind: type[ModelInputs]
+    ) -> None:
+        caller = FakeCaller()
+        state = self.changed(machine).create(kind(model_id=GPT2, concurrency=3), caller)
+        assert (machine.shown(), state.granted, caller.warnings) == ((3, 3, 600), None, [])
+        assert machine.sent() == ["PUT", "PATCH", "PATCH"]
+        assert machine.seen(state) == state
+
+    @rules({"plan_max": 2})
+    def test_less_than_was_asked_for_is_said(self, machine: Clusters) -> None:
+        caller, declared = FakeCaller(), inputs(concurrency=3, max_concurrency=4)
+        state = machine.create(declared, caller)
+        assert state.granted == Granted(concurrency=2, max_concurrency=2)
+        assert "runs at concurrency 2, not 3" in caller.warnings[0]
+        assert "scales up to 2, not 4" in caller.warnings[1]
+        assert (machine.seen(state), machine.update(state, declared)) == (state, state)
+        assert machine.sent() == ["PUT", "PATCH"]
+
+    @rules({"plan_max": 2})
+    def test_less_than_was_asked_for_of_what_somebody_else_changed(self, machine: Clusters) -> None:
+        state = self.changed(machine).create(inputs(concurrency=3))
+        assert state.granted == Granted(concurrency=2, max_concurrency=2)
+        assert machine.shown() == (2, 2, 600)
+
+    def test_if_that_fails_it_is_a_warning_and_a_refresh_shows_the_difference(
+        self, machine: Clusters
+    ) -> None:
+        caller, declared = FakeCaller(), inputs(concurrency=3)
+        refusing = self.changed(machine, on_patch(400, error="no more changes"))
+        state = refusing.create(declared, caller)
+        assert (state.granted, state.status) == (None, "RUNNING")
+        (warning,) = caller.warnings
+        assert warning.startswith(f"could not rescale '{GPT2}': the service answered HTTP 400")
+        machine.faults()
+        found = machine.seen(state)
+        assert (found.concurrency, found.expiration_period_seconds) == (1, 300)
+        machine.update(found, declared)
+        assert machine.shown() == (3, 3, 600)
+
+    def test_one_that_another_deployment_works_on_is_left_to_it(
+        self, machine: Clusters, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        caller, process = FakeCaller(), self.changed(machine)
+        rescaling = process.ledger.rescaling
+        with ExitStack() as others:
+
+            def worked_on(*given: Any) -> Any:
+                others.enter_context(unloading(machine.process(), OTHER_URN))
+                return rescaling(*given)
+
+            monkeypatch.setattr(process.ledger, "rescaling", worked_on)
+            state = process.create(inputs(concurrency=3), caller)
+        assert (state.granted, machine.sent()) == (None, ["PUT", "PATCH"])
+        (warning,) = caller.warnings
+        assert "is unloading it" in warning
+
+
 class TestRescale:
     @pytest.fixture
     def state(self, machine: Clusters) -> ModelState:
@@ -236,23 +311,34 @@ class TestRescale:
         self, machine: Clusters, state: ModelState
     ) -> None:
         machine.faults(on_patch(200))
-        with pytest.raises(RescaleError, match="shows the old ones after 60 s"):
+        with pytest.raises(RescaleError, match="shows concurrency 1, maxConcurrency 1 after"):
             machine.update(state, inputs(concurrency=3))
         machine.faults()
         assert machine.update(state, inputs(concurrency=3)).granted is None
 
+    @rules({"plan_max": 2})
     def test_what_the_service_grants_less_is_said(
         self, machine: Clusters, state: ModelState
     ) -> None:
-        process, caller = machine.process(), FakeCaller()
-        other = machine.process(stack=ELSEWHERE).client
-        # The service makes 2 of 3.
-        process.around("rescale", after=lambda: other.rescale(GPT2, inputs(concurrency=2).asked))
-        later = process.update(state, inputs(concurrency=3), caller)
+        caller = FakeCaller()
+        later = machine.update(state, inputs(concurrency=3), caller)
         assert later.granted is not None
         assert (later.granted.concurrency, later.granted.max_concurrency) == (2, 2)
         assert "runs at concurrency 2, not 3" in caller.warnings[0]
         assert machine.seen(later) == later
+        assert machine.update(later, inputs(concurrency=3)) == later
+        assert machine.sent() == ["PUT", "PATCH"]
+
+    def test_settings_of_somebody_else_are_not_taken_for_what_was_granted(
+        self, machine: Clusters, state: ModelState
+    ) -> None:
+        process = machine.process()
+        other = machine.process(stack=ELSEWHERE).client
+        process.around("rescale", after=lambda: other.rescale(GPT2, inputs(concurrency=2).asked))
+        with pytest.raises(RescaleError, match="shows concurrency 2, maxConcurrency 2 after 60 s"):
+            process.update(state, inputs(concurrency=3))
+        later = machine.update(machine.seen(state), inputs(concurrency=3))
+        assert (machine.shown(), later.granted) == ((3, 3, 600), None)
 
     def test_ctrl_c_keeps_the_new_settings_in_state(
         self, machine: Clusters, state: ModelState

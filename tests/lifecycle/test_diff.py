@@ -131,12 +131,13 @@ def test_drift_of_the_idle_period(
 @pytest.mark.parametrize(
     ("seen", "expected"),
     [
-        (None, None),
         (live(concurrency=2, expiration_period_seconds=600), None),
         (live(), None),
         (live(concurrency=3, expiration_period_seconds=600), Granted(concurrency=3)),
         (live(concurrency=2, expiration_period_seconds=70), Granted(expiration_period_seconds=70)),
     ],
 )
-def test_what_the_service_granted_differs(seen: Instance | None, expected: Granted | None) -> None:
-    assert granted_of(Asked(2, 600), seen) == expected
+def test_what_the_service_granted_differs(seen: Instance, expected: Granted | None) -> None:
+    assert granted_of(MAY_2024, Asked(2, 600), seen) == expected
+    # There, somebody else may have changed it since.
+    assert granted_of(APIS["2025-04"], Asked(2, 600), seen) is None

@@ -94,16 +94,24 @@ def changes_of(live: Instance, taken: Asked) -> dict[str, int]:
     return {name: getattr(taken, name) for name in differing(live, taken)}
 
 
-def granted_of(taken: Asked, seen: Instance | None) -> Granted | None:
-    """Return what the service made of our load, if that differs from what it should take."""
-    found = differing(seen, taken) if seen is not None else {}
+def granted_of(api: Api, asked: Asked, seen: Instance) -> Granted | None:
+    """Return what the service made of our load, if its status says that.
+
+    Where settings change while a load runs, somebody else may have changed them: there, only an
+    answer to our own request says it.
+    """
+    found = {} if api.rescales else differing(seen, api.taken(asked))
     return Granted(**found) if found else None
 
 
+def expected(taken: Asked, granted: Granted | None) -> Asked:
+    """Return the settings that a load of ours should show."""
+    return replace(taken, **granted.model_dump(exclude_none=True)) if granted else taken
+
+
 def drift_of(old: ModelState, live: Instance, api: Api) -> dict[str, int]:
-    """Return the declared settings that are no longer what was seen right after our load."""
-    granted = (old.granted or Granted()).model_dump(exclude_none=True)
-    drift = differing(live, replace(api.taken(old.asked), **granted))
+    """Return the declared settings that are no longer what the service made of our load."""
+    drift = differing(live, expected(api.taken(old.asked), old.granted))
     # It becomes an input, so it must be one that can be declared: a state must stay readable.
     period = drift.get("expiration_period_seconds", EXPIRY_MIN_SECONDS)
     if not EXPIRY_MIN_SECONDS <= period <= EXPIRY_MAX_SECONDS:

@@ -164,7 +164,7 @@ class Lifecycle:
 
     def foresee(self, model_id: str) -> dict[str, Any]:
         """Return the outputs of a model that a preview already knows, as Pulumi keeps them."""
-        found = _load.state_of(self._account, ModelInputs(model_id=model_id), Claim(), None, None)
+        found = _load.state_of(self._account, ModelInputs(model_id=model_id), Claim(), None)
         outputs = ("requiredRamGb", "benchmarked", "endpoint", "account")
         return {name: value for name, value in found.bag().items() if name in outputs}
 

@@ -6,7 +6,7 @@ from contextlib import nullcontext, suppress
 
 from bytez_provider.base.errors import ApiError, BytezError, LoadLostError
 from bytez_provider.core import messages
-from bytez_provider.core.declared import MemberInputs, ModelInputs, ModelState
+from bytez_provider.core.declared import Granted, MemberInputs, ModelInputs, ModelState
 from bytez_provider.core.lifecycle._diff import (
     changes_of,
     granted_of,
@@ -15,7 +15,7 @@ from bytez_provider.core.lifecycle._diff import (
     word_in_state,
 )
 from bytez_provider.core.lifecycle._operation import Account, Operation
-from bytez_provider.core.lifecycle._rescale import rescale
+from bytez_provider.core.lifecycle._rescale import keep_settings, rescale
 from bytez_provider.core.lifecycle._stated import Stated
 from bytez_provider.core.lifecycle._unload import roll_back, unload, unload_leftover
 from bytez_provider.core.ownership import Claim, HeldError, Hold, Judgement, Named, Record, Verdict
@@ -60,9 +60,10 @@ def update(op: Operation, old: ModelState, inputs: ModelInputs) -> ModelState:
             claim, adopted_at = judged.record.claim, judged.record.adopted_at
         if live.phase is Phase.FAILED:
             return _load_again(op, inputs, live, judged)
+        granted = old.granted if old.asked == inputs.asked else None
         if op.api.rescales:
-            rescale(op, inputs, live, judged)
-        return _wait(op, inputs, claim, adopted_at)
+            granted = rescale(op, inputs, live, judged, granted)
+        return _wait(op, inputs, claim, adopted_at, granted)
 
 
 def _meet(op: Operation, inputs: ModelInputs, live: Instance | None) -> ModelState:
@@ -116,9 +117,8 @@ def _resume(
     if not has_failed and (is_as_declared or op.api.rescales):
         if not is_as_declared:
             op.caller.note(messages.begun_is_rescaled(inputs.model_id))
-        if op.api.rescales:
-            rescale(op, inputs, live, judged)
-        return _wait(op, inputs, Claim(live.created), record.adopted_at)
+        granted = rescale(op, inputs, live, judged) if op.api.rescales else None
+        return _wait(op, inputs, Claim(live.created), record.adopted_at, granted)
     op.caller.note(messages.begun_is_loaded_again(inputs.model_id, has_failed=has_failed))
     return _load_again(op, inputs, live, judged)
 
@@ -147,10 +147,12 @@ def _adopt(op: Operation, inputs: ModelInputs, live: Instance, judged: Judgement
     if judged.verdict is Verdict.FOREIGN and not op.ledger.store.is_shared:
         op.caller.warn(messages.ADOPTED_FROM_ELSEWHERE.format(inputs.model_id))
     try:
+        granted = None
         if op.api.rescales:
             named = Named(live.created, adoption.adopted_at)
-            rescale(op, inputs, live, op.ledger.judge(live.model_id, live, op.who, named))
-        return _wait(op, inputs, Claim(live.created), adoption.adopted_at)
+            judged = op.ledger.judge(live.model_id, live, op.who, named)
+            granted = rescale(op, inputs, live, judged)
+        return _wait(op, inputs, Claim(live.created), adoption.adopted_at, granted)
     except BytezError:
         adoption.undo()  # No state will say that this resource has it.
         raise
@@ -205,7 +207,11 @@ def _refused(op: Operation, inputs: ModelInputs, request: Hold, *, answer_lost: 
 
 
 def _wait(
-    op: Operation, inputs: ModelInputs, claim: Claim, adopted_at: str | None = None
+    op: Operation,
+    inputs: ModelInputs,
+    claim: Claim,
+    adopted_at: str | None = None,
+    granted: Granted | None = None,
 ) -> ModelState:
     """Wait for a load, and turn the end of the wait into a state or an error."""
     model_id, in_fleet = inputs.model_id, isinstance(inputs, MemberInputs)
@@ -233,7 +239,11 @@ def _wait(
     status = DEPLOYING
     if load.end is End.RUNNING and load.seen is not None:
         status = word_in_state(load.seen, inputs)
-    state = state_of(op, inputs, claim, load.seen, None if in_fleet else status, adopted_at)
+    if not op.api.rescales:
+        granted = granted_of(op.api, inputs.asked, load.seen) if load.seen else None
+    elif is_up and load.seen is not None:
+        granted = keep_settings(op, inputs, load.seen, adopted_at, granted)
+    state = state_of(op, inputs, claim, None if in_fleet else status, adopted_at, granted)
     if is_up:
         for line in messages.granted_less(state):
             op.caller.warn(line)
@@ -258,18 +268,18 @@ def state_of(
     account: Account,
     inputs: ModelInputs,
     claim: Claim,
-    seen: Instance | None,
     status: str | None,
     adopted_at: str | None = None,
+    granted: Granted | None = None,
 ) -> ModelState:
-    """Return the state of a load as it was seen, under the key and endpoint in use."""
+    """Return the state of a load, under the key and endpoint in use."""
     entry = account.catalogue.about(inputs.model_id).find(inputs.model_id)
     return ModelState(
         **dict(inputs),
         status=status,
         created=iso(claim.created) if claim.created else None,
         adopted_at=adopted_at,
-        granted=granted_of(account.api.taken(inputs.asked), seen),
+        granted=granted,
         required_ram_gb=entry.required_ram_gb if entry else None,
         benchmarked=entry.benchmarked if entry else None,
         endpoint=account.settings.endpoint,

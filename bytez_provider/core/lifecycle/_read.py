@@ -52,14 +52,14 @@ def find(op: Operation, model_id: str) -> ModelState:
         raise messages.not_loaded(model_id)
     inputs = ModelInputs(model_id=live.model_id, **_as_declared(op, live))
     op.ledger.mark_unsaved(model_id, live.created)
-    state = state_of(op, inputs, Claim(live.created), None, live.word)
+    state = state_of(op, inputs, Claim(live.created), live.word)
     return state.model_copy(update={"read_at": iso(op.client.server_now())})
 
 
 def _read_only(account: Account, live: Instance) -> ModelState:
     concurrency = _as_declared(account, live)["concurrency"]
     inputs = ModelInputs(model_id=live.model_id, concurrency=concurrency)
-    state = state_of(account, inputs, Claim(live.created), None, live.word)
+    state = state_of(account, inputs, Claim(live.created), live.word)
     return state.model_copy(update={"read_only": True})
 
 
@@ -171,8 +171,7 @@ def _found_later(op: Operation, old: ModelState, live: Instance, judged: Judgeme
     op.ledger.mark_unsaved(old.model_id, live.created)
     asked = {**vars(record.asked), "adopted_at": record.adopted_at}
     begun = old.model_copy(update=asked)
-    granted = granted_of(op.api.taken(begun.asked), live)
-    return begun.model_copy(update={"granted": granted})
+    return begun.model_copy(update={"granted": granted_of(op.api, begun.asked, live)})
 
 
 def confirm(op: Operation, old: ModelState, named: Named, *, is_kept: bool) -> None:

@@ -172,10 +172,11 @@ class BytezClient:
         instances: int | None = None,
         starts: bool = False,
         stop: threading.Event | None = None,
-    ) -> None:
+    ) -> Instance | None:
         """Ask for other settings of a load, while it runs. Only if `api.rescales`.
 
-        The answer does not prove that they are in force: the status that follows does.
+        Returns the load with the settings that the service makes of these (vendor doc); None if
+        the answer does not show it. That they are in force, only a later status proves.
 
         Args:
             model_id: The model.
@@ -189,7 +190,8 @@ class BytezClient:
         """
         start = self.api.start_fields if starts else {}
         fields = {**self.api.settings_fields(asked, instances), **start}
-        self._ask(self._call("rescale", model_id), _DONE, fields, stop)
+        _, reading = self._ask(self._call("rescale", model_id), _DONE, fields, stop)
+        return self.api.read_status(reading.payload, model_id)
 
     def status(
         self, model_id: str, *, stop: threading.Event | None = None, tries: int = TRIES
