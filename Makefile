@@ -63,6 +63,9 @@ bench: setup ## Compare fleets with a naive provider; ARGS=--quick takes 3 minut
 	@$(WITH_CLI) $(BIN)/python -m benchmarks $(ARGS)
 
 docs: $(READY) ## Build the docs in build/site (Python 3.11 or newer); a warning, such as a dead link, fails
+	@test -x $(BIN)/zensical || { \
+		echo "could not build the docs: the generator needs Python 3.11 or newer. Nothing was changed." \
+			"Remove $(VENV), then: make docs PYTHON=python3.12." >&2; exit 1; }
 	@$(BIN)/python -m tools.site
 	@$(BIN)/zensical build --strict --clean
 
