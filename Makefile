@@ -19,7 +19,7 @@ OLDEST_TESTS := $(addprefix tests/,cli client lifecycle native provider unit wir
 COVERING := $(addprefix tests/,client fleet host lifecycle ownership provider unit wire)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test oldest reword soak coverage mutants bench check dist states clean distclean
+.PHONY: help setup demo test oldest reword soak coverage mutants bench docs check dist states clean distclean
 
 help: ## List the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -61,6 +61,13 @@ mutants: setup ## Change the guards of the core in every place; a change that no
 
 bench: setup ## Compare fleets with a naive provider; ARGS=--quick takes 3 minutes
 	@$(WITH_CLI) $(BIN)/python -m benchmarks $(ARGS)
+
+docs: $(READY) ## Build the docs in build/site (Python 3.11 or newer); a warning, such as a dead link, fails
+	@test -x $(BIN)/zensical || { \
+		echo "could not build the docs: the generator needs Python 3.11 or newer. Nothing was changed." \
+			"Remove $(VENV), then: make docs PYTHON=python3.12." >&2; exit 1; }
+	@$(BIN)/python -m tools.site
+	@$(BIN)/zensical build --strict --clean
 
 check: $(READY) ## Lint, check the format and the types
 	$(BIN)/ruff check .

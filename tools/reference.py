@@ -1,4 +1,4 @@
-"""docs/reference.md and the tables of some other pages, made from the code.
+"""docs/reference.md, docs/commands.md and the tables of some other pages, made from the code.
 
 `python -m tools.reference` writes them; tests/unit/test_reference.py fails if they are stale.
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 from bytez_provider.base.errors import BytezError, ErrorCode
 from bytez_provider.core.inputs import INPUTS, REQUIRED, Change
 from bytez_provider.service.settings import SETTINGS
+from tools.commands import commands_page
 from tools.schema.page import package_page
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -109,6 +110,7 @@ def pages() -> dict[Path, str]:
     tables = (("inputs.md", inputs()), ("errors.md", errors()), ("native.md", settings()))
     return {
         **{DOCS / name: _with_table(DOCS / name, table) for name, table in tables},
+        DOCS / "commands.md": commands_page(),
         DOCS / "reference.md": package_page(),
     }
 

@@ -1,22 +1,20 @@
-"""What the docs say: programs run, commands and settings exist, links lead somewhere."""
+"""What the docs say: commands and settings exist, links lead somewhere.
+
+tests/site runs the programs and commands, and builds the site.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import pulumi
 import pytest
-from pulumi.runtime import MockCallArgs, MockResourceArgs, Mocks, set_mocks
 
 import bytez_provider as bytez
 from bytez_provider.emulator.command import main as emulator_command
-from bytez_provider.service.catalogue import bundled_catalogue
 from bytez_provider.service.settings import SETTINGS
-from tests.programs import LOOP
 from tests.workflows.workflow import help_of, options_in
 from tools.schema.package import make_schema
 
@@ -30,58 +28,12 @@ DOCUMENTS = [
     "examples/github-actions/README.md",
     *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")),
 ]
-# The programs of docs/policies.md and docs/moving.md have tests of their own.
-PROGRAMS = ["README.md", "docs/inputs.md", "docs/fleets.md"]
 ALL = "\n".join((ROOT / name).read_text(encoding="utf-8") for name in DOCUMENTS)
 
 
 def page(name: str) -> str:
     """Return a page of docs/."""
     return (ROOT / "docs" / name).read_text(encoding="utf-8")
-
-
-def programs() -> list[str]:
-    """Return the Python programs that the docs show."""
-    text = "\n".join((ROOT / name).read_text(encoding="utf-8") for name in PROGRAMS)
-    return re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-
-
-assert len(programs()) >= 5
-
-# ------------------------------------------------------------------------------- programs
-
-
-class Recorder(Mocks):
-    """Takes every resource as it is declared, and keeps it."""
-
-    def __init__(self) -> None:
-        self.declared: list[MockResourceArgs] = []
-
-    def new_resource(self, args: MockResourceArgs) -> tuple[str, dict[str, object]]:
-        self.declared.append(args)
-        return args.resource_id or f"{args.name}-id", dict(args.inputs)
-
-    def call(self, args: MockCallArgs) -> tuple[dict[str, object], None]:
-        raise AssertionError(f"no program of ours calls {args.token}")
-
-
-@pytest.mark.parametrize("program", programs())
-def test_program_runs(program: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
-    recorder = Recorder()
-    asyncio.set_event_loop(LOOP)
-    set_mocks(recorder, preview=False)
-    code = compile(program, "docs", "exec")
-
-    @pulumi.runtime.test  # type: ignore[untyped-decorator]  # Pulumi's has no types
-    def run() -> None:
-        exec(code, {"__name__": "__main__"})  # noqa: S102  (our own docs)
-
-    run()
-    models = [one for one in recorder.declared if one.typ.endswith("bytez:Model")]
-    assert models
-    known = {entry.model_id for entry in bundled_catalogue().entries()}
-    assert {one.inputs.get("modelId", one.resource_id) for one in models} <= known
 
 
 def test_readme_can_be_read_in_one_sitting() -> None:

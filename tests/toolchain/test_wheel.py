@@ -41,7 +41,7 @@ def test_its_metadata_names_extras_and_commands(wheel: Path) -> None:
         commands = opened.read(f"{info}/entry_points.txt").decode()
     assert about["Name"] == "bytez-provider"
     assert about["Version"] == bytez_provider.__version__
-    assert about.get_all("Provides-Extra") == ["bucket", "cli", "dev", "emulator", "policy"]
+    assert about.get_all("Provides-Extra") == ["bucket", "cli", "dev", "docs", "emulator", "policy"]
     assert "bytez-fleet = bytez_provider.cli:main" in commands
     assert "bytez-emulator = bytez_provider.emulator.command:main" in commands
     assert "pulumi-resource-bytez = bytez_provider.native.command:main" in commands

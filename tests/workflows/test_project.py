@@ -91,18 +91,32 @@ def test_targets_of_make_exist() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
     asked = set(re.findall(r"\bmake ([a-z]+)", "\n".join(scripts())))
-    assert {"setup", "check", "test", "oldest", "dist"} <= asked <= targets
+    assert {"setup", "check", "docs", "test", "oldest", "dist"} <= asked <= targets
 
 
-def test_only_the_job_that_publishes_may_identify_itself() -> None:
-    release = load(GITHUB / "workflows" / "release.yml")
-    may = {name: job["permissions"] for name, job in release["jobs"].items()}
-    assert release["permissions"] == {}
-    assert may == {"build": {"contents": "read"}, "publish": {"id-token": "write"}}
-    publish = release["jobs"]["publish"]
-    assert publish["environment"] == "release"
+@pytest.mark.parametrize(
+    ("name", "environment", "pushed", "may"),
+    [
+        ("release.yml", "release", {"tags": ["v*"]}, {"id-token": "write"}),
+        (
+            "docs.yml",
+            "github-pages",
+            {"branches": ["main"]},
+            {"id-token": "write", "pages": "write"},
+        ),
+    ],
+)
+def test_only_the_job_that_publishes_may_identify_itself(
+    name: str, environment: str, pushed: dict[str, Any], may: dict[str, str]
+) -> None:
+    flow = load(GITHUB / "workflows" / name)
+    assert flow["on"] == {"push": pushed}
+    assert flow["permissions"] == {}
+    granted = {job: settings["permissions"] for job, settings in flow["jobs"].items()}
+    assert granted == {"build": {"contents": "read"}, "publish": may}
+    publish = flow["jobs"]["publish"]
+    assert publish["environment"] == environment
     assert not [step for step in publish["steps"] if "run" in step]
-    assert release["on"] == {"push": {"tags": ["v*"]}}
 
 
 def test_the_matrix_has_every_python_with_the_newest_and_the_lowest_versions() -> None:
