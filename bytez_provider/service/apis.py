@@ -9,10 +9,10 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
-from bytez_provider.service.schemas import OFF, RUNNING, Asked, moment_of
+from bytez_provider.service.schemas import OFF, RUNNING, Asked, in_utc, moment_of
 from bytez_provider.service.settings import ApiVersion
 from bytez_provider.service.wire import Api, Fields
 
@@ -114,18 +114,24 @@ def _cluster_shown(content: Fields) -> Fields:
         # With none at the least, none is as it should be.
         is_stopped = content.get("instances") == 0 and capacity.get("min") != 0
         status = OFF if is_stopped else RUNNING
-    last = moment_of(content.get("lastInference"))
-    expires = None
-    if status == RUNNING and last is not None and seconds is not None:
-        expires = last + timedelta(seconds=seconds)
+    last = moment_of(content.get("lastInference")) if status == RUNNING else None
     return {
         **content,
         "status": OFF if word == _STOPPED else status,
         "concurrency": capacity.get("min"),
         "scale": {"maxConcurrency": capacity.get("max"), "instances": content.get("instances")},
         "expirationPeriodSeconds": seconds,
-        "expiresAt": expires,
+        "expiresAt": _end_of_idle(last, seconds),
     }
+
+
+def _end_of_idle(last: datetime | None, seconds: int | None) -> datetime | None:
+    if last is None or seconds is None:
+        return None
+    try:
+        return in_utc(last + timedelta(seconds=seconds))
+    except OverflowError:  # The server may answer any number.
+        return None
 
 
 def _cluster_run_asked(text: str, params: Fields, stream: bool) -> Fields:
