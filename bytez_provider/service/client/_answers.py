@@ -82,7 +82,8 @@ _OTHER_SUBJECT = re.compile(
 )
 """A part of the service does not run. In the API of 2025, its "cluster" reads "instance" here."""
 _AN_ADDRESS = re.compile(
-    r"\b(?:route|endpoint|path|url|page|method|cannot (?:get|post)|not implemented)\b"
+    r"\b(?:route|endpoint|path|url|page|method|cannot (?:get|post|put|patch|delete)"
+    r"|not implemented)\b"
 )
 _OUR_PATHS = "|".join(re.escape(path.strip("/")) for path in sorted(PATHS))
 _ADDRESSES = re.compile(rf"\bhttps?://\S*|\b(?:{_OUR_PATHS})\b\S*")
