@@ -156,6 +156,7 @@ REFUSED: Mapping[str, Handler] = {
     ),
     "a page that says it is JSON": says(200, PAGE, {"Content-Type": "application/json"}),
     "JSON cut short": says(200, '{"modelId": "openai-community/gpt2", "status": "RUNN'),
+    "a null": says(200, "null"),
     "NaN": says(200, '{"status": "RUNNING", "concurrency": NaN}'),
     "a redirect to another host": says(307, headers={"Location": "https://evil.example/"}),
     "a redirect to itself": says(302, headers={"Location": "/again"}),
