@@ -23,7 +23,8 @@ def test_a_redirect_on_the_same_origin_repeats_the_request(
         up = "/".join([".."] * (path.count("/") - 1))
         target = location.format(url=wary.server.url, up=up)
         wary.server.answers(says(status, headers={"Location": target}), form.shows())
-        CALLS[ask](wary)
+        result = CALLS[ask](wary)
+        assert ask == "delete" or result is not None
         first, second = wary.server.requests[-2:]
         assert second == first.replace(path.encode(), b"/there")
     assert len(wary.server.requests) == 2 * len(set(wary.server.asked()) - {"/there"})
