@@ -1,6 +1,7 @@
-"""What a request asks for, in every version of the API, and how fault rules name that.
+"""What is asked and answered in every version of the API, and how fault rules name that.
 
-Tests say what is asked for instead of a path, so one test is for all versions.
+Tests say what is asked for instead of a path, and what is answered instead of a body, so one test
+is for all versions.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ _OF_2025: Mapping[Ask, str] = {
     "run": f"POST {_CLUSTER}",
     "delete": f"DELETE {_CLUSTER}",
 }
+_LISTS: tuple[Ask, ...] = ("models", "instances")
+_STATUSES_OF_2025: Mapping[str, str] = {"RUNNING": "on", "DEPLOYING": "booting instance"}
 _ASKS: Mapping[str, Ask] = {
     name: ask for names in (_OF_2024, _OF_2025) for ask, name in names.items()
 }
@@ -54,6 +57,39 @@ class Sent(Protocol):
 def endpoints(api: ApiVersion) -> Mapping[Ask, str]:
     """Return the names of the endpoints in fault rules, by what they are asked for."""
     return _OF_2025 if api == "2025-04" else _OF_2024
+
+
+def line_of(api: ApiVersion, ask: Ask, model_id: str = "") -> str:
+    """Return method and path of a request."""
+    name = endpoints(api)[ask]
+    if " " in name:
+        return f"{name}/{model_id}"
+    return f"{'GET' if ask in _LISTS and api != '2024-05' else 'POST'} {name}"
+
+
+def path_of(api: ApiVersion, ask: Ask, model_id: str = "") -> str:
+    """Return the path of a request."""
+    return line_of(api, ask, model_id).partition(" ")[2]
+
+
+def shown(
+    api: ApiVersion, model_id: str, status: str, *, concurrency: object = None, **more: object
+) -> dict[str, object]:
+    """Return what an answer shows of a loaded model; `status` is the word of 2024."""
+    content = {"modelId": model_id, "status": status, **more}
+    if api != "2025-04":
+        return content if concurrency is None else {**content, "concurrency": concurrency}
+    content["status"] = _STATUSES_OF_2025.get(status, status)
+    if concurrency is not None:
+        content["capacity"] = {"min": concurrency, "desired": concurrency, "max": concurrency}
+    return content
+
+
+def body_of(api: ApiVersion, content: Any, error: object = None) -> Any:
+    """Return the body of an answer: a content, an error, or an error beside a content."""
+    if api == "2025-04":
+        return {"error": error, "output": content}
+    return content if error is None else {**(content or {}), "error": error}
 
 
 def ask_of(sent: Sent) -> Ask:

@@ -9,10 +9,10 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
-from bytez_provider.service.schemas import OFF, RUNNING, Asked, moment_of
+from bytez_provider.service.schemas import OFF, RUNNING, Asked, Scale, in_utc, moment_of
 from bytez_provider.service.settings import ApiVersion
 from bytez_provider.service.wire import Api, Fields
 
@@ -83,6 +83,8 @@ _LONGEST_TIMEOUT_MINUTES: Final = 1440
 _READY: Final = frozenset({"on", "running"})
 """The words for a cluster that serves (client; vendor doc, in a sketch)."""
 _STOPPED: Final = "off"
+_NO_SCALE: Final = Scale.model_construct()
+"""Of each cluster that shows none: one for all, because a hostile list may name 200,000 of them."""
 
 
 def _cluster_settings(asked: Asked, instances: int | None) -> Fields:
@@ -114,18 +116,27 @@ def _cluster_shown(content: Fields) -> Fields:
         # With none at the least, none is as it should be.
         is_stopped = content.get("instances") == 0 and capacity.get("min") != 0
         status = OFF if is_stopped else RUNNING
-    last = moment_of(content.get("lastInference"))
-    expires = None
-    if status == RUNNING and last is not None and seconds is not None:
-        expires = last + timedelta(seconds=seconds)
-    return {
-        **content,
+    scale = {"maxConcurrency": capacity.get("max"), "instances": content.get("instances")}
+    last = moment_of(content.get("lastInference")) if status == RUNNING else None
+    shown = {
         "status": OFF if word == _STOPPED else status,
         "concurrency": capacity.get("min"),
-        "scale": {"maxConcurrency": capacity.get("max"), "instances": content.get("instances")},
+        "scale": scale if any(value is not None for value in scale.values()) else _NO_SCALE,
         "expirationPeriodSeconds": seconds,
-        "expiresAt": expires,
+        "expiresAt": _end_of_idle(last, seconds),
     }
+    # What is unknown is left out: an instance takes less memory then, and a list may be hostile.
+    others = {name: value for name, value in content.items() if name not in shown}
+    return {**others, **{name: value for name, value in shown.items() if value is not None}}
+
+
+def _end_of_idle(last: datetime | None, seconds: int | None) -> datetime | None:
+    if last is None or seconds is None:
+        return None
+    try:
+        return in_utc(last + timedelta(seconds=seconds))
+    except OverflowError:  # The server may answer any number.
+        return None
 
 
 def _cluster_run_asked(text: str, params: Fields, stream: bool) -> Fields:

@@ -30,6 +30,8 @@ Verb = Literal[
 """What a request asks for, as errors say it."""
 Fields = Mapping[str, Any]
 
+EMPTY: Final = object()
+"""The content of an envelope that has neither a content nor an error."""
 UNKNOWN_STATUS: Final = "UNKNOWN"
 """Status of a listed instance that comes without one. It counts as booting."""
 
@@ -116,7 +118,10 @@ class Api:
         return Request(method, path, headers, data, is_list=not model_id)
 
     def content(self, payload: Any) -> Any:
-        """Return an answer without its envelope; an error beside the content is kept."""
+        """Return an answer without its envelope; an error beside the content is kept.
+
+        `EMPTY` if the envelope has neither.
+        """
         if not isinstance(payload, dict):
             return payload
         for name in self.envelopes:
@@ -126,7 +131,7 @@ class Api:
             if isinstance(inner, list):
                 return inner
             if name in payload and inner is None and not error_text(payload):
-                return None
+                return EMPTY
         return payload
 
     def read_entries(self, content: object) -> list[CatalogueEntry] | None:

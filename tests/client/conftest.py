@@ -14,31 +14,46 @@ from bytez_provider.emulator import Emulator
 from bytez_provider.service.client import BytezClient
 from bytez_provider.service.schemas import Asked
 from bytez_provider.service.settings import ApiVersion, Key, Settings
-from tests.client.hostile import GPT2, KEY, HostileServer
+from tests.asking import API_VERSIONS, Ask, endpoints
+from tests.client.hostile import GPT2, KEY, Form, Handler, HostileServer, by_ask
 from tests.clocks import EmulatorClock, FakeClock
 
-IN_BOTH_VERSIONS = {"test_endpoints", "test_secrets", "test_surroundings"}
-"""What depends on the form of a request, or on where the key is in it."""
-
-CALLS: Mapping[str, Callable[[BytezClient], object]] = {
-    "/model/list": lambda client: client.models(),
-    "/model/instances": lambda client: client.instances(),
-    "/model/load": lambda client: client.load(GPT2, Asked(1)),
-    "/model/status": lambda client: client.status(GPT2),
-    "/model/run": lambda client: list(client.run(GPT2, "x")),
-    "/model/delete": lambda client: client.delete(GPT2),
+CALLS: Mapping[Ask, Callable[[BytezClient], object]] = {
+    "models": lambda client: client.models(),
+    "instances": lambda client: client.instances(),
+    # In every version so long that it is still loaded after the other calls.
+    "load": lambda client: client.load(GPT2, Asked(1, 1800)),
+    "status": lambda client: client.status(GPT2),
+    "rescale": lambda client: client.rescale(GPT2, Asked(2, 1800)),
+    "run": lambda client: list(client.run(GPT2, "x")),
+    "delete": lambda client: client.delete(GPT2),
 }
-"""A call of each endpoint."""
+"""A call of each endpoint, in an order that the service accepts."""
+
+EVERY_CALL = [(api, ask) for api in API_VERSIONS for ask in CALLS if ask in endpoints(api)]
+every_call = pytest.mark.parametrize(("api", "ask"), EVERY_CALL)
+of_2024 = pytest.mark.parametrize("api", ["2024-05", "2024-06"])
+"""For what the API of 2025 does not have; the test says why."""
 
 ECHOES = [KEY, KEY.upper(), quote(KEY, safe=""), json.dumps(KEY)[1:-1], html.escape(KEY)]
 """Forms of the key in an answer; tests/unit/test_config.py has every form."""
 
 
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Give a test that asks for `api` one version, or both."""
-    if "api" in metafunc.fixturenames:
-        is_in_both = metafunc.module.__name__.rpartition(".")[2] in IN_BOTH_VERSIONS
-        metafunc.parametrize("api", ["2024-05", "2024-06"] if is_in_both else ["2024-05"])
+def calls_of(api: ApiVersion) -> Mapping[Ask, Callable[[BytezClient], object]]:
+    """Return a call of each endpoint that a version has."""
+    return {ask: CALLS[ask] for version, ask in EVERY_CALL if version == api}
+
+
+@pytest.fixture(params=API_VERSIONS)
+def api(request: pytest.FixtureRequest) -> ApiVersion:
+    """Each version of the API."""
+    return request.param  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def form(api: ApiVersion) -> Form:
+    """The form of the service's answers."""
+    return Form(api)
 
 
 @pytest.fixture
@@ -83,6 +98,13 @@ class Wary(BytezClient):
         super().__init__(Settings(server.url, api, Key(KEY)), clock=clock)
         self.server = server
         self.clock = clock
+
+    def meets(self, ask: Ask, *handlers: Handler) -> None:
+        """Let a request be answered so; before a run of 2025-04, the model's status is read."""
+        if ask == "run":
+            loaded = Form(self._settings.api_version).shows()
+            handlers = (by_ask({"status": [loaded], "run": handlers}),)
+        self.server.answers(*handlers)
 
 
 @pytest.fixture

@@ -6,6 +6,11 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from bytez_provider.service.settings import ApiVersion
+from tests.asking import Ask, ask_of, body_of, shown
 
 MEBIBYTE = 1 << 20
 KEY = "bytez-key-8f\"1/<d>&'c0%7a"
@@ -31,6 +36,10 @@ class HostileServer:
 
     def answers(self, *handlers: Handler) -> None:
         self._handlers = list(handlers)
+
+    def asked(self) -> list[str]:
+        """Return what each request so far asked for, as `asked_by` does."""
+        return [asked_by(request) for request in self.requests]
 
     def close(self) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
@@ -147,6 +156,7 @@ REFUSED: Mapping[str, Handler] = {
     ),
     "a page that says it is JSON": says(200, PAGE, {"Content-Type": "application/json"}),
     "JSON cut short": says(200, '{"modelId": "openai-community/gpt2", "status": "RUNN'),
+    "a null": says(200, "null"),
     "NaN": says(200, '{"status": "RUNNING", "concurrency": NaN}'),
     "a redirect to another host": says(307, headers={"Location": "https://evil.example/"}),
     "a redirect to itself": says(302, headers={"Location": "/again"}),
@@ -164,17 +174,87 @@ REFUSED: Mapping[str, Handler] = {
     "the 404 of a route": says(404, '{"error": "Cannot POST /model/delete"}'),
     "the 404 of another model": says(404, '{"error": "model \'acme/other\' is not loaded"}'),
     "a status of another model": says(200, '{"modelId": "acme/other", "status": "stopped"}'),
+    "the 404 of a cluster's route": says(404, '{"error": "Cannot PATCH /models/v2/a/b"}'),
+    "an error in an envelope": says(200, '{"error": "database on fire", "output": null}'),
     "no HTTP": sends(b"\x16\x03\x01\x00\x01"),
 }
 """Answers that no operation can use; asking again would not help."""
 
 
-def by_path(handlers: Mapping[str, Sequence[Handler]]) -> Handler:
-    """Answer on each path with the next of its handlers, the last one for ever."""
-    left = {path: list(queue) for path, queue in handlers.items()}
+class _Line(NamedTuple):
+    method: str
+    path: str
+
+
+def asked_by(request: bytes) -> str:
+    """Return what a request asks for; its path if that is none of the API's."""
+    method, path = request.decode("latin-1").split(" ", 2)[:2]
+    try:
+        return ask_of(_Line(method, path.partition("?")[0]))
+    except KeyError:
+        return path
+
+
+def by_ask(handlers: Mapping[Ask | str, Sequence[Handler]]) -> Handler:
+    """Answer each request, by what it asks for, with the next of its handlers, the last for ever.
+
+    A path that is none of the API's stands for itself.
+    """
+    left = {ask: list(queue) for ask, queue in handlers.items()}
 
     def handle(connection: socket.socket, request: bytes) -> None:
-        queue = left[request.split(b" ", 2)[1].decode()]
+        queue = left[asked_by(request)]
         (queue.pop(0) if len(queue) > 1 else queue[0])(connection, request)
 
     return handle
+
+
+@dataclass(frozen=True)
+class Form:
+    """What the service says, in the form of a version of its API."""
+
+    api: ApiVersion
+
+    def says(
+        self,
+        content: Any = None,
+        error: object = None,
+        *,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+    ) -> Handler:
+        """Answer with a content, an error or both."""
+        return says(status, json.dumps(body_of(self.api, content, error)), headers)
+
+    def shows(
+        self,
+        status: str = "RUNNING",
+        error: object = None,
+        *,
+        model_id: str = GPT2,
+        **more: object,
+    ) -> Handler:
+        """Answer with what there is of a model; `status` is the word of 2024."""
+        return self.says(shown(self.api, model_id, status, **more), error)
+
+    @property
+    def started(self) -> Handler:
+        """Accept a load."""
+        if self.api == "2025-04":
+            return self.says("Loading", status=202)
+        return self.shows("started", concurrency=1)
+
+    @property
+    def not_loaded(self) -> Handler:
+        """Say that there is no load."""
+        is_cluster = self.api == "2025-04"
+        return self.says(
+            None, "Cluster not found" if is_cluster else "model is not loaded", status=404
+        )
+
+    @property
+    def already_loaded(self) -> Handler:
+        """Refuse a load because there is one."""
+        if self.api == "2025-04":
+            return self.says(None, "Cluster already exists", status=409)
+        return self.says(None, "model is already loaded", status=209)

@@ -13,20 +13,21 @@ from hypothesis import strategies as st
 
 from bytez_provider.base.errors import BytezError
 from bytez_provider.service.apis import APIS
-from bytez_provider.service.client import BytezClient
 from bytez_provider.service.client._answers import Kind, Reading, kind_of
 from bytez_provider.service.client._call import Call, retry_after_seconds
 from bytez_provider.service.client._results import Answer, http_date
 from bytez_provider.service.schemas import Instance, iso, moment_of
-from bytez_provider.service.settings import Key, Settings
+from bytez_provider.service.settings import ApiVersion, Key
 from bytez_provider.service.wire import Verb, error_text
-from tests.client.conftest import CALLS, ECHOES
+from tests.asking import API_VERSIONS
+from tests.client.conftest import ECHOES, Wary, calls_of
 from tests.client.hostile import GPT2, KEY, HostileServer, sends
 from tests.clocks import FakeClock
 
 SECRET = Key(KEY)
 LONGEST_MESSAGE = 700
-VERBS: tuple[Verb, ...] = tuple(APIS["2024-05"].routes)
+VERBS: tuple[Verb, ...] = tuple(APIS["2025-04"].routes)
+"""Those of every version: each has all that one before it has."""
 MANY = settings(max_examples=150, deadline=None)
 OVER_A_SOCKET = settings(
     max_examples=50,
@@ -42,6 +43,8 @@ PIECES = st.sampled_from(
         *("error", "message", "detail", "status", "modelId", "model", "name", "requiredRAM"),
         *("created", "expiresAt", "concurrency", "RUNNING", "FAILED", "stopped", "DEPLOYING"),
         *("PAUSED", "NaN", "ü", GPT2),
+        *("output", "cluster", "capacity", "min", "max", "timeout", "instances", "lastInference"),
+        *("on", "off", "loading", "booting instance", "already exists"),
         *("not loaded", "already loaded", "in progress", "credits", "api key", "not found"),
         *("\x1b[2J", "\x1b]0;x\x07", "\r\n", "\x00", "\x9b31m", "\u202e", "\u2028", "\ud800"),
         *("\U0001f600", "\u200b", "\u061c", "\ufeff", "\U000e0041", "\u0300", "\xad"),
@@ -57,8 +60,15 @@ PAYLOADS = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS | PIECES, inner, max_size=4),
     max_leaves=8,
 )
+LAST_RUN = {"status": "on", "lastInference": "2025-04-22T17:57:40.036Z"}
+ENVELOPES = st.builds(
+    lambda name, inner, error: {"error": error, name: inner},
+    st.sampled_from(["output", "cluster"]),
+    PAYLOADS,
+    st.none() | TEXTS,
+)
 BODIES = (
-    PAYLOADS.map(lambda payload: json.dumps(payload).encode())
+    (PAYLOADS | ENVELOPES).map(lambda payload: json.dumps(payload).encode())
     | TEXTS.map(lambda text: text.encode("utf-8", "surrogatepass"))
     | st.binary(max_size=40)
 )
@@ -93,15 +103,17 @@ def assert_fit_to_show(error: BytezError) -> None:
 
 
 @MANY
-@given(body=BODIES, status=STATUSES, verb=st.sampled_from(VERBS))
-@example(body=json.dumps({"error": {KEY: 1}}).encode(), status=500, verb="load")
-@example(body=f"<title>{IN_HTML[-1]}</title>".encode(), status=500, verb="load")
+@given(
+    body=BODIES, status=STATUSES, verb=st.sampled_from(VERBS), version=st.sampled_from(API_VERSIONS)
+)
+@example(json.dumps({"error": {KEY: 1}}).encode(), 500, "load", "2024-05")
+@example(f"<title>{IN_HTML[-1]}</title>".encode(), 500, "load", "2024-05")
 def test_any_answer_has_a_kind_and_its_error_is_one_line(
-    body: bytes, status: int, verb: Verb
+    body: bytes, status: int, verb: Verb, version: ApiVersion
 ) -> None:
     model_id = "" if verb.startswith("list") else GPT2
-    reading = Reading.of(Answer(status, {}, body), SECRET)
-    kind = kind_of(reading, verb, model_id)
+    reading = Reading.of(Answer(status, {}, body), SECRET, APIS[version].content)
+    kind = kind_of(reading, verb, model_id, APIS[version].unit)
     assert (kind is Kind.DONE) <= (200 <= status < 300)
     if kind is not Kind.DONE:
         call = Call(verb, model_id, "https://api.bytez.com", 5)
@@ -109,12 +121,19 @@ def test_any_answer_has_a_kind_and_its_error_is_one_line(
 
 
 @MANY
-@given(payload=PAYLOADS)
+@given(payload=PAYLOADS | ENVELOPES)
+@example(10**400)
+@example(10**18)
+@example(3_680_000_000)  # As minutes, it ends after the year 9000.
 def test_any_json_reads_as_values_in_range_or_as_nothing(payload: object) -> None:
     odd = [{"modelId": "a/b", "created": payload, "concurrency": payload}]
     for api in APIS.values():
         found = [
             api.read_status(payload, GPT2),
+            api.read_status(api.content(payload), GPT2),
+            api.read_status({"status": "on", "capacity": {"min": payload, "max": payload}}, GPT2),
+            api.read_status({**LAST_RUN, "timeout": payload}, GPT2),
+            api.read_status({**LAST_RUN, "timeout": 1440, "lastInference": payload}, GPT2),
             api.read_status({"status": "x", "error": payload}, ""),
         ]
         found += [*(api.read_instances(payload) or []), *(api.read_instances(odd) or [])]
@@ -129,7 +148,10 @@ def test_any_json_reads_as_values_in_range_or_as_nothing(payload: object) -> Non
 
 def is_in_range(one: Instance) -> bool:
     # Pulumi keeps numbers as doubles.
-    counts = (one.concurrency, one.inferences, one.expiration_period_seconds)
+    counts = (
+        *(one.concurrency, one.max_concurrency, one.instances),
+        *(one.inferences, one.expiration_period_seconds),
+    )
     moments = (one.created, one.expires_at, one.modified)
     return (
         all(count is None or 0 <= count <= 2**53 for count in counts)
@@ -154,13 +176,13 @@ def test_any_header_gives_a_usable_date_and_wait(text: str, now: datetime) -> No
 @OVER_A_SOCKET
 @given(body=BODIES, status=STATUSES, date=HEADER_TEXTS, location=HEADER_TEXTS)
 def test_any_answer_over_a_socket_is_read_or_refused(
-    hostile: HostileServer, body: bytes, status: int, date: str, location: str
+    hostile: HostileServer, api: ApiVersion, body: bytes, status: int, date: str, location: str
 ) -> None:
     head = f"HTTP/1.1 {status} X\r\nContent-Length: {len(body)}\r\nDate: {date}\r\n"
     head += f"Location: {location}\r\nRetry-After: {date}\r\nConnection: close\r\n\r\n"
-    hostile.answers(sends(head.encode() + body))
-    client = BytezClient(Settings(hostile.url, "2024-05", SECRET), clock=FakeClock())
-    for call in CALLS.values():
+    client = Wary(hostile, FakeClock(), api)
+    for ask, call in calls_of(api).items():
+        client.meets(ask, sends(head.encode() + body))
         try:
             call(client)
         except BytezError as error:  # Any other exception fails the test.
@@ -172,13 +194,13 @@ def test_any_answer_over_a_socket_is_read_or_refused(
 @OVER_A_SOCKET
 @given(location=HEADER_TEXTS | ADDRESSES, status=st.sampled_from([301, 302, 303, 307, 308]))
 def test_no_redirect_takes_the_key_elsewhere(
-    hostile: HostileServer, elsewhere: HostileServer, location: str, status: int
+    hostile: HostileServer, elsewhere: HostileServer, api: ApiVersion, location: str, status: int
 ) -> None:
     own, other = (server.url.removeprefix("http://") for server in (hostile, elsewhere))
     target = location.replace("{own}", own).replace("{other}", other)
     lines = [f"HTTP/1.1 {status} X", "Content-Length: 0", "Connection: close"]
     hostile.answers(sends("\r\n".join([*lines, f"Location: {target}", "", ""]).encode()))
-    client = BytezClient(Settings(hostile.url, "2024-06", SECRET), clock=FakeClock())
+    client = Wary(hostile, FakeClock(), api)
     with pytest.raises(BytezError) as caught:
         client.status(GPT2, tries=1)
     assert_fit_to_show(caught.value)

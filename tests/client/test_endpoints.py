@@ -6,6 +6,7 @@ import json
 import socket
 import threading
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 
@@ -14,77 +15,107 @@ from bytez_provider.base.errors import ApiError, MissingKeyError, NotLoadedError
 from bytez_provider.emulator import Emulator
 from bytez_provider.service.client import BytezClient
 from bytez_provider.service.schemas import Asked, LoadAnswer, LoadOutcome, Phase, iso
-from bytez_provider.service.settings import ApiVersion, Key, Settings
-from tests.client.conftest import CALLS, Wary
-from tests.client.hostile import GPT2, KEY, HostileServer, says
-from tests.clocks import FakeClock
+from bytez_provider.service.settings import ApiVersion, Settings
+from tests.asking import shown
+from tests.client.conftest import Wary, calls_of, of_2024
+from tests.client.hostile import GPT2, KEY, Form, HostileServer, by_ask, says
 
 PROMPT = "Once upon a time there was a"
-BODIES: dict[str, dict[str, object]] = {
+LENGTHS = {"min_length": 30, "max_length": 256}
+RUN = {"app": False, "text": PROMPT, "params": LENGTHS, "stream": True}
+ON_CLUSTER = f"/models/v2/{GPT2}"
+REQUESTS: dict[ApiVersion, list[tuple[str, object]]] = {
     # The vendor's own requests of May 2024, with a key, and the comma that its delete lacks.
-    "/model/list": {},
-    "/model/load": {"modelId": GPT2, "concurrency": 1},
-    "/model/status": {"modelId": GPT2},
-    "/model/run": {
-        "app": False,
-        "modelId": GPT2,
-        "text": PROMPT,
-        "params": {"min_length": 30, "max_length": 256},
-        "stream": True,
-    },
-    "/model/instances": {},
-    "/model/delete": {"modelId": GPT2},
+    "2024-05": [
+        ("POST /model/list", {}),
+        ("POST /model/load", {"modelId": GPT2, "concurrency": 1}),
+        ("POST /model/status", {"modelId": GPT2}),
+        ("POST /model/run", {**RUN, "modelId": GPT2}),
+        ("POST /model/instances", {}),
+        ("POST /model/delete", {"modelId": GPT2}),
+    ],
+    "2024-06": [
+        ("GET /model/list", None),
+        ("POST /model/load", {"model": GPT2, "concurrency": 1}),
+        ("POST /model/status", {"model": GPT2}),
+        ("POST /model/run", {**RUN, "model": GPT2}),
+        ("GET /model/instances", None),
+        ("POST /model/delete", {"model": GPT2}),
+    ],
+    "2025-04": [
+        ("GET /models/v2/list/models", None),
+        (
+            f"PUT {ON_CLUSTER}",
+            {"timeout": 10, "capacity": {"min": 1, "desired": 1, "max": 1}},
+        ),
+        (f"GET {ON_CLUSTER}", None),
+        (
+            f"PATCH {ON_CLUSTER}",
+            {"timeout": 10, "capacity": {"min": 2, "desired": 2, "max": 2}},
+        ),
+        # A run would make a cluster, so its status is read first.
+        (f"GET {ON_CLUSTER}", None),
+        (f"POST {ON_CLUSTER}", {"text": PROMPT, "params": LENGTHS, "stream": True}),
+        ("GET /models/v2/list/clusters", None),
+        (f"DELETE {ON_CLUSTER}", None),
+    ],
 }
+"""Each request and its body, without the key."""
 
 
-def requests_of_every_endpoint(hostile: HostileServer, api: ApiVersion) -> list[tuple[str, bytes]]:
-    """Ask everything; return head and body of each request."""
-    hostile.answers(
-        says(200, "[]"),
-        says(200, f'{{"modelId": "{GPT2}", "status": "started", "concurrency": 1}}'),
-        says(200, f'{{"modelId": "{GPT2}", "status": "RUNNING"}}'),
-        says(200, "text"),
-        says(200, "[]"),
-        says(200, ""),
+def ask_everything(wary: Wary, form: Form) -> None:
+    wary.server.answers(
+        by_ask(
+            {
+                "models": [form.says([])],
+                "load": [form.started],
+                "status": [form.shows()],
+                "rescale": [form.shows(concurrency=2)],
+                "run": [says(200, "text")],
+                "instances": [form.says([])],
+                "delete": [says(200)],
+            }
+        )
     )
-    client = BytezClient(Settings(hostile.url, api, Key(KEY)), clock=FakeClock())
-    client.models()
-    client.load(GPT2, Asked(1))
-    client.status(GPT2)
-    list(client.run(GPT2, PROMPT, {"min_length": 30, "max_length": 256}))
-    client.instances()
-    client.delete(GPT2)
-    parts = [request.partition(b"\r\n\r\n") for request in hostile.requests]
-    return [(head.decode() + "\r\n", body) for head, _, body in parts]
+    wary.models()
+    wary.load(GPT2, Asked(1))
+    wary.status(GPT2)
+    if wary.api.rescales:
+        wary.rescale(GPT2, Asked(2))
+    list(wary.run(GPT2, PROMPT, LENGTHS))
+    wary.instances()
+    wary.delete(GPT2)
 
 
-def test_version_2024_05_sends_the_requests_of_the_vendors_document(hostile: HostileServer) -> None:
-    requests = requests_of_every_endpoint(hostile, "2024-05")
-    for (head, body), path in zip(requests, BODIES, strict=True):
-        assert head.startswith(f"POST {path} HTTP/1.1")
-        assert "authorization" not in head.lower()
-        assert "Content-Type: application/json\r\n" in head
-        assert f"User-Agent: bytez-provider/{__version__}\r\n" in head
-        assert json.loads(body) == {"key": KEY, **BODIES[path]}
+def test_each_version_sends_the_requests_of_the_vendors_document(wary: Wary, form: Form) -> None:
+    ask_everything(wary, form)
+    for request, (line, fields) in zip(wary.server.requests, REQUESTS[form.api], strict=True):
+        head, _, body = request.partition(b"\r\n\r\n")
+        lines = head.decode().split("\r\n")
+        assert lines[0] == f"{line} HTTP/1.1"
+        assert f"User-Agent: bytez-provider/{__version__}" in lines
+        assert ("Content-Type: application/json" in lines) is (fields is not None)
+        assert (json.loads(body) if body else None) == with_key(form.api, fields)
+        if form.api == "2024-05":
+            assert "authorization" not in head.decode().lower()
+        else:
+            assert f"Authorization: Key {KEY}" in lines
 
 
-def test_version_2024_06_has_the_key_in_a_header_and_gets_lists(hostile: HostileServer) -> None:
-    requests = requests_of_every_endpoint(hostile, "2024-06")
-    for (head, body), (path, fields) in zip(requests, BODIES.items(), strict=True):
-        assert f"Authorization: Key {KEY}\r\n" in head
-        assert head.startswith(f"{'POST' if fields else 'GET'} {path} HTTP/1.1")
-        assert ("Content-Type: application/json\r\n" in head) is bool(fields)
-        renamed = {"model" if name == "modelId" else name: fields[name] for name in fields}
-        assert (json.loads(body) if body else {}) == renamed
+def with_key(api: ApiVersion, fields: Any) -> Any:
+    """Return the body of a request: of May 2024, the key is in it."""
+    return {**fields, "key": KEY} if api == "2024-05" else fields
 
 
 def test_a_load_boots_then_runs_until_it_is_deleted(
-    client: BytezClient, emulator: Emulator
+    client: BytezClient, emulator: Emulator, api: ApiVersion
 ) -> None:
     assert client.status(GPT2) is None
     before = emulator.now()
     assert client.load(GPT2, Asked(3, 600)) == LoadAnswer(LoadOutcome.ACCEPTED, answer_lost=False)
-    assert client.load(GPT2, Asked(2)).outcome is LoadOutcome.IN_PROGRESS
+    # A cluster exists as soon as it is asked for.
+    in_mid_boot = LoadOutcome.ALREADY_LOADED if api == "2025-04" else LoadOutcome.IN_PROGRESS
+    assert client.load(GPT2, Asked(2)).outcome is in_mid_boot
 
     booting = client.status(GPT2)
     assert booting is not None
@@ -105,16 +136,16 @@ def test_a_load_boots_then_runs_until_it_is_deleted(
     client.delete(GPT2)
 
 
-def test_instances_show_as_much_as_the_list_does(wary: Wary) -> None:
+def test_instances_show_as_much_as_the_list_does(wary: Wary, form: Form) -> None:
     rows = [
-        {"modelId": "a/whole", "status": "RUNNING", "concurrency": 2},
+        shown(form.api, "a/whole", "RUNNING", concurrency=2),
         {"modelId": "a/name-only"},
         {"model": "a/2024-06"},
-        {"modelId": "a/odd", "status": 7, "created": "yesterday", "concurrency": "many"},
+        {**shown(form.api, "a/odd", "?", concurrency="many", created="yesterday"), "status": 7},
         {"modelId": "a/gone", "status": "stopped"},
         *({"status": "RUNNING"}, {"modelId": 7}, "a/string", None),
     ]
-    wary.server.answers(says(200, json.dumps(rows)))
+    wary.server.answers(form.says(rows))
     found = {one.model_id: (one.status, one.concurrency) for one in wary.instances()}
     unknown = dict.fromkeys(["a/name-only", "a/2024-06", "a/odd"], ("UNKNOWN", None))
     assert found == {"a/whole": ("RUNNING", 2), **unknown}
@@ -122,7 +153,7 @@ def test_instances_show_as_much_as_the_list_does(wary: Wary) -> None:
 
 def test_without_a_key_nothing_is_sent(hostile: HostileServer, api: ApiVersion) -> None:
     client = BytezClient(Settings(hostile.url, api, key=None))
-    for call in CALLS.values():
+    for call in calls_of(api).values():
         with pytest.raises(MissingKeyError):
             call(client)
     assert hostile.requests == []
@@ -140,9 +171,16 @@ def test_a_run_yields_the_text(client: BytezClient, emulator: Emulator, stream: 
     assert client.instances()[0].inferences == 1
 
 
-def test_a_run_of_a_model_that_is_not_running_is_refused(client: BytezClient) -> None:
+def test_a_run_of_a_model_that_is_not_loaded_is_refused(
+    client: BytezClient, emulator: Emulator
+) -> None:
     with pytest.raises(NotLoadedError):
         list(client.run(GPT2, PROMPT))
+    assert emulator.instances() == []
+
+
+@of_2024  # In 2025-04 a run waits for the boot.
+def test_a_run_of_a_model_that_is_not_running_is_refused(client: BytezClient) -> None:
     client.load(GPT2, Asked(1))
     with pytest.raises(ApiError, match=r"is DEPLOYING, not RUNNING.*Wait until it is RUNNING"):
         list(client.run(GPT2, PROMPT))
@@ -159,7 +197,7 @@ def test_a_run_yields_text_before_the_answer_is_whole(wary: Wary) -> None:
         assert is_first_seen.wait(10)
         connection.sendall(b"1\r\n%b\r\n2\r\n%bn\r\n0\r\n\r\n" % (letter[:1], letter[1:]))
 
-    wary.server.answers(handle)
+    wary.meets("run", handle)
     text = wary.run(GPT2, PROMPT)
     first = next(text)
     is_first_seen.set()
@@ -183,8 +221,8 @@ NOON = datetime(2024, 5, 27, 12, 0, 0, tzinfo=timezone.utc)
         "Mon May 27 12:00:00 2024",
     ],
 )
-def test_server_time_follows_the_date_header(wary: Wary, date: str) -> None:
-    wary.server.answers(says(200, "[]", {"Date": date}))
+def test_server_time_follows_the_date_header(wary: Wary, form: Form, date: str) -> None:
+    wary.server.answers(form.says([], headers={"Date": date}))
     wary.instances()
     assert wary.server_now() == NOON
     wary.clock.wait(90)
@@ -201,10 +239,13 @@ def test_server_time_follows_the_date_header(wary: Wary, date: str) -> None:
         "yesterday",
     ],
 )
-def test_a_date_that_is_missing_or_impossible_changes_nothing(wary: Wary, date: str | None) -> None:
+def test_a_date_that_is_missing_or_impossible_changes_nothing(
+    wary: Wary, form: Form, date: str | None
+) -> None:
     """At the ends of the calendar the first sum would raise an exception of Python's."""
-    bad = says(200, "[]", {"Date": date} if date else {})
-    wary.server.answers(bad, says(200, "[]", {"Date": "Mon, 27 May 2024 12:00:00 GMT"}), bad)
+    bad = form.says([], headers={"Date": date} if date else {})
+    good = form.says([], headers={"Date": "Mon, 27 May 2024 12:00:00 GMT"})
+    wary.server.answers(bad, good, bad)
     wary.instances()
     assert wary.server_now() == wary.clock.now()
     assert iso(wary.server_now() - timedelta(days=1))

@@ -3,35 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from bytez_provider.base.errors import BytezError
-from bytez_provider.service.apis import APIS
 from bytez_provider.service.client import BytezClient
-from bytez_provider.service.schemas import Asked, LoadAnswer, LoadOutcome
+from bytez_provider.service.schemas import LoadAnswer, LoadOutcome
 from bytez_provider.service.settings import ApiVersion
-from tests.client.conftest import Wary
-from tests.client.hostile import GPT2, KEY, Handler, HostileServer, cut_off, says
-from tests.clocks import FakeClock
+from tests.asking import Ask
+from tests.client.conftest import CALLS, Wary, every_call
+from tests.client.hostile import GPT2, KEY, Handler, cut_off, says
 
-CALLS: dict[str, Callable[[BytezClient], Any]] = {
-    "models": lambda client: client.models(),
-    "instances": lambda client: client.instances(),
-    "load": lambda client: client.load(GPT2, Asked(1)),
-    "status": lambda client: client.status(GPT2),
-    "rescale": lambda client: client.rescale(GPT2, Asked(2)),
-    "run": lambda client: list(client.run(GPT2, "x", stream=False)),
-    "delete": lambda client: client.delete(GPT2),
-}
-CASES = [
-    (version, name)
-    for version, api in APIS.items()
-    for name in CALLS
-    if name != "rescale" or api.rescales
-]
 NO_EVIDENCE: dict[str, Handler] = {
     "a page": says(200, "<html><title>Sign in</title></html>"),
     "a page, not found": says(404, "<html><title>404</title></html>"),
@@ -49,24 +32,21 @@ NO_EVIDENCE: dict[str, Handler] = {
 }
 
 
-def result_of(server: HostileServer, version: ApiVersion, name: str) -> Any:
+def result_of(client: BytezClient, ask: Ask) -> Any:
     """Return what a call makes of the answers: a result, or its error."""
-    client = Wary(server, FakeClock(), version)
     try:
-        return CALLS[name](client)
+        return "".join(client.run(GPT2, "x", stream=False)) if ask == "run" else CALLS[ask](client)
     except BytezError as error:
         return error
-    finally:
-        client.close()
 
 
 @pytest.mark.parametrize("answer", NO_EVIDENCE)
-@pytest.mark.parametrize(("version", "name"), CASES)
+@every_call
 def test_no_answer_of_another_server_is_evidence(
-    hostile: HostileServer, version: ApiVersion, name: str, answer: str
+    wary: Wary, api: ApiVersion, ask: Ask, answer: str
 ) -> None:
-    hostile.answers(NO_EVIDENCE[answer])
-    found = result_of(hostile, version, name)
+    wary.server.answers(NO_EVIDENCE[answer])
+    found = result_of(wary, ask)
     assert KEY not in repr(found)
     if isinstance(found, BytezError):
         assert str(found).isprintable()
@@ -74,9 +54,9 @@ def test_no_answer_of_another_server_is_evidence(
         assert KEY not in str(found)
     elif isinstance(found, LoadAnswer):
         assert found.outcome is not LoadOutcome.ALREADY_LOADED
-    elif name == "delete":
+    elif ask == "delete":
         # Any word will do: the status that follows is the proof.
         assert answer == "half of it"
     else:
         # A run passes on what it gets; all others refuse it.
-        assert (name, version[:4]) == ("run", "2024")
+        assert (ask, api[:4]) == ("run", "2024")

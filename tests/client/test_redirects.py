@@ -6,28 +6,33 @@ import pytest
 
 from bytez_provider.base.errors import MalformedAnswerError
 from bytez_provider.service.schemas import Asked
-from tests.client.conftest import Wary
-from tests.client.hostile import GPT2, KEY, HostileServer, says
-
-RUNNING = says(200, '{"modelId": "openai-community/gpt2", "status": "RUNNING"}')
+from bytez_provider.service.settings import ApiVersion
+from tests.asking import CHANGING, endpoints, path_of
+from tests.client.conftest import CALLS, Wary
+from tests.client.hostile import GPT2, KEY, Form, HostileServer, by_ask, says
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-@pytest.mark.parametrize("location", ["/v2/status", "{url}/v2/status", "../v2/status#top"])
+@pytest.mark.parametrize("location", ["/there", "{url}/there", "{up}/there#top"])
 def test_a_redirect_on_the_same_origin_repeats_the_request(
-    wary: Wary, status: int, location: str
+    wary: Wary, form: Form, status: int, location: str
 ) -> None:
-    wary.server.answers(
-        says(status, headers={"Location": location.format(url=wary.server.url)}), RUNNING
-    )
-    assert wary.status(GPT2) is not None
-    first, second = wary.server.requests
-    assert second == first.replace(b"/model/status", b"/v2/status")
+    """A change too, with its method and its body."""
+    for ask in ("status", *(one for one in CHANGING if one in endpoints(form.api))):
+        path = path_of(form.api, ask, GPT2)
+        up = "/".join([".."] * (path.count("/") - 1))
+        target = location.format(url=wary.server.url, up=up)
+        wary.server.answers(says(status, headers={"Location": target}), form.shows())
+        result = CALLS[ask](wary)
+        assert ask == "delete" or result is not None
+        first, second = wary.server.requests[-2:]
+        assert second == first.replace(path.encode(), b"/there")
+    assert len(wary.server.requests) == 2 * len(set(wary.server.asked()) - {"/there"})
 
 
-def test_three_redirects_are_followed_and_a_fourth_is_not(wary: Wary) -> None:
+def test_three_redirects_are_followed_and_a_fourth_is_not(wary: Wary, form: Form) -> None:
     again = says(302, headers={"Location": "/again"})
-    wary.server.answers(again, again, again, RUNNING)
+    wary.server.answers(again, again, again, form.shows())
     assert wary.status(GPT2) is not None
     wary.server.answers(again)
     with pytest.raises(MalformedAnswerError, match="redirects more than 3 times"):
@@ -35,16 +40,20 @@ def test_three_redirects_are_followed_and_a_fourth_is_not(wary: Wary) -> None:
     assert len(wary.server.requests) == 8
 
 
-def test_a_run_follows_too(wary: Wary) -> None:
-    wary.server.answers(says(308, headers={"Location": "/v2/run"}), says(200, "Once"))
+def test_a_run_follows_too(wary: Wary, form: Form) -> None:
+    moved = says(308, headers={"Location": "/there"})
+    wary.server.answers(
+        by_ask({"status": [form.shows()], "run": [moved], "/there": [says(200, "Once")]})
+    )
     assert list(wary.run(GPT2, "x")) == ["Once"]
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_the_key_is_not_sent_to_another_port(
-    wary: Wary, elsewhere: HostileServer, status: int
+    wary: Wary, api: ApiVersion, elsewhere: HostileServer, status: int
 ) -> None:
-    wary.server.answers(says(status, headers={"Location": f"{elsewhere.url}/model/status"}))
+    target = f"{elsewhere.url}{path_of(api, 'load', GPT2)}"
+    wary.server.answers(says(status, headers={"Location": target}))
     with pytest.raises(MalformedAnswerError) as caught:
         wary.load(GPT2, Asked(1))
     where = f"redirects to {elsewhere.url}, and the key is not sent to another host"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import socket
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from email.utils import format_datetime
@@ -26,17 +27,17 @@ from bytez_provider.service.client._call import Call
 from bytez_provider.service.client._results import NoAnswer
 from bytez_provider.service.schemas import Asked, LoadAnswer, LoadOutcome
 from bytez_provider.service.settings import ApiVersion, Key, Settings
-from tests.client.conftest import CALLS, Wary
-from tests.client.hostile import GPT2, KEY, Handler, HostileServer, cut_off, says, sends
+from tests.asking import Ask, ask_of, endpoints, for_api
+from tests.client.conftest import CALLS, Wary, calls_of
+from tests.client.hostile import GPT2, KEY, Form, Handler, HostileServer, cut_off, says, sends
 from tests.clocks import EmulatorClock, FakeClock
 
-ALREADY = says(209, '{"error": "model is already loaded"}')
 HALF = sends(b'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"modelId":')
 CHUNKS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
-def requests_of(emulator: Emulator, path: str) -> list[int | None]:
-    return [record.status for record in emulator.requests() if record.path == path]
+def requests_of(emulator: Emulator, ask: Ask) -> list[int | None]:
+    return [record.status for record in emulator.requests() if ask_of(record) == ask]
 
 
 def refusal(status: int, error: str = "no") -> dict[str, Any]:
@@ -58,31 +59,31 @@ BROKEN = refusal(500, "no such model")
     ],
 )
 def test_every_call_survives_what_passes(
-    client: BytezClient, emulator: Emulator, trouble: dict[str, Any]
+    client: BytezClient, emulator: Emulator, api: ApiVersion, trouble: dict[str, Any]
 ) -> None:
     """A load or a run that broke the service is not sent again: it may do so again."""
-    for endpoint, call in CALLS.items():
-        if trouble == BROKEN and endpoint in ("/model/load", "/model/run"):
-            client.load(GPT2, Asked(1))
+    for ask, call in calls_of(api).items():
+        if trouble == BROKEN and ask in ("load", "run"):
+            CALLS["load"](client)
         else:
-            emulator.set_faults([{"endpoint": endpoint, "first": 2, "do": trouble}])
+            emulator.set_faults(for_api(api, [{"asks": ask, "first": 2, "do": trouble}]))
             call(client)
-            assert len(requests_of(emulator, endpoint)) == 3, endpoint
+            assert len(requests_of(emulator, ask)) == 3, ask
         emulator.advance(500)
 
 
 @pytest.mark.parametrize("status", [400, 402, 403, 404, 409, 422, 500, 501])
 def test_a_proper_refusal_of_a_load_is_not_tried_again(
-    client: BytezClient, emulator: Emulator, status: int
+    client: BytezClient, emulator: Emulator, api: ApiVersion, status: int
 ) -> None:
-    emulator.set_faults([{"endpoint": "/model/load", "do": refusal(status)}])
+    emulator.set_faults(for_api(api, [{"asks": "load", "do": refusal(status)}]))
     with pytest.raises(BytezError):
         client.load(GPT2, Asked(1))
-    assert requests_of(emulator, "/model/load") == [status]
+    assert requests_of(emulator, "load") == [status]
 
 
-def test_patience_ends_after_five_tries(wary: Wary) -> None:
-    wary.server.answers(says(503, '{"error": "busy"}'))
+def test_patience_ends_after_five_tries(wary: Wary, form: Form) -> None:
+    wary.server.answers(form.says(error="busy", status=503))
     with pytest.raises(UnreachableError) as caught:
         wary.status(GPT2)
     assert len(wary.server.requests) == 5
@@ -134,18 +135,21 @@ def test_a_host_name_without_an_address(
 # --------------------------------------------------------------------------------- the stop
 
 
-def test_a_stop_ends_the_waits_but_not_the_call(wary: Wary) -> None:
+def test_a_stop_ends_the_waits_but_not_the_call(wary: Wary, api: ApiVersion) -> None:
     stop = threading.Event()
     stop.set()
     wary.server.answers(says(503))
-    for call in (
-        lambda: wary.load(GPT2, Asked(1), stop=stop),
-        lambda: wary.status(GPT2, stop=stop),
-        lambda: wary.delete(GPT2, stop=stop),
-    ):
+    calls: dict[Ask, Callable[[], object]] = {
+        "load": lambda: wary.load(GPT2, Asked(1), stop=stop),
+        "status": lambda: wary.status(GPT2, stop=stop),
+        "delete": lambda: wary.delete(GPT2, stop=stop),
+    }
+    if "rescale" in endpoints(api):
+        calls["rescale"] = lambda: wary.rescale(GPT2, Asked(1), stop=stop)
+    for call in calls.values():
         with pytest.raises(UnreachableError):
             call()
-    assert len(wary.server.requests) == 3
+    assert wary.server.asked() == list(calls)
 
 
 def test_a_stop_wakes_a_wait_that_is_under_way(hostile: HostileServer, api: ApiVersion) -> None:
@@ -165,7 +169,7 @@ def test_a_stop_wakes_a_wait_that_is_under_way(hostile: HostileServer, api: ApiV
 # ------------------------------------------------------------------------------ rate limits
 
 
-def test_retry_after_is_waited_for(wary: Wary) -> None:
+def test_retry_after_is_waited_for(wary: Wary, form: Form) -> None:
     # The machine's clock is a day off; what counts is the difference to the server's `Date`.
     server = wary.clock.now() - timedelta(days=1)
     dates = {
@@ -173,7 +177,7 @@ def test_retry_after_is_waited_for(wary: Wary) -> None:
         "Retry-After": format_datetime(server + timedelta(seconds=50), usegmt=True),
     }
     wary.server.answers(
-        says(429, headers={"Retry-After": "40"}), says(429, headers=dates), says(200, "[]")
+        says(429, headers={"Retry-After": "40"}), says(429, headers=dates), form.says([])
     )
     assert wary.instances() == []
     assert 40 <= wary.clock.waits[0] <= 41
@@ -181,18 +185,21 @@ def test_retry_after_is_waited_for(wary: Wary) -> None:
 
 
 @pytest.mark.parametrize("value", ["", "soon", "-5", "1.5", "Wed, 99 Foo 2024", "١٢", "0"])
-def test_a_retry_after_without_a_time_is_ignored(wary: Wary, value: str) -> None:
+def test_a_retry_after_without_a_time_is_ignored(wary: Wary, form: Form, value: str) -> None:
     wary.server.answers(
         sends(f"HTTP/1.1 429 No\r\nContent-Length: 0\r\nRetry-After: {value}\r\n\r\n".encode()),
-        says(200, "[]"),
+        form.says([]),
     )
     assert wary.instances() == []
     assert wary.clock.waits[0] <= 1
 
 
 @pytest.mark.parametrize("seconds", ["181", "999999999999999999999"])
-def test_a_longer_wait_than_patience_is_an_error_at_once(wary: Wary, seconds: str) -> None:
-    wary.server.answers(says(429, '{"error": "slow down"}', {"Retry-After": seconds}))
+def test_a_longer_wait_than_patience_is_an_error_at_once(
+    wary: Wary, form: Form, seconds: str
+) -> None:
+    wait = {"Retry-After": seconds}
+    wary.server.answers(form.says(error="slow down", status=429, headers=wait))
     with pytest.raises(RateLimitedError) as caught:
         wary.status(GPT2)
     assert wary.clock.waits == []
@@ -225,9 +232,9 @@ def test_a_fleet_queues_at_a_rate_limit(emulator: Emulator, api: ApiVersion) -> 
     ],
 )
 def test_already_loaded_after_a_lost_answer_may_be_this_calls_own_doing(
-    wary: Wary, answer: Handler, is_lost: bool
+    wary: Wary, form: Form, answer: Handler, is_lost: bool
 ) -> None:
-    wary.server.answers(answer, ALREADY)
+    wary.server.answers(answer, form.already_loaded)
     assert wary.load(GPT2, Asked(1)) == LoadAnswer(LoadOutcome.ALREADY_LOADED, answer_lost=is_lost)
     assert_error_says_whether_the_load_may_exist(wary, answer, is_lost)
 
@@ -273,8 +280,8 @@ def test_a_refused_connection_is_no_lost_answer(emulator: Emulator, api: ApiVers
     assert client.load(GPT2, Asked(1)) == LoadAnswer(LoadOutcome.ACCEPTED, answer_lost=False)
 
 
-def test_a_loss_is_remembered_whatever_comes_of_the_last_try(wary: Wary) -> None:
-    wary.server.answers(cut_off, says(401, '{"error": "bad key"}'))
+def test_a_loss_is_remembered_whatever_comes_of_the_last_try(wary: Wary, form: Form) -> None:
+    wary.server.answers(cut_off, form.says(error="bad key", status=401))
     with pytest.raises(AuthenticationError) as caught:
         wary.load(GPT2, Asked(1))
     assert caught.value.maybe_done
@@ -289,7 +296,7 @@ def test_a_loss_is_remembered_whatever_comes_of_the_last_try(wary: Wary) -> None
 
 @pytest.mark.parametrize("begun", ["Once", '{"er'])
 def test_a_text_that_breaks_off_is_not_tried_again(wary: Wary, begun: str) -> None:
-    wary.server.answers(sends(CHUNKS + f"4\r\n{begun}\r\n".encode()))
+    wary.meets("run", sends(CHUNKS + f"4\r\n{begun}\r\n".encode()))
     text = wary.run(GPT2, "x")
     assert next(text) == begun
     with pytest.raises(UnreachableError) as caught:
@@ -298,12 +305,12 @@ def test_a_text_that_breaks_off_is_not_tried_again(wary: Wary, begun: str) -> No
         "could not run 'openai-community/gpt2': the text broke off: the connection broke off."
         " What came so far is not the whole text. Run it again."
     )
-    assert len(wary.server.requests) == 1
+    assert wary.server.asked().count("run") == 1
 
 
 def test_a_text_that_breaks_off_before_its_first_word_is_tried_again(wary: Wary) -> None:
     half = sends(b"HTTP/1.1 400 No\r\nContent-Length: 9\r\n\r\nno")
-    wary.server.answers(sends(CHUNKS), half, says(200, "Once upon"))
+    wary.meets("run", sends(CHUNKS), half, says(200, "Once upon"))
     assert "".join(wary.run(GPT2, "x")) == "Once upon"
 
 
@@ -318,7 +325,7 @@ def test_a_text_that_nobody_reads_to_its_end_is_let_go(wary: Wary) -> None:
         except OSError:
             is_gone.set()
 
-    wary.server.answers(talks)
+    wary.meets("run", talks)
     text = wary.run(GPT2, "x")
     assert next(text).startswith("Once")
     text.close()  # type: ignore[attr-defined]

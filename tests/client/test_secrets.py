@@ -14,8 +14,9 @@ from bytez_provider.emulator import Emulator
 from bytez_provider.service.apis import APIS
 from bytez_provider.service.client import BytezClient
 from bytez_provider.service.settings import ApiVersion, Key, Settings
-from tests.client.conftest import CALLS, ECHOES, Wary
-from tests.client.hostile import GPT2, KEY, Handler, cut_off, says, sends
+from tests.asking import line_of
+from tests.client.conftest import ECHOES, Wary, calls_of
+from tests.client.hostile import GPT2, KEY, Form, Handler, cut_off, says, sends
 
 MARK = "8f"
 """A part of the key that is in nothing else."""
@@ -36,38 +37,38 @@ def assert_hidden(text: str) -> None:
 
 
 @pytest.mark.parametrize("echo", ECHOES)
-def test_an_echo_is_hidden(wary: Wary, echo: str) -> None:
+def test_an_echo_is_hidden(wary: Wary, api: ApiVersion, echo: str) -> None:
     bodies = (json.dumps({"error": f"bad key {echo}"}), f"bad key {echo}", f"<title>{echo}")
     for status, body in [(401, bodies[0]), (404, bodies[1]), (500, bodies[2])]:
-        wary.server.answers(says(status, body))
-        for path in ("/model/status", "/model/run"):
+        for ask, call in calls_of(api).items():
+            wary.meets(ask, says(status, body))
             with pytest.raises(BytezError) as caught:
-                CALLS[path](wary)
+                call(wary)
             assert_hidden(everything_said(caught.value))
 
 
 @pytest.mark.parametrize("echo", ECHOES)
-def test_an_echo_in_a_success_is_hidden(wary: Wary, echo: str) -> None:
-    row = {"modelId": echo, "status": f"FAILED {echo}", "error": echo, "name": echo}
-    wary.server.answers(says(200, json.dumps({**row, "modelId": GPT2})))
+def test_an_echo_in_a_success_is_hidden(wary: Wary, form: Form, echo: str) -> None:
+    wary.server.answers(form.shows(f"FAILED {echo}", echo, name=echo))
     assert_hidden(repr(wary.status(GPT2)))
-    wary.server.answers(says(200, json.dumps([row])))
+    row = {"modelId": echo, "status": f"FAILED {echo}", "error": echo, "name": echo}
+    wary.server.answers(form.says([row]))
     assert_hidden(repr(wary.instances()))
     assert_hidden(repr(wary.models()))
 
 
-def test_an_echo_in_the_name_of_a_property_is_hidden(wary: Wary) -> None:
+def test_an_echo_in_the_name_of_a_property_is_hidden(wary: Wary, form: Form) -> None:
     """An error that is an object is shown as JSON, with its names."""
-    wary.server.answers(says(400, json.dumps({"error": {KEY: {"seen": [KEY]}}})))
+    wary.server.answers(form.says(error={KEY: {"seen": [KEY]}}, status=400))
     with pytest.raises(BytezError) as caught:
         wary.status(GPT2)
     assert 'HTTP 400: {"***": {"seen": ["***"]}}' in str(caught.value)
     assert_hidden(everything_said(caught.value))
 
 
-def test_an_echo_is_not_cut_in_two(wary: Wary) -> None:
+def test_an_echo_is_not_cut_in_two(wary: Wary, form: Form) -> None:
     for at in range(2340, 2420):
-        wary.server.answers(says(400, json.dumps({"error": " " * at + KEY})))
+        wary.server.answers(form.says(error=" " * at + KEY, status=400))
         with pytest.raises(BytezError) as caught:
             wary.status(GPT2)
         assert MARK not in str(caught.value)
@@ -93,13 +94,14 @@ HANDLERS: dict[str, Handler] = {
 @pytest.mark.parametrize("handler", HANDLERS.values(), ids=HANDLERS.keys())
 def test_nothing_shows_the_key(
     wary: Wary,
+    api: ApiVersion,
     handler: Handler,
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    wary.server.answers(handler)
     with caplog.at_level(logging.DEBUG):
-        for call in CALLS.values():
+        for ask, call in calls_of(api).items():
+            wary.meets(ask, handler)
             try:
                 call(wary)
             except BytezError as error:
@@ -119,10 +121,10 @@ def test_a_whole_life_shows_no_key(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     with caplog.at_level(logging.DEBUG):
-        for call in CALLS.values():
+        for ask, call in calls_of(api).items():
             call(client)
             emulator.advance(500)
-    assert "/model/load" in caplog.text
+            assert f'"{line_of(api, ask, GPT2)} HTTP/' in caplog.text
     assert_hidden(caplog.text)
     assert capfd.readouterr() == ("", "")
     settings = Settings("https://bytez.invalid", api, Key(KEY))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -10,26 +11,28 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from bytez_provider.service.client import BytezClient
-from bytez_provider.service.settings import ApiVersion, Key, Settings
-from tests.client.hostile import KEY, HostileServer, says
+from bytez_provider.service.settings import Key, Settings
+from tests.client.hostile import KEY, Form, HostileServer
 from tests.clocks import FakeClock
 
 THREADS = 64
 
 
 def test_64_requests_are_under_way_at_once_and_each_gets_its_own_answer(
-    hostile: HostileServer, fake_clock: FakeClock, api: ApiVersion
+    hostile: HostileServer, fake_clock: FakeClock, form: Form
 ) -> None:
     # Nobody is answered before all have asked.
     all_here = threading.Barrier(THREADS, timeout=20)
 
     def wait_for_all(connection: socket.socket, request: bytes) -> None:
         all_here.wait()
-        number = request.partition(b"owner/model-")[2].partition(b'"')[0].decode()
-        says(200, f'{{"status": "RUNNING", "concurrency": {number}}}')(connection, request)
+        (number,) = re.findall(rb"owner/model-(\d+)", request)
+        form.shows(model_id=f"owner/model-{int(number)}", concurrency=int(number))(
+            connection, request
+        )
 
     hostile.answers(wait_for_all)
-    client = BytezClient(Settings(hostile.url, api, Key(KEY)), clock=fake_clock)
+    client = BytezClient(Settings(hostile.url, form.api, Key(KEY)), clock=fake_clock)
     with ThreadPoolExecutor(THREADS) as pool:
         found = list(pool.map(client.status, [f"owner/model-{n}" for n in range(THREADS)]))
     assert [one.concurrency for one in found if one] == list(range(THREADS))

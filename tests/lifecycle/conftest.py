@@ -9,6 +9,8 @@ import pytest
 
 from bytez_provider.emulator import Emulator
 from bytez_provider.emulator.fixtures import START
+from bytez_provider.service.settings import ApiVersion
+from tests.asking import API_VERSIONS
 from tests.client.hostile import HostileServer
 from tests.lifecycle.machine import BOOT_SECONDS, KEY, OTHER_KEY, Machine, Process
 
@@ -34,6 +36,12 @@ def machine(emulator: Emulator, tmp_path: Path) -> Iterator[Machine]:
 def process(machine: Machine) -> Process:
     """The process of one deployment."""
     return machine.process()
+
+
+@pytest.fixture(params=API_VERSIONS)
+def api(request: pytest.FixtureRequest) -> ApiVersion:
+    """Each version of the API, for a test that asks for it."""
+    return request.param  # type: ignore[no-any-return]
 
 
 @pytest.fixture

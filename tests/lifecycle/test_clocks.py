@@ -21,7 +21,8 @@ from bytez_provider.base.errors import (
 from bytez_provider.core.waiting import Stop
 from bytez_provider.emulator import Emulator
 from bytez_provider.service.schemas import iso
-from tests.client.hostile import HostileServer, by_path, says
+from bytez_provider.service.settings import ApiVersion
+from tests.client.hostile import Form, HostileServer, by_ask, says
 from tests.clocks import LaptopClock
 from tests.lifecycle.caller import FakeCaller, meanwhile, stopped_at
 from tests.lifecycle.machine import GPT2, Machine, Process, always, inputs, on
@@ -228,8 +229,10 @@ class TestWithoutADate:
     """The machine's wall clock stands in for the server's, so what it does matters here alone."""
 
     @pytest.fixture
-    def undated(self, machine: Machine, hostile: HostileServer, clock: LaptopClock) -> Process:
-        return machine.process(endpoint=hostile.url, clock=clock)
+    def undated(
+        self, machine: Machine, hostile: HostileServer, clock: LaptopClock, api: ApiVersion
+    ) -> Process:
+        return machine.process(endpoint=hostile.url, clock=clock, api_version=api)
 
     @pytest.mark.parametrize("ahead", [-HOUR, HOUR])
     def test_a_load_that_does_not_show_yet_is_not_given_up_for_a_jump(
@@ -238,21 +241,21 @@ class TestWithoutADate:
         undated: Process,
         hostile: HostileServer,
         clock: LaptopClock,
+        api: ApiVersion,
         ahead: float,
     ) -> None:
         """The 60 s of "not found" are a deadline too."""
-        absent = says(404, '{"error": "model is not loaded"}')
+        form = Form(api)
         now = iso(machine.emulator.now())
         booting, running = (
-            says(200, f'{{"status": "{status}", "created": "{now}"}}')
-            for status in ("DEPLOYING", "RUNNING")
+            form.shows(status, created=now, concurrency=1) for status in ("DEPLOYING", "RUNNING")
         )
         hostile.answers(
-            by_path(
+            by_ask(
                 {
-                    "/model/status": [*[absent] * 9, booting, running],
-                    "/model/load": [says(200, '{"status": "started"}')],
-                    "/model/delete": [says(204)],
+                    "status": [*[form.not_loaded] * 9, booting, running],
+                    "load": [form.started],
+                    "delete": [says(204)],
                 }
             )
         )

@@ -15,30 +15,45 @@ from bytez_provider.base.errors import (
     BytezError,
 )
 from bytez_provider.core.declared import ModelState
+from bytez_provider.service.apis import APIS
+from bytez_provider.service.settings import ApiVersion
+from tests.asking import API_VERSIONS
 from tests.client.hostile import (
     ESCAPES,
     REFUSED,
+    Form,
     Handler,
     HostileServer,
-    by_path,
+    by_ask,
     says,
 )
 from tests.lifecycle.caller import FakeCaller
 from tests.lifecycle.machine import GPT2, KEY, Machine, Process, inputs
 
 LONGEST_MESSAGE = 1000
-NOT_LOADED = says(404, '{"error": "model is not loaded"}')
-STARTED = says(200, f'{{"modelId": "{GPT2}", "status": "started", "concurrency": 1}}')
 CREATED = "2024-05-27T23:35:36.000Z"
-STATUS, LOAD, DELETE = "/model/status", "/model/load", "/model/delete"
 
 Operation = Callable[[Process, FakeCaller], object]
 
 
+class Loaded(Form):
+    """Answers about a load that was made before the server turned hostile."""
+
+    def shows(self, status: str = "RUNNING", error: object = None, **more: Any) -> Handler:
+        """Answer with the load; `status` is the word of 2024."""
+        return super().shows(status, error, **{"created": CREATED, **more})
+
+
 @pytest.fixture
-def wary(machine: Machine, hostile: HostileServer) -> Process:
+def form(api: ApiVersion) -> Loaded:
+    """The form of the service's answers."""
+    return Loaded(api)
+
+
+@pytest.fixture
+def wary(machine: Machine, hostile: HostileServer, api: ApiVersion) -> Process:
     """A process that deploys to the hostile server; its clock moves by being waited for."""
-    return machine.process(endpoint=hostile.url)
+    return machine.process(endpoint=hostile.url, api_version=api)
 
 
 def state(process: Process, **given: Any) -> ModelState:
@@ -50,13 +65,10 @@ def state(process: Process, **given: Any) -> ModelState:
             "created": CREATED,
             "endpoint": process.settings.endpoint,
             "account": process.settings.account,
+            "api_version": APIS[process.settings.api_version].in_state,
             **given,
         },
     )
-
-
-def shows(status: str = "RUNNING", **given: Any) -> Handler:
-    return says(200, json.dumps({"modelId": GPT2, "status": status, "created": CREATED, **given}))
 
 
 def assert_readable(*lines: str) -> None:
@@ -80,10 +92,23 @@ OPERATIONS: dict[str, Operation] = {
     "update": lambda process, caller: process.update(
         state(process, status="DEPLOYING"), caller=caller
     ),
+    "rescale": lambda process, caller: process.update(
+        state(process), inputs(concurrency=2), caller
+    ),
     "delete": lambda process, caller: process.delete(state(process), caller),
     "get": lambda process, _caller: process.lifecycle.get(GPT2),
 }
-every_operation = pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS.keys())
+RESCALING = [version for version, api in APIS.items() if api.rescales]
+every_operation = pytest.mark.parametrize(
+    ("api", "operation"),
+    [
+        pytest.param(version, operation, id=f"{version}-{name}")
+        for version in API_VERSIONS
+        for name, operation in OPERATIONS.items()
+        # A changed concurrency is a replacement where nothing can be rescaled.
+        if name != "rescale" or version in RESCALING
+    ],
+)
 every_refusal = pytest.mark.parametrize("answer", REFUSED.values(), ids=REFUSED.keys())
 
 
@@ -95,7 +120,7 @@ def test_an_answer_that_cannot_be_used_changes_nothing(
     """Not one of them is taken for "gone" or "not loaded": nothing is loaded or unloaded."""
     hostile.answers(answer)
     refused(operation, wary, FakeCaller())
-    assert {request.split()[1] for request in hostile.requests} <= {b"/model/status", b"/again"}
+    assert set(hostile.asked()) <= {"status", "/again"}
     assert wary.ledger.records() == []
 
 
@@ -104,43 +129,56 @@ def test_an_answer_that_cannot_be_used_changes_nothing(
     "words", ["could not read the status: unknown error", "model is not loaded", "already loaded"]
 )
 def test_a_service_that_broke_down_changes_nothing(
-    wary: Process, hostile: HostileServer, operation: Operation, words: str
+    wary: Process, hostile: HostileServer, form: Loaded, operation: Operation, words: str
 ) -> None:
     """Once `destroy` ended well after such an answer, and the model ran on."""
-    hostile.answers(says(500, json.dumps({"error": words})))
+    hostile.answers(form.says(error=words, status=500))
     error = refused(operation, wary, FakeCaller())
     assert f"the service answered HTTP 500: {words} (5 tries). " in str(error)
-    assert {request.split()[1] for request in hostile.requests} == {b"/model/status"}
+    assert set(hostile.asked()) == {"status"}
 
 
 @pytest.mark.parametrize("status", [500, 501, 404, 410, 403])
 def test_an_unload_that_is_answered_so_has_not_been_shown_to_have_worked(
-    wary: Process, hostile: HostileServer, status: int
+    wary: Process, hostile: HostileServer, form: Loaded, status: int
 ) -> None:
     answer = says(status, '{"message": "model is not loaded: unknown error"}')
-    hostile.answers(by_path({STATUS: [shows()], DELETE: [answer]}))
+    hostile.answers(by_ask({"status": [form.shows()], "delete": [answer]}))
     error = refused(OPERATIONS["delete"], wary, FakeCaller())
     assert str(error).startswith(f"could not unload '{GPT2}': the service answered HTTP {status}: ")
 
 
 @every_refusal
 def test_a_load_that_is_answered_so_is_refused_or_may_be_accepted(
-    wary: Process, hostile: HostileServer, answer: Handler
+    wary: Process, hostile: HostileServer, form: Loaded, answer: Handler
 ) -> None:
     """If it may be accepted, the journal keeps its record for the next `up`."""
-    hostile.answers(by_path({STATUS: [NOT_LOADED], LOAD: [answer], "/again": [answer]}))
+    hostile.answers(by_ask({"status": [form.not_loaded], "load": [answer], "/again": [answer]}))
     error = refused(OPERATIONS["create"], wary, FakeCaller())
     is_unsure = error.state != NOTHING_CHANGED
     assert bool(wary.ledger.record(GPT2)) is is_unsure
 
 
 @every_refusal
+@pytest.mark.parametrize("api", RESCALING)
+def test_a_rescale_that_is_answered_so_keeps_the_load(
+    wary: Process, hostile: HostileServer, form: Loaded, answer: Handler
+) -> None:
+    """It is neither taken for done nor for a load that is gone."""
+    shows = form.shows(concurrency=1)
+    hostile.answers(by_ask({"status": [shows], "rescale": [answer], "/again": [answer]}))
+    error = refused(OPERATIONS["rescale"], wary, FakeCaller())
+    assert error.verb == "rescale"
+    assert {"rescale"} < set(hostile.asked()) <= {"status", "rescale", "/again"}
+
+
+@every_refusal
 def test_in_mid_boot_it_is_waited_out_or_kept_in_the_journal(
-    wary: Process, hostile: HostileServer, answer: Handler
+    wary: Process, hostile: HostileServer, form: Loaded, answer: Handler
 ) -> None:
     """What the service says may pass; what cannot does not lose the load."""
-    statuses = [NOT_LOADED, shows("DEPLOYING"), answer, answer, shows()]
-    hostile.answers(by_path({STATUS: statuses, LOAD: [STARTED], "/again": [answer]}))
+    statuses = [form.not_loaded, form.shows("DEPLOYING"), answer, answer, form.shows()]
+    hostile.answers(by_ask({"status": statuses, "load": [form.started], "/again": [answer]}))
     caller = FakeCaller()
     try:
         assert wary.create(caller=caller).status == "RUNNING"
@@ -153,13 +191,15 @@ def test_in_mid_boot_it_is_waited_out_or_kept_in_the_journal(
 # --------------------------------------------------------------------------------- the words
 
 
-def test_a_status_nobody_has_seen_ends_at_the_limit(wary: Process, hostile: HostileServer) -> None:
+def test_a_status_nobody_has_seen_ends_at_the_limit(
+    wary: Process, hostile: HostileServer, form: Loaded
+) -> None:
     hostile.answers(
-        by_path(
+        by_ask(
             {
-                STATUS: [NOT_LOADED, *[shows(f"ÜBER-{ESCAPES}")] * 20],
-                LOAD: [STARTED],
-                DELETE: [says(200, f'"{ESCAPES}"')],
+                "status": [form.not_loaded, *[form.shows(f"ÜBER-{ESCAPES}")] * 20],
+                "load": [form.started],
+                "delete": [says(200, f'"{ESCAPES}"')],
             }
         )
     )
@@ -168,14 +208,22 @@ def test_a_status_nobody_has_seen_ends_at_the_limit(wary: Process, hostile: Host
     assert "(last status: ÜBER-" in str(error)
 
 
-def test_a_reason_full_of_escapes_is_one_line(wary: Process, hostile: HostileServer) -> None:
-    failed = shows("FAILED", error=f"out of {ESCAPES} {KEY}")
+def test_a_reason_full_of_escapes_is_one_line(
+    wary: Process, hostile: HostileServer, form: Loaded
+) -> None:
+    failed = form.shows("FAILED", error=f"out of {ESCAPES} {KEY}")
     hostile.answers(
-        by_path(
+        by_ask(
             {
-                STATUS: [NOT_LOADED, shows("DEPLOYING"), failed, failed, NOT_LOADED],
-                LOAD: [STARTED],
-                DELETE: [says(204)],
+                "status": [
+                    form.not_loaded,
+                    form.shows("DEPLOYING"),
+                    failed,
+                    failed,
+                    form.not_loaded,
+                ],
+                "load": [form.started],
+                "delete": [says(204)],
             }
         )
     )
@@ -187,9 +235,13 @@ def test_a_reason_full_of_escapes_is_one_line(wary: Process, hostile: HostileSer
     assert "nothing is left running" in str(error)
 
 
-def test_a_state_takes_no_escapes_from_a_server(wary: Process, hostile: HostileServer) -> None:
+def test_a_state_takes_no_escapes_from_a_server(
+    wary: Process, hostile: HostileServer, form: Loaded
+) -> None:
     """What is in state is shown by every `pulumi stack`, and read by policies."""
-    hostile.answers(shows(f"{ESCAPES}", error=ESCAPES, concurrency=10**300, owner={ESCAPES: KEY}))
+    hostile.answers(
+        form.shows(f"{ESCAPES}", error=ESCAPES, concurrency=10**300, owner={ESCAPES: KEY})
+    )
     found = wary.read(state(wary))
     assert found is not None
     text = json.dumps(found.bag(), ensure_ascii=False)
@@ -201,29 +253,29 @@ def test_a_state_takes_no_escapes_from_a_server(wary: Process, hostile: HostileS
 
 
 def test_a_list_that_lies_about_names_harms_none_of_them(
-    wary: Process, hostile: HostileServer
+    wary: Process, hostile: HostileServer, form: Loaded
 ) -> None:
     """Names in other letters, doubles, and names that are no names: none of them is ours."""
     rows = [
         {"modelId": name, "status": "FAILED", "created": CREATED}
         for name in ("Openai-community/gpt2", f"{GPT2}\u200b", f"{GPT2} ", "\u202e", "", ESCAPES)
     ]
-    listed = says(200, json.dumps([*rows, *rows]))
-    hostile.answers(by_path({"/model/instances": [listed], STATUS: [shows()]}))
+    listed = form.says([*rows, *rows])
+    hostile.answers(by_ask({"instances": [listed], "status": [form.shows()]}))
     old = state(wary, readiness="fleet", status=None)
     assert wary.read(old) == old
 
 
 def test_an_answer_of_100_mb_for_each_look_ends_at_the_limit(
-    wary: Process, hostile: HostileServer
+    wary: Process, hostile: HostileServer, form: Loaded
 ) -> None:
     """Each is cut where it grows too long, and the wait goes on to its deadline."""
     hostile.answers(
-        by_path(
+        by_ask(
             {
-                STATUS: [NOT_LOADED, shows("DEPLOYING"), REFUSED["100 MB of JSON"]],
-                LOAD: [STARTED],
-                DELETE: [REFUSED["100 MB of JSON"]],
+                "status": [form.not_loaded, form.shows("DEPLOYING"), REFUSED["100 MB of JSON"]],
+                "load": [form.started],
+                "delete": [REFUSED["100 MB of JSON"]],
             }
         )
     )

@@ -144,6 +144,14 @@ def test_a_cluster_expires_after_its_last_inference() -> None:
     assert booting.expires_at is None
 
 
+@pytest.mark.parametrize("minutes", [10**400, 10**18, 10**10, 3_680_000_000])
+def test_an_idle_period_beyond_the_calendar_has_no_end(minutes: int) -> None:
+    cluster = {"status": "on", "timeout": minutes, "lastInference": "2025-04-22T17:57:40.036Z"}
+    live = CLUSTERS.read_status(cluster, GPT2)
+    assert live is not None
+    assert (live.phase, live.expires_at) == (Phase.RUNNING, None)
+
+
 @pytest.mark.parametrize(
     ("asked", "fields"),
     [

@@ -78,11 +78,12 @@ _STILL_BOOTING = re.compile(
 """It does not run, but it is loaded."""
 _OTHER_SUBJECT = re.compile(
     r"\b(?:service|server|backend|database|scheduler|cluster|daemon|worker|gateway|driver|host)s?"
-    r" (?:(?:is|are|was) )?(?:currently )?(?:not|(?:is|are|was)n't)\b"
+    r"(?: instance)? (?:(?:is|are|was) )?(?:currently )?(?:not|(?:is|are|was)n't)\b"
 )
-"""A part of the service does not run."""
+"""A part of the service does not run. In the API of 2025, its "cluster" reads "instance" here."""
 _AN_ADDRESS = re.compile(
-    r"\b(?:route|endpoint|path|url|page|method|cannot (?:get|post)|not implemented)\b"
+    r"\b(?:route|endpoint|path|url|page|method|cannot (?:get|post|put|patch|delete)"
+    r"|not implemented)\b"
 )
 _OUR_PATHS = "|".join(re.escape(path.strip("/")) for path in sorted(PATHS))
 _ADDRESSES = re.compile(rf"\bhttps?://\S*|\b(?:{_OUR_PATHS})\b\S*")

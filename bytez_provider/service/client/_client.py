@@ -25,7 +25,7 @@ from bytez_provider.service.schemas import (
     Phase,
 )
 from bytez_provider.service.settings import Key, Settings
-from bytez_provider.service.wire import Fields, Request, Verb, error_text
+from bytez_provider.service.wire import EMPTY, Fields, Request, Verb, error_text
 
 if TYPE_CHECKING:
     from bytez_provider.service.client._transport import Opened, Transport
@@ -210,8 +210,8 @@ class BytezClient:
         kind, reading = self._ask(call, _DONE_OR_NOT_LOADED, stop=stop)
         if kind is Kind.NOT_LOADED:
             return None
-        if reading.payload is None and self.api.envelopes:
-            return None  # An envelope with neither a content nor an error (choice).
+        if reading.payload is EMPTY:
+            return None  # (choice)
         instance = self.api.read_status(reading.payload, model_id)
         if instance is None:
             raise call.unreadable(reading, "no status", "bytez:endpoint")
