@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.asking import API_VERSIONS
 from tests.cli.fleet import COMMAND, GPT2, KEY, Command
 from tests.client.hostile import ESCAPES, MEBIBYTE, REFUSED, Handler, HostileServer, says
 
@@ -31,10 +32,12 @@ COMMANDS = [
 """A list, a status and a generated text: the three kinds of answers."""
 
 
-@pytest.fixture
-def wary(tmp_path: Path, hostile: HostileServer) -> Command:
+@pytest.fixture(params=API_VERSIONS)
+def wary(tmp_path: Path, hostile: HostileServer, request: pytest.FixtureRequest) -> Command:
     """The command with the hostile server as the service."""
-    return Command(tmp_path, hostile.url)
+    command = Command(tmp_path, hostile.url)
+    command.env["BYTEZ_API_VERSION"] = request.param
+    return command
 
 
 def assert_safe(line: str) -> None:
