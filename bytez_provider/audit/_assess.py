@@ -101,7 +101,7 @@ def _model(facts: Facts, model_id: str) -> AuditedModel:
         seen = {
             "status": live.word,
             "concurrency": live.concurrency,
-            **(live.scale.model_dump() if live.scale else {}),
+            **(vars(live.scale) if live.scale else {}),
             "inferences": live.inferences,
             "created": iso(live.created) if live.created else None,
             "age_seconds": seconds_between(live.created, facts.now),

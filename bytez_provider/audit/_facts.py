@@ -226,12 +226,14 @@ def _credible(live: Instance) -> Instance:
     wrong = {name: None for name, most in _CREDIBLE.items() if (getattr(live, name) or 0) > most}
     # A load of 0 instances would cost nothing; only with a range is 0 the least number.
     none = {"concurrency": None} if live.concurrency == 0 and live.scale is None else {}
-    return live.model_copy(update={**wrong, **none, "scale": _credible_scale(live.scale)})
+    return live.but(**wrong, **none, scale=_credible_scale(live.scale))
 
 
 def _credible_scale(scale: Scale | None) -> Scale | None:
     if scale is None:
         return None
     most = _CREDIBLE["concurrency"]
-    numbers = {name: value for name, value in scale if value is not None and value <= most}
-    return Scale.model_validate(numbers)
+    numbers = {
+        name: value for name, value in vars(scale).items() if value is not None and value <= most
+    }
+    return Scale(**numbers)

@@ -11,11 +11,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import get_args
 
-from pydantic.alias_generators import to_camel
-
 from bytez_provider.audit._document import Finding, Kind, Mend, Owner
 from bytez_provider.audit._facts import Declared, Facts, Standing
 from bytez_provider.base.errors import printable
+from bytez_provider.base.properties import camel
 from bytez_provider.base.words import counted, duration
 from bytez_provider.core.lifecycle import drift_of
 from bytez_provider.core.ownership import Record, Verdict
@@ -324,7 +323,7 @@ def _drift(model: StackModel, live: Instance, api: Api) -> Iterator[str]:
     drift = {
         name: value
         for name, value in drift_of(state, live, api).items()
-        if to_camel(name) not in model.unreadable
+        if camel(name) not in model.unreadable
     }
     if "concurrency" in drift:
         yield f"runs at concurrency {drift['concurrency']}, not {state.concurrency}"

@@ -9,11 +9,10 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from bytez_provider.audit import Facts, undeclared
 from bytez_provider.base.errors import InvalidFileError, InvalidInputError, Problem, printable
 from bytez_provider.base.files import replace_file
+from bytez_provider.base.properties import PropertiesError
 from bytez_provider.base.urns import NATIVE_MODEL_TYPE
 from bytez_provider.base.words import counted, gigabytes
 from bytez_provider.cli.screen import DONE, USAGE, Screen
@@ -196,7 +195,7 @@ def _exported(facts: Facts, there: Iterable[ModelInputs], screen: Screen) -> lis
             try:
                 settings = as_declared(live, facts.prices.idle_seconds)
                 found.append(ModelInputs(model_id=live.model_id, adopt=True, **settings))
-            except ValidationError:
+            except PropertiesError:
                 screen.warn(f"{model_id} is left out: its name is not a valid model name")
     return found
 

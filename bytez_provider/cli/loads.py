@@ -31,7 +31,7 @@ from bytez_provider.core.declared import ModelInputs, ModelState
 from bytez_provider.core.messages import resource_of
 from bytez_provider.core.ownership import Record
 from bytez_provider.core.waiting import NOT_FOUND_GRACE_SECONDS, Stop
-from bytez_provider.service.schemas import RUNNING, Instance, iso, moment_of
+from bytez_provider.service.schemas import DEPLOYING, RUNNING, Instance, iso, moment_of
 
 _AGAIN = {
     ErrorCode.BOOT_FAILED: "Fix the cause, then load it again",
@@ -122,7 +122,7 @@ def _show_load(session: Session, state: ModelState, *, is_up: bool) -> None:
     model_id, screen, granted = state.model_id, session.screen, state.granted
     instance = Instance(
         model_id=model_id,
-        status=state.status,
+        status=state.status or DEPLOYING,
         concurrency=(granted and granted.concurrency) or state.concurrency,
         expiration_period_seconds=state.expiration_period_seconds,
         created=moment_of(state.created),
@@ -232,7 +232,7 @@ def _kept_here(session: Session, source: Source) -> Source:
     A file does not say where its stack is kept, and another backend may have a stack of that name.
     """
     place = session.identity
-    stack = source.stack.model_copy(update={"stack": place.key, "place": place.place})
+    stack = source.stack.but(stack=place.key, place=place.place)
     return dataclasses.replace(source, stack=stack)
 
 

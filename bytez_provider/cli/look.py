@@ -152,7 +152,11 @@ def facts_of_instance(
         "modelId": printable(seen.model_id, limit=_NAME_LIMIT),
         "status": seen.word,
         "concurrency": seen.concurrency,
-        **(seen.scale.model_dump(by_alias=True) if seen.scale else {}),
+        **(
+            {"maxConcurrency": seen.max_concurrency, "instances": seen.instances}
+            if seen.scale
+            else {}
+        ),
         "inferences": seen.inferences,
         "created": iso(seen.created) if seen.created else None,
         "ageSeconds": seconds_between(seen.created, now),

@@ -8,14 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from bytez_provider.audit import Source, States
 from bytez_provider.base.clock import SystemClock
 from bytez_provider.base.errors import InvalidInputError, UnknownModelError, printable
+from bytez_provider.base.properties import PropertiesError
 from bytez_provider.cli.screen import Screen
 from bytez_provider.cli.stacks import stack_config
-from bytez_provider.core.declared import ModelInputs, problems_of
+from bytez_provider.core.declared import ModelInputs
 from bytez_provider.core.lifecycle import Lifecycle
 from bytez_provider.core.ownership import (
     Ledger,
@@ -128,9 +127,9 @@ class Session:
     def inputs(self, verb: str, model_id: str, **given: int | None) -> ModelInputs:
         """Return what the command line asks for, as a program would declare it."""
         try:
-            inputs = ModelInputs.model_validate({"modelId": model_id, **given})
-        except ValidationError as error:
-            raise self._refusal(verb, model_id, *problems_of(error)[0]) from None
+            inputs = ModelInputs.of({"modelId": model_id, **given})
+        except PropertiesError as error:
+            raise self._refusal(verb, model_id, *error.problems[0]) from None
         for problem in self.client.api.problems(inputs.asked):
             raise self._refusal(verb, model_id, *problem)
         self.settings.require_key(verb, model_id)

@@ -2,44 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from dataclasses import MISSING, dataclass
+from typing import Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, ConfigDict, ValidationError
-
-from bytez_provider.base.document import CamelCase
-from bytez_provider.base.errors import printable
-from bytez_provider.core.inputs import EXPIRY_MAX_SECONDS, EXPIRY_MIN_SECONDS, INPUTS
-from bytez_provider.service.schemas import Asked, Count, Instance, Phase, phase_of
-
-
-def _as(name: str) -> BeforeValidator:
-    return BeforeValidator(INPUTS[name].check)
-
-
-class _Bag(CamelCase):
-    """Properties as Pulumi keeps them in state."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    def bag(self) -> dict[str, Any]:
-        """Return the properties as Pulumi keeps them: camelCase, no Nones."""
-        return self.model_dump(by_alias=True, exclude_none=True)
+from bytez_provider.base.properties import (
+    Check,
+    Properties,
+    flag,
+    mapping_of,
+    number,
+    optional,
+    prop,
+    text,
+)
+from bytez_provider.core.inputs import EXPIRY_MAX_SECONDS, EXPIRY_MIN_SECONDS, INPUTS, REQUIRED
+from bytez_provider.service.schemas import Asked, Instance, Phase, count, phase_of
 
 
-class ModelInputs(_Bag):
-    """What a user declares of one model.
+def _input(name: str) -> Any:
+    one = INPUTS[name]
+    return prop(one.check, MISSING if one.default is REQUIRED else one.default)
 
-    Raises:
-        pydantic.ValidationError: See `problems_of`.
-    """
 
-    model_id: Annotated[str, _as("model_id")]
-    concurrency: Annotated[int, _as("concurrency")] = 1
-    max_concurrency: Annotated[int | None, _as("max_concurrency")] = None
-    expiration_period_seconds: Annotated[int | None, _as("expiration_period_seconds")] = None
-    adopt: Annotated[bool, _as("adopt")] = False
-    on_expiry: Annotated[Literal["reload", "accept"], _as("on_expiry")] = "reload"
-    expected_hours_per_day: Annotated[float | None, _as("expected_hours_per_day")] = None
+def _word(*words: str) -> Check:
+    def check(value: object) -> object:
+        if value not in words:
+            raise ValueError(f"must be {' or '.join(map(repr, words))}")
+        return value
+
+    return check
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelInputs(Properties):
+    """What a user declares of one model."""
+
+    only_known: ClassVar[bool] = True
+
+    model_id: str = _input("model_id")
+    concurrency: int = _input("concurrency")
+    max_concurrency: int | None = _input("max_concurrency")
+    expiration_period_seconds: int | None = _input("expiration_period_seconds")
+    adopt: bool = _input("adopt")
+    on_expiry: Literal["reload", "accept"] = _input("on_expiry")
+    expected_hours_per_day: float | None = _input("expected_hours_per_day")
 
     @property
     def asked(self) -> Asked:
@@ -47,20 +53,20 @@ class ModelInputs(_Bag):
         return Asked(self.concurrency, self.expiration_period_seconds, self.max_concurrency)
 
 
+@dataclass(frozen=True, kw_only=True)
 class MemberInputs(ModelInputs):
     """What a Fleet declares of one of its models; the fleet's readiness waits for it."""
 
-    readiness: Literal["fleet"] = "fleet"
+    readiness: Literal["fleet"] = prop(_word("fleet"), "fleet")
 
 
 def declared(bag: dict[str, Any]) -> ModelInputs:
     """Read the inputs of a Model resource, on its own or in a fleet.
 
     Raises:
-        pydantic.ValidationError: See `problems_of`.
+        PropertiesError: They are no such inputs.
     """
-    kind = MemberInputs if "readiness" in bag else ModelInputs
-    return kind.model_validate(bag)
+    return (MemberInputs if "readiness" in bag else ModelInputs).of(bag)
 
 
 def as_declared(live: Instance, idle_seconds: int) -> dict[str, Any]:
@@ -84,14 +90,16 @@ def as_declared(live: Instance, idle_seconds: int) -> dict[str, Any]:
     return found
 
 
-class Granted(_Bag):
+@dataclass(frozen=True, kw_only=True)
+class Granted(Properties):
     """Settings of our load that the service did not take as they were asked."""
 
-    concurrency: Count = None
-    max_concurrency: Count = None
-    expiration_period_seconds: Count = None
+    concurrency: int | None = prop(count, None)
+    max_concurrency: int | None = prop(count, None)
+    expiration_period_seconds: int | None = prop(count, None)
 
 
+@dataclass(frozen=True, kw_only=True)
 class ModelState(ModelInputs):
     """What Pulumi's state keeps of one model.
 
@@ -99,28 +107,28 @@ class ModelState(ModelInputs):
     """
 
     # A state from a later version must be readable.
-    model_config = ConfigDict(extra="ignore")
+    only_known: ClassVar[bool] = False
 
-    readiness: Literal["fleet"] | None = None
-    status: str | None = None
+    readiness: Literal["fleet"] | None = prop(optional(_word("fleet")), None)
+    status: str | None = prop(optional(text), None)
     """RUNNING, DEPLOYING, FAILED, NOT_LOADED, or another word of the service. A fleet's model has
     only the words that the next `up` acts on: FAILED and NOT_LOADED."""
-    created: str | None = None
+    created: str | None = prop(optional(text), None)
     """Identifies the load, as the service wrote it."""
-    adopted_at: str | None = None
+    adopted_at: str | None = prop(optional(text), None)
     """Server time of the adoption, if there was one. Differs between the holders of a load."""
-    granted: Granted | None = None
-    read_only: bool | None = None
+    granted: Granted | None = prop(optional(Granted.of), None)
+    read_only: bool | None = prop(optional(flag), None)
     """True if the stack only reads somebody else's load (`Model.get` of a Python program)."""
-    read_at: str | None = None
+    read_at: str | None = prop(optional(text), None)
     """Server time at which it was read by its id: by an import, which takes the load over, or by a
     `get`, which does not. Pulumi does not say which."""
-    required_ram_gb: float | None = None
-    benchmarked: bool | None = None
-    endpoint: str
-    api_version: str | None = None
+    required_ram_gb: float | None = prop(optional(number), None)
+    benchmarked: bool | None = prop(optional(flag), None)
+    endpoint: str = prop(text)
+    api_version: str | None = prop(optional(text), None)
     """The version of the API that has the load; None for those of 2024, which share their loads."""
-    account: str
+    account: str = prop(text)
     """First 12 hex digits of a keyed hash of the key: for equality only."""
 
     @property
@@ -136,53 +144,37 @@ class ModelState(ModelInputs):
     def inputs(self) -> ModelInputs:
         """Return the declared half."""
         kind = MemberInputs if self.readiness else ModelInputs
-        return kind(**{name: getattr(self, name) for name in kind.model_fields})
+        return kind(**{name: getattr(self, name) for name in INPUTS})
 
 
-class MemberOfFleet(_Bag):
+@dataclass(frozen=True, kw_only=True)
+class MemberOfFleet(Properties):
     """One model that a readiness waits for."""
 
-    # As `ModelState`, of which it is a part.
-    model_config = ConfigDict(extra="ignore")
-
-    model_id: str
-    created: str = ""
+    model_id: str = prop(text)
+    created: str = prop(text, "")
     """Identifies the load; "" if the service does not say."""
-    accept_idle: bool = False
+    accept_idle: bool = prop(flag, False)
     """Whether the model counts as ready if it is not loaded."""
 
 
-class ReadinessInputs(_Bag):
+@dataclass(frozen=True, kw_only=True)
+class ReadinessInputs(Properties):
     """What a Fleet's readiness waits for, by the models' keys in the fleet."""
 
-    fleet: str
-    members: dict[str, MemberOfFleet]
+    only_known: ClassVar[bool] = True
+
+    fleet: str = prop(text)
+    members: dict[str, MemberOfFleet] = prop(mapping_of(MemberOfFleet.of))
 
 
+@dataclass(frozen=True, kw_only=True)
 class ReadinessState(ReadinessInputs):
     """What Pulumi's state keeps of a readiness."""
 
-    model_config = ConfigDict(extra="ignore")
+    only_known: ClassVar[bool] = False
 
-    ready: bool
+    ready: bool = prop(flag)
     """False only after an interrupted wait."""
-    statuses: dict[str, str]
+    statuses: dict[str, str] = prop(mapping_of(text))
     """The last known status of each model, by its key."""
-
-
-def problems_of(error: ValidationError) -> list[tuple[str, str]]:
-    """Return `(property, reason)` for each thing wrong, the property spelled as in state.
-
-    Both are on one line, whatever a program, a file or a state contains.
-    """
-    problems = []
-    for detail in error.errors(include_url=False):
-        place = printable(".".join(str(part) for part in detail["loc"]), limit=100)
-        if detail["type"] == "extra_forbidden":
-            names = ", ".join(one.in_state for one in INPUTS.values())
-            problems.append((place, f"is not an argument; the arguments are {names}"))
-        elif detail["type"] == "missing":
-            problems.append((place, "is missing"))
-        else:
-            problems.append((place, printable(detail["msg"].removeprefix("Value error, "))))
-    return problems

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
-
 from bytez_provider.base.clock import SystemClock
+from bytez_provider.base.properties import PropertiesError
 from bytez_provider.core import messages
 from bytez_provider.core.caller import Log
-from bytez_provider.core.declared import ModelState, ReadinessState, problems_of
+from bytez_provider.core.declared import ModelState, ReadinessState
 from bytez_provider.core.lifecycle import Lifecycle
 from bytez_provider.core.ownership import Ledger, open_store, stack_identity
 from bytez_provider.core.readiness import Readiness
@@ -54,10 +53,10 @@ def readiness_state(bag: Mapping[str, Any]) -> ReadinessState:
 
 def _read(kind: type[_State], bag: Mapping[str, Any], name: str) -> _State:
     try:
-        return kind.model_validate(bag)
-    except ValidationError as error:
+        return kind.of(bag)
+    except PropertiesError as error:
         subject = str(bag.get(name) or "")
-        raise messages.unreadable_state(subject, *problems_of(error)[0]) from None
+        raise messages.unreadable_state(subject, *error.problems[0]) from None
 
 
 def make_rooms(

@@ -219,7 +219,7 @@ class Fleet(pulumi.ComponentResource):
             file = read_fleet(Path(path), environment)
         except BytezError as error:
             raise pulumi.RunError(str(error)) from None
-        models = {key: ModelArgs(**dict(inputs)) for key, inputs in file.models.items()}
+        models = {key: ModelArgs(**vars(inputs)) for key, inputs in file.models.items()}
         return cls(resource_name, models=models, opts=opts)
 
     # -------------------------------------------------------------------------- as a mapping

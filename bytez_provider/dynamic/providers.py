@@ -163,7 +163,7 @@ class ReadinessProvider(ResourceProvider):
         from bytez_provider.core.declared import ReadinessInputs
         from bytez_provider.dynamic.host import current_call
 
-        inputs = ReadinessInputs.model_validate(_split(props)[0])
+        inputs = ReadinessInputs.of(_split(props)[0])
         with current_call() as call:
             return self._readiness.wait(inputs, call).bag()
 

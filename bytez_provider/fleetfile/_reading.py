@@ -115,7 +115,7 @@ def fleet_of(path: Path, base: Layer, over: Layer, problems: Problems) -> FleetF
     return FleetFile(
         path=path,
         models={
-            key: ModelInputs.model_validate({name: one.value for name, one in settings.items()})
+            key: ModelInputs.of({name: one.value for name, one in settings.items()})
             for key, (_, settings) in models.items()
         },
         lines={key: place for key, (place, _) in models.items()},

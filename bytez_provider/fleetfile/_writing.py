@@ -20,6 +20,7 @@ from ruamel.yaml.error import YAMLError
 from bytez_provider.base.errors import InvalidFileError, InvalidInputError
 from bytez_provider.base.files import replace_file
 from bytez_provider.core.declared import ModelInputs
+from bytez_provider.core.inputs import INPUTS
 from bytez_provider.fleetfile._problems import Problems, named, quoted
 from bytez_provider.fleetfile._reading import MODEL_ID, Layer, fleet_of, layer_of, read_fleet
 
@@ -115,12 +116,11 @@ def _yaml() -> YAML:
 
 def _properties(inputs: ModelInputs, defaults: Mapping[str, object]) -> dict[str, Any]:
     """Return what to write so that a model reads as this under the defaults of a file."""
-    unset = ModelInputs.model_validate({**defaults, MODEL_ID: inputs.model_id})
-    known = unset.model_dump(by_alias=True)
+    unset = ModelInputs.of({**defaults, MODEL_ID: inputs.model_id})
     return {
-        name: int(value) if isinstance(value, float) and value.is_integer() else value
-        for name, value in inputs.model_dump(by_alias=True).items()
-        if name == MODEL_ID or value != known[name]
+        INPUTS[name].in_state: int(value) if isinstance(value, float) and value % 1 == 0 else value
+        for name, value in vars(inputs).items()
+        if name == "model_id" or value != getattr(unset, name)
     }
 
 

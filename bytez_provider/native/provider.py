@@ -46,7 +46,6 @@ OF_RESOURCE: Final = ("adopt", "onExpiry", "expectedHoursPerDay", "adoptedAt", "
 """What the function `getModel` leaves out, because only a resource has it."""
 
 _SCHEMA = Path(bytez_provider.__file__).parent / "data" / "schema.json"
-_AS_JSON: Final[dict[str, Any]] = {"mode": "json", "by_alias": True, "exclude_none": True}
 _FROM_ENGINE = ("version", "pluginDownloadURL", "__internal")
 """What the engine adds to the settings of a provider."""
 _LEARNED: Final = ("status", "ready")
@@ -279,11 +278,11 @@ def _get_model(models: Lifecycle, args: Values, call: Call) -> dict[str, Any]:
 def _get_models(models: Lifecycle, args: Values, _: Call) -> dict[str, Any]:
     words = str(args.get("search") or "").lower().split()
     found = [one for one in models.catalogue() if all(w in one.model_id.lower() for w in words)]
-    return {"models": [one.model_dump(**_AS_JSON) for one in found]}
+    return {"models": [one.bag() for one in found]}
 
 
 def _get_instances(models: Lifecycle, _args: Values, _: Call) -> dict[str, Any]:
-    return {"instances": [one.model_dump(**_AS_JSON) for one in models.instances()]}
+    return {"instances": [one.bag() for one in models.instances()]}
 
 
 _FUNCTIONS: Final[Mapping[str, Callable[[Lifecycle, Values, Call], dict[str, Any]]]] = {

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic.alias_generators import to_camel
-
 from bytez_provider.base.marks import UNKNOWN
+from bytez_provider.base.properties import camel
 from bytez_provider.core.declared import ModelState, ReadinessInputs, declared
 from bytez_provider.core.inputs import DEFAULTS, without_defaults
 from bytez_provider.core.lifecycle import Lifecycle
@@ -82,7 +81,7 @@ class Models(Resource):
         # The engine does not say whether this is a preview.
         self._lifecycle.deploys(is_preview=None)
         return {
-            to_camel(name): _kind(to_camel(name), olds.known, news) + also
+            camel(name): _kind(camel(name), olds.known, news) + also
             for names, also in ((change.updates, ""), (change.replaces, "_REPLACE"))
             for name in names
         }
@@ -137,7 +136,7 @@ class Readinesses(Resource):
 
     def create(self, news: Bag, call: Call) -> Found:
         """Wait until all models are RUNNING."""
-        inputs = ReadinessInputs.model_validate(news.known)
+        inputs = ReadinessInputs.of(news.known)
         return Found(inputs.fleet, self._readiness.wait(inputs, call).bag(), news.known)
 
     def read(self, id_: str, state: Bag, inputs: Bag, _call: Call) -> Found | None:

@@ -341,7 +341,7 @@ def _differing(
 ) -> dict[str, Any]:
     """Return the settings of a load that are not those asked for, by their names."""
     scale = instance.scale
-    runs = {**instance.model_dump(by_alias=True), "maxConcurrency": instance.max_concurrency}
+    runs = {**instance.bag(), "maxConcurrency": instance.max_concurrency}
     runs |= there
     asked = {**asked, **_as_taken(asked, api)}
     return {
@@ -387,7 +387,7 @@ def _instance(model_id: str, state: ResourceState) -> Instance:
     most = state.outputs.get("maxConcurrency")
     scale = None if most is None else {"maxConcurrency": most}
     shown = {**known, "modelId": model_id, "status": status, "scale": scale}
-    return Instance.model_validate(shown)
+    return Instance.of(shown)
 
 
 def _may_replace(planned: Planned, will: ResourceState, keys: Sequence[str]) -> bool:

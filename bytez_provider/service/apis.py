@@ -83,7 +83,7 @@ _LONGEST_TIMEOUT_MINUTES: Final = 1440
 _READY: Final = frozenset({"on", "running"})
 """The words for a cluster that serves (client; vendor doc, in a sketch)."""
 _STOPPED: Final = "off"
-_NO_SCALE: Final = Scale.model_construct()
+_NO_SCALE: Final = Scale()
 """Of each cluster that shows none: one for all, because a hostile list may name 200,000 of them."""
 
 

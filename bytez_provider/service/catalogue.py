@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import json
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import resources
-
-from pydantic import TypeAdapter
 
 from bytez_provider.base.errors import BytezError, did_you_mean, printable
 from bytez_provider.service.client import BytezClient
@@ -97,7 +96,7 @@ def _likeness(wanted: str, name: str) -> float:
 def bundled_catalogue() -> Catalogue:
     """Return the copy of the vendor's table that comes with the package."""
     text = resources.files("bytez_provider").joinpath("data/catalogue.json").read_bytes()
-    return Catalogue(TypeAdapter(list[CatalogueEntry]).validate_json(text), is_live=False)
+    return Catalogue(list(map(CatalogueEntry.of, json.loads(text))), is_live=False)
 
 
 class CatalogueSource:

@@ -8,12 +8,10 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from decimal import Decimal
-from typing import Annotated, Final
+from typing import Final
 
-from pydantic import BeforeValidator, ConfigDict
-
-from bytez_provider.base.document import CamelCase
 from bytez_provider.base.errors import printable
+from bytez_provider.base.properties import Properties, optional, prop, text
 
 # ------------------------------------------------------------------------------- statuses
 
@@ -98,6 +96,7 @@ def seconds_between(start: datetime | None, end: datetime | None) -> int | None:
 
 
 # ------------------------------------------------------------------- what the API answers
+# A wrong or missing detail reads as None.
 
 _MOST = 2.0**53
 """Up to here a double, which is what Pulumi keeps, is exact for whole numbers."""
@@ -117,7 +116,8 @@ def _size(value: object) -> float | None:
     return number if number is not None and number > 0 else None
 
 
-def _count(value: object) -> int | None:
+def count(value: object) -> int | None:
+    """Return a whole number of at least 0; None for anything else."""
     number = _number(value)
     return int(number) if number is not None and number >= 0 else None
 
@@ -140,20 +140,6 @@ def _flag(value: object) -> bool | None:
     return value if isinstance(value, bool) else None
 
 
-Count = Annotated[int | None, BeforeValidator(_count)]
-_Moment = Annotated[datetime | None, BeforeValidator(_moment)]
-_Size = Annotated[float | None, BeforeValidator(_size)]
-_Text = Annotated[str | None, BeforeValidator(_text)]
-_Price = Annotated[Decimal | None, BeforeValidator(_price)]
-_Flag = Annotated[bool | None, BeforeValidator(_flag)]
-
-
-class _Answer(CamelCase):
-    """A wrong or missing detail reads as None; other fields are ignored."""
-
-    model_config = ConfigDict(extra="ignore")
-
-
 @dataclass(frozen=True)
 class Asked:
     """The settings of a load, as they are asked for."""
@@ -171,34 +157,36 @@ class Asked:
         return self.max_concurrency or max(self.concurrency, 1)
 
 
-class Scale(_Answer):
+@dataclass(frozen=True, kw_only=True)
+class Scale(Properties):
     """How a model scales, in an API with a range (vendor doc of 2025)."""
 
-    max_concurrency: Count = None
+    max_concurrency: int | None = prop(count, None)
     """The most instances."""
-    instances: Count = None
+    instances: int | None = prop(count, None)
     """Instances that there are now, those that boot included."""
 
 
-class Instance(_Answer):
+@dataclass(frozen=True, kw_only=True)
+class Instance(Properties):
     """A loaded model, as `/model/status` shows it (vendor doc); a list may show less."""
 
-    model_id: str
-    status: str
+    model_id: str = prop(text)
+    status: str = prop(text)
     """The raw word of the service."""
-    concurrency: Count = None
+    concurrency: int | None = prop(count, None)
     """Instances of the model behind one address, or the least number of them."""
-    scale: Scale | None = None
+    scale: Scale | None = prop(optional(Scale.of), None)
     """None where the API has no range."""
-    inferences: Count = None
+    inferences: int | None = prop(count, None)
     """Runs since it was loaded."""
-    expiration_period_seconds: Count = None
+    expiration_period_seconds: int | None = prop(count, None)
     """Idle seconds after which the service unloads it."""
-    expires_at: _Moment = None
-    created: _Moment = None
+    expires_at: datetime | None = prop(_moment, None)
+    created: datetime | None = prop(_moment, None)
     """Server time at which the load was accepted. Identifies the load (choice)."""
-    modified: _Moment = None
-    error: _Text = None
+    modified: datetime | None = prop(_moment, None)
+    error: str | None = prop(_text, None)
     """Why it failed, if the service says so."""
 
     @property
@@ -227,14 +215,15 @@ class Instance(_Answer):
         return printable(self.status.strip().upper(), limit=40)
 
 
-class CatalogueEntry(_Answer):
+@dataclass(frozen=True, kw_only=True)
+class CatalogueEntry(Properties):
     """A model that can be loaded."""
 
-    model_id: str
-    required_ram_gb: _Size = None
+    model_id: str = prop(text)
+    required_ram_gb: float | None = prop(_size, None)
     """GPU RAM of one instance in GB; None if the service does not know (vendor doc: null)."""
-    benchmarked: _Flag = None
-    dollars_per_second: _Price = None
+    benchmarked: bool | None = prop(_flag, None)
+    dollars_per_second: Decimal | None = prop(_price, None)
     """Price of one instance, if the catalogue has prices."""
 
 

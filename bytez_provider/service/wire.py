@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 from urllib.parse import quote
 
-from pydantic import ValidationError
-
+from bytez_provider.base.properties import PropertiesError
 from bytez_provider.service.schemas import Asked, CatalogueEntry, Instance, Phase
 from bytez_provider.service.settings import ApiVersion, Key
 
@@ -178,8 +177,8 @@ class Api:
             return None
         known = {**self.instance_fields(content), "modelId": model_id, "error": error_text(content)}
         try:
-            instance = Instance.model_validate(known)
-        except ValidationError:
+            instance = Instance.of(known)
+        except PropertiesError:
             return None
         return instance if instance.status.strip() else None
 

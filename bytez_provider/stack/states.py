@@ -12,9 +12,8 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from pydantic import ValidationError
-
 from bytez_provider.base.marks import PROVIDER_KEY, is_hidden, masked
+from bytez_provider.base.properties import PropertiesError
 from bytez_provider.base.urns import (
     MODEL_TYPES,
     NATIVE_MODEL_TYPE,
@@ -93,10 +92,8 @@ class StackModel:
     def state(self) -> ModelState | None:
         """All of it as the provider reads it; None if a part of it cannot be read."""
         try:
-            return ModelState.model_validate(
-                {"modelId": self.model_id, **self.inputs, **self.outputs}
-            )
-        except ValidationError:
+            return ModelState.of({"modelId": self.model_id, **self.inputs, **self.outputs})
+        except PropertiesError:
             return None
 
     def is_of(self, endpoint: str, account: str, api_version: str | None = None) -> bool:

@@ -43,7 +43,7 @@ def live(model_id: str = GPT2, created: datetime | None = None, **more: Any) -> 
         "expiresAt": ago(60 - 1800),
         "created": created or ago(3600),
     }
-    return Instance.model_validate({**seen, "modelId": model_id, **more})
+    return Instance.of({**seen, "modelId": model_id, **more})
 
 
 def declared(

@@ -108,7 +108,7 @@ def test_an_impossible_number_is_unknown() -> None:
 
 
 def test_the_price_of_the_catalogue_comes_first() -> None:
-    entry = CatalogueEntry.model_validate({"modelId": GPT2, "dollarsPerSecond": "0.0005 / sec"})
+    entry = CatalogueEntry.of({"modelId": GPT2, "dollarsPerSecond": "0.0005 / sec"})
     priced = replace(clusters([cluster()]), catalogue=Catalogue([entry], is_live=True))
     assert model_in(assess(priced)).dollars_per_hour == pytest.approx(1.8)
 

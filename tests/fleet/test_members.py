@@ -17,7 +17,7 @@ CALLER = FakeCaller(MEMBER)
 
 def member(**given: object) -> MemberInputs:
     """Return the inputs of a fleet's model."""
-    return MemberInputs.model_validate({"modelId": GPT2, **given})
+    return MemberInputs.of({"modelId": GPT2, **given})
 
 
 @pytest.fixture

@@ -95,5 +95,5 @@ def test_an_empty_fleet_is_ready(crew: Crew) -> None:
 
 def test_not_ready_is_gone_without_a_request(machine: Machine, state: ReadinessState) -> None:
     seen = len(machine.emulator.requests())
-    assert read(machine, state.model_copy(update={"ready": False})) is None
+    assert read(machine, state.but(ready=False)) is None
     assert paths(machine.emulator, seen) == []

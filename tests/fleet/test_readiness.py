@@ -98,7 +98,7 @@ class TestUp:
 
     def test_a_fleet_without_created_can_be_waited_for(self, crew: Crew) -> None:
         states = crew.load(GPT2, PHI)
-        unnamed = {key: state.model_copy(update={"created": None}) for key, state in states.items()}
+        unnamed = {key: state.but(created=None) for key, state in states.items()}
         assert set(crew.wait(unnamed).statuses.values()) == {"RUNNING"}
 
     def test_trouble_that_passes_is_outlived(self, crew: Crew) -> None:

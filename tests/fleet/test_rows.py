@@ -63,7 +63,7 @@ class TestWhere:
         assert caller.shown(urn)[-1] == "1 of 1 running"
 
     def test_a_name_with_colons_is_a_name(self, crew: Crew) -> None:
-        inputs = waited_for(crew.load(GPT2)).model_copy(update={"fleet": "a::b"})
+        inputs = waited_for(crew.load(GPT2)).but(fleet="a::b")
         caller = FleetCaller(OWN.replace("chat-ready", "a::b-ready"))
         crew.readiness.wait(inputs, caller)
         assert caller.shown(OF_FLEET.replace("chat", "a::b"))[-1] == "1 of 1 running"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from jsonschema import Draft202012Validator
 
 from bytez_provider.base.errors import InvalidFileError
 from bytez_provider.core.declared import ModelInputs
+from bytez_provider.core.inputs import INPUTS
 from bytez_provider.fleetfile import read_fleet
 from tests.fleetfile.conftest import QUICK, Write
 from tools.schema.generate import FOLDER, schemas
@@ -32,7 +34,9 @@ def test_it_has_each_property_with_description_and_default() -> None:
     Draft202012Validator.check_schema(FLEET)
     Draft202012Validator.check_schema(OVERLAY)
     properties = FLEET["$defs"]["model"]["properties"]
-    assert list(properties) == list(ModelInputs.model_json_schema(by_alias=True)["properties"])
+    assert list(properties) == [
+        INPUTS[one.name].in_state for one in dataclasses.fields(ModelInputs)
+    ]
     assert all(one["description"].endswith(".") for one in properties.values())
     assert all("default" in one for name, one in properties.items() if name != "modelId")
     assert list(FLEET["properties"]["defaults"]["properties"]) == list(properties)[1:]

@@ -37,9 +37,7 @@ PROPERTIES = st.fixed_dictionaries(
         "expectedHoursPerDay": st.none() | st.floats(0, 24),
     },
 )
-MODELS = st.lists(
-    PROPERTIES.map(ModelInputs.model_validate), unique_by=lambda one: one.model_id, max_size=4
-)
+MODELS = st.lists(PROPERTIES.map(ModelInputs.of), unique_by=lambda one: one.model_id, max_size=4)
 KEYS = st.sampled_from(["a", "null", "true", "1", "0x1F", "1e3", "-", "---", "yes", "A-b_c"])
 
 

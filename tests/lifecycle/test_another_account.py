@@ -103,7 +103,7 @@ def test_without_created_a_load_of_another_account_is_not_ours(
     machine: Machine, other: Process, state: ModelState
 ) -> None:
     machine.answer_status_with(created=None)
-    unnamed = state.model_copy(update={"created": None})
+    unnamed = state.but(created=None)
     for one in (state, unnamed):
         with pytest.raises(AccountChangedError):
             other.read(one)

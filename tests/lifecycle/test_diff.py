@@ -10,7 +10,7 @@ from bytez_provider.core.declared import Granted, MemberInputs, ModelInputs, Mod
 from bytez_provider.core.inputs import EXPIRY_MAX_SECONDS, EXPIRY_MIN_SECONDS
 from bytez_provider.core.lifecycle._diff import diff, drift_of, granted_of, needs_no_request
 from bytez_provider.service.apis import APIS
-from bytez_provider.service.schemas import Asked, Instance
+from bytez_provider.service.schemas import Asked, Instance, Scale
 from tests.lifecycle.machine import GPT2, inputs
 
 MEMBER = MemberInputs(model_id=GPT2)
@@ -126,6 +126,11 @@ def test_drift_of_the_idle_period(
     old = state(expiration_period_seconds=asked, granted=granted)
     found = drift_of(old, live(expiration_period_seconds=period), MAY_2024)
     assert found == ({"expiration_period_seconds": period} if drifts else {})
+
+
+def test_a_maximum_that_cannot_be_declared_is_no_drift() -> None:
+    seen = live(concurrency=2, scale=Scale(max_concurrency=0))
+    assert drift_of(state(), seen, APIS["2025-04"]) == {"concurrency": 2}
 
 
 @pytest.mark.parametrize(

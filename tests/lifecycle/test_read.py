@@ -137,7 +137,7 @@ class TestALaterLoad:
         self, machine: Machine, process: Process, state: ModelState
     ) -> None:
         """The state does not say which load is its own, and the journal knows nothing."""
-        unsure = state.model_copy(update={"created": None})
+        unsure = state.but(created=None)
         process.ledger.forget(machine.records()[0])
         machine.emulator.advance(600)
         caller = FakeCaller()
@@ -203,7 +203,7 @@ class TestGone:
     @pytest.mark.parametrize("status", ["RUNNING", "FAILED"])
     def test_not_found_after_the_end_of_a_boot_is_gone(self, machine: Machine, status: str) -> None:
         caller = meanwhile(1, lambda: machine.answer_status_with(status="RUNNING"))
-        state = machine.create(caller=caller).model_copy(update={"status": status})
+        state = machine.create(caller=caller).but(status=status)
         machine.faults()
         machine.emulator.unload_by_somebody_else(GPT2)
         assert machine.read(state) is None

@@ -47,7 +47,7 @@ class TestRunning:
         declared = inputs(adopt=True, on_expiry="accept", expected_hours_per_day=8)
         later = machine.update(state, declared)
         assert later.inputs() == declared
-        assert later == state.model_copy(update=dict(declared))
+        assert later == state.but(**vars(declared))
         assert len(machine.emulator.requests()) == asked
 
 

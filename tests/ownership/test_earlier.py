@@ -71,7 +71,7 @@ def kept(tmp_path: Path) -> Kept:
 
 
 def carried(**changed: Any) -> Record:
-    return CARRIED.model_copy(update=changed)
+    return CARRIED.but(**changed)
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,9 @@ from tests.e2e.stack import pulumi_path
 PROJECT = "name: fleet\nruntime: yaml\n"
 USER_FOLDER = pwd.getpwuid(os.getuid()).pw_dir
 PRINT_HOLDER = (
+    "import json\n"
     "from bytez_provider.core.ownership import Presence\n"
-    "print(Presence().holder().model_dump_json(), flush=True)\n"
+    "print(json.dumps(Presence().holder().bag()), flush=True)\n"
     "input()\n"
 )
 
@@ -257,7 +258,7 @@ class TestProcesses:
     def test_another_process_lives_until_it_ends(self, other: subprocess.Popen[str]) -> None:
         assert other.stdout is not None
         me = Presence()
-        holder = type(me.holder()).model_validate_json(other.stdout.readline())
+        holder = type(me.holder()).of(json.loads(other.stdout.readline()))
         assert (holder.machine, holder.pid) == (me.machine, other.pid)
         assert me.is_alive(holder) is True
         other.kill()
@@ -271,7 +272,7 @@ class TestProcesses:
         me = Presence()
         for pid, started in ((os.getppid(), me.holder().started), (os.getpid(), "1")):
             update = {"pid": pid, "started": started, "token": "another"}
-            assert me.is_alive(me.holder().model_copy(update=update)) is False
+            assert me.is_alive(me.holder().but(**update)) is False
 
     def test_only_a_beat_shows_that_another_machine_lives(self) -> None:
         assert Presence().is_alive(Presence(machine="another").holder()) is None

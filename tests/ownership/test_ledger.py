@@ -250,7 +250,7 @@ class TestRequesting:
             record = it.kept
             assert (record.phase, record.holder) == (Phase.REQUESTED, None)
             assert record.before == before
-            before = record.model_copy(update={"before": None})  # It must not grow.
+            before = record.but(before=None)  # It must not grow.
 
     def test_a_nameless_resource_writes_nothing(self, it: World) -> None:
         with it.mine.requesting(None) as hold:
@@ -325,10 +325,10 @@ class TestHeld:
         there, elsewhere = (it.deployment(machine=name) for name in ("b", "c"))
         with there.requesting():
             record = there.kept
-            another = record.holder.model_copy(update={"token": "another", "beat": 9})
+            another = record.holder.but(token="another", beat=9)
             journal = elsewhere.ledger.journal
             it.mine.clock.meanwhile = lambda: journal.put(
-                MODEL, record.model_copy(update={"holder": another}), journal.entry(MODEL)
+                MODEL, record.but(holder=another), journal.entry(MODEL)
             )
             assert not it.mine.ledger.is_held(record)
 

@@ -130,7 +130,7 @@ def natively(live: Live | None) -> Live | None:
     if live is None:
         return None
     records = {
-        name: Record.model_validate_json(_native(one.model_dump_json(by_alias=True)))
+        name: Record.of(json.loads(_native(json.dumps(one.bag()))))
         for name, one in live.records.items()
     }
     return dataclasses.replace(live, records=records)
@@ -173,7 +173,7 @@ def running(
 ) -> Live:
     """Return what runs: one load, the one that the states here name unless `created` differs."""
     given = {"model_id": model_id, "status": "RUNNING", "concurrency": 1, "created": created}
-    instance = Instance.model_validate({**given, **more})
+    instance = Instance.of({**given, **more})
     records = {model_id: record} if record else {}
     return Live({model_id: instance}, NOW, ACCOUNT["endpoint"], ACCOUNT["account"], records, HERE)
 
@@ -192,7 +192,7 @@ def recorded(name: str, created: str = OTHER, *, stack: str = HERE, **more: Any)
         "concurrency": 1,
         "created": created,
     }
-    return Record.model_validate({"model_id": GPT2, **given, **more})
+    return Record.of({"model_id": GPT2, **given, **more})
 
 
 def events(steps: Iterable[Step], *more: dict[str, Any], timestamp: int = 1716853000) -> str:

@@ -247,7 +247,7 @@ def test_limits_hold_for_the_upper_end() -> None:
 
 
 def test_the_price_of_the_catalogue_comes_first() -> None:
-    entry = CatalogueEntry.model_validate(
+    entry = CatalogueEntry.of(
         {"modelId": GPT2, "requiredRamGb": 0.5, "dollarsPerSecond": "0.00053440 / sec"}
     )
     priced = replace(setting(CLUSTERS), catalogue=Catalogue([entry], is_live=True))

@@ -6,16 +6,15 @@ from urllib.parse import urlsplit
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
 from bytez_provider.base.errors import ConfigError
+from bytez_provider.base.properties import PropertiesError
 from bytez_provider.core.declared import (
     ModelInputs,
     ModelState,
     ReadinessInputs,
     ReadinessState,
     declared,
-    problems_of,
 )
 from bytez_provider.service.settings import (
     DEFAULT_ENDPOINT,
@@ -147,15 +146,15 @@ BAGS = st.dictionaries(
 def test_any_declaration_is_read_or_has_problems_of_one_line(bag: dict[str, object]) -> None:
     try:
         inputs = declared(bag)
-    except ValidationError as error:
-        problems = problems_of(error)
+    except PropertiesError as error:
+        problems = error.problems
         assert problems
         for place, reason in problems:
             assert place.isprintable()
             assert reason.isprintable()
             assert len(place) + len(reason) <= LONGEST_MESSAGE
         return
-    assert type(inputs).model_validate(inputs.bag()) == inputs
+    assert type(inputs).of(inputs.bag()) == inputs
     assert isinstance(inputs, ModelInputs)
 
 
@@ -164,9 +163,9 @@ def test_any_declaration_is_read_or_has_problems_of_one_line(bag: dict[str, obje
 def test_any_state_is_read_or_refused(bag: dict[str, object]) -> None:
     for kind in (ModelState, ReadinessInputs, ReadinessState):
         try:
-            state = kind.model_validate(bag)
-        except ValidationError as error:
-            for place, reason in problems_of(error):
+            state = kind.of(bag)
+        except PropertiesError as error:
+            for place, reason in error.problems:
                 assert (place + reason).isprintable()
         else:
-            assert kind.model_validate(state.bag()).bag() == state.bag()
+            assert kind.of(state.bag()).bag() == state.bag()

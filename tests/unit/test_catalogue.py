@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,7 @@ def source(
     return CatalogueSource(settings, BytezClient(settings, clock=EmulatorClock(emulator)))
 
 
-def entry(model_id: str, ram: float | None = None, **more: bool) -> CatalogueEntry:
+def entry(model_id: str, ram: float | None = None, **more: Any) -> CatalogueEntry:
     return CatalogueEntry(model_id=model_id, required_ram_gb=ram, **more)
 
 

@@ -15,7 +15,17 @@ import bytez_provider
 
 PACKAGE = Path(bytez_provider.__file__).parent
 ROOMS: Mapping[str, tuple[str, ...]] = {
-    "base": ("errors", "clock", "words", "urns", "marks", "files", "markup", "document"),
+    "base": (
+        "errors",
+        "clock",
+        "words",
+        "urns",
+        "marks",
+        "files",
+        "markup",
+        "properties",
+        "document",
+    ),
     "service": ("settings", "schemas", "wire", "apis", "client", "catalogue", "pricing"),
     "core": (
         "inputs",

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import json
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
 
 from bytez_provider import Model, ModelArgs
-from bytez_provider.core.declared import Granted, MemberInputs, ModelInputs, ModelState, problems_of
+from bytez_provider.base.properties import PropertiesError, camel
+from bytez_provider.core.declared import Granted, MemberInputs, ModelInputs, ModelState
 from bytez_provider.core.inputs import INPUTS, REQUIRED, Change, UnfitError
 from bytez_provider.dynamic.fleet import ModelDefaults
 from tools.schema.generate import schemas
@@ -59,10 +60,11 @@ def test_fleet_arguments_are_the_inputs() -> None:
 
 
 def test_declared_inputs_are_the_inputs_with_their_defaults() -> None:
-    fields = ModelInputs.model_fields
-    assert list(fields) == NAMES
-    assert [field.alias for field in fields.values()] == NAMES_IN_STATE
-    assert {n: f.default for n, f in fields.items() if not f.is_required()} == DEFAULTS
+    found = {one.name: one.default for one in dataclasses.fields(ModelInputs)}
+    assert list(found) == NAMES
+    assert list(map(camel, found)) == NAMES_IN_STATE
+    assert found.pop("model_id") is dataclasses.MISSING
+    assert found == DEFAULTS
     assert set(inspect.get_annotations(Model)) >= set(NAMES)
 
 
@@ -77,13 +79,13 @@ def test_the_schema_of_fleet_files_has_the_inputs_with_their_defaults() -> None:
 
 
 def declare(**given: Any) -> ModelInputs:
-    return ModelInputs.model_validate({"modelId": GPT2, **given})
+    return ModelInputs.of({"modelId": GPT2, **given})
 
 
 def problems(**given: Any) -> list[tuple[str, str]]:
-    with pytest.raises(ValidationError) as caught:
+    with pytest.raises(PropertiesError) as caught:
         declare(**given)
-    return problems_of(caught.value)
+    return caught.value.problems
 
 
 @pytest.mark.parametrize(
@@ -99,7 +101,7 @@ def problems(**given: Any) -> list[tuple[str, str]]:
     ],
 )
 def test_an_input_within_its_bounds_is_kept(name: str, value: object, kept: object) -> None:
-    found = declare(**{name: value}).model_dump(by_alias=True)[name]
+    found = declare(**{name: value}).bag().get(name)
     assert (found, type(found)) == (kept, type(kept))
 
 
@@ -158,14 +160,14 @@ def test_what_a_value_must_be_is_a_reason_of_its_own() -> None:
 
 
 def test_whole_numbers_and_hours_keep_their_type() -> None:
-    found = ModelInputs(model_id="a/b", concurrency=2.0, expected_hours_per_day=8)
+    found = ModelInputs(model_id="a/b", concurrency=2.0, expected_hours_per_day=8)  # type: ignore[arg-type]
     assert [type(found.concurrency), type(found.expected_hours_per_day)] == [int, float]
 
 
 def test_everything_that_is_wrong_is_named_on_one_short_line() -> None:
-    with pytest.raises(ValidationError) as caught:
-        ModelInputs.model_validate({"concurrency": -1, "adopt": "y" * 10_000, "\x1b[31m\n": 1})
-    found = problems_of(caught.value)
+    with pytest.raises(PropertiesError) as caught:
+        ModelInputs.of({"concurrency": -1, "adopt": "y" * 10_000, "\x1b[31m\n": 1})
+    found = caught.value.problems
     assert [name for name, _ in found] == ["modelId", "concurrency", "adopt", ""]
     assert found[0][1] == "is missing"
     assert found[3][1] == f"is not an argument; the arguments are {', '.join(NAMES_IN_STATE)}"
@@ -189,9 +191,9 @@ def test_state_holds_the_inputs_and_what_was_learned() -> None:
     }
     declared = {"modelId": GPT2, "concurrency": 2, "adopt": False, "onExpiry": "reload"}
     assert inputs.bag() == declared
-    state = ModelState.model_validate({**declared, **learned, "of_a_later_version": 1})
+    state = ModelState.of({**declared, **learned, "of_a_later_version": 1})
     assert state.bag() == {**declared, **learned}
     assert state.granted == Granted(concurrency=1)
     assert state.inputs() == inputs
-    member = state.model_copy(update={"readiness": "fleet"})
+    member = state.but(readiness="fleet")
     assert member.inputs() == MemberInputs(model_id=GPT2, concurrency=2)

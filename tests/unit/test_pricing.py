@@ -64,7 +64,7 @@ def test_an_instance_of_2025_has_the_price_of_its_size(
 ) -> None:
     assert NEW.per_second(ram, meter) == price
     entry = {"modelId": "a/b", "requiredRamGb": ram, "dollarsPerSecond": meter}
-    assert NEW.of(CatalogueEntry.model_validate(entry)) == price
+    assert NEW.of(CatalogueEntry.of(entry)) == price
     assert NEW.of(None) is None
     hour = None if price is None else 3 * 3600 * price
     assert NEW.hourly(price, 3) == hour
@@ -131,4 +131,4 @@ def test_what_runs_is_paid_for(
 ) -> None:
     shown = scale and {"maxConcurrency": scale[0], "instances": scale[1]}
     seen = {"modelId": "a/b", "status": status, "concurrency": concurrency, "scale": shown}
-    assert paid_instances(Instance.model_validate(seen)) == paid
+    assert paid_instances(Instance.of(seen)) == paid

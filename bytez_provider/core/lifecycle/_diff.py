@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from bytez_provider.core.declared import Granted, MemberInputs, ModelInputs, ModelState
-from bytez_provider.core.inputs import EXPIRY_MAX_SECONDS, EXPIRY_MIN_SECONDS, INPUTS
+from bytez_provider.core.inputs import INPUTS, UnfitError
 from bytez_provider.service.schemas import NOT_LOADED, RUNNING, Asked, Instance, Phase
 from bytez_provider.service.wire import Api
 
@@ -106,14 +106,23 @@ def granted_of(api: Api, asked: Asked, seen: Instance) -> Granted | None:
 
 def expected(taken: Asked, granted: Granted | None) -> Asked:
     """Return the settings that a load of ours should show."""
-    return replace(taken, **granted.model_dump(exclude_none=True)) if granted else taken
+    return (
+        replace(taken, **{k: v for k, v in vars(granted).items() if v is not None})
+        if granted
+        else taken
+    )
 
 
 def drift_of(old: ModelState, live: Instance, api: Api) -> dict[str, int]:
     """Return the declared settings that are no longer what the service made of our load."""
     drift = differing(live, expected(api.taken(old.asked), old.granted))
     # It becomes an input, so it must be one that can be declared: a state must stay readable.
-    period = drift.get("expiration_period_seconds", EXPIRY_MIN_SECONDS)
-    if not EXPIRY_MIN_SECONDS <= period <= EXPIRY_MAX_SECONDS:
-        del drift["expiration_period_seconds"]
-    return drift
+    return {name: value for name, value in drift.items() if _can_be_declared(name, value)}
+
+
+def _can_be_declared(name: str, value: int) -> bool:
+    try:
+        INPUTS[name].check(value)
+    except UnfitError:
+        return False
+    return True

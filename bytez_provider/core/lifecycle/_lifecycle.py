@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pydantic import ValidationError
-from pydantic.alias_generators import to_snake
-
+from bytez_provider.base.properties import PropertiesError
 from bytez_provider.core import messages
-from bytez_provider.core.declared import ModelInputs, ModelState, declared, problems_of
-from bytez_provider.core.inputs import RESCALING
+from bytez_provider.core.declared import ModelInputs, ModelState, declared
+from bytez_provider.core.inputs import INPUTS, RESCALING
 from bytez_provider.core.lifecycle import _load, _read, _unload
 from bytez_provider.core.lifecycle._diff import Difference, diff
 from bytez_provider.core.lifecycle._operation import Account
@@ -72,8 +70,8 @@ class Lifecycle:
         is_named = "modelId" not in unknown
         try:
             inputs = declared({**news} if is_named else {**news, "modelId": "unknown/unknown"})
-        except ValidationError as error:
-            return Checked(None, problems_of(error))
+        except PropertiesError as error:
+            return Checked(None, error.problems)
         problems = self._account.api.problems(inputs.asked)
         if problems and unknown.isdisjoint(RESCALING):
             return Checked(inputs, problems)
@@ -107,7 +105,8 @@ class Lifecycle:
         one load if a deployment was killed between a take-over and the delete of the older one.
         """
         new, api = declared({"modelId": old.model_id, **news}), self._account.api
-        change = diff(old, new, frozenset(map(to_snake, unknown)), rescales=api.rescales)
+        hidden = frozenset(one.name for one in INPUTS.values() if one.in_state in unknown)
+        change = diff(old, new, hidden, rescales=api.rescales)
         named = named_by(old)
         if old.api_version != api.in_state and named is not None:
             caller.warn(messages.other_version(old))

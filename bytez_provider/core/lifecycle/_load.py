@@ -38,7 +38,7 @@ def update(op: Operation, old: ModelState, inputs: ModelInputs) -> ModelState:
     """Apply what needs no replacement, and finish a load; see `Lifecycle.update`."""
     if needs_no_request(old, inputs, rescales=op.api.rescales):
         status = None if isinstance(inputs, MemberInputs) else old.status
-        return old.model_copy(update={"readiness": None, **dict(inputs), "status": status})
+        return old.but(**{"readiness": None, **vars(inputs), "status": status})
     if op.is_stopped:
         raise messages.interrupted(inputs.model_id)
     with op.loading(inputs.model_id):
@@ -275,7 +275,7 @@ def state_of(
     """Return the state of a load, under the key and endpoint in use."""
     entry = account.catalogue.about(inputs.model_id).find(inputs.model_id)
     return ModelState(
-        **dict(inputs),
+        **vars(inputs),
         status=status,
         created=iso(claim.created) if claim.created else None,
         adopted_at=adopted_at,

@@ -52,14 +52,14 @@ def find(op: Operation, model_id: str) -> ModelState:
     inputs = ModelInputs(model_id=live.model_id, **as_declared(live, op.api.idle_seconds))
     op.ledger.mark_unsaved(model_id, live.created)
     state = state_of(op, inputs, Claim(live.created), live.word)
-    return state.model_copy(update={"read_at": iso(op.client.server_now())})
+    return state.but(read_at=iso(op.client.server_now()))
 
 
 def _read_only(account: Account, live: Instance) -> ModelState:
     concurrency = as_declared(live, account.api.idle_seconds)["concurrency"]
     inputs = ModelInputs(model_id=live.model_id, concurrency=concurrency)
     state = state_of(account, inputs, Claim(live.created), live.word)
-    return state.model_copy(update={"read_only": True})
+    return state.but(read_only=True)
 
 
 def read(op: Operation, old: ModelState) -> ModelState | None:
@@ -102,7 +102,7 @@ def read(op: Operation, old: ModelState) -> ModelState | None:
     drift = drift_of(old, live, op.api)
     if drift:
         seen["granted"] = None
-    return old.model_copy(update={**seen, **drift})
+    return old.but(**seen, **drift)
 
 
 def _seen(op: Operation, old: ModelState) -> Instance | None:
@@ -128,9 +128,9 @@ def _taken_over(op: Operation, old: ModelState, live: Instance) -> ModelState:
         "created": iso(live.created) if live.created else None,
         "adopted_at": iso(op.client.server_now()),
         "granted": None,
-        **drift_of(old.model_copy(update={"granted": None}), live, op.api),
+        **drift_of(old.but(granted=None), live, op.api),
     }
-    return old.model_copy(update=update)
+    return old.but(**update)
 
 
 def _gone(
@@ -145,7 +145,7 @@ def _gone(
     if old.status != NOT_LOADED:
         op.caller.note(messages.gone(old, live, judged, accepts=accepts))
         op.ledger.confirm_gone(old.model_id, created, op.who)
-    return old.model_copy(update={"status": NOT_LOADED}) if accepts else None
+    return old.but(status=NOT_LOADED) if accepts else None
 
 
 def _found_later(op: Operation, old: ModelState, live: Instance, judged: Judgement) -> ModelState:
@@ -156,8 +156,8 @@ def _found_later(op: Operation, old: ModelState, live: Instance, judged: Judgeme
     op.caller.note(messages.found_later(live))
     op.ledger.mark_unsaved(old.model_id, live.created)
     asked = {**vars(record.asked), "adopted_at": record.adopted_at}
-    begun = old.model_copy(update=asked)
-    return begun.model_copy(update={"granted": granted_of(op.api, begun.asked, live)})
+    begun = old.but(**asked)
+    return begun.but(granted=granted_of(op.api, begun.asked, live))
 
 
 def confirm(op: Operation, old: ModelState, named: Named, *, is_kept: bool) -> None:

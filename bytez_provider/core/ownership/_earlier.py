@@ -38,19 +38,20 @@ def _read(content: bytes | None) -> dict[str, Any]:
     return kept if isinstance(kept, dict) else {}
 
 
+_AS_NOW = ("modelId", "began", "concurrency", "expirationPeriodSeconds")
+"""What an earlier version kept as this one does."""
+
+
 def _note(kept: Mapping[str, Any]) -> Record | None:
     try:
         created = moment_of(kept.get("created"))
-        return Record(
-            model_id=kept["modelId"],
-            owner=Owner(urn=kept["urn"]),
-            phase=Phase.ACCEPTED if created else Phase.REQUESTED,
-            began=moment_of(kept["began"]),
-            concurrency=kept["concurrency"],
-            expiration_period_seconds=kept.get("expirationPeriodSeconds"),
-            created=created,
-        )
-    except (KeyError, ValueError):
+        known = {
+            "owner": {"urn": kept.get("urn")},
+            "phase": Phase.ACCEPTED if created else Phase.REQUESTED,
+            "created": created,
+        }
+        return Record.of({**{name: kept.get(name) for name in _AS_NOW}, **known})
+    except ValueError:
         return None
 
 
@@ -71,4 +72,4 @@ def _add_holder(records: dict[str, Record], kept: Mapping[str, Any]) -> None:
             adopted_at=adopted_at,
         )
     elif note.created == created:
-        records[model_id] = note.model_copy(update={"adopted_at": adopted_at})
+        records[model_id] = note.but(adopted_at=adopted_at)

@@ -55,7 +55,7 @@ class Hold:
 
     def accepted(self) -> None:
         """Release the record of a request that the service accepted."""
-        self.release(self.record.model_copy(update={"phase": Phase.ACCEPTED, "before": None}))
+        self.release(self.record.but(phase=Phase.ACCEPTED, before=None))
 
     def refused(self) -> None:
         """Put the replaced record back: the request has changed nothing."""
@@ -66,7 +66,7 @@ class Hold:
         with self._lock:
             if self._is_open:
                 self._is_open = False
-                self._write(record.model_copy(update={"holder": None}) if record else None)
+                self._write(record.but(holder=None) if record else None)
 
     def identify(self, created: datetime) -> None:
         """Enter what identifies the load, and keep the record held."""
@@ -78,8 +78,8 @@ class Hold:
         """Show that this process still works on the load."""
         with self._lock:
             if self._is_open and self.record.holder is not None:
-                holder = self.record.holder.model_copy(update={"beat": self.record.holder.beat + 1})
-                self._keep(self.record.model_copy(update={"holder": holder}))
+                holder = self.record.holder.but(beat=self.record.holder.beat + 1)
+                self._keep(self.record.but(holder=holder))
 
     def _keep(self, record: Record) -> None:
         self._write(record)

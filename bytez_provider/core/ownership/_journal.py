@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from pydantic import ValidationError
-
 from bytez_provider.core.ownership._earlier import carried_over
 from bytez_provider.core.ownership._record import Record
 from bytez_provider.core.ownership._stores import ChangedError, Store
@@ -151,8 +149,7 @@ class Journal:
 
 
 def _written(record: Record, account: Mapping[str, str]) -> bytes:
-    kept = record.model_dump(mode="json", by_alias=True, exclude_none=True)
-    return json.dumps({**account, **kept}).encode()
+    return json.dumps({**account, **record.bag()}).encode()
 
 
 def _parsed(content: bytes, account: Mapping[str, str]) -> Record | None:
@@ -161,6 +158,6 @@ def _parsed(content: bytes, account: Mapping[str, str]) -> Record | None:
         kept = json.loads(content)
         if not isinstance(kept, dict) or any(kept.get(k) != v for k, v in account.items()):
             return None
-        return Record.model_validate(kept)
-    except (ValueError, RecursionError, ValidationError):
+        return Record.of(kept)
+    except (ValueError, RecursionError):
         return None

@@ -128,7 +128,7 @@ def confirmed(
         # Only `created` counts.
         seen = Instance(model_id=known.model_id, status="", created=created)  # pragma: no mutate
         is_it = known.owner.is_same(who) and known.claim.covers(seen)
-        return stated.model_copy(update={"host": known.host}) if is_it else None
+        return stated.but(host=known.host) if is_it else None
     if known.created != created:
         # A state is no proof against a load that began after the one that it names.
         is_later = created > max(known.created, known.began)
@@ -144,7 +144,7 @@ def confirmed(
         "before": None,
         "holder": None,
     }
-    changed = known.model_copy(update=update)
+    changed = known.but(**update)
     return changed if changed != known else None
 
 

@@ -263,7 +263,7 @@ class Ledger:
             entry = self.journal.entry(model_id)
             if owner.urn and entry.record == record and record.phase is Phase.CONFIRMED:
                 update = {"phase": Phase.ACCEPTED}
-                self.journal.put(model_id, record.model_copy(update=update), entry)
+                self.journal.put(model_id, record.but(**update), entry)
 
     def _write_proofs(self) -> None:
         # An operation begins when all is written: a record that changes while it judges would look
@@ -336,8 +336,8 @@ class Ledger:
             return
         entry = self._free_entry(model_id, who, began)
         earlier = entry.record
-        before = earlier.model_copy(update={"before": None}) if earlier else None
-        record = record.model_copy(update={"before": before})
+        before = earlier.but(before=None) if earlier else None
+        record = record.but(before=before)
         with self._holding(record, entry) as hold:
             yield hold
 
@@ -415,7 +415,7 @@ class Ledger:
             entry = self.journal.entry(model_id, created)
             record = self._own(entry.record, who)
             if record is not None and record.is_unfinished and not self.is_held(record):
-                held = record.model_copy(update={"holder": self._presence.holder()})
+                held = record.but(holder=self._presence.holder())
                 opened = Hold(self.journal, held)
                 opened.open(entry, durable=False)
                 hold = opened
@@ -441,7 +441,7 @@ class Ledger:
             entry = self.journal.entry(model_id, created)
             record = self._own(entry.record, who)
             if record is not None and record.created is None and record.is_unfinished:
-                seen = record.identified(created).model_copy(update={"holder": None})
+                seen = record.identified(created).but(holder=None)
                 self.journal.put(model_id, seen, entry)
 
     def end(self, model_id: str, who: Owner, created: datetime | None = None) -> None:
@@ -530,7 +530,7 @@ class Ledger:
             concurrency=live.concurrency or 1,
             created=live.created,
         )
-        with self._holding(known.model_copy(update=dict(update)), entry) as hold:
+        with self._holding(known.but(**update), entry) as hold:
             try:
                 yield hold
             except BaseException:
@@ -544,7 +544,7 @@ class Ledger:
         Raises:
             HeldError: Somebody else has written it since it was read.
         """
-        held = record.model_copy(update={"holder": self._presence.holder()})
+        held = record.but(holder=self._presence.holder())
         hold = Hold(self.journal, held, entry.record)
         with self._raced(held):
             hold.open(entry, durable=True)

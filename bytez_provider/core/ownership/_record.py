@@ -6,9 +6,7 @@ import enum
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from pydantic import BaseModel, ConfigDict
-from pydantic.alias_generators import to_camel
-
+from bytez_provider.base.properties import Properties, optional, prop, text, whole
 from bytez_provider.base.urns import name_of, project_of, stack_of
 from bytez_provider.service.schemas import Asked, Instance, moment_of
 
@@ -20,16 +18,11 @@ ANSWER_WINDOW = timedelta(minutes=5)
 (choice): all tries of one request end before that."""
 
 
-class _Kept(BaseModel):
-    # A field that a later version adds must not make a record unreadable.
-    model_config = ConfigDict(
-        alias_generator=to_camel,
-        populate_by_name=True,
-        frozen=True,
-        extra="ignore",
-        protected_namespaces=(),
-        defer_build=True,
-    )
+def _moment(value: object) -> datetime:
+    moment = value if isinstance(value, datetime) else moment_of(value)
+    if moment is None:
+        raise ValueError("must be a moment")
+    return moment
 
 
 class Phase(enum.Enum):
@@ -45,14 +38,15 @@ class Phase(enum.Enum):
     """Its owner is about to unload it."""
 
 
-class Owner(_Kept):
+@dataclass(frozen=True, kw_only=True)
+class Owner(Properties):
     """A resource that a load may belong to."""
 
-    urn: str
+    urn: str = prop(text)
     """The resource; "" if it is not known."""
-    stack: str | None = None
+    stack: str | None = prop(optional(text), None)
     """The key of its `StackIdentity`; None if it is not known."""
-    place: str = ""
+    place: str = prop(text, "")
     """Where the state of its stack is kept, for people."""
 
     @property
@@ -77,19 +71,20 @@ class Owner(_Kept):
         return self.urn == other.urn and self.is_of_stack(other)
 
 
-class Holder(_Kept):
+@dataclass(frozen=True, kw_only=True)
+class Holder(Properties):
     """The process that works on a load right now."""
 
-    machine: str
+    machine: str = prop(text)
     """Differs between machines."""
-    host: str
+    host: str = prop(text)
     """The name of the machine, for people."""
-    pid: int
-    started: str
+    pid: int = prop(whole)
+    started: str = prop(text)
     """When the process began, because a pid is used again; "" if the system does not say."""
-    token: str
+    token: str = prop(text)
     """Differs between the journals of one process."""
-    beat: int = 0
+    beat: int = prop(whole, 0)
     """Counts up as long as the process lives."""
 
 
@@ -122,27 +117,32 @@ class Claim:
         return self.not_after is None or live.created <= self.not_after
 
 
-class Record(_Kept):
+def _earlier(value: object) -> Record:
+    return Record.of(value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record(Properties):
     """What the journal keeps of the one load that an account may have of a model."""
 
-    model_id: str
-    owner: Owner
+    model_id: str = prop(text)
+    owner: Owner = prop(Owner.of)
     """The resource that began the load or took it over."""
-    phase: Phase
-    began: datetime
+    phase: Phase = prop(Phase)
+    began: datetime = prop(_moment)
     """Server time just before the request, or of the take-over."""
-    concurrency: int
+    concurrency: int = prop(whole)
     """As requested; the service may have rounded it."""
-    max_concurrency: int | None = None
-    expiration_period_seconds: int | None = None
-    created: datetime | None = None
+    max_concurrency: int | None = prop(optional(whole), None)
+    expiration_period_seconds: int | None = prop(optional(whole), None)
+    created: datetime | None = prop(optional(_moment), None)
     """What identifies the load; None until it is known."""
-    adopted_at: str | None = None
+    adopted_at: str | None = prop(optional(text), None)
     """When the load was taken over, as the state names it; None if the owner began it."""
-    host: str = ""
+    host: str = prop(text, "")
     """The name of the machine that began it, for people."""
-    holder: Holder | None = None
-    before: Record | None = None
+    holder: Holder | None = prop(optional(Holder.of), None)
+    before: Record | None = prop(optional(_earlier), None)
     """The record that a request replaced, until its answer is known."""
 
     @property
@@ -170,7 +170,7 @@ class Record(_Kept):
     def identified(self, created: datetime) -> Record:
         """Return the record of a load that was seen."""
         update = {"created": created, "phase": Phase.ACCEPTED, "before": None}
-        return self.model_copy(update=update)
+        return self.but(**update)
 
     def about(self, live: Instance) -> Record:
         """Return the record that a request replaced if it is the one that fits the load."""

@@ -37,7 +37,7 @@ class Readiness:
         """Return whether there is something to wait for; `news` is None if not all is known."""
         if news is None:
             return True
-        new = ReadinessInputs.model_validate(news)
+        new = ReadinessInputs.of(news)
         return not old.ready or (old.fleet, old.members) != (new.fleet, new.members)
 
     def wait(self, inputs: ReadinessInputs, caller: FleetCaller) -> ReadinessState:
@@ -76,7 +76,7 @@ class Readiness:
         if not is_cancelled:
             self._refuse_unready(inputs, loads, caller, limit)
         statuses = {key: one.word for key, one in loads.items()}
-        return ReadinessState(**dict(inputs), ready=not is_cancelled, statuses=statuses)
+        return ReadinessState(**vars(inputs), ready=not is_cancelled, statuses=statuses)
 
     def read(self, old: ReadinessState) -> ReadinessState | None:
         """Return the state as it is now; None unless all models are RUNNING or accepted as idle.
@@ -102,7 +102,7 @@ class Readiness:
                 statuses[key] = NOT_LOADED
             else:
                 return None
-        return old.model_copy(update={"statuses": statuses})
+        return old.but(statuses=statuses)
 
     def _mark_expired(self, loads: Mapping[str, Watched], caller: FleetCaller) -> None:
         """Warn of models that were RUNNING, and idle for so long that they are gone again."""

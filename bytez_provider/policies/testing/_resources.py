@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from pulumi_policy import Secret
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE
-from pydantic.alias_generators import to_camel
 
+from bytez_provider.base.properties import camel
 from bytez_provider.base.urns import (
     FLEET_TYPE,
     MODEL_TYPE,
@@ -190,7 +190,7 @@ def _member(child: Resource) -> dict[str, Any]:
 
 
 def _given(args: ModelArgs) -> dict[str, Any]:
-    return {to_camel(key): value for key, value in vars(args).items() if value is not None}
+    return {camel(key): value for key, value in vars(args).items() if value is not None}
 
 
 def _in_fleet(name: str, args: ModelArgs, component: Resource, *, native: bool) -> Resource:
